@@ -1,0 +1,292 @@
+"""The words everyone here speaks: frozen values, no behaviour beyond themselves.
+
+May import nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+Json = Any
+"""A value that `json` can write. Servers decide its shape, so it is not typed further."""
+
+JobStatus = Literal[
+    "submitting",
+    "queued",
+    "in_progress",
+    "downloading",
+    "completed",
+    "failed",
+    "cancelled",
+    "unknown",
+]
+"""Where one of our jobs stands. `unknown`: the POST may have arrived, nobody knows."""
+
+ServerStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
+"""What a server can say of a job, after its own word was translated."""
+
+ENDED: frozenset[JobStatus] = frozenset({"completed", "failed", "cancelled"})
+"""A job in one of these will not move again by itself."""
+
+NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An input image: its bytes, or the address of one that the server fetches.
+
+    `source` is what the person gave (a path, a URL, "bytes"), for people and for the
+    library, which keeps no pixels; `data` is encoded as `media_type` says. `sha256` is the
+    hex digest of pixels that are no longer here.
+    """
+
+    source: str
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+    media_type: str = "image/png"
+    filename: str = "image.png"
+    sha256: str | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """Say what the image was without its pixels: source, type and SHA-256."""
+        digest = self.sha256 if self.data is None else hashlib.sha256(self.data).hexdigest()
+        return {
+            "source": self.source,
+            "url": self.url,
+            "media_type": self.media_type,
+            "filename": self.filename,
+            "sha256": digest,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoRequest:
+    """What was asked for, in our words; `None` means "as the server likes".
+
+    `seconds` is the length of the clip, `size` is "WIDTHxHEIGHT" in pixels (some servers
+    take words such as "720p"), `extra` holds further fields sent as they are. `remix_of` is
+    the server's id of a finished video that the prompt changes.
+    """
+
+    prompt: str
+    model: str | None = None
+    seconds: float | None = None
+    size: str | None = None
+    seed: int | None = None
+    images: tuple[Image, ...] = ()
+    extra: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    remix_of: str | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return plain JSON data, without the pixels of the images."""
+        return {
+            "prompt": self.prompt,
+            "model": self.model,
+            "seconds": self.seconds,
+            "size": self.size,
+            "seed": self.seed,
+            "images": [image.to_dict() for image in self.images],
+            "extra": dict(self.extra),
+            "remix_of": self.remix_of,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Json]) -> VideoRequest:
+        """Read back what `to_dict` wrote; images come back without their pixels."""
+        images = tuple(
+            Image(
+                source=item["source"],
+                url=item.get("url"),
+                media_type=item.get("media_type", "image/png"),
+                filename=item.get("filename", "image.png"),
+                sha256=item.get("sha256"),
+            )
+            for item in data.get("images", ())
+        )
+        return cls(
+            prompt=data["prompt"],
+            model=data.get("model"),
+            seconds=data.get("seconds"),
+            size=data.get("size"),
+            seed=data.get("seed"),
+            images=images,
+            extra=data.get("extra") or NOTHING,
+            remix_of=data.get("remix_of"),
+        )
+
+    def fingerprint(self, provider: str) -> str:
+        """Hash the request as it would be sent to `provider`: equal asks, equal hex digest."""
+        words = {**self.to_dict(), "provider": provider}
+        words["images"] = [image.to_dict()["sha256"] or image.url for image in self.images]
+        if isinstance(self.seconds, float) and self.seconds.is_integer():
+            words["seconds"] = int(self.seconds)
+        text = json.dumps(words, sort_keys=True, ensure_ascii=False, default=str)
+        # Lone surrogates are no UTF-8, and yet they can stand in a prompt.
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why something did not work, in words that can be stored and shown.
+
+    `message` is the reason, `code` the server's own word, `hint` what the person can do.
+    """
+
+    message: str
+    code: str | None = None
+    status_code: int | None = None
+    request_id: str | None = None
+    hint: str | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return plain JSON data."""
+        return {
+            "message": self.message,
+            "code": self.code,
+            "status_code": self.status_code,
+            "request_id": self.request_id,
+            "hint": self.hint,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoJob:
+    """A job as its server describes it, in our words.
+
+    `raw_status` is the server's own word; `progress` runs from 0 to 100 or is None; times
+    are seconds since the epoch; `urls` are the places where the answer says the file is,
+    best first (signed ones among them: never print them); `poll_after` is the server's wish
+    for the next question in seconds; `cost` is what it says the job cost in USD; `raw` is
+    the whole answer, so that no unknown field is lost.
+    """
+
+    remote_id: str
+    status: ServerStatus
+    raw_status: str = ""
+    progress: float | None = None
+    model: str | None = None
+    prompt: str | None = None
+    seconds: float | None = None
+    size: str | None = None
+    failure: Failure | None = None
+    created_at: float | None = None
+    completed_at: float | None = None
+    expires_at: float | None = None
+    urls: tuple[str, ...] = field(default=(), repr=False)
+    polling_url: str | None = field(default=None, repr=False)
+    poll_after: float | None = None
+    request_id: str | None = None
+    cost: float | None = None
+    raw: Json = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoPage:
+    """One page of a server's list of jobs; `after` asks for the next, None: there is none."""
+
+    jobs: tuple[VideoJob, ...]
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormPart:
+    """One field of a form; a part with a `filename` is sent as a file."""
+
+    name: str
+    value: str | bytes = field(repr=False)
+    filename: str | None = None
+    media_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCall:
+    """One HTTP request, not yet sent: `path` is joined to the provider's base URL.
+
+    At most one of `json` and `form` is set. Keys are no part of it: the transport adds them.
+    """
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    json: Json = None
+    form: tuple[FormPart, ...] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply:
+    """One HTTP answer, read to its end; header names are in lower case."""
+
+    status_code: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a request will probably cost. `usd` None: no price is known (which is not 0)."""
+
+    usd: float | None
+    source: str | None = None
+    checked: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoFile:
+    """A finished download: where it lies and what was found in it.
+
+    `size` is in bytes; `width`, `height` in pixels and `seconds` come from the container
+    and are None where it does not say.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSnapshot:
+    """Everything that is known of one of our jobs at one moment; what faces are drawn from.
+
+    Times are seconds since the epoch; `progress` runs from 0 to 100; `received` and `total`
+    are bytes of the download (`total` None: the server does not say); `note` is a sentence
+    on a passing trouble ("provider not answering"); `target` is where the file will lie;
+    `ready`: the server is done and only the download is missing.
+    """
+
+    id: str
+    provider: str
+    request: VideoRequest
+    status: JobStatus
+    created_at: float
+    target: str
+    base_url: str | None = None
+    remote_id: str | None = None
+    raw_status: str = ""
+    progress: float | None = None
+    ready: bool = False
+    received: int | None = None
+    total: int | None = None
+    note: str | None = None
+    failure: Failure | None = None
+    estimate: float | None = None
+    cost: float | None = None
+    sent_at: float | None = None
+    updated_at: float | None = None
+    completed_at: float | None = None
+    expires_at: float | None = None
+    file: VideoFile | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job will not move again by itself."""
+        return self.status in ENDED

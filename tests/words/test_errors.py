@@ -1,0 +1,123 @@
+"""The errors: one tree, two lines each, and nothing that escapes `except Exception`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from ipyreel import errors
+from ipyreel.errors import VideoError
+from ipyreel.values import JobSnapshot, VideoRequest
+
+CLASSES = [
+    one
+    for _, one in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(one, BaseException) and one.__module__ == errors.__name__
+]
+TREE = re.compile(r"^    (?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)(?: \((?P<other>\w+)\))?")
+
+JOB = JobSnapshot(
+    id="1",
+    provider="demo",
+    request=VideoRequest(prompt="a"),
+    status="failed",
+    created_at=0.0,
+    target="a.mp4",
+)
+
+
+def drawn():
+    """Read the tree in the docstring: each name with its parent and its second base."""
+    above, found = [], {}
+    for line in errors.__doc__.splitlines():
+        match = TREE.match(line)
+        if match is None:
+            continue
+        depth = len(match["indent"]) // 3
+        del above[depth:]
+        found[match["name"]] = (above[-1] if above else None, match["other"])
+        above.append(match["name"])
+    return found
+
+
+def make(cls, hint=None):
+    """Make an error of any class, with what that class needs."""
+    needs = inspect.signature(cls).parameters
+    values = {"job": JOB, "status_code": 500}
+    return cls("It went wrong.", hint=hint, **{k: v for k, v in values.items() if k in needs})
+
+
+def test_the_drawn_tree_is_the_real_one():
+    real = {}
+    for cls in CLASSES:
+        first, *others = cls.__bases__
+        parent = first.__name__ if issubclass(first, VideoError) else None
+        real[cls.__name__] = (parent, others[0].__name__ if others else None)
+    assert drawn() == real
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_no_error_escapes_except_exception(cls):
+    assert issubclass(cls, Exception)
+    assert issubclass(cls, VideoError)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("hint", [None, "Type %video doctor"])
+def test_an_error_renders_in_two_lines_at_most(cls, hint):
+    lines = make(cls, hint)._render_traceback_()
+    assert lines[0] == f"{cls.__name__}: It went wrong."
+    assert lines[1:] == ([hint] if hint else [])
+    assert not any("\n" in line for line in lines)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_ipython_shows_those_lines_and_no_traceback(cls, capsys):
+    shell = InteractiveShell()
+    shell.user_ns["error"] = make(cls, "Type %video doctor")
+    result = shell.run_cell("raise error")
+    assert isinstance(result.error_in_exec, cls)
+    shown = capsys.readouterr().out
+    assert "It went wrong." in shown
+    assert "Traceback" not in shown
+    assert "raise error" not in shown
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_an_error_becomes_a_value(cls):
+    failure = make(cls, "h").failure()
+    assert (failure.message, failure.hint) == ("It went wrong.", "h")
+
+
+def test_a_text_is_message_and_hint():
+    assert str(VideoError("No.", hint="Do.")) == "No. Do."
+    assert str(VideoError("No.")) == "No."
+
+
+def test_a_servers_no_keeps_its_words():
+    error = errors.RequestRejected("no", status_code=400, code="c", param="size", request_id="r")
+    failure = error.failure()
+    assert (failure.status_code, failure.code, failure.request_id) == (400, "c", "r")
+    assert error.param == "size"
+
+
+def test_the_second_bases_are_caught_by_their_own_names():
+    with pytest.raises(ValueError, match="bad"):
+        raise errors.InvalidRequest("bad")
+    with pytest.raises(TimeoutError, match="late"):
+        raise errors.WaitTimeout("late")
+
+
+def test_an_unreadable_answer_keeps_its_beginning():
+    assert len(errors.WireError("odd", excerpt="x" * 9000).excerpt) == 500
+
+
+def test_the_errors_import_only_the_values():
+    names = {module for module in sys.modules if module.startswith("ipyreel.")}
+    assert {"ipyreel.errors", "ipyreel.values"} <= names
+    source = inspect.getsource(errors)
+    assert set(re.findall(r"from (ipyreel[\w.]*) import", source)) == {"ipyreel.values"}
