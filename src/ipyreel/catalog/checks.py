@@ -1,0 +1,235 @@
+"""Questions about a request before it is sent: may it go, what will it cost, what is odd.
+
+May import `values`, `errors` and the rest of the catalog. Pure: no I/O.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from ipyreel.catalog.loader import Catalog
+from ipyreel.catalog.rows import Model, Notice, Price, Provider
+from ipyreel.errors import InvalidRequest
+from ipyreel.values import Estimate, VideoRequest
+
+_HEIGHTS = {"2k": 1440, "4k": 2160}
+"""Words for a resolution that do not carry the height of the frame."""
+
+_NEAR = 0.1
+"""By how much the area of a frame may differ from 16:9 of its resolution (864x496 is "480p")."""
+
+_Refuser = Callable[[VideoRequest, Provider, Model], "str | None"]
+
+
+def check_request(
+    request: VideoRequest,
+    provider: Provider,
+    model: Model | None,
+    *,
+    catalog: Catalog | None = None,
+) -> None:
+    """Refuse what the provider would refuse; an unknown model passes with what it is given.
+
+    Raises InvalidRequest in one line: the option, the value, what is allowed. With a `catalog`
+    the line also names the models of the same family that take the value.
+    """
+    if not request.prompt.strip():
+        raise InvalidRequest("The prompt is empty.")
+    if request.seconds is not None and not 0 < request.seconds < math.inf:
+        raise InvalidRequest(f"--seconds {request.seconds:g}: takes a number above 0.")
+    if model is None:
+        return
+    refusers: tuple[_Refuser, ...] = (_refuse_seconds, _refuse_size, _refuse_images)
+    for refuse in refusers:
+        complaint = refuse(request, provider, model)
+        if complaint is not None:
+            raise InvalidRequest(complaint + _others(refuse, request, provider, model, catalog))
+
+
+def complete_request(
+    request: VideoRequest, provider: Provider, model: Model | None = None
+) -> VideoRequest:
+    """Name the provider's default model where none was asked for; nothing else is filled in.
+
+    `model` is what is known of the model asked for; it is taken so that all questions here
+    are asked alike, and changes nothing.
+    """
+    del model
+    if request.model is None and provider.default_model is not None:
+        return replace(request, model=provider.default_model)
+    return request
+
+
+def estimate(request: VideoRequest, provider: Provider, model: Model | None) -> Estimate:
+    """Say what one job will probably cost; `usd` None where no price is known."""
+    if provider.free:
+        return Estimate(usd=0.0, source=provider.source, checked=provider.checked)
+    if model is None:
+        return Estimate(usd=None)
+    price = price_of(request, provider, model)
+    seconds = request.seconds or model.default_seconds
+    if price is None or (price.usd_per_second is not None and seconds is None):
+        return Estimate(usd=None)
+    usd = price.usd_per_video or (price.usd_per_second or 0) * (seconds or 0)
+    usd += price.usd_per_image * max(0, len(request.images) - price.free_images)
+    return Estimate(usd=round(usd, 6), source=price.source, checked=price.checked)
+
+
+def price_of(request: VideoRequest, provider: Provider, model: Model) -> Price | None:
+    """Find the price that holds for the size asked for: the provider's own, else the list's."""
+    said = request.extra.get("resolution")
+    size = said if isinstance(said, str) else request.size or model.default_size
+    own = [price for price in model.prices if price.provider in provider.kinds]
+    listed = [price for price in model.prices if price.provider is None]
+    return next((price for price in own + listed if _fits(size, price.sizes)), None)
+
+
+def warnings(request: VideoRequest, provider: Provider, model: Model | None) -> tuple[str, ...]:
+    """Return sentences on what may not come out as asked; empty for an unknown model."""
+    if model is None:
+        return ()
+    held = [notice for notice in model.warnings if _holds(notice, request, provider)]
+    found = [_of_the_end(provider, model), *_of_ratios(request, model)]
+    if not any(notice.option == "size" for notice in held):
+        found.append(_of_size(request, provider, model))
+    return (*(text for text in found if text), *(notice.text for notice in held))
+
+
+def _of_the_end(provider: Provider, model: Model) -> str | None:
+    if not model.ended:
+        return None
+    end = f"its maker gives {model.ended} as its end"
+    return f"{model.name}: {end}; {provider.name} may no longer know it."
+
+
+def _of_size(request: VideoRequest, provider: Provider, model: Model) -> str | None:
+    size, sizes = request.size, model.sizes_at(provider)
+    if size is None or not sizes or not model.open_sizes:
+        return None
+    if any(_is_resolution(one, size) for one in sizes) or _fits(size, sizes):
+        return None
+    known = f"{model.name} is known to make {_either(sizes)}"
+    return f"--size {size}: {known}; {provider.name} may change other sizes."
+
+
+def _of_ratios(request: VideoRequest, model: Model) -> Iterator[str]:
+    for option in ("aspect_ratio", "ratio"):
+        ratio = request.extra.get(option)
+        if isinstance(ratio, str) and model.ratios and ratio not in model.ratios:
+            yield f"-x {option}={ratio}: {model.name} is known to take {_either(model.ratios)}."
+
+
+def _refuse_seconds(request: VideoRequest, provider: Provider, model: Model) -> str | None:
+    seconds = request.seconds
+    if seconds is None:
+        return None
+    who = f"--seconds {seconds:g}: {model.name} at {provider.name}"
+    allowed = model.seconds_at(provider)
+    if allowed is not None:
+        listed = _either(f"{one:g}" for one in allowed)
+        return None if seconds in allowed else f"{who} takes {listed}."
+    if model.seconds_range is None:
+        return None
+    least, most = model.seconds_range
+    if not least <= seconds <= most:
+        return f"{who} takes {least:g} to {most:g}."
+    if not model.fractions and not float(seconds).is_integer():
+        return f"{who} takes whole seconds, {least:g} to {most:g}."
+    return None
+
+
+def _refuse_size(request: VideoRequest, provider: Provider, model: Model) -> str | None:
+    sizes = model.sizes_at(provider)
+    if request.size is None or not sizes or model.open_sizes or request.size in sizes:
+        return None
+    return f"--size {request.size}: {model.name} at {provider.name} takes {_either(sizes)}."
+
+
+def _refuse_images(request: VideoRequest, provider: Provider, model: Model) -> str | None:
+    if model.images is None:
+        return None
+    (least, most), given = model.images, len(request.images)
+    who = f"{model.name} at {provider.name}"
+    if given > most:
+        allowed = f"at most {_count(most)}" if most else "no image"
+        return f"--image ({given} given): {who} takes {allowed}."
+    # Whoever fills the server's own fields by hand may have put the image there.
+    if given < least and not request.extra:
+        needs = _count(least) if least == most else f"{least} to {_count(most)}"
+        return f"--image ({given} given): {who} needs {needs}."
+    return None
+
+
+def _others(
+    refuse: _Refuser,
+    request: VideoRequest,
+    provider: Provider,
+    model: Model,
+    catalog: Catalog | None,
+) -> str:
+    """Name up to three models of the same family that take what this one does not."""
+    if catalog is None:
+        return ""
+    names = [
+        other.name
+        for other in catalog.models_of(provider)
+        if other.family == model.family and refuse(request, provider, other) is None
+    ][:3]
+    if not names:
+        return ""
+    return f" ({_either(names, 'and')} {'takes' if len(names) == 1 else 'take'} it.)"
+
+
+def _holds(notice: Notice, request: VideoRequest, provider: Provider) -> bool:
+    if notice.providers and not set(notice.providers) & set(provider.kinds):
+        return False
+    if notice.option is None:
+        return True
+    value = _value(notice.option, request)
+    if value is None or notice.missing:
+        return value is None and notice.missing
+    if notice.values:
+        return value in notice.values
+    return value not in notice.unless
+
+
+def _value(option: str, request: VideoRequest) -> str | None:
+    """Return what was given for an option, as text; None: nothing."""
+    if option == "seconds":
+        return None if request.seconds is None else f"{request.seconds:g}"
+    if option == "image":
+        return str(len(request.images)) if request.images else None
+    value = getattr(request, option) if option in {"size", "seed"} else request.extra.get(option)
+    return None if value is None else str(value)
+
+
+def _fits(size: str | None, sizes: tuple[str, ...]) -> bool:
+    """Whether a price for `sizes` holds for `size`; an unknown size needs a price for all."""
+    if not sizes or size is None:
+        return not sizes
+    return any(size.lower() == one.lower() or _is_resolution(size, one) for one in sizes)
+
+
+def _is_resolution(size: str, word: str) -> bool:
+    """Whether a frame "864x496" is of the resolution "480p": by its shorter side or its area."""
+    frame = re.fullmatch(r"(\d+)x(\d+)", size)
+    named = re.fullmatch(r"(\d+)p", word.lower())
+    height = int(named[1]) if named else _HEIGHTS.get(word.lower())
+    if frame is None or height is None:
+        return False
+    width_px, height_px = int(frame[1]), int(frame[2])
+    area = height * height * 16 / 9
+    return min(width_px, height_px) == height or abs(width_px * height_px / area - 1) < _NEAR
+
+
+def _either(words: Iterable[str], last: str = "or") -> str:
+    """Join words as a sentence does: "4, 8 or 12"."""
+    *most, final = words
+    return f"{', '.join(most)} {last} {final}" if most else final
+
+
+def _count(number: int) -> str:
+    return f"{number} image" if number == 1 else f"{number} images"

@@ -1,0 +1,166 @@
+"""API keys: where they are found, and how they are kept from being shown.
+
+May import `errors` and the catalog's rows. The `keyring` package is an optional extra.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import NoReturn
+
+from ipyreel.catalog.rows import Provider
+from ipyreel.errors import ConfigError, MissingKey
+
+_SERVICE = "ipyreel"
+_LONG_ENOUGH_TO_HINT_AT = 16
+
+
+class Secret:
+    """A key that shows itself to nobody who does not ask by `reveal()`.
+
+    Its repr, str and format are masked; it cannot be pickled, and copies are itself.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the key itself, for the header of one request."""
+        return self._text
+
+    @property
+    def masked(self) -> str:
+        """A form by which its owner recognises it: `sk-…a1b2`; short keys show nothing."""
+        if len(self._text) < _LONG_ENOUGH_TO_HINT_AT:
+            return "•••"
+        return f"{self._text[:3]}…{self._text[-4:]}"
+
+    def __repr__(self) -> str:
+        return f"Secret({self.masked})"
+
+    def __str__(self) -> str:
+        return self.masked
+
+    def __format__(self, spec: str) -> str:
+        return format(self.masked, spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Secret:
+        return self
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        raise TypeError("A key is not pickled: it would lie open in the file.")
+
+
+def read_key(text: str | None, where: str) -> Secret | None:
+    """Make a Secret of what stands at `where`; blank text counts as not set.
+
+    Spaces and line ends around it are cut off, as they come with pasting. Raises ConfigError,
+    without the key, for anything that no HTTP header can carry.
+    """
+    text = (text or "").strip()
+    if not text:
+        return None
+    # ASCII, not latin-1: httpx encodes header text as ASCII, and its UnicodeEncodeError would
+    # carry the whole key.
+    if not all("!" <= letter <= "~" or letter == " " for letter in text):
+        raise ConfigError(
+            f"The key in {where} holds a line break or a character that no HTTP header takes.",
+            hint="Copy it once more, without quotes or anything around it.",
+        )
+    return Secret(text)
+
+
+def stored_key(provider: str) -> str | None:
+    """Ask the `keyring` package, where there is one, for the key of `provider`."""
+    try:
+        import keyring  # noqa: PLC0415  (an optional extra)
+        from keyring.errors import KeyringError  # noqa: PLC0415
+    except ImportError:
+        return None
+    try:
+        found = keyring.get_password(_SERVICE, provider)
+    except KeyringError:
+        # Locked, or no backend on this machine (the rule on servers): the same as no entry.
+        return None
+    return found if isinstance(found, str) else None
+
+
+class KeyRing:
+    """Finds the key of a provider at the moment it is needed.
+
+    Looks at what was typed in this session, then at the environment, then at the keyring: what
+    a person typed a moment ago is meant to replace what the shell was started with.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        memory: MutableMapping[str, Secret] | None = None,
+        *,
+        stored: Callable[[str], str | None] = stored_key,
+    ) -> None:
+        self.environ = environ
+        self._memory = {} if memory is None else memory
+        self._stored = stored
+
+    def __repr__(self) -> str:
+        return f"KeyRing(typed in: {', '.join(sorted(self._memory)) or 'none'})"
+
+    def find(self, provider: Provider) -> Secret | None:
+        """Return the key of `provider`, or None; raises ConfigError for one that cannot be sent."""
+        return self._look(provider)[0]
+
+    def where(self, provider: Provider) -> str | None:
+        """Say where the key comes from: a variable's name, "typed in", "keyring" or None."""
+        return self._look(provider)[1]
+
+    def remember(self, name: str, text: str) -> None:
+        """Keep a typed key for the provider `name`, in memory only; raises ConfigError if blank."""
+        key = read_key(text, "what was typed")
+        if key is None:
+            raise ConfigError(f"No key was typed for {name}.")
+        self._memory[name] = key
+
+    def forget(self, name: str) -> None:
+        """Drop the typed key of the provider `name`, if there is one."""
+        self._memory.pop(name, None)
+
+    def require(self, provider: Provider) -> Secret:
+        """Return the key of `provider`; raises MissingKey naming the variable to set."""
+        key = self.find(provider)
+        if key is None:
+            variables = " or ".join(provider.key_vars)
+            remedy = f"Set {variables}, or type" if variables else "Type"
+            raise MissingKey(
+                f"{provider.name} needs a key, and none is set.",
+                hint=f"{remedy} %video key {provider.name}",
+            )
+        return key
+
+    def _look(self, provider: Provider) -> tuple[Secret | None, str | None]:
+        typed = self._memory.get(provider.name)
+        if typed is not None:
+            return typed, "typed in"
+        for variable in provider.key_vars:
+            key = read_key(self.environ.get(variable), variable)
+            if key is not None:
+                return key, variable
+        if provider.needs_key or provider.key_vars:
+            key = read_key(self._stored(provider.name), f"the keyring entry {provider.name}")
+            if key is not None:
+                return key, "keyring"
+        return None, None

@@ -1,0 +1,213 @@
+"""Refusals, estimates and warnings before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ipyreel.catalog import (
+    Catalog,
+    check_request,
+    complete_request,
+    estimate,
+    warnings,
+)
+from ipyreel.errors import InvalidRequest
+from ipyreel.values import Image, VideoRequest
+
+IMAGE = Image(source="a.png", data=b"x")
+
+
+@pytest.fixture
+def ask(catalog):
+    """Ask for a video; returns the request, its provider and what is known of the model."""
+
+    def make(provider, model, count=0, **values):
+        row = catalog.provider(provider)
+        request = VideoRequest(prompt="a dog", model=model, images=(IMAGE,) * count, **values)
+        return request, row, catalog.model(model, row)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            ("apiyi", "sora-2", 0, {"seconds": 10}),
+            "--seconds 10: sora-2 at apiyi takes 4, 8 or 12.",
+        ),
+        (
+            ("apiyi", "sora-2", 0, {"size": "1920x1080"}),
+            "--size 1920x1080: sora-2 at apiyi takes 720x1280 or 1280x720. (sora-2-pro takes it.)",
+        ),
+        (
+            ("apiyi", "sora-2", 2, {}),
+            "--image (2 given): sora-2 at apiyi takes at most 1 image.",
+        ),
+        (
+            ("demo", "demo-1", 0, {"seconds": 61}),
+            "--seconds 61: demo-1 at demo takes 1 to 60.",
+        ),
+        (
+            ("aiid", "viduq3-turbo", 0, {"seconds": 2.5}),
+            "--seconds 2.5: viduq3-turbo at aiid takes whole seconds, 1 to 16.",
+        ),
+        (
+            ("aiid", "veo3", 1, {}),
+            (
+                "--image (1 given): veo3 at aiid takes no image."
+                " (veo3-frames, veo3-fast-frames and veo3-pro-frames take it.)"
+            ),
+        ),
+        (
+            ("aiid", "happyhorse-1.0-r2v", 0, {}),
+            (
+                "--image (0 given): happyhorse-1.0-r2v at aiid needs 1 to 9 images."
+                " (happyhorse-1.0-t2v, happyhorse-1.0-video-edit and happyhorse-1.0 take it.)"
+            ),
+        ),
+        (
+            ("new-api", "sora-2-pro", 0, {"size": "1920x1080"}),
+            (
+                "--size 1920x1080: sora-2-pro at new-api takes"
+                " 720x1280, 1280x720, 1024x1792 or 1792x1024."
+            ),
+        ),
+        (("generic", None, 0, {"seconds": -1}), "--seconds -1: takes a number above 0."),
+        (("generic", None, 0, {"seconds": float("nan")}), "--seconds nan: takes a number above 0."),
+    ],
+)
+def test_a_refusal_names_option_value_and_what_is_allowed(ask, catalog, asked, message):
+    provider, model, count, values = asked
+    with pytest.raises(InvalidRequest) as caught:
+        check_request(*ask(provider, model, count, **values), catalog=catalog)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "count", "values"),
+    [
+        ("apiyi", "sora-2", 1, {"seconds": 8, "size": "1280x720"}),
+        ("apiyi", "sora-2", 0, {"seconds": 8.0}),
+        ("openai", "sora-2", 0, {"seconds": 20}),
+        ("apiyi", "sora-2-pro", 0, {"size": "1920x1080"}),
+        ("demo", "demo-1", 1, {"seconds": 2.5, "size": "640x360"}),
+        ("demo", "sora-2", 7, {"seconds": 999, "size": "1x1"}),
+        ("apiyi", "never-heard-of", 9, {"seconds": 3.75, "size": "small"}),
+        ("sglang", None, 0, {"seconds": 3, "size": "832x480"}),
+        ("aiid", "kling-video", 0, {"size": "1000x1000"}),
+        ("aiid", "veo3-frames", 0, {"extra": {"image": "https://example.org/a.png"}}),
+    ],
+)
+def test_what_passes(ask, provider, model, count, values):
+    check_request(*ask(provider, model, count, **values))
+
+
+def test_an_empty_prompt_is_refused(ask):
+    request, provider, model = ask("generic", None)
+    with pytest.raises(InvalidRequest, match="prompt is empty"):
+        check_request(replace(request, prompt=" \n"), provider, model)
+
+
+def test_only_the_default_model_is_filled_in(ask):
+    request, provider, _ = ask("apiyi", None)
+    assert complete_request(request, provider) == replace(request, model="sora-2")
+    request, provider, _ = ask("sglang", None)
+    assert complete_request(request, provider) == request
+    request, provider, model = ask("apiyi", "mine")
+    assert complete_request(request, provider, model) == request
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "count", "values", "usd"),
+    [
+        ("apiyi", "sora-2", 0, {"seconds": 8}, 0.8),
+        ("apiyi", "sora-2", 0, {}, 0.4),
+        ("apiyi", "sora-2", 0, {"seconds": 12, "size": "720x1280"}, 1.2),
+        ("demo", "demo-1", 0, {}, 0.0),
+        ("demo", "whatever", 0, {"seconds": 8}, 0.0),
+        ("sglang", None, 0, {"seconds": 8}, None),
+        ("apiyi", "never-heard-of", 0, {"seconds": 8}, None),
+        ("aiid", "kling-video", 0, {"seconds": 5}, None),
+        ("aiid", "doubao-seedance-2-0-260128", 0, {"seconds": 10, "size": "864x496"}, 0.66),
+        ("aiid", "doubao-seedance-2-0-260128", 0, {"seconds": 10, "size": "1470x630"}, 1.42),
+        ("aiid", "doubao-seedance-2-0-260128", 0, {"extra": {"resolution": "1080P"}}, 1.77),
+        ("litellm", "veo-3.1-generate-preview", 0, {"size": "3840x2160"}, 4.8),
+        ("litellm", "veo-3.1-generate-preview", 0, {"size": "500x500"}, None),
+        ("litellm", "wan3.0-video", 0, {"size": "1280x720"}, None),
+        ("new-api", "grok-imagine-video", 2, {"seconds": 10, "size": "1280x720"}, 0.704),
+        ("litellm", "MiniMax-H3", 7, {"seconds": 10}, 0.88),
+    ],
+)
+def test_the_estimate(ask, provider, model, count, values, usd):
+    assert estimate(*ask(provider, model, count, **values)).usd == usd
+
+
+def test_an_estimate_says_where_the_price_is_from(ask):
+    found = estimate(*ask("apiyi", "sora-2", seconds=4))
+    assert "openai.com" in found.source
+    assert found.checked == "2026-11-21"
+
+
+def test_a_providers_own_price_goes_before_the_list(own):
+    path = own(
+        """
+        [models.sora-2]
+        prices = [
+            { usd_per_second = 0.1 },
+            { usd_per_video = 0.25, provider = "apiyi" },
+        ]
+        """
+    )
+    catalog = Catalog.load(path)
+    request = VideoRequest(prompt="a", model="sora-2", seconds=8)
+
+    def usd(name):
+        row = catalog.provider(name)
+        return estimate(request, row, catalog.model("sora-2", row)).usd
+
+    assert (usd("apiyi"), usd("aiid")) == (0.25, 0.8)
+
+
+def test_kling_is_warned_of_its_square(ask):
+    for size, warned in (("1280x720", False), ("1000x1000", True), (None, False)):
+        found = warnings(*ask("aiid", "kling-video", size=size))
+        assert any("1:1" in text for text in found) == warned
+        assert len(found) == warned
+
+
+def test_an_ended_model_is_warned_of(ask):
+    (text,) = warnings(*ask("apiyi", "sora-2"))
+    assert "2026-09-24" in text
+    assert "apiyi" in text
+
+
+def test_what_is_billed_unasked_is_warned_of(ask):
+    model = "grok-imagine-video-1.5-preview"
+    assert len(warnings(*ask("aiid", model))) == 2
+    assert warnings(*ask("aiid", model, seconds=5, size="1280x720")) == ()
+
+
+def test_a_size_beyond_the_known_is_warned_of(ask):
+    (text,) = warnings(*ask("aiid", "gemini-omni", size="500x500"))
+    assert text.startswith("--size 500x500: gemini-omni is known to make 1280x720,")
+    assert warnings(*ask("aiid", "gemini-omni", size="720p")) == ()
+    assert warnings(*ask("aiid", "hailuo-video", size="1366x768")) == ()
+
+
+def test_a_ratio_beyond_the_known_is_warned_of(ask):
+    (text,) = warnings(*ask("aiid", "gemini-omni", extra={"aspect_ratio": "1:1"}))
+    assert text == "-x aspect_ratio=1:1: gemini-omni is known to take 16:9 or 9:16."
+
+
+def test_a_warning_can_be_one_providers(ask):
+    values = {"size": "1280x720", "seconds": 5}
+    model = "doubao-seedance-2-0-260128"
+    assert warnings(*ask("aiid", model, **values)) == ()
+    assert len(warnings(*ask("new-api", model, **values))) == 1
+
+
+def test_an_unknown_model_is_not_warned_of(ask):
+    assert warnings(*ask("aiid", "never-heard-of", size="1x1")) == ()

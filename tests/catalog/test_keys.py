@@ -1,0 +1,174 @@
+"""Keys: where they are found, and that nothing shows them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import sys
+import traceback
+import types
+
+import pytest
+
+from ipyreel.catalog import KeyRing, Secret
+from ipyreel.catalog.keys import read_key, stored_key
+from ipyreel.errors import ConfigError, MissingKey
+
+KEY = "sk-abcdefghijklmnopqrstuvwxyz-a1b2"
+
+
+def nothing(_provider):
+    return None
+
+
+@pytest.fixture
+def apiyi(catalog):
+    return catalog.provider("apiyi")
+
+
+@pytest.mark.parametrize("show", [repr, str, format, "{:>60}".format, "{0!r}".format, ascii])
+def test_a_key_is_not_shown(show):
+    text = show(Secret(KEY))
+    assert "abcdef" not in text
+    assert "a1b2" in text
+
+
+def test_a_key_is_not_shown_inside_other_things():
+    secret = Secret(KEY)
+    assert "abcdef" not in repr([secret, {"key": secret}])
+    assert "abcdef" not in f"{secret!s} {secret!r} {secret}"
+    with pytest.raises(TypeError):
+        json.dumps({"key": secret})
+
+
+def test_a_short_key_shows_nothing_of_itself():
+    assert Secret("short-key").masked == "•••"
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_key_is_not_pickled(protocol):
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps([Secret(KEY)], protocol)
+
+
+def test_a_copy_of_a_key_is_itself():
+    secret = Secret(KEY)
+    assert copy.copy(secret) is secret
+    assert copy.deepcopy([secret])[0] is secret
+
+
+def test_keys_compare():
+    assert Secret(KEY) == Secret(KEY)
+    assert Secret(KEY) != Secret("other")
+    assert Secret(KEY) != KEY
+    assert len({Secret(KEY), Secret(KEY)}) == 1
+    assert Secret(KEY).masked == "sk-…a1b2"
+    assert Secret(KEY).reveal() == KEY
+
+
+@pytest.mark.parametrize("text", [None, "", "  ", "\n"])
+def test_blank_counts_as_not_set(apiyi, text):
+    assert read_key(text, "X") is None
+    environ = {} if text is None else {"APIYI_API_KEY": text}
+    assert KeyRing(environ, stored=nothing).find(apiyi) is None
+
+
+def test_what_comes_with_pasting_is_cut_off():
+    assert read_key(f" {KEY}\r\n", "X").reveal() == KEY
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r", "\x00", "\t", "é", "密", "\x7f", "\ud800"])
+def test_a_key_that_no_header_takes_is_refused_unseen(apiyi, odd):
+    text = f"sk-abcdef{odd}ghijkl-a1b2"
+    with pytest.raises(ConfigError) as caught:
+        KeyRing({"APIYI_API_KEY": text}, stored=nothing).find(apiyi)
+    shown = "".join(traceback.format_exception(caught.value)) + "".join(
+        caught.value._render_traceback_()
+    )
+    assert "APIYI_API_KEY" in shown
+    assert "abcdef" not in shown
+    assert "a1b2" not in shown
+
+
+def test_the_environment_is_asked_at_the_time(apiyi):
+    environ = {}
+    ring = KeyRing(environ, stored=nothing)
+    assert ring.where(apiyi) is None
+    environ["APIYI_API_KEY"] = KEY
+    assert ring.where(apiyi) == "APIYI_API_KEY"
+    assert ring.find(apiyi) == Secret(KEY)
+
+
+def test_typed_goes_before_environment_before_keyring(apiyi):
+    environ = {"APIYI_API_KEY": "from-the-environment"}
+    ring = KeyRing(environ, stored={"apiyi": "from-the-keyring"}.get)
+    ring.remember("apiyi", KEY)
+    assert (ring.where(apiyi), ring.require(apiyi)) == ("typed in", Secret(KEY))
+    ring.forget("apiyi")
+    assert (ring.where(apiyi), ring.find(apiyi).reveal()) == (
+        "APIYI_API_KEY",
+        "from-the-environment",
+    )
+    environ.clear()
+    assert (ring.where(apiyi), ring.find(apiyi).reveal()) == ("keyring", "from-the-keyring")
+
+
+def test_a_key_belongs_to_one_provider(catalog):
+    ring = KeyRing({"APIYI_API_KEY": KEY}, stored=nothing)
+    ring.remember("aiid", KEY)
+    assert ring.find(catalog.provider("apigo")) is None
+
+
+def test_a_missing_key_says_what_to_type(apiyi):
+    with pytest.raises(MissingKey) as caught:
+        KeyRing({}, stored=nothing).require(apiyi)
+    assert str(caught.value) == (
+        "apiyi needs a key, and none is set. Set APIYI_API_KEY, or type %video key apiyi"
+    )
+
+
+def test_a_blank_typed_key_is_refused():
+    with pytest.raises(ConfigError, match="No key was typed"):
+        KeyRing({}).remember("apiyi", "  ")
+
+
+def test_a_key_ring_does_not_show_its_keys():
+    ring = KeyRing({"APIYI_API_KEY": KEY})
+    ring.remember("aiid", KEY)
+    assert repr(ring) == "KeyRing(typed in: aiid)"
+
+
+def fake_keyring(monkeypatch, get_password):
+    package = types.ModuleType("keyring")
+    errors = types.ModuleType("keyring.errors")
+    errors.KeyringError = type("KeyringError", (Exception,), {})
+    package.errors = errors
+    package.get_password = lambda service, name: get_password(errors, service, name)
+    monkeypatch.setitem(sys.modules, "keyring", package)
+    monkeypatch.setitem(sys.modules, "keyring.errors", errors)
+
+
+def test_the_keyring_package_is_asked_by_service_and_provider(monkeypatch):
+    asked = []
+
+    def get_password(_errors, service, name):
+        asked.append((service, name))
+        return KEY
+
+    fake_keyring(monkeypatch, get_password)
+    assert stored_key("apiyi") == KEY
+    assert asked == [("ipyreel", "apiyi")]
+
+
+def test_a_locked_keyring_is_an_empty_one(monkeypatch):
+    def get_password(errors, _service, _name):
+        raise errors.KeyringError
+
+    fake_keyring(monkeypatch, get_password)
+    assert stored_key("apiyi") is None
+
+
+def test_without_the_package_there_is_no_entry(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert stored_key("apiyi") is None
