@@ -1,0 +1,219 @@
+"""How each server wants to be asked: rows of data, read by `writer`.
+
+The rows follow what was measured or read in the servers' sources; where two servers differ
+by data alone, no function does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from ipyreel.errors import ConfigError
+from ipyreel.values import Json
+
+SecondsKind = Literal["text", "number"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One way of asking for a video.
+
+    Attributes
+    ----------
+    encoding
+        What a request without a file is sent as; one with a file is always a form.
+    seconds
+        The fields that carry the length, each as text ("8") or as a number (8).
+    whole_seconds
+        Whether only whole seconds can be said.
+    size, pictures
+        Names of a way in `sizes.SIZES` and in `pictures.PICTURES`.
+    seed
+        Where the seed goes: beside the prompt, into `metadata` ("container"), or nowhere
+        because the server does not know it.
+    container
+        Where further fields go: "" beside the prompt, "metadata" or "provider.options".
+    beside
+        Names that stay beside the prompt although there is a container.
+    known
+        All further fields that the server knows, when it refuses any other.
+    swallowed
+        Further fields that the server drops or must not be sent.
+    upper
+        Fields whose text is written in upper case.
+    modes
+        What `mode` is without images, with one, and with more.
+    fixed
+        Fields that are always sent.
+    list_query
+        What a list must be asked with.
+    key_header
+        The header that carries the key ("Authorization": with "Bearer").
+    """
+
+    name: str
+    encoding: Literal["json", "form"] = "json"
+    seconds: tuple[tuple[str, SecondsKind], ...] = (("seconds", "text"),)
+    whole_seconds: bool = False
+    size: str = "size"
+    pictures: str = "file"
+    seed: Literal["beside", "container", "nowhere"] = "beside"
+    container: Literal["", "metadata", "provider.options"] = ""
+    beside: frozenset[str] = frozenset()
+    known: frozenset[str] | None = None
+    swallowed: frozenset[str] = frozenset()
+    upper: frozenset[str] = frozenset()
+    modes: tuple[str, ...] = ()
+    fixed: Mapping[str, Json] = field(default_factory=dict)
+    list_query: Mapping[str, str] = field(default_factory=dict)
+    key_header: str = "Authorization"
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_BOTH: tuple[tuple[str, SecondsKind], ...] = (("seconds", "text"), ("duration", "number"))
+_DURATION: tuple[tuple[str, SecondsKind], ...] = (("duration", "number"),)
+_SECONDS_NUMBER: tuple[tuple[str, SecondsKind], ...] = (("seconds", "number"),)
+
+# The names of the request itself, which an extra field may overrule in its own place.
+_CORE = _words("model prompt seconds duration size image images input_reference mode metadata")
+
+# Listed by aiid's reference page as fields of their own.
+_AIID = _CORE | _words(
+    "aspect_ratio ratio quality resolution fps image_url image_urls reference_images "
+    "end_image_url last_image_url video video_urls audio_urls function_mode content callback_url "
+    "external_task_id parameters width height seed n response_format user generate_audio"
+)
+
+_OPENROUTER = _words(
+    "model prompt duration size resolution aspect_ratio seed frame_images input_references "
+    "generate_audio callback_url previous_job_id provider"
+)
+
+_TRTLLM = _words(
+    "seconds size model prompt fps frame_rate num_frames extra_params format output_format "
+    "response_format n negative_prompt num_inference_steps guidance_scale guidance_rescale "
+    "image_reference video_reference audio_reference seed"
+)
+
+_ROWS = (
+    Dialect(name="openai", pictures="file or object", seed="nowhere"),
+    Dialect(name="azure", pictures="file or object", seed="nowhere", key_header="api-key"),
+    Dialect(name="apigo", seconds=_SECONDS_NUMBER, whole_seconds=True, seed="nowhere"),
+    Dialect(name="apiyi", seed="nowhere"),
+    Dialect(
+        name="new-api",
+        seconds=_BOTH,
+        whole_seconds=True,
+        pictures="image and images",
+        container="metadata",
+        beside=_CORE,
+        seed="container",
+    ),
+    Dialect(
+        name="aiid",
+        seconds=_BOTH,
+        whole_seconds=True,
+        size="size and ratio",
+        pictures="image and images",
+        container="metadata",
+        beside=_AIID,
+    ),
+    Dialect(
+        name="litellm",
+        swallowed=_words("metadata"),
+        list_query=MappingProxyType({"custom_llm_provider": "openai"}),
+    ),
+    Dialect(
+        name="sglang",
+        seconds=_SECONDS_NUMBER,
+        whole_seconds=True,
+        pictures="file or reference_url",
+        swallowed=_words("output_path variant"),
+    ),
+    Dialect(name="vllm-omni", encoding="form", whole_seconds=True, pictures="files or text"),
+    Dialect(
+        name="trtllm",
+        seconds=_SECONDS_NUMBER,
+        pictures="file or image_reference",
+        known=_TRTLLM,
+    ),
+    Dialect(
+        name="openrouter",
+        seconds=_DURATION,
+        whole_seconds=True,
+        size="size or resolution",
+        pictures="frame_images",
+        container="provider.options",
+        beside=_OPENROUTER,
+    ),
+    Dialect(name="generic"),
+    Dialect(name="demo", pictures="file or object"),
+)
+
+DIALECTS: Mapping[str, Dialect] = MappingProxyType({row.name: row for row in _ROWS})
+"""Every dialect by its name."""
+
+SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "sora": {"size": "size", "pictures": "file or text"},
+        "grok": {
+            "seconds": (("seconds", "text"),),
+            "size": "ratio and RESOLUTION",
+            "pictures": "reference_images",
+            "upper": _words("resolution"),
+        },
+        "veo": {"seconds": _DURATION, "pictures": "image"},
+        "omni": {
+            "seconds": _DURATION,
+            "pictures": "image",
+            "fixed": MappingProxyType({"n": 1, "response_format": "url"}),
+        },
+        "seedance": {
+            "seconds": _DURATION,
+            "size": "size, named ratio and resolution",
+            "pictures": "images",
+        },
+        "happyhorse": {
+            "seconds": _DURATION,
+            "size": "size and metadata",
+            "pictures": "image or images",
+            "modes": ("t2v", "i2v", "r2v"),
+        },
+        "vidu": {
+            "seconds": _DURATION,
+            "size": "size, ratio and resolution",
+            "pictures": "images",
+        },
+        "hailuo": {"seconds": _DURATION, "size": "size and RESOLUTION", "pictures": "image"},
+    }
+)
+"""How the families of models differ at aiid: what they change in its row.
+
+grok, veo and omni do what a real client of it does (sancedoknore-create/sanshiman
+`src/services/providers/chuhaiyingVideo.ts`); the others follow its own page.
+"""
+
+_SHAPED = frozenset({"aiid"})
+
+
+def dialect_named(name: str, shape: str = "") -> Dialect:
+    """Return the row of a dialect, changed for a family of models where it knows families.
+
+    A family without a row in `SHAPES` is asked for like any other.
+
+    Raises
+    ------
+    ConfigError
+        No row has that name.
+    """
+    row = DIALECTS.get(name)
+    if row is None:
+        raise ConfigError(f"There is no dialect {name!r}. Known are {', '.join(DIALECTS)}.")
+    changes = SHAPES.get(shape) if name in _SHAPED else None
+    return replace(row, **changes) if changes else row

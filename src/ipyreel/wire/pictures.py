@@ -1,0 +1,149 @@
+"""Input images in the shape that each dialect takes: file, address, object or list."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ipyreel.errors import InvalidRequest
+from ipyreel.values import FormPart, Image, Json
+
+Images = tuple[Image, ...]
+Shown = tuple[dict[str, Json], tuple[FormPart, ...]]
+"""What becomes of images: fields beside the others, and files (which make it a form)."""
+
+_FETCH_HINT = "Download the picture first and give its path or bytes."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """How a dialect takes images: `show` makes the fields and files out of one or more.
+
+    `most` None: as many as given. `needs_bytes`: an address alone cannot be sent.
+    """
+
+    show: Callable[[Images], Shown]
+    most: int | None = 1
+    needs_bytes: bool = False
+
+
+def reference(image: Image) -> str:
+    """Return the address of an image: its URL, or a data URL when there are bytes."""
+    if image.data is not None:
+        text = base64.b64encode(image.data).decode("ascii")
+        return f"data:{image.media_type};base64,{text}"
+    if image.url is None:
+        raise InvalidRequest(
+            "The pixels of an input image are not at hand.", hint="Give the image again."
+        )
+    return image.url
+
+
+def file_part(image: Image, name: str = "input_reference") -> FormPart:
+    """Return an image as a file of a form, under its real media type."""
+    if image.data is None:
+        raise InvalidRequest(
+            "This provider takes the input image as a file only, not by its address.",
+            hint=_FETCH_HINT,
+        )
+    return FormPart(
+        name=name, value=image.data, filename=image.filename, media_type=image.media_type
+    )
+
+
+def _file(images: Images) -> Shown:
+    return {}, (file_part(images[0]),)
+
+
+def _file_or(make: Callable[[str], dict[str, Json]], name: str = "input_reference") -> Pictures:
+    """Make the row of a dialect that takes bytes as a file, and an address as `make` says."""
+
+    def show(images: Images) -> Shown:
+        if images[0].data is not None:
+            return {}, (file_part(images[0], name),)
+        return make(reference(images[0])), ()
+
+    return Pictures(show=show)
+
+
+def _openai_object(url: str) -> dict[str, Json]:
+    return {"input_reference": {"image_url": url}}
+
+
+def _plain_text(url: str) -> dict[str, Json]:
+    return {"input_reference": url}
+
+
+def _sglang_url(url: str) -> dict[str, Json]:
+    return {"reference_url": url}
+
+
+def _trtllm_url(url: str) -> dict[str, Json]:
+    return {"image_reference": url}
+
+
+def _vllm_omni(images: Images) -> Shown:
+    """Send files; one address goes as the JSON text of an object."""
+    if len(images) == 1 and images[0].data is None:
+        return {"image_reference": {"image_url": reference(images[0])}}, ()
+    name = "input_reference" if len(images) == 1 else "input_references"
+    return {}, tuple(file_part(image, name) for image in images)
+
+
+def _image_and_images(images: Images) -> Shown:
+    """Send one image under both names (kling reads `image`, vidu `images`), several in a list.
+
+    Never `input_reference`: it would replace the list (new-api `relay_utils.go`).
+    """
+    urls = [reference(image) for image in images]
+    if len(urls) == 1:
+        return {"image": urls[0], "images": urls}, ()
+    return {"images": urls}, ()
+
+
+def _one_image(images: Images) -> Shown:
+    return {"image": reference(images[0])}, ()
+
+
+def _image_or_images(images: Images) -> Shown:
+    return _one_image(images) if len(images) == 1 else _image_list(images)
+
+
+def _image_list(images: Images) -> Shown:
+    return {"images": [reference(image) for image in images]}, ()
+
+
+def _reference_images(images: Images) -> Shown:
+    return {"reference_images": [reference(image) for image in images]}, ()
+
+
+def _openrouter(images: Images) -> Shown:
+    """Send the first and the last frame; more than two are references."""
+    shown = [{"type": "image_url", "image_url": {"url": reference(image)}} for image in images]
+    if len(shown) > len(_FRAMES):
+        return {"input_references": shown}, ()
+    frames = [{**item, "frame_type": name} for item, name in zip(shown, _FRAMES, strict=False)]
+    return {"frame_images": frames}, ()
+
+
+_FRAMES = ("first_frame", "last_frame")
+
+PICTURES: Mapping[str, Pictures] = MappingProxyType(
+    {
+        "file": Pictures(show=_file, needs_bytes=True),
+        "file or object": _file_or(_openai_object),
+        "file or text": _file_or(_plain_text),
+        "file or reference_url": _file_or(_sglang_url),
+        "file or image_reference": _file_or(_trtllm_url, "image_reference"),
+        "files or text": Pictures(show=_vllm_omni, most=None),
+        "image and images": Pictures(show=_image_and_images, most=None),
+        "image": Pictures(show=_one_image),
+        "image or images": Pictures(show=_image_or_images, most=None),
+        "images": Pictures(show=_image_list, most=None),
+        "reference_images": Pictures(show=_reference_images, most=None),
+        "frame_images": Pictures(show=_openrouter, most=None),
+    }
+)
+"""Every way in which images are taken, by the name that the rows of dialects use."""

@@ -1,0 +1,149 @@
+"""Where an answer says the video is, and what a file is by its first bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from ipyreel.values import Json
+from ipyreel.wire.body import dig, is_empty, load
+
+_PLACES: tuple[tuple[str, ...], ...] = (
+    ("video_url",),
+    ("url",),
+    ("urls",),
+    ("videos",),
+    ("video",),
+    ("output",),
+    ("outputs",),
+    ("unsigned_urls",),
+    ("metadata", "url"),
+    ("metadata", "video_url"),
+    ("meta_data", "url"),
+    ("result_url",),
+    ("content", "video_url"),
+    ("data",),
+    ("result",),
+    ("download_url",),
+    ("remixed_from_video_id",),  # Agnes hides the finished URL here (ArcReel#943)
+)
+"""Fields that hold the file's address, best first; the last ones are oddities."""
+
+_INNER = ("video_url", "url", "result_url", "download_url", "urls")
+_BASE64 = ("base64", "b64_json")
+_INPUTS = ("input", "reference", "image", "callback", "prompt", "request", "source", "thumbnail")
+_FILM = re.compile(r"\.(mp4|webm|mov|m4v|avi)$", re.IGNORECASE)
+_SPACES = re.compile(r"[\s\x00-\x1f\x7f]")
+_ALPHABET = re.compile(r"[A-Za-z0-9+/=_-]+")
+_LONGEST_URL = 16_384
+_DEEPEST_HUNT = 8
+
+
+def usable(text: Json) -> str | None:
+    """Return `text` when a file can be asked for there: http(s), data:, or a path ("/v1/…").
+
+    new-api puts the reason of a failure where the URL belongs; that is no place.
+    """
+    if not isinstance(text, str):
+        return None
+    place = text.strip()
+    if place.startswith(("data:video/", "data:application/octet-stream")):
+        return place
+    if not place or len(place) > _LONGEST_URL or _SPACES.search(place):
+        return None
+    if place.startswith("/"):
+        return None if place.startswith("//") else place
+    try:
+        parts = urlsplit(place)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return place if known else None
+
+
+def _from_base64(item: dict[str, Json]) -> Iterator[str]:
+    for name in _BASE64:
+        text = item.get(name)
+        if isinstance(text, str) and _ALPHABET.fullmatch(text[:64]):
+            kind = item.get("content_type")
+            kind = kind if isinstance(kind, str) and kind.startswith("video/") else "video/mp4"
+            yield f"data:{kind.split(';')[0]};base64,{text}"
+
+
+def _texts(value: Json, depth: int = 0) -> Iterator[str]:
+    """Yield the addresses in a field that is one, a list of them, or an object holding one."""
+    if isinstance(value, str):
+        if (place := usable(value)) is not None:
+            yield place
+    elif isinstance(value, list) and depth < _DEEPEST_HUNT:
+        for item in value:
+            yield from _texts(item, depth + 1)
+    elif isinstance(value, dict) and depth < _DEEPEST_HUNT:
+        for name in _INNER:
+            yield from _texts(value.get(name), depth + 1)
+        yield from _from_base64(value)
+
+
+def find_places(answer: dict[str, Json]) -> tuple[str, ...]:
+    """Return every address that the known fields of an answer hold, best first, each once.
+
+    Paths on the server's own disk (`file_path`, `file_name`) are no addresses.
+    """
+    found = [place for names in _PLACES for place in _texts(dig(answer, *names))]
+    return tuple(dict.fromkeys(found))
+
+
+def hunt(value: Json, depth: int = 0) -> Iterator[str]:
+    """Yield whatever looks like the address of a film, in fields that do not speak of inputs."""
+    if isinstance(value, str):
+        place = usable(value)
+        if place is not None and not place.startswith("/") and _FILM.search(urlsplit(place).path):
+            yield place
+    elif isinstance(value, list) and depth < _DEEPEST_HUNT:
+        for item in value:
+            yield from hunt(item, depth + 1)
+    elif isinstance(value, dict) and depth < _DEEPEST_HUNT:
+        for name, item in value.items():
+            if not any(word in name.lower() for word in _INPUTS):
+                yield from hunt(item, depth + 1)
+
+
+def read_envelope(body: bytes) -> str | None:
+    """Return the address in a JSON body that came where a film was expected.
+
+    Some resellers answer `/content` with JSON that names a URL; None: an error, or no JSON.
+    """
+    try:
+        answer = load(body)
+    except ValueError:
+        return None
+    if not isinstance(answer, dict):
+        return next(_texts(answer), None)
+    if not is_empty(answer.get("error")):
+        return None
+    return next(iter(find_places(answer)), None) or next(hunt(answer), None)
+
+
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x1aE\xdf\xa3", "video/webm"),
+    (8, b"AVI ", "video/x-msvideo"),
+    (8, b"WEBP", "image/webp"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+)
+_BRANDS = {b"qt  ": "video/quicktime", b"avif": "image/avif", b"heic": "image/heic"}
+
+
+def sniff(first: bytes) -> str | None:
+    """Return the media type that the first bytes (16 or more) of a file show; None: not known.
+
+    Known are MP4 and its kin, WebM, AVI, WebP, JPEG and PNG.
+    """
+    if first[4:8] == b"ftyp":
+        return _BRANDS.get(first[8:12], "video/mp4")
+    for start, mark, media_type in _MAGIC:
+        in_riff = start == 0 or first[:4] == b"RIFF"
+        if in_riff and first[start : start + len(mark)] == mark:
+            return media_type
+    return None

@@ -1,0 +1,284 @@
+"""Read what servers answer, in all the ways they were seen to, into our values.
+
+This is the door of the reading half: `read_job`, `read_page`, `read_deleted`, `read_error`,
+`retry_after`, `poll_after`, `sniff`, `read_envelope`, `wants_form`. Whatever the bytes are,
+nothing but `ProviderError` (or a subclass) and `WireError` is raised.
+"""
+
+from __future__ import annotations
+
+from ipyreel.errors import ProviderError, WireError
+from ipyreel.values import Failure, HttpReply, Json, ServerStatus, VideoJob, VideoPage
+from ipyreel.wire.answers import Answer, unwrap
+from ipyreel.wire.body import dig, load
+from ipyreel.wire.headers import poll_after, request_id, retry_after
+from ipyreel.wire.places import read_envelope, sniff, usable
+from ipyreel.wire.reasons import (
+    MODERATION_HINT,
+    Reason,
+    of_unreadable,
+    reason_in,
+)
+from ipyreel.wire.refusals import is_success, read_error, wants_form
+from ipyreel.wire.scalars import length, moment, number, percent, size, word
+from ipyreel.wire.status import ENDS, meaning, status_word
+from ipyreel.wire.text import clean, excerpt
+
+__all__ = [
+    "poll_after",
+    "read_deleted",
+    "read_envelope",
+    "read_error",
+    "read_job",
+    "read_page",
+    "retry_after",
+    "sniff",
+    "wants_form",
+]
+
+_REFUSALS = frozenset({401, 402, 403, 407, 429})
+_CREATED = ("created_at", "created", "createdAt")
+_COMPLETED = ("completed_at", "completedAt", "finish_time", "finished_at")
+_LENGTHS = ("seconds", "duration", "duration_s", "duration_seconds")
+_NO_CONTENT, _CONFLICT = 204, 409
+_LONGEST_PROMPT = 100_000
+
+
+def read_job(
+    reply: HttpReply, *, now: float, remote_id: str | None = None, creating: bool = False
+) -> VideoJob:
+    """Read the answer to a submission or to a question about one job.
+
+    Parameters
+    ----------
+    reply
+        Any reply. A job in a 4xx or 5xx is a job (vLLM-Omni answers a failed one like that).
+    now
+        Seconds since the epoch.
+    remote_id
+        The id that was asked for: the job keeps it, whatever id the answer names (some
+        servers answer with another, xAI with none).
+    creating
+        Whether this answers a submission.
+
+    Raises
+    ------
+    ProviderError
+        The server said no, in a subclass that says how. `ServerBroken` with a 2xx status is
+        an upstream's error passed on: ask again, but not for ever.
+    WireError
+        The answer could not be read.
+    """
+    body = _load(reply, now=now, creating=creating)
+    answer = unwrap(body, creating=creating)
+    if answer is None:
+        if not is_success(reply.status_code):
+            raise read_error(reply, now=now, creating=creating)
+        raise _unreadable(reply, "The server's answer is no JSON object.")
+    if _refuses(answer, reply.status_code, asked=remote_id is not None):
+        raise read_error(reply, now=now, creating=creating)
+    job = _job(answer, reply, remote_id=remote_id, now=now)
+    if job is None:
+        raise _unreadable(reply, "The server's answer names no job.")
+    return job
+
+
+def _load(reply: HttpReply, *, now: float, creating: bool = False) -> Json:
+    try:
+        return load(reply.body)
+    except ValueError:
+        pass
+    if not is_success(reply.status_code):
+        raise read_error(reply, now=now, creating=creating)
+    raise _unreadable(reply, of_unreadable(reply.status_code, reply.headers, reply.body))
+
+
+def _unreadable(reply: HttpReply, message: str) -> WireError:
+    return WireError(
+        message,
+        excerpt=excerpt(reply.body),
+        hint="Check the base URL: it should end in /v1 and speak /videos.",
+    )
+
+
+def _refuses(answer: Answer, status_code: int, *, asked: bool) -> bool:
+    """Whether an answer is a "no" to the question, not a job (which may have failed)."""
+    named = answer.remote_id is not None
+    if not is_success(status_code):
+        is_video = answer.fields.get("object") == "video"
+        vague = answer.status is None or (answer.raw_status or "").lower() in {"error", "fail"}
+        return not named or not (is_video or not (vague or status_code in _REFUSALS))
+    if answer.status is not None:
+        return not named and not asked and answer.status == "failed"
+    if answer.raw_status is not None or answer.places:
+        return False
+    reason = reason_in(answer.fields, only_error=named)
+    return reason.message is not None or reason.code is not None
+
+
+def _job(
+    answer: Answer, reply: HttpReply, *, remote_id: str | None = None, now: float = 0.0
+) -> VideoJob | None:
+    found = remote_id or answer.remote_id
+    nothing = answer.remote_id is None and answer.raw_status is None and not answer.places
+    if found is None or nothing:
+        return None
+    fields = answer.fields
+    status, failure = _outcome(answer, reply)
+    headers = reply.headers
+    return VideoJob(
+        remote_id=found,
+        status=status,
+        raw_status=clean(answer.raw_status or "", 100),
+        progress=percent(fields.get("progress")),
+        model=word(fields.get("model")),
+        prompt=word(fields.get("prompt"), _LONGEST_PROMPT),
+        seconds=_seconds(fields),
+        size=size(fields.get("size")),
+        failure=failure,
+        created_at=_moment(fields, _CREATED),
+        completed_at=_moment(fields, _COMPLETED) if status in ENDS else None,
+        expires_at=moment(fields.get("expires_at")),
+        urls=answer.places,
+        polling_url=_polling_url(fields),
+        poll_after=poll_after(headers) or retry_after(headers, now=now),
+        request_id=request_id(headers),
+        cost=_cost(fields, reply),
+        raw=answer.raw,
+    )
+
+
+def _outcome(answer: Answer, reply: HttpReply) -> tuple[ServerStatus, Failure | None]:
+    """Return the state, and why it is a bad one."""
+    status = answer.status
+    if status is None:
+        unsaid = answer.raw_status is None
+        return ("completed" if unsaid and answer.places else "in_progress"), None
+    if status == "completed":
+        # apiyi's Grok: completed, billed, and moderated away.
+        reason = reason_in(answer.fields, only_error=True)
+        if reason.message is None and reason.code is None:
+            return status, None
+        return "failed", _failure(reason, reply)
+    if status == "failed":
+        return status, _failure(reason_in(answer.fields), reply)
+    if status == "cancelled":
+        ended = Reason(message=f'The provider says "{clean(answer.raw_status or "", 100)}".')
+        reason = reason_in(answer.fields, only_error=True)
+        return status, _failure(reason if reason.message else ended, reply)
+    return status, None
+
+
+def _failure(reason: Reason, reply: HttpReply) -> Failure:
+    message = reason.message
+    if message is None and reason.moderated:
+        message = "The provider's moderation refused it."
+    elif message is None and reason.code is not None:
+        message = f"The provider says: {reason.code}."
+    return Failure(
+        message=message or "The provider gave no reason.",
+        code=reason.code,
+        status_code=None if is_success(reply.status_code) else reply.status_code,
+        request_id=request_id(reply.headers) or reason.request_id,
+        hint=MODERATION_HINT if reason.moderated else None,
+    )
+
+
+def _moment(fields: dict[str, Json], names: tuple[str, ...]) -> float | None:
+    return next((when for name in names if (when := moment(fields.get(name)))), None)
+
+
+def _seconds(fields: dict[str, Json]) -> float | None:
+    found = next((told for name in _LENGTHS if (told := length(fields.get(name)))), None)
+    return found or length(dig(fields, "usage", "duration_seconds"))
+
+
+def _polling_url(fields: dict[str, Json]) -> str | None:
+    url = fields.get("polling_url")
+    return url if isinstance(url, str) and usable(url) and not url.startswith("data:") else None
+
+
+def _cost(fields: dict[str, Json], reply: HttpReply) -> float | None:
+    told = (
+        dig(fields, "usage", "cost"),
+        dig(fields, "outputs", "cost"),
+        fields.get("cost"),
+        reply.headers.get("x-litellm-response-cost"),
+    )
+    found = (number(value) for value in told)
+    return next((cost for cost in found if cost is not None and cost >= 0), None)
+
+
+def read_page(reply: HttpReply, *, now: float = 0.0) -> VideoPage:
+    """Read one page of a server's list; rows that are no job are left out.
+
+    `after` is None when the server says that there is no more, or the page is empty. Servers
+    that say nothing get one more question: stop when a page repeats.
+
+    Raises
+    ------
+    ProviderError
+        The server said no; `JobNotFound` and `RequestRejected` mean that it has no list.
+    WireError
+        The answer could not be read.
+    """
+    body = _load(reply, now=now)
+    if not is_success(reply.status_code):
+        raise read_error(reply, now=now)
+    rows = _rows(body)
+    if rows is None:
+        if isinstance(body, dict) and reason_in(body).message:
+            raise read_error(reply, now=now)
+        raise _unreadable(reply, "The server's answer is no list of jobs.")
+    jobs = tuple(job for row in rows if (job := _row(row)) is not None)
+    return VideoPage(jobs=jobs, after=_after(body, jobs))
+
+
+def _rows(body: Json, depth: int = 0) -> list[Json] | None:
+    if isinstance(body, list):
+        return body
+    if not isinstance(body, dict) or depth > 1:
+        return None
+    found = (_rows(body.get(name), depth + 1) for name in ("data", "items", "videos", "list"))
+    return next((rows for rows in found if rows is not None), None)
+
+
+def _row(row: Json) -> VideoJob | None:
+    try:
+        answer = unwrap(row)
+        return _job(answer, HttpReply(status_code=200)) if answer is not None else None
+    except (ProviderError, WireError):
+        return None  # one bad row must not hide the others
+
+
+def _after(body: Json, jobs: tuple[VideoJob, ...]) -> str | None:
+    more = body.get("has_more") if isinstance(body, dict) else False
+    if not jobs or more is False:
+        return None
+    last = body.get("last_id")
+    return last if isinstance(last, str) and last else jobs[-1].remote_id
+
+
+def read_deleted(reply: HttpReply, *, now: float = 0.0) -> bool:
+    """Read the answer to a deletion: whether the server says that the job is (being) deleted.
+
+    Raises
+    ------
+    ProviderError
+        The server said no: `JobNotFound` where it is gone already, or (like
+        `RequestRejected`) where the server cannot delete.
+    """
+    if reply.status_code == _CONFLICT and b"ancel" in reply.body:
+        return True  # vLLM-Omni: "Cancellation in progress"
+    if not is_success(reply.status_code):
+        raise read_error(reply, now=now)
+    if reply.status_code == _NO_CONTENT or not reply.body.strip():
+        return True
+    body = _load(reply, now=now)
+    answer: dict[str, Json] = body if isinstance(body, dict) else {}
+    if isinstance(answer.get("deleted"), bool):
+        return bool(answer["deleted"])
+    if reason_in(answer, only_error=True).message:
+        raise read_error(reply, now=now)
+    left = status_word(answer)
+    return left is None or meaning(left) == "cancelled"

@@ -1,0 +1,83 @@
+"""Addresses: joining a base URL, one id as one path segment, who is the same origin."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
+
+from ipyreel.errors import ConfigError
+from ipyreel.wire.text import clean
+
+_PORTS = {"http": 80, "https": 443}
+_ROUTE = "/videos"
+_VERSION = "/v1"
+
+
+def encode_id(remote_id: str) -> str:
+    """Percent-encode a job id into one path segment; `urllib.parse.unquote` undoes it.
+
+    LiteLLM's ids hold `=`, `/` and `+`, Bifrost's `:`. An id of dots alone would climb the
+    path, so its dots are encoded too.
+    """
+    segment = quote(remote_id, safe="", errors="surrogatepass")
+    return segment.replace(".", "%2E") if not segment.strip(".") else segment
+
+
+def _split_base(base_url: str) -> SplitResult:
+    try:
+        parts = urlsplit(base_url.strip())
+        usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"The base URL {clean(base_url, 200)!r} is no http(s) address.",
+            hint="Give one such as https://api.example.com/v1.",
+        )
+    return parts
+
+
+def _root(path: str) -> str:
+    """Return the path that `/videos` hangs under: a bare origin gets `/v1`."""
+    root = path.rstrip("/").removesuffix(_ROUTE).rstrip("/")
+    return root or _VERSION
+
+
+def join_base(base_url: str, path: str) -> str:
+    """Join `path` ("/videos/abc") to a base URL written with or without `/v1` and slashes.
+
+    A base with a path of its own (`/v1`, `/api/v1`, `/openai/v1`) keeps it, a bare origin
+    gets `/v1`; a query of the base (Azure's `api-version`) is kept. An absolute `path` comes
+    back as it is: ask `same_origin` before a key is sent there.
+
+    Raises
+    ------
+    ConfigError
+        `base_url` is no http(s) address.
+    """
+    parts = _split_base(base_url)
+    if path.startswith(("http://", "https://")):
+        return path
+    root = _root(parts.path)
+    tail = "/" + path.lstrip("/")
+    if root.endswith(_VERSION) and tail.startswith(f"{_VERSION}/"):
+        tail = tail.removeprefix(_VERSION)
+    return urlunsplit((parts.scheme, parts.netloc, root + tail, parts.query, ""))
+
+
+def resolve(base_url: str, place: str) -> str:
+    """Make an address found in an answer absolute: a relative one belongs to the API's origin."""
+    parts = _split_base(base_url)
+    return urljoin(urlunsplit((parts.scheme, parts.netloc, "/", "", "")), place)
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two absolute URLs share scheme, host and port, so that a key may go to both."""
+    try:
+        return _origin(one) == _origin(other)
+    except ValueError:
+        return False

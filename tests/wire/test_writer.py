@@ -1,0 +1,234 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.wire.calls import render
+
+from ipyreel.errors import ConfigError, InvalidRequest
+from ipyreel.values import FormPart, Image, VideoRequest
+from ipyreel.wire.dialects import SHAPES, dialect_named
+from ipyreel.wire.pictures import PICTURES
+from ipyreel.wire.sizes import SIZES, aspect_ratio, resolution
+from ipyreel.wire.writer import (
+    DIALECTS,
+    character_call,
+    content_call,
+    create_call,
+    delete_call,
+    edit_call,
+    extension_call,
+    list_call,
+    needs_image_bytes,
+    remix_call,
+    retrieve_call,
+    sync_call,
+    unsupported_fields,
+)
+
+LITELLM_ID = "video_bGl0+ZWxs/bTpj=="
+FILM = FormPart(name="video", value=b"MP4", filename="a.mp4", media_type="video/mp4")
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"),
+    [
+        (
+            retrieve_call(LITELLM_ID),
+            {"method": "GET", "path": "/videos/video_bGl0%2BZWxs%2FbTpj%3D%3D"},
+        ),
+        (
+            retrieve_call("a", "openrouter", "https://h.example.com/v/a"),
+            {"method": "GET", "path": "https://h.example.com/v/a"},
+        ),
+        (content_call("openai:v"), {"method": "GET", "path": "/videos/openai%3Av/content"}),
+        (
+            content_call("v", variant="thumbnail"),
+            {"method": "GET", "path": "/videos/v/content", "query": {"variant": "thumbnail"}},
+        ),
+        (list_call(), {"method": "GET", "path": "/videos", "query": {"limit": "20"}}),
+        (
+            list_call(5, "v", dialect="litellm"),
+            {
+                "method": "GET",
+                "path": "/videos",
+                "query": {"limit": "5", "custom_llm_provider": "openai", "after": "v"},
+            },
+        ),
+        (delete_call(".."), {"method": "DELETE", "path": "/videos/%2E%2E"}),
+        (
+            remix_call("v", "make it night"),
+            {"method": "POST", "path": "/videos/v/remix", "json": {"prompt": "make it night"}},
+        ),
+        (
+            edit_call("rain", video="v"),
+            {
+                "method": "POST",
+                "path": "/videos/edits",
+                "json": {"prompt": "rain", "video": {"id": "v"}},
+            },
+        ),
+        (
+            extension_call("on", video="v", seconds=8.0),
+            {
+                "method": "POST",
+                "path": "/videos/extensions",
+                "json": {"prompt": "on", "seconds": "8", "video": {"id": "v"}},
+            },
+        ),
+        (
+            edit_call("rain", video=FILM),
+            {
+                "method": "POST",
+                "path": "/videos/edits",
+                "form": [["prompt", "rain"], ["video", "MP4", "a.mp4", "video/mp4"]],
+            },
+        ),
+        (
+            character_call("Ann", FILM),
+            {
+                "method": "POST",
+                "path": "/videos/characters",
+                "form": [["name", "Ann"], ["video", "MP4", "a.mp4", "video/mp4"]],
+            },
+        ),
+        (
+            sync_call(VideoRequest(prompt="a cat")),
+            {"method": "POST", "path": "/videos/sync", "form": [["prompt", "a cat"]]},
+        ),
+    ],
+)
+def test_the_other_routes(call, shown):
+    assert render(call) == shown
+
+
+@pytest.mark.parametrize("dialect", [*DIALECTS])
+def test_a_dialect_that_needs_bytes_says_so_and_no_other_refuses_an_address(dialect):
+    request = VideoRequest(prompt="a", images=(Image(source="u", url="https://h/x.png"),))
+    if needs_image_bytes(dialect):
+        with pytest.raises(InvalidRequest, match="file only"):
+            create_call(request, dialect)
+    else:
+        create_call(request, dialect)
+
+
+def test_an_image_without_pixels_and_address_is_refused():
+    request = VideoRequest(prompt="a", images=(Image(source="photo.jpg"),))
+    with pytest.raises(InvalidRequest, match="not at hand"):
+        create_call(request, "new-api")
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, 0.0])
+def test_a_length_that_is_none_is_refused(seconds):
+    with pytest.raises(InvalidRequest, match="no length"):
+        create_call(VideoRequest(prompt="a", seconds=seconds), "openai")
+
+
+@pytest.mark.parametrize("value", [math.nan, object(), b"bytes", "\ud800", {"a": {1, 2}}])
+def test_an_extra_that_is_no_json_is_refused_by_name(value):
+    with pytest.raises(InvalidRequest, match="value of look"):
+        create_call(VideoRequest(prompt="a", extra={"look": value}), "generic")
+
+
+def test_a_broken_prompt_is_refused_before_it_is_sent():
+    with pytest.raises(InvalidRequest, match="value of prompt"):
+        create_call(VideoRequest(prompt="a \udfff"), "generic")
+
+
+def test_metadata_must_be_an_object_where_it_is_a_container():
+    with pytest.raises(InvalidRequest, match="metadata must be an object"):
+        create_call(VideoRequest(prompt="a", extra={"metadata": "x"}), "new-api")
+
+
+def test_three_images_are_references_at_openrouter():
+    images = tuple(Image(source=str(n), url=f"https://h/{n}.png") for n in range(3))
+    call = create_call(VideoRequest(prompt="a", images=images), "openrouter")
+    assert len(call.json["input_references"]) == 3
+    assert "frame_images" not in call.json
+
+
+def test_an_unknown_dialect_is_named_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"no dialect 'opena'\. Known are openai, azure"):
+        create_call(VideoRequest(prompt="a"), "opena")
+
+
+def test_every_row_names_ways_that_exist():
+    rows = [*DIALECTS.values(), *(dialect_named("aiid", shape) for shape in SHAPES)]
+    assert {row.size for row in rows} == set(SIZES)
+    assert {row.pictures for row in rows} == set(PICTURES)
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio", "name"),
+    [
+        ("1280x720", "16:9", "720p"),
+        ("720x1280", "9:16", "720p"),
+        ("864x496", "16:9", "480p"),
+        ("1024x1792", "9:16", "1024p"),
+        ("1470x630", "21:9", None),
+        ("1080x1080", "1:1", "1080p"),
+        ("3840x2160", "16:9", "4k"),
+        ("1000x100", None, None),
+        ("0x100", None, "0x100"),
+        ("720P", None, "720p"),
+    ],
+)
+def test_what_a_size_means(size, ratio, name):
+    assert (aspect_ratio(size), resolution(size)) == (ratio, name)
+
+
+texts = st.text(max_size=20)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+requests = st.builds(
+    VideoRequest,
+    prompt=texts,
+    model=st.none() | texts,
+    seconds=st.none() | st.floats() | st.integers(1, 20),
+    size=st.none() | texts | st.just("1280x720"),
+    seed=st.none() | st.integers(),
+    images=st.lists(
+        st.builds(
+            Image,
+            source=texts,
+            data=st.none() | st.binary(max_size=8),
+            url=st.none() | st.just("https://h/x.png"),
+        ),
+        max_size=3,
+    ).map(tuple),
+    extra=st.dictionaries(st.sampled_from(["fps", "metadata", "provider", "mode", "x"]), values),
+)
+
+
+@given(
+    requests, st.sampled_from([*DIALECTS]), st.booleans(), st.sampled_from([*SHAPES, "", "other"])
+)
+def test_a_call_can_be_sent_or_is_refused_here(request_, dialect, as_form, shape):
+    unsupported_fields(request_, dialect)
+    try:
+        call = create_call(request_, dialect, as_form=as_form, shape=shape)
+    except InvalidRequest:
+        return
+    assert (call.json is None) != (call.form is None)
+    if call.form is None:
+        json.dumps(call.json, allow_nan=False).encode()
+        assert None not in call.json.values()
+        assert "" not in call.json.values()
+    else:
+        assert all(isinstance(part.value, (str, bytes)) for part in call.form)
+
+
+@pytest.mark.parametrize("dialect", [*DIALECTS])
+def test_what_is_left_out_is_named_and_the_rest_is_sent(dialect):
+    request = VideoRequest(prompt="a", seed=5, extra={"fps": 24, "metadata": {"b": 1}})
+    call = create_call(request, dialect)
+    sent = json.dumps(render(call))
+    left_out = unsupported_fields(request, dialect)
+    marks = {"seed": '"seed"', "fps": "24", "metadata": "b"}
+    for name, mark in marks.items():
+        found = mark in sent if name != "metadata" else '"b' in sent or '\\"b' in sent
+        assert found is (name not in left_out)
