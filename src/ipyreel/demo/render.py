@@ -1,0 +1,140 @@
+"""Films of the demo provider: a prompt becomes a real H.264 MP4; the one demo module with av."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import Flags
+from av.video.frame import VideoFrame
+
+from ipyreel.demo.art.picture import Picture, Planes
+
+_FORMATS = {"webp": "WEBP", "jpeg": "JPEG", "png": "PNG"}
+# Without macroblock-tree: with it, equal frames of small sizes come out as unequal bytes.
+_OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "2", "mbtree": "0"}
+_BT709 = 1
+_LIMITED = 1
+
+
+def _check(width: int, height: int, seconds: float) -> None:
+    if width < 16 or height < 16:  # noqa: PLR2004 - one macroblock
+        raise ValueError(f"size {width}x{height} is too small for H.264: at least 16x16.")
+    if width % 2 or height % 2:
+        raise ValueError(
+            f"size {width}x{height} is odd: H.264 with 4:2:0 colour wants an even width and height."
+        )
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError(f"seconds must be a positive number, not {seconds!r}.")
+
+
+def _frame(planes: Planes) -> VideoFrame:
+    """Copy the planes into a frame of ours; its rows may be longer than the picture's."""
+    frame = VideoFrame(*planes[0].size, "yuv420p")
+    for plane, image in zip(frame.planes, planes, strict=True):
+        rows = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
+        rows[: image.height, : image.width] = np.asarray(image)
+    frame.colorspace = _BT709
+    frame.color_range = _LIMITED
+    return frame
+
+
+def _frames(picture: Picture, count: int, fps: int) -> Iterator[VideoFrame]:
+    for index in range(count):
+        frame = _frame(picture.at(index / fps))
+        frame.pts = index
+        yield frame
+
+
+def render(
+    prompt: str,
+    *,
+    seed: int,
+    width: int,
+    height: int,
+    seconds: float,
+    path: Path,
+    image: bytes | None = None,
+    fps: int = 24,
+) -> None:
+    """Write the film of ``prompt`` to ``path``: H.264 in MP4, index first, no sound.
+
+    Parameters
+    ----------
+    prompt
+        Its colour, scene, mood and subject words choose the picture; it is also the caption.
+    seed
+        Chooses among the pictures of one prompt. The same arguments give the same bytes.
+    width, height
+        Pixels; even.
+    seconds
+        Length. The film has exactly ``round(seconds * fps)`` frames, at least one.
+    path
+        Where the file goes; one that is there is overwritten.
+    image
+        PNG, JPEG or WEBP bytes: it becomes the first frame, cut to cover it.
+    fps
+        Frames per second.
+
+    Raises
+    ------
+    ValueError
+        If a size is odd or below 16, ``seconds`` is not positive, or ``image`` is no image.
+    OSError
+        If ``path`` cannot be written.
+    """
+    _check(width, height, seconds)
+    picture = Picture(prompt, seed=seed, size=(width, height), seconds=seconds, image=image)
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        # Without bitexact the muxer writes its own version into the file.
+        container.flags |= Flags.bitexact.value
+        stream = container.add_stream("libx264", rate=fps, options=dict(_OPTIONS))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _LIMITED
+        context.thread_type = "FRAME"
+        for frame in _frames(picture, max(1, round(seconds * fps)), fps):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def still(
+    prompt: str,
+    *,
+    seed: int,
+    width: int,
+    height: int,
+    at: float = 0.0,
+    seconds: float = 8.0,
+    image: bytes | None = None,
+    format: str = "webp",  # noqa: A002 - the word Pillow and the wire use
+) -> bytes:
+    """Return one frame of the film that `render` would make, as an image file's bytes.
+
+    Parameters
+    ----------
+    prompt, seed, width, height, seconds, image
+        As for `render`.
+    at
+        Seconds from the beginning.
+    format
+        "webp", "jpeg" or "png".
+
+    Raises
+    ------
+    ValueError
+        As `render` does, and for another ``format``.
+    """
+    _check(width, height, seconds)
+    if format not in _FORMATS:
+        raise ValueError(f"format must be one of {', '.join(_FORMATS)}, not {format!r}.")
+    picture = Picture(prompt, seed=seed, size=(width, height), seconds=seconds, image=image)
+    shown = _frame(picture.at(at)).to_image(src_colorspace="ITU709")
+    target = io.BytesIO()
+    shown.save(target, _FORMATS[format], quality=88)
+    return target.getvalue()

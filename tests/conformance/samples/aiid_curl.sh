@@ -1,0 +1,24 @@
+# Printed on api.aiid.edu.kg's page on /v1/videos; as it stands there.
+curl --request POST \
+  --url https://api.aiid.edu.kg/v1/videos \
+  --header 'Authorization: Bearer <token>' \
+  --header 'Content-Type: multipart/form-data' \
+  --form model=sora-2 \
+  --form 'prompt=<string>' \
+  --form image='@example-file' \
+  --form duration=123 \
+  --form width=512 \
+  --form height=512 \
+  --form fps=30 \
+  --form seed=20231234 \
+  --form n=1 \
+  --form response_format=url \
+  --form user=user-1234 \
+  --form 'metadata={}' \
+  --form 'mode=<string>' \
+  --form 'images=<string>' \
+  --form 'content={}' \
+  --form 'size=<string>' \
+  --form 'seconds=<string>' \
+  --form 'input_reference=<string>' \
+  --form 'parameters={}'

@@ -1,0 +1,121 @@
+"""What every test gets: a home of its own, no key, no network, and a shell that raises."""
+
+from __future__ import annotations
+
+import os
+import socket
+from ipaddress import ip_address
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from jupyter_core.utils import ensure_event_loop
+from traitlets.config import Config
+
+SETTINGS = ("_API_KEY", "_BASE_URL", "_API_BASE", "_PROXY", "_proxy")
+"""How the names of variables end that would let the machine speak into a test."""
+
+PLACES = ("IPYREEL_", "JPY_", "VOILA_", "SERVER_SOFTWARE")
+
+
+class NetworkRefusedError(AssertionError):
+    """A test reached for the network beyond this machine."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_loop_left():
+    """Close the event loop that jupyter_client and nbclient keep for this thread."""
+    yield
+    ensure_event_loop().close()
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path, monkeypatch):
+    """Keys and settings of the machine are gone; what is written lands in `tmp_path`."""
+    for name in list(os.environ):
+        if name.endswith(SETTINGS) or name.startswith(PLACES):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("IPYREEL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    here = tmp_path / "work"
+    here.mkdir()
+    # Videos go beside the notebook, and an ipyreel.toml is looked for there: not in the repo.
+    monkeypatch.chdir(here)
+
+
+def is_loopback(host):
+    """Tell whether a host name or address stays on this machine."""
+    if host in {"", "localhost", None}:
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Refuse every connection and name beyond loopback, and fail the test that asked.
+
+    The test fails at its end also when the code under test took the refusal for an ordinary
+    fault. Names under `.invalid` (RFC 6761) may be asked for: they never resolve anywhere.
+    """
+    refused: list[str] = []
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+    getaddrinfo = socket.getaddrinfo
+
+    def check(sock, address):
+        if sock.family in {socket.AF_INET, socket.AF_INET6} and not is_loopback(address[0]):
+            refused.append(f"{address[0]}:{address[1]}")
+            raise NetworkRefusedError(f"a test may not connect to {refused[-1]}")
+
+    def guarded_connect(self, address):
+        check(self, address)
+        return connect(self, address)
+
+    def guarded_connect_ex(self, address):
+        check(self, address)
+        return connect_ex(self, address)
+
+    def guarded_getaddrinfo(host, *args, **kwargs):
+        name = host.decode() if isinstance(host, bytes) else host
+        try:
+            numeric = bool(name and ip_address(name))
+        except ValueError:
+            numeric = False
+        if numeric or is_loopback(name):
+            return getaddrinfo(host, *args, **kwargs)
+        if not name.rstrip(".").endswith(".invalid"):
+            refused.append(name)
+        raise socket.gaierror(socket.EAI_NONAME, f"no name {name} in tests")
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+    yield refused
+    assert refused == [], "the test reached for the network"
+
+
+class LoudShell(InteractiveShell):
+    """An IPython that raises what a cell raised, after it has shown it as it always does."""
+
+    def run_cell(self, raw_cell, *args, **kwargs):
+        result = super().run_cell(raw_cell, *args, **kwargs)
+        result.raise_error()
+        return result
+
+
+@pytest.fixture
+def shell():
+    """An IPython shell with no history file, unloaded and cleared afterwards."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor"
+    config.InteractiveShell.autocall = 0
+    LoudShell.clear_instance()
+    opened = LoudShell.instance(config=config)
+    yield opened
+    for name in list(opened.extension_manager.loaded):
+        opened.extension_manager.unload_extension(name)
+    # The shell puts its own namespace in place of the module that runs the tests.
+    opened.restore_sys_module_state()
+    LoudShell.clear_instance()

@@ -1,0 +1,172 @@
+"""The demo server as a child: it ends with its owner, and its jobs do not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from ipyreel.demo.process import DemoServer
+from ipyreel.errors import ConfigError
+
+ASK = {"prompt": "a red balloon", "seconds": 1, "size": "64x64", "seed": 7}
+PROC = Path("/proc/self/fd")
+POSIX = os.name == "posix"
+
+OWNER = """
+import json, os, sys, time
+from ipyreel.demo.process import DemoServer
+server = DemoServer()
+url = server.start(sys.argv[1])
+if sys.argv[2] == "forks" and os.fork() == 0:
+    time.sleep(60)  # holds the owner's end of the pipe open
+    os._exit(0)
+print(json.dumps({"url": url, "pid": server.pid}), flush=True)
+time.sleep(60)
+"""
+
+
+def answers(url):
+    """Tell whether somebody listens there."""
+    parts = urlsplit(url)
+    with socket.socket() as sock:
+        sock.settimeout(5)
+        return sock.connect_ex((parts.hostname, parts.port)) == 0
+
+
+def wait_until(true, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def wait_for_video(url, job_id):
+    """Ask until the job is completed; gives its bytes."""
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        wait_until(lambda: http.get(f"/videos/{job_id}").json()["status"] == "completed", 60)
+        return http.get(f"/videos/{job_id}/content").content
+
+
+def test_start_and_stop(tmp_path):
+    server = DemoServer()
+    url = server.start(tmp_path)
+    assert server.running
+    assert server.start(tmp_path) == url == server.url
+    assert httpx.get(f"{url}/models", trust_env=False).status_code == 200
+    server.stop()
+    assert not server.running
+    assert (server.url, server.pid) == (None, None)
+    assert not answers(url)
+    server.stop()
+
+
+def test_options_are_passed_on(tmp_path):
+    with DemoServer() as server:
+        url = server.start(tmp_path, options=["--key", "sk-1", "--log", "--dialect", "apiyi"])
+        assert httpx.get(f"{url}/models", trust_env=False).status_code == 401
+
+
+def test_a_child_that_ended_is_started_again(tmp_path):
+    with DemoServer() as server:
+        server.start(tmp_path)
+        os.kill(server.pid, signal.SIGTERM)
+        wait_until(lambda: not server.running)
+        assert answers(server.start(tmp_path))
+
+
+def test_the_next_server_goes_on_with_the_jobs_of_the_last(tmp_path):
+    with DemoServer() as server:
+        url = server.start(tmp_path)
+        first = httpx.post(f"{url}/videos", json=ASK, trust_env=False).json()
+        os.kill(server.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        wait_until(lambda: not server.running)
+        url = server.start(tmp_path, options=["--speed", "100"])
+        again = httpx.get(f"{url}/videos/{first['id']}", trust_env=False).json()
+        assert (again["prompt"], again["created_at"]) == (first["prompt"], first["created_at"])
+        film = wait_for_video(url, first["id"])
+        assert film[4:8] == b"ftyp"
+        second = httpx.post(f"{url}/videos", json=ASK, trust_env=False).json()
+        assert wait_for_video(url, second["id"]) == film
+        page = httpx.get(f"{url}/videos", trust_env=False).json()
+        assert [job["id"] for job in page["data"]] == [second["id"], first["id"]]
+
+
+@pytest.mark.skipif(not POSIX, reason="SIGKILL and fork are POSIX")
+@pytest.mark.parametrize("owner", ["plain", "forks"])
+def test_it_ends_when_its_owner_is_killed(tmp_path, owner):
+    command = [sys.executable, "-c", OWNER, str(tmp_path), owner]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        said = json.loads(process.stdout.readline())
+        assert answers(said["url"])
+        process.kill()
+        process.wait()
+        wait_until(lambda: not answers(said["url"]))
+        if owner == "forks":
+            os.killpg(process.pid, signal.SIGKILL)  # the fork that held the pipe
+
+
+@pytest.mark.skipif(not POSIX, reason="sessions are POSIX")
+def test_the_owners_terminal_does_not_reach_it(tmp_path):
+    with DemoServer() as server:
+        server.start(tmp_path)
+        assert os.getsid(server.pid) != os.getsid(0)
+        assert os.getpgid(server.pid) != os.getpgid(0)
+
+
+@pytest.mark.skipif(not PROC.exists(), reason="counts what /proc shows")
+def test_no_files_are_left_open_or_handed_on(tmp_path):
+    with (tmp_path / "ours").open("w") as ours:
+        os.set_inheritable(ours.fileno(), True)  # noqa: FBT003 - it has no keyword
+        before = sorted(os.listdir(PROC))  # noqa: PTH208
+        with DemoServer() as server:
+            server.start(tmp_path)
+            theirs = [path.readlink() for path in Path(f"/proc/{server.pid}/fd").iterdir()]
+            assert tmp_path / "ours" not in theirs
+            assert len(os.listdir(PROC)) <= len(before) + 1  # noqa: PTH208 - the pipe
+        assert sorted(os.listdir(PROC)) == before  # noqa: PTH208
+
+
+def test_a_module_in_the_notebooks_folder_does_not_hide_one_of_ours(tmp_path):
+    Path("starlette.py").write_text("raise SystemExit('wrong one')")
+    with DemoServer() as server:
+        assert answers(server.start(tmp_path))
+
+
+def test_missing_packages_are_told_with_what_to_install(tmp_path, monkeypatch):
+    missing = tmp_path / "missing"
+    missing.mkdir()
+    (missing / "starlette.py").write_text("raise ModuleNotFoundError('No module named starlette')")
+    monkeypatch.setenv("PYTHONPATH", str(missing))
+    with pytest.raises(ConfigError, match="No module named starlette") as caught:
+        DemoServer().start(tmp_path)
+    assert 'pip install "ipyreel[demo]"' in caught.value.hint
+
+
+def test_what_the_child_says_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="--dialect nobody is none of: demo, openai"):
+        DemoServer().start(tmp_path, options=["--dialect", "nobody"])
+    with pytest.raises(ConfigError, match="unrecognized arguments: --nothing"):
+        DemoServer().start(tmp_path, options=["--nothing"])
+    with pytest.raises(ConfigError, match="could not be started"):
+        DemoServer().start(tmp_path, python=str(tmp_path / "no-python"))
+
+
+@pytest.mark.skipif(not POSIX, reason="the slow interpreter is a shell script")
+def test_a_child_that_says_nothing_is_given_up(tmp_path):
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    server = DemoServer()
+    with pytest.raises(ConfigError, match=r"within 0\.2 seconds"):
+        server.start(tmp_path, python=str(slow), timeout=0.2)
+    assert not server.running

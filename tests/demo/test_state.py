@@ -1,0 +1,141 @@
+"""Where a job stands is a function of its record and the time, and records outlive servers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipyreel.demo.orders import Order
+from ipyreel.demo.state import FORGET_AFTER, JobRecord, Shelf, plan, view
+
+ORDER = Order(prompt="a cat", model="any", seconds=8, width=64, height=48)
+BORN = 1_800_000_000.0
+STAGES = ["queued", "in_progress", "completed"]
+
+
+def make(**options):
+    return plan(ORDER, now=BORN, **{"speed": 1.0, "keeps": 60.0, **options})
+
+
+@given(
+    st.floats(0.1, 1000),
+    st.floats(1, 60),
+    st.lists(st.floats(-5, 200), max_size=20),
+    st.floats(0, 20) | st.none(),
+)
+def test_a_job_only_moves_forward(speed, seconds, ages, rendered):
+    order = dataclasses.replace(ORDER, seconds=seconds)
+    record = plan(order, now=BORN, speed=speed, keeps=60)
+    if rendered is not None:
+        record = dataclasses.replace(record, rendered_at=BORN + rendered)
+    seen = [view(record, BORN + age) for age in sorted(ages)]
+    assert all(0 <= one.progress <= 100 for one in seen)
+    assert [one.progress for one in seen] == sorted(one.progress for one in seen)
+    stages = [STAGES.index(one.status) for one in seen]
+    assert stages == sorted(stages)
+
+
+@pytest.mark.parametrize("seconds", [1, 4, 8, 12, 60])
+def test_a_job_lasts_a_few_seconds_divided_by_the_speed(seconds):
+    order = dataclasses.replace(ORDER, seconds=seconds)
+    for number in range(50):
+        job_id = f"video_{number:032x}"
+        slow = plan(order, now=BORN, speed=1, keeps=60, job_id=job_id)
+        fast = plan(order, now=BORN, speed=4, keeps=60, job_id=job_id)
+        assert 2.5 <= slow.lasts <= 6
+        assert fast.lasts == pytest.approx(slow.lasts / 4)
+
+
+def test_progress_jumps():
+    record = dataclasses.replace(make(), rendered_at=BORN)
+    told = [view(record, BORN + tenth / 10).progress for tenth in range(70)]
+    first, second = record.steps[0][1], record.steps[1][1]
+    assert sorted(set(told)) == [0, first, second, 100]
+    assert 42 <= first <= 48
+    assert 76 <= second <= 84
+
+
+def test_never_completed_before_the_file_is_rendered():
+    record = make()
+    seen = view(record, BORN + 1000)
+    assert (seen.status, seen.progress) == ("in_progress", 99)
+    late = dataclasses.replace(record, rendered_at=BORN + 900)
+    assert view(late, BORN + 899).status == "in_progress"
+    seen = view(late, BORN + 1000)
+    assert (seen.status, seen.completed_at, seen.expires_at) == (
+        "completed",
+        BORN + 900,
+        BORN + 960,
+    )
+    assert seen.expired
+
+
+def test_the_same_id_has_the_same_pace_and_seed():
+    one, two = make(job_id="video_1"), make(job_id="video_1")
+    assert one == dataclasses.replace(two, ticket=one.ticket)
+    assert make(job_id="video_2").seed != one.seed
+    assert plan(dataclasses.replace(ORDER, seed=7), now=0, speed=1, keeps=1).seed == 7
+
+
+@pytest.mark.parametrize(
+    "job_id", ["video_" + "a" * 32, "sora-2:task_a/b+c==", "../../etc/passwd", "x" * 300, "片"]
+)
+def test_any_id_is_kept_and_found(tmp_path, job_id):
+    shelf = Shelf(tmp_path)
+    record = make(job_id=job_id)
+    shelf.add(record, b"pixels")
+    again = Shelf(tmp_path)
+    assert again.read(job_id) == record
+    assert again.by_stem(again.stem(job_id)) == record
+    assert {path.parent for path in tmp_path.rglob("*.*")} == {tmp_path / "demo"}
+    again.remove(job_id)
+    assert again.read(job_id) is None
+    assert list((tmp_path / "demo").iterdir()) == []
+
+
+def test_a_prompt_with_half_an_emoji_is_kept(tmp_path):
+    shelf = Shelf(tmp_path)
+    record = plan(dataclasses.replace(ORDER, prompt="\ud83d"), now=0, speed=1, keeps=1)
+    shelf.add(record)
+    assert shelf.read(record.id).prompt == "\ud83d"
+
+
+def test_a_record_of_a_later_version_is_read(tmp_path):
+    shelf = Shelf(tmp_path)
+    record = make()
+    shelf.add(record)
+    path = next((tmp_path / "demo").glob("*.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "mood": "new"}))
+    assert shelf.read(record.id) == record
+
+
+def test_a_deleted_job_is_not_written_again(tmp_path):
+    shelf = Shelf(tmp_path)
+    record = make()
+    shelf.add(record)
+    shelf.remove(record.id)
+    shelf.change(record, rendered_at=BORN)
+    assert shelf.all() == []
+
+
+def test_a_sweep_removes_what_nobody_can_ask_for(tmp_path):
+    shelf = Shelf(tmp_path)
+    record = dataclasses.replace(make(), rendered_at=BORN)
+    shelf.add(record)
+    shelf.video(record).write_bytes(b"mp4")
+    shelf.sweep(BORN + 30)
+    assert shelf.video(record).exists()
+    shelf.sweep(BORN + 100)
+    assert not shelf.video(record).exists()
+    assert shelf.read(record.id) == record
+    shelf.sweep(BORN + 100 + FORGET_AFTER)
+    assert shelf.all() == []
+
+
+def test_every_field_of_a_record_can_be_written():
+    fields = {item.name for item in dataclasses.fields(JobRecord)}
+    assert fields == json.loads(json.dumps(dataclasses.asdict(make()))).keys()

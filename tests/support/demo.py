@@ -1,0 +1,88 @@
+"""A demo provider for tests: a real server on loopback, in a thread, with scripted faults.
+
+    with running_demo(tmp_path, dialect="apiyi", faults=[...], speed=20) as demo:
+        demo.url, demo.home, demo.posts(), demo.log(), demo.faults.add({...})
+
+`stub=True` renders nothing (every job gets the same tiny video) and is quick; without it
+ask for small sizes such as 64x64 where the pixels do not matter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipyreel.demo.faults import Faults
+from ipyreel.demo.server import DemoConfig, Door, create_app, serve_in_thread
+
+
+@dataclass
+class LiveDemo:
+    """A demo server that runs: `url` is its base URL (with /v1), `home` where its jobs lie."""
+
+    url: str
+    home: Path
+    faults: Faults
+    door: Door
+
+    @property
+    def origin(self):
+        """The address without /v1."""
+        return self.url.removesuffix("/v1")
+
+    def log(self, step=None):
+        """Return the requests seen so far (`ipyreel.demo.log.Seen`), or those of one step."""
+        return [seen for seen in self.door.log.entries() if step in {None, seen.step}]
+
+    def posts(self):
+        """Count the POSTs that made a job."""
+        return sum(seen.accepted for seen in self.log())
+
+    def job_ids(self):
+        """Return the ids of all jobs, the oldest first."""
+        return [record.id for record in self.door.provider.shelf.all()]
+
+    def video_bytes(self, remote_id):
+        """Return the MP4 of a job as it was rendered; waits for the renderer."""
+        shelf = self.door.provider.shelf
+        deadline = time.monotonic() + 60
+        while (record := shelf.read(remote_id)).rendered_at is None:
+            assert record.failure is None, record.failure
+            assert time.monotonic() < deadline, "the video was not rendered within a minute"
+            time.sleep(0.02)
+        return shelf.video(record).read_bytes()
+
+    def rendered_sha256(self, remote_id):
+        """Return the SHA-256 of a job's MP4 in hex; waits for the renderer."""
+        return hashlib.sha256(self.video_bytes(remote_id)).hexdigest()
+
+
+@contextlib.contextmanager
+def running_demo(home, *, faults=(), speed=20.0, port=0, **options):
+    """Serve a demo provider for as long as the block lasts.
+
+    `home` is a folder (jobs lie in `home/demo`), `faults` rules as in `ipyreel.demo.faults`;
+    further options are those of `DemoConfig`: dialect, key, expire, stub, clock, log, threads.
+    """
+    table = faults if isinstance(faults, Faults) else Faults(faults)
+    config = DemoConfig(home=Path(home), speed=speed, faults=table, **options)
+    app = create_app(config)
+    with serve_in_thread(app, port) as url:
+        yield LiveDemo(url=url, home=config.home, faults=table, door=app.state.door)
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until a test moves it: `running_demo(..., clock=Clock())`."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self):
+        return self.now
+
+    def later(self, seconds):
+        """Move the clock on."""
+        self.now += seconds
