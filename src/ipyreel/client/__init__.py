@@ -1,0 +1,9 @@
+"""The client of the `/v1/videos` API, usable alone. May import `wire` and what lies below it."""
+
+from __future__ import annotations
+
+from ipyreel.client.client import VideoClient
+from ipyreel.client.download import Patience
+from ipyreel.client.retry import RetryPolicy, Timeouts
+
+__all__ = ["Patience", "RetryPolicy", "Timeouts", "VideoClient"]

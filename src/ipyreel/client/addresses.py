@@ -1,0 +1,146 @@
+"""Which addresses may be spoken to: origins, loopback, private networks; no I/O but DNS.
+
+May import `errors` and the standard library only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from urllib.request import getproxies, proxy_bypass
+
+from ipyreel.errors import TransportError
+
+Resolve = Callable[[str, int], Awaitable[tuple[str, ...]]]
+"""Turns a host name and a port into numeric addresses; raises OSError when it cannot."""
+
+Place = tuple[str, str, int]
+"""Scheme, host (as DNS spells it) and port of a URL."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
+"""Addresses that are neither public nor, to `ipaddress`, private (RFC 6598)."""
+
+
+def bare(url: str) -> str:
+    """Return a URL as it may be shown: without its query, fragment and userinfo."""
+    start = re.split(r"[?#]", url, maxsplit=1)[0]
+    return re.sub(r"^([a-z][a-z0-9+.-]*://)[^/]*@", r"\1", start, flags=re.IGNORECASE)
+
+
+def numeric(host: str) -> Address | None:
+    """Return the address that a host is spelled as, None for a name.
+
+    An IPv4 address dressed as IPv6 (`::ffff:127.0.0.1`) is undressed.
+    """
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is, by its spelling, this machine."""
+    address = numeric(host)
+    if address is not None:
+        return address.is_loopback
+    name = host.lower().rstrip(".")
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def is_public(host: str) -> bool:
+    """Tell whether a numeric address belongs to the open internet."""
+    address = numeric(host)
+    return address is not None and address.is_global and not address.is_multicast
+
+
+def is_near(host: str) -> bool:
+    """Tell whether a numeric address is this machine or a private network.
+
+    Link-local ones are not: cloud machines serve their own secrets on 169.254.169.254.
+    """
+    address = numeric(host)
+    if address is None or address.is_link_local or address.is_unspecified or address.is_multicast:
+        return False
+    carrier = isinstance(address, ipaddress.IPv4Address) and address in CARRIER_NAT
+    return address.is_loopback or address.is_private or carrier
+
+
+def through_proxy(scheme: str, host: str) -> bool:
+    """Tell whether the environment sends such a URL through a proxy (as httpx reads it)."""
+    if is_loopback(host):
+        return False
+    proxies = getproxies()
+    return (scheme in proxies or "all" in proxies) and not proxy_bypass(host)
+
+
+async def look_up(host: str, port: int) -> tuple[str, ...]:
+    """Return the numeric addresses of a host name, in the order the system prefers."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _near_or_public(address: str) -> bool:
+    return is_near(address) or is_public(address)
+
+
+class Gate:
+    """Decides which places beyond the API's own origin may be connected to, and by which number.
+
+    A public API may send us to public addresses only: what lies on this machine or in its
+    network trusts us, and is none of its business. An API that runs there itself may send us
+    there. `direct` False: somebody else (a proxy, a test's transport) does the connecting.
+    """
+
+    def __init__(self, home: Place, look_up: Resolve, *, direct: bool = True) -> None:
+        self._home = home
+        self._look_up = look_up
+        self._direct = direct
+        self._home_is_near: bool | None = None
+
+    async def admit(self, place: Place) -> tuple[str | None, ...] | None:
+        """Return the numeric addresses to connect to; None when the place is refused.
+
+        An address of None means that the name is resolved elsewhere. Raises `TransportError`
+        for a name that nobody knows.
+        """
+        if self._is_out_of_sight(place):
+            return (None,)
+        found = await self._addresses(place)
+        public = all(map(is_public, found))
+        if not public and not (all(map(_near_or_public, found)) and await self._is_near_home()):
+            return None
+        return found if self._connects(place) else (None,)
+
+    def _connects(self, place: Place) -> bool:
+        return self._direct and not through_proxy(place[0], place[1])
+
+    def _is_out_of_sight(self, place: Place) -> bool:
+        """Tell whether a name is for somebody else to resolve, who may know other names."""
+        spelled = numeric(place[1]) is not None or is_loopback(place[1])
+        return not spelled and not self._connects(place)
+
+    async def _addresses(self, place: Place) -> tuple[str, ...]:
+        _, host, port = place
+        if numeric(host) is not None:
+            return (host,)
+        try:
+            found = await self._look_up(host, port)
+        except (OSError, UnicodeError) as error:
+            raise TransportError(f"Could not find {host}: {error}.") from error
+        if not found:
+            raise TransportError(f"{host} has no address.")
+        return found
+
+    async def _is_near_home(self) -> bool:
+        if self._home_is_near is None:
+            if self._is_out_of_sight(self._home):
+                return False
+            self._home_is_near = all(map(is_near, await self._addresses(self._home)))
+        return self._home_is_near

@@ -1,0 +1,150 @@
+"""Whether a file is a whole video, and what its container says of it.
+
+Walks the boxes of an MP4 (ISO/IEC 14496-12) without reading its pictures, so that memory and
+time do not grow with the file. May import `errors`, `wire.reader` and the standard library.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ipyreel.errors import DownloadError
+from ipyreel.wire.reader import sniff
+
+SNIFFED = 64
+"""How many bytes are enough to tell what a file is."""
+
+UNWALKED = frozenset({"video/webm", "video/x-msvideo"})
+"""Types of which only the first bytes are looked at."""
+
+VIDEO_TYPES = frozenset({"video/mp4", "video/quicktime"}) | UNWALKED
+
+HEADER = 8
+SMALLEST_TKHD = 84
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """What a video file says of itself; pixels and seconds, None where it does not say."""
+
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One box: its four-letter kind, and where its content begins and ends in the file."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+class _Broken(Exception):
+    """The walk came to something that cannot be; the text says what."""
+
+
+def read_container(path: Path) -> Container:
+    """Check that a file is a whole video and return what it says of itself.
+
+    MP4s are walked box by box; of WebM and AVI only the first bytes are looked at. Raises
+    `DownloadError` when the file is cut short, is no video or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file)
+    except _Broken as error:
+        raise DownloadError(
+            f"{path.name} is not a whole video: {error}.", path=str(path)
+        ) from error
+    except OSError as error:
+        raise DownloadError(
+            f"{path} could not be read: {error.strerror or error}.", path=str(path)
+        ) from error
+
+
+def _read(file: BinaryIO) -> Container:
+    media_type = sniff(file.read(SNIFFED))
+    if media_type not in VIDEO_TYPES:
+        raise _Broken("it is no video")
+    if media_type in UNWALKED:
+        return Container(media_type=media_type)
+    return _read_mp4(file, media_type)
+
+
+def _read_mp4(file: BinaryIO, media_type: str) -> Container:
+    boxes = {box.kind: box for box in _boxes(file, 0, os.fstat(file.fileno()).st_size)}
+    if b"mdat" not in boxes:
+        raise _Broken("it holds no pictures (no mdat box)")
+    if b"moov" not in boxes:
+        raise _Broken("its table of contents is missing (no moov box)")
+    width = height = None
+    seconds = None
+    for box in _boxes(file, boxes[b"moov"].start, boxes[b"moov"].end):
+        if box.kind == b"mvhd":
+            seconds = _duration(_content(file, box))
+        elif box.kind == b"trak":
+            width, height = max((width or 0, height or 0), _track_size(file, box))
+    return Container(
+        media_type=media_type, width=width or None, height=height or None, seconds=seconds
+    )
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
+    """Yield the boxes between two offsets; raises `_Broken` when they do not add up."""
+    # Fewer than eight bytes, or zeros, after the last box are padding that players skip.
+    while end - start >= HEADER:
+        file.seek(start)
+        size, kind = struct.unpack(">I4s", _exactly(file, HEADER))
+        content = start + HEADER
+        if size == 0 and kind == bytes(4):
+            return
+        if size == 1:
+            (size,) = struct.unpack(">Q", _exactly(file, 8))
+            content += 8
+        stop = end if size == 0 else start + size
+        if stop < content or stop > end:
+            name = kind.decode("ascii", "replace")
+            missing = f", {stop - end} bytes are missing" if stop > end else ""
+            raise _Broken(f"its {name!r} box does not fit{missing}")
+        yield Box(kind, content, stop)
+        start = stop
+
+
+def _content(file: BinaryIO, box: Box, most: int = 128) -> bytes:
+    file.seek(box.start)
+    return file.read(min(box.end - box.start, most))
+
+
+def _exactly(file: BinaryIO, count: int) -> bytes:
+    found = file.read(count)
+    if len(found) < count:
+        raise _Broken("it ends inside the header of a box")
+    return found
+
+
+def _duration(mvhd: bytes) -> float | None:
+    """Return the seconds an `mvhd` box speaks of; None when unknown (0 or all ones)."""
+    shape = ">20xIQ" if mvhd[:1] == b"\x01" else ">12xII"
+    if len(mvhd) < struct.calcsize(shape):
+        return None
+    scale, length = struct.unpack_from(shape, mvhd)
+    unknown = length in {0, 2**32 - 1, 2**64 - 1}
+    return None if unknown or not scale else float(length / scale)
+
+
+def _track_size(file: BinaryIO, trak: Box) -> tuple[int, int]:
+    """Return width and height of a track in pixels; 0, 0 for sound."""
+    for box in _boxes(file, trak.start, trak.end):
+        if box.kind == b"tkhd" and box.end - box.start >= SMALLEST_TKHD:
+            # The last eight bytes, as 16.16 fixed point numbers.
+            width, height = struct.unpack(">II", _content(file, box)[-8:])
+            return width >> 16, height >> 16
+    return 0, 0

@@ -1,0 +1,323 @@
+"""The growing file of a download: kept across kernels, hashed as it grows, moved into place.
+
+Beside `clip.mp4.part` lies `clip.mp4.part.json`, which says where the bytes came from and by
+what the server recognises them, so that a later kernel can go on. May import `errors`, the
+client's `addresses` and the standard library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ipyreel.client.addresses import bare
+from ipyreel.errors import DownloadError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two programs on one part file stay the person's own care.
+    fcntl = None  # type: ignore[assignment, unused-ignore]
+
+BLOCK = 2**20
+"""Bytes that are hashed or read at once."""
+
+HINTS = {
+    errno.ENOSPC: "Free some space, then resume: what came so far is kept.",
+    errno.EDQUOT: "Free some space, then resume: what came so far is kept.",
+    errno.EFBIG: "Choose a folder that takes files this large, then resume.",
+    errno.EACCES: "Choose a folder that may be written to.",
+    errno.EPERM: "Choose a folder that may be written to.",
+    errno.EROFS: "Choose a folder that may be written to.",
+    errno.ENOENT: "Create the folder, or choose another one.",
+    errno.ENOTDIR: "Create the folder, or choose another one.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+}
+
+SUFFIXES = {
+    "video/mp4": (".mp4", ".m4v", ".mov"),
+    "video/quicktime": (".mov", ".mp4", ".m4v"),
+    "video/webm": (".webm",),
+    "video/x-msvideo": (".avi",),
+}
+"""Media type -> the file name endings it may have, the one to give first."""
+
+
+@contextlib.contextmanager
+def disk(path: Path, kept: Path | None = None) -> Iterator[None]:
+    """Turn an OSError inside into a `DownloadError` that says what to do about it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DownloadError(
+            f"Could not write {path}: {reason}.",
+            path=str(kept) if kept else None,
+            hint=HINTS.get(error.errno or 0),
+        ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the bytes of a part come from, as far as it may be written down.
+
+    `place` is the URL without its query (signed ones are secrets); `length` is that of the
+    whole file in bytes.
+    """
+
+    place: str
+    etag: str | None = None
+    last_modified: str | None = None
+    length: int | None = None
+
+    @classmethod
+    def of(cls, url: str, headers: Mapping[str, str], length: int | None) -> Source:
+        """Read a source from the headers of a full answer."""
+        etag = headers.get("etag")
+        strong = etag if etag and not etag.startswith("W/") else None
+        return cls(
+            place=bare(url),
+            etag=strong,
+            last_modified=headers.get("last-modified"),
+            length=length,
+        )
+
+    @property
+    def validator(self) -> str | None:
+        """What the server recognises exactly these bytes by; None: no safe resuming."""
+        return self.etag or self.last_modified
+
+
+class Part:
+    """The `.part` file of one target; blocking, and safe to use from several threads.
+
+    `size` counts the bytes that are there, `source` says whose they are.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.with_name(f"{target.name}.part")
+        self._side = target.with_name(f"{target.name}.part.json")
+        self.size = 0
+        self.source: Source | None = None
+        self._digest = hashlib.sha256()
+        self._file: int | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Open or create the file and take up what an earlier kernel left.
+
+        Raises `DownloadError` when the folder cannot be written, or another program is at it.
+        """
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        with disk(self.path), self._lock:
+            if self._closed:
+                # Somebody was cancelled while this waited for its thread.
+                return
+            self._file = os.open(self.path, flags, 0o666)
+            self._claim(self._file)
+            self.source = self._read_side()
+            if self.source is not None and self.source.validator:
+                self._hash_again(self._file)
+            else:
+                self.source = None
+
+    def close(self) -> None:
+        """Close the file for good; nothing is lost, and no empty file is left behind."""
+        with self._lock:
+            self._closed = True
+            file, self._file = self._file, None
+            if file is None:
+                return
+            is_empty = os.fstat(file).st_size == 0
+            os.close(file)
+            if is_empty:
+                with contextlib.suppress(OSError):
+                    self.path.unlink(missing_ok=True)
+                    self._side.unlink(missing_ok=True)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the bytes that are there, in hex."""
+        return self._digest.hexdigest()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every byte that was announced is there."""
+        return self.source is not None and self.source.length == self.size
+
+    def restart(self, source: Source) -> None:
+        """Drop what is there and begin again with the bytes of `source`."""
+        with disk(self.path), self._lock:
+            # First the bytes, then their description: a kill in between leaves a part of
+            # no length, never one that claims a source it does not have.
+            os.ftruncate(self._open_file(), 0)
+            self._side.write_text(json.dumps(asdict(source)), encoding="utf-8")
+        self.size, self.source, self._digest = 0, source, hashlib.sha256()
+
+    def forget(self) -> None:
+        """Distrust the bytes: they stay, but the next answer replaces them."""
+        self.size, self.source, self._digest = 0, None, hashlib.sha256()
+        with disk(self._side):
+            self._side.unlink(missing_ok=True)
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Append bytes and hash them; raises `DownloadError` when the disk refuses."""
+        with disk(self.path, self.path), self._lock:
+            file = self._open_file()
+            os.lseek(file, self.size, os.SEEK_SET)
+            for piece in pieces:
+                self._append(file, piece)
+
+    def _append(self, file: int, piece: bytes) -> None:
+        done = 0
+        while done < len(piece):
+            # A disk that runs full takes a part of it first, and refuses the rest.
+            rest = memoryview(piece)[done:]
+            written = os.write(file, rest)
+            self._digest.update(rest[:written])
+            self.size += written
+            done += written
+
+    def sync(self) -> None:
+        """Make sure that the bytes are on the disk, and no older ones after them."""
+        with disk(self.path, self.path), self._lock:
+            os.ftruncate(self._open_file(), self.size)
+            os.fsync(self._open_file())
+
+    def publish(self, media_type: str) -> Path:
+        """Move the finished file to its name, the ending corrected, overwriting nothing.
+
+        Closes the part. A file of the same bytes at that name is taken as this one. Raises
+        `DownloadError` when another file is there, or the folder refuses.
+        """
+        final = final_path(self.target, media_type)
+        self.close()
+        with disk(final, self.path):
+            try:
+                _move(self.path, final)
+            except FileExistsError:
+                if not self._is_same(final):
+                    raise taken(final, kept=self.path) from None
+                self.path.unlink()
+            self._side.unlink(missing_ok=True)
+            _sync_folder(final.parent)
+        return final
+
+    def _is_same(self, final: Path) -> bool:
+        if not final.is_file() or final.stat().st_size != self.size:
+            return False
+        return hash_file(final)[1] == self.sha256
+
+    def _open_file(self) -> int:
+        if self._file is None:
+            raise OSError(errno.EBADF, "the part file is closed")
+        return self._file
+
+    def _claim(self, file: int) -> None:
+        """Keep a second kernel from writing into the same part."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DownloadError(
+                f"Another program is downloading {self.target} right now.",
+                path=str(self.path),
+                hint="Wait for it, or stop it.",
+            ) from error
+        except OSError:
+            # Some network folders know no locks; the library lets one kernel at a job.
+            return
+
+    def _read_side(self) -> Source | None:
+        try:
+            found: Any = json.loads(self._side.read_text(encoding="utf-8"))
+            return Source(**found)
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _hash_again(self, file: int) -> None:
+        os.lseek(file, 0, os.SEEK_SET)
+        while block := os.read(file, BLOCK):
+            self._digest.update(block)
+            self.size += len(block)
+
+
+def hash_file(path: Path) -> tuple[int, str]:
+    """Return the size of a file in bytes and its SHA-256 in hex; raises OSError."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            size += len(block)
+    return size, digest.hexdigest()
+
+
+def final_path(target: Path, media_type: str) -> Path:
+    """Return the name for a file of that type: the target's, with an ending that is true."""
+    endings = SUFFIXES.get(media_type, ())
+    if not endings or target.suffix.lower() in endings:
+        return target
+    known = {ending for group in SUFFIXES.values() for ending in group}
+    if target.suffix.lower() in known:
+        return target.with_suffix(endings[0])
+    return target.with_name(target.name + endings[0])
+
+
+def taken(final: Path, kept: Path | None) -> DownloadError:
+    """Return the error for a name that another file has."""
+    return DownloadError(
+        f"{final} is there already and holds something else; it was not overwritten.",
+        path=str(kept) if kept else None,
+        hint="Move it away or choose another name, then resume.",
+    )
+
+
+def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Return where a partial answer begins and how long the whole file is, in bytes."""
+    match = re.fullmatch(
+        r"bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("content-range", "").strip()
+    )
+    if match is None:
+        return None, None
+    start, total = match[1], match[2]
+    return (int(start) if start else None), (int(total) if total != "*" else None)
+
+
+def _move(part: Path, final: Path) -> None:
+    """Give the file its name in one step; raises FileExistsError when the name is taken."""
+    try:
+        os.link(part, final)
+    except FileExistsError:
+        raise
+    except OSError:
+        # No hard links here (FAT, some network folders): claim the name, then replace our
+        # own empty claim.
+        os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            part.replace(final)
+        except OSError:
+            final.unlink()
+            raise
+    else:
+        part.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,127 @@
+"""The POST that may cost money: sent once, and again only when it surely was not accepted.
+
+May import `http` and `retry` of the client, `wire`, `values` and `errors`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from ipyreel.client.http import Http
+from ipyreel.client.retry import RetryPolicy, backoff
+from ipyreel.errors import (
+    AuthenticationFailed,
+    PaymentRequired,
+    ProviderError,
+    RateLimited,
+    SubmissionUnknown,
+    TransportError,
+    VideoError,
+    WireError,
+)
+from ipyreel.values import HttpCall, HttpReply, VideoJob
+from ipyreel.wire.reader import read_error, read_job
+
+OnSend = Callable[[bool], None]
+"""Is told True right before bytes may leave, False once the attempt surely was not accepted."""
+
+REFUSED, TIMED_OUT, TOO_MANY, BROKEN = 400, 408, 429, 500
+
+
+def unheard(_leaving: bool) -> None:  # noqa: FBT001 - the shape of OnSend
+    """Take the word of a submission and do nothing with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Sends POSTs that start jobs to one provider; `timeout` in seconds for one of them.
+
+    `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance; `advice` says
+    how to look for a job of which nobody knows whether it was accepted.
+    """
+
+    http: Http
+    name: str
+    retry: RetryPolicy
+    sleep: Callable[[float], Awaitable[object]]
+    clock: Callable[[], float]
+    rng: Callable[[], float]
+    timeout: float
+    advice: str
+
+    async def post(self, call: HttpCall, on_send: OnSend) -> HttpReply:
+        """Send one POST and return its answer, of whatever status but 429.
+
+        Sent again, a bounded number of times, after a failure to connect and after a 429.
+        Raises `TransportError` or `RateLimited` when that did not help, and
+        `SubmissionUnknown` when the POST may have arrived and no answer came.
+        """
+        for attempt in itertools.count(1):
+            on_send(True)  # noqa: FBT003 - the shape of OnSend
+            pace, told = self.retry, None
+            try:
+                reply = await self._send(call)
+            except SubmissionUnknown:
+                raise
+            except VideoError as error:
+                on_send(False)  # noqa: FBT003 - the shape of OnSend
+                if not isinstance(error, TransportError) or attempt >= pace.attempts:
+                    raise
+            else:
+                if reply.status_code != TOO_MANY:
+                    return reply
+                on_send(False)  # noqa: FBT003 - the shape of OnSend
+                refusal = read_error(reply, now=self.clock())
+                # OpenAI's 429 "insufficient_quota" is not about speed: waiting changes nothing.
+                if not isinstance(refusal, RateLimited) or attempt >= pace.busy_attempts:
+                    raise refusal
+                pace, told = replace(pace, base=pace.busy_base), refusal.retry_after
+            await self.sleep(backoff(attempt, pace, self.rng, told=told))
+        raise AssertionError("counting does not end")
+
+    async def _send(self, call: HttpCall) -> HttpReply:
+        """Send once; raises `SubmissionUnknown` unless surely nothing was accepted."""
+        try:
+            return await self.http.send(call, timeout=self.timeout)
+        except TransportError as error:
+            if error.sent:
+                raise self.unknown(error) from error
+            raise
+        except WireError as error:
+            raise self.unknown(error) from error
+
+    def read(self, reply: HttpReply, on_send: OnSend) -> VideoJob:
+        """Read the job out of the answer to a submission.
+
+        Raises the `ProviderError` that a refusal is; `SubmissionUnknown` for 5xx, for 408,
+        and for a 2xx that names no job, since it may be there all the same.
+        """
+        try:
+            return read_job(reply, now=self.clock(), creating=True)
+        except WireError as error:
+            raise self.unknown(error) from error
+        except ProviderError as error:
+            if not _is_refusal(reply.status_code, error):
+                raise self.unknown(error) from error
+            on_send(False)  # noqa: FBT003 - the shape of OnSend
+            raise
+
+    def unknown(self, error: VideoError) -> SubmissionUnknown:
+        """Return the error for a POST that may have arrived, with what was heard of it."""
+        status = f" (HTTP {error.status_code})" if isinstance(error, ProviderError) else ""
+        return SubmissionUnknown(
+            f"{self.name} may have accepted the job, or not{status}: {error.message}",
+            hint=f"It is not sent again by itself, since it may be paid for. {self.advice}",
+        )
+
+
+def _is_refusal(status_code: int, error: ProviderError) -> bool:
+    """Tell whether an answer means that surely no job was made."""
+    if REFUSED <= status_code < BROKEN:
+        return status_code != TIMED_OUT
+    # An error in a 200 may speak of what happened behind a gateway after it had accepted.
+    return status_code < REFUSED and isinstance(
+        error, (AuthenticationFailed, PaymentRequired, RateLimited)
+    )

@@ -1,0 +1,173 @@
+"""Which places may be spoken to, and how they are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipyreel.client.addresses import (
+    Gate,
+    bare,
+    is_loopback,
+    is_near,
+    is_public,
+    numeric,
+    through_proxy,
+)
+from ipyreel.errors import TransportError
+from tests.client.support.time import run
+
+PUBLIC = ("93.184.216.34",)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://host/a/b?sig=secret#x", "https://host/a/b"),
+        ("https://user:pass@host:8/a?b@c", "https://host:8/a"),
+        ("https://a:b@c@host/x", "https://host/x"),
+        ("HTTPS://user@host", "HTTPS://host"),
+        ("/v1/x?key=secret", "/v1/x"),
+        ("https://host/#secret?", "https://host/"),
+    ],
+)
+def test_urls_are_shown_without_what_may_be_secret(url, shown):
+    assert bare(url) == shown
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.9.9.9",
+        "::1",
+        "[::1]",
+        "localhost",
+        "a.localhost",
+        "LOCALHOST.",
+        "::ffff:127.0.0.1",
+    ],
+)
+def test_loopback_is_known_by_its_spelling(host):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["localhost.example", "128.0.0.1", "example.com", "10.0.0.1"])
+def test_other_hosts_are_not_loopback(host):
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.1.2.3",
+        "192.168.0.1",
+        "172.16.0.9",
+        "127.0.0.1",
+        "::1",
+        "fd00::1",
+        "100.64.0.7",
+        "::ffff:10.0.0.1",
+    ],
+)
+def test_private_addresses_are_near_and_not_public(address):
+    assert is_near(address)
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "0.0.0.0",  # noqa: S104 - nothing is bound here
+        "::",
+        "224.0.0.1",
+        "fe80::1%eth0",
+        "255.255.255.255",
+        "not-a-number",
+    ],
+)
+def test_some_addresses_are_nobodys(address):
+    assert not is_public(address)
+    if address != "255.255.255.255":
+        assert not is_near(address)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"])
+def test_the_open_internet_is_public(address):
+    assert is_public(address)
+    assert not is_near(address)
+
+
+def test_an_ipv4_address_in_ipv6_clothes_is_undressed():
+    assert str(numeric("::ffff:127.0.0.1")) == "127.0.0.1"
+    assert numeric("example.com") is None
+
+
+def gate(names, home="api.example", *, direct=True):
+    async def look_up(host, _port):
+        if host not in names:
+            raise OSError("no such name")
+        return names[host]
+
+    return Gate(("https", home, 443), look_up, direct=direct)
+
+
+NAMES = {
+    "api.example": PUBLIC,
+    "cdn.example": ("93.184.216.35", "2606:2800:220:1::1"),
+    "evil.example": ("93.184.216.36", "127.0.0.1"),
+    "inside.example": ("10.0.0.5",),
+    "meta.example": ("169.254.169.254",),
+    "empty.example": (),
+}
+
+
+def admitted(gate, host, scheme="https"):
+    return run(gate.admit((scheme, host, 443)))
+
+
+def test_a_public_api_sends_us_to_public_places_only():
+    public = gate(NAMES)
+    assert admitted(public, "cdn.example") == NAMES["cdn.example"]
+    assert admitted(public, "93.184.216.40") == ("93.184.216.40",)
+    for host in (
+        "evil.example",
+        "inside.example",
+        "meta.example",
+        "127.0.0.1",
+        "10.0.0.1",
+        "::1",
+        "169.254.169.254",
+    ):
+        assert admitted(public, host) is None
+
+
+def test_an_api_in_the_private_network_may_send_us_there():
+    private = gate(NAMES, home="inside.example")
+    assert admitted(private, "10.0.0.9") == ("10.0.0.9",)
+    assert admitted(private, "127.0.0.1") == ("127.0.0.1",)
+    assert admitted(private, "evil.example") == NAMES["evil.example"]
+    assert admitted(private, "meta.example") is None
+
+
+@pytest.mark.parametrize("host", ["empty.example", "unknown.example"])
+def test_a_name_without_an_address_is_no_answer(host):
+    with pytest.raises(TransportError) as caught:
+        admitted(gate(NAMES), host)
+    assert caught.value.sent is False
+
+
+def test_where_somebody_else_connects_only_numbers_are_checked():
+    elsewhere = gate({"api.example": PUBLIC}, direct=False)
+    assert admitted(elsewhere, "cdn.example") == (None,)
+    assert admitted(elsewhere, "93.184.216.34") == (None,)
+    assert admitted(elsewhere, "10.0.0.1") is None
+
+
+def test_a_proxy_of_the_environment_does_the_connecting(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://proxy.invalid:3128")
+    monkeypatch.setenv("no_proxy", "inner.example")
+    assert through_proxy("https", "cdn.example")
+    assert not through_proxy("https", "inner.example")
+    assert not through_proxy("https", "127.0.0.1")
+    assert admitted(gate({}), "cdn.example") == (None,)

@@ -1,0 +1,266 @@
+"""The client as a script uses it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipyreel.catalog import Catalog
+from ipyreel.client import Timeouts, VideoClient
+from ipyreel.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    InvalidRequest,
+    JobNotFound,
+    ProviderError,
+    RequestRejected,
+    ServerBroken,
+    TransportError,
+    UnknownProvider,
+    WaitTimeout,
+    WireError,
+)
+from ipyreel.values import Image, VideoRequest
+from tests.client.support.films import PNG, mp4
+from tests.client.support.rows import DONE, KEY, QUEUED, client, row
+from tests.client.support.server import File, Server, hang, reply, reset
+from tests.client.support.time import Time, run
+
+FAILED = {**DONE, "status": "failed", "error": {"code": "c-1", "message": "no luck"}}
+
+
+def asking(ask, *script, time=None, **options):
+    """Ask one thing of a scripted server; returns the answer (or error) and what was seen."""
+
+    async def main():
+        async with Server(*script) as server, client(server, time, **options) as ours:
+            try:
+                return await ask(ours), server.seen
+            except Exception as error:  # noqa: BLE001 - handed to the test
+                return error, server.seen
+
+    return run(main())
+
+
+def test_from_the_prompt_to_the_file(tmp_path):
+    film = mp4(b"pictures" * 100)
+
+    async def main():
+        script = [reply(200, QUEUED), reply(200, QUEUED), reply(200, DONE), File(film)]
+        time = Time()
+        async with Server(*script) as server, client(server, time) as ours:
+            job = await ours.create("a cat", seconds=4)
+            job = await ours.wait(job.remote_id, interval=10)
+            file = await ours.download(job, tmp_path / "cat.mp4")
+            return file, time.slept, server
+
+    file, slept, server = run(main())
+    assert (tmp_path / "cat.mp4").read_bytes() == film
+    assert file.seconds == 4
+    assert slept == [10]
+    assert len(server.posts) == 1
+
+
+def test_one_question_is_one_question():
+    job, seen = asking(lambda ours: ours.retrieve("a/b=="), reply(200, {**QUEUED, "id": "other"}))
+    assert (job.remote_id, job.status) == ("a/b==", "queued")
+    assert [one.target for one in seen] == ["/v1/videos/a%2Fb%3D%3D"]
+
+
+def test_a_failed_job_in_a_500_is_a_job():
+    job, _ = asking(lambda ours: ours.retrieve("video_1"), reply(500, FAILED))
+    assert (job.status, job.failure.message) == ("failed", "no luck")
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        (reply(401), AuthenticationFailed),
+        (reply(404), JobNotFound),
+        (reply(500), ServerBroken),
+        (reply(524, b"<html>"), ServerBroken),
+        (reset, TransportError),
+        (hang, TransportError),
+        (reply(200, b"<html>"), WireError),
+    ],
+)
+def test_what_a_question_may_come_to(handler, kind):
+    error, seen = asking(
+        lambda ours: ours.retrieve("video_1"), handler, timeouts=Timeouts(poll=0.5)
+    )
+    assert isinstance(error, kind)
+    assert len(seen) == 1
+
+
+def test_a_polling_url_is_asked_at_home_only():
+    async def ask(ours):
+        base = ours.preview("x").path.removesuffix("/v1/videos")
+        await ours.retrieve("video_1", polling_url=f"{base}/polls/7?x=1")
+        await ours.retrieve("video_1", polling_url="/polls/8")
+        await ours.retrieve("video_1", polling_url="https://elsewhere.invalid/polls/9")
+
+    _, seen = asking(ask, reply(200, QUEUED))
+    assert [one.target for one in seen] == ["/polls/7?x=1", "/polls/8", "/v1/videos/video_1"]
+
+
+def test_a_list_comes_by_pages():
+    page = {"object": "list", "data": [QUEUED, DONE], "has_more": True, "last_id": "video_1"}
+    found, seen = asking(lambda ours: ours.list(limit=2, after="video_0"), reply(200, page))
+    assert [job.status for job in found.jobs] == ["queued", "completed"]
+    assert found.after == "video_1"
+    assert seen[0].target == "/v1/videos?limit=2&after=video_0"
+
+
+def test_a_list_that_is_not_there_after_all():
+    error, _ = asking(lambda ours: ours.list(), reply(405))
+    assert isinstance(error, (RequestRejected, JobNotFound))
+
+
+def test_a_deletion_is_answered():
+    answer, seen = asking(
+        lambda ours: ours.delete("video_1"), reply(200, {"id": "video_1", "deleted": True})
+    )
+    assert answer is True
+    assert (seen[0].method, seen[0].target) == ("DELETE", "/v1/videos/video_1")
+    error, _ = asking(lambda ours: ours.delete("video_1"), reply(404))
+    assert isinstance(error, JobNotFound)
+    error, _ = asking(lambda ours: ours.delete("video_1"), reply(302, location="/x"))
+    assert isinstance(error, ProviderError)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda ours: ours.list(), "cannot list"),
+        (lambda ours: ours.delete("video_1"), "cannot delete"),
+        (lambda ours: ours.remix("video_1", "at night"), "cannot remix"),
+    ],
+)
+def test_what_the_provider_lacks_is_said_here(ask, words):
+    error, seen = asking(ask, reply(200, QUEUED), fields={"routes": frozenset()})
+    assert isinstance(error, InvalidRequest)
+    assert f"Shop {words}" in error.message
+    assert seen == []
+
+
+def test_waiting_goes_on_through_troubles():
+    time = Time()
+    script = [
+        reply(503),
+        reset,
+        reply(429, retry_after="20"),
+        reply(200, b"<html>"),
+        reply(200, FAILED),
+    ]
+    job, seen = asking(lambda ours: ours.wait("video_1", interval=10), *script, time=time)
+    assert job.status == "failed"
+    assert time.slept == [11, 12, 30, 18]
+    assert len(seen) == 5
+
+
+def test_a_server_may_wish_for_slower_questions():
+    time = Time()
+    script = [reply(200, QUEUED, openai_poll_after_ms="25000"), reply(200, DONE)]
+    asking(lambda ours: ours.wait("video_1"), *script, time=time)
+    assert time.slept == [25]
+
+
+def test_waiting_ends_at_its_deadline_and_the_job_does_not():
+    time = Time()
+    error, seen = asking(
+        lambda ours: ours.wait("video_1", interval=10, deadline=35), reply(200, QUEUED), time=time
+    )
+    assert isinstance(error, WaitTimeout)
+    assert isinstance(error, TimeoutError)
+    assert "goes on" in error.hint
+    assert len(seen) == 4
+
+
+def test_a_job_that_is_not_known_yet_is_asked_for_again():
+    time = Time()
+    script = [reply(404), reply(404), reply(200, DONE)]
+    job, _ = asking(lambda ours: ours.wait("video_1", interval=5), *script, time=time)
+    assert job.status == "completed"
+    error, seen = asking(lambda ours: ours.wait("video_1", interval=10), reply(404), time=Time())
+    assert isinstance(error, JobNotFound)
+    assert len(seen) == 4
+
+
+def test_waiting_does_not_hide_a_wrong_key():
+    error, seen = asking(lambda ours: ours.wait("video_1"), reply(401))
+    assert isinstance(error, AuthenticationFailed)
+    assert len(seen) == 1
+
+
+# -- the preview ---------------------------------------------------------------------------
+
+
+def test_a_preview_shows_the_call_and_no_key():
+    ours = VideoClient(row(), key=KEY, base_url="https://me:secret@shop.example/v1?sig=secret")
+    call = ours.preview(VideoRequest(prompt="a cat", seconds=4))
+    assert call.path == "https://shop.example/v1/videos"
+    assert call.json == {"prompt": "a cat", "seconds": "4"}
+    assert call.headers["Authorization"] == "Bearer sk-…6789"
+    assert call.headers["Content-Type"] == "application/json"
+    assert KEY not in repr(call)
+    assert "secret" not in repr(call) + repr(ours)
+
+
+def test_a_preview_needs_no_key_and_fetches_nothing():
+    ours = VideoClient(row(dialect="apiyi"), base_url="https://shop.example/v1")
+    image = Image(source="cat", url="https://nowhere.invalid/cat.png", filename="cat.png")
+    call = ours.preview(VideoRequest(prompt="a cat", images=(image,)))
+    assert call.form[-1].filename == "cat.png"
+    assert "Authorization" not in call.headers
+    with_bytes = Image(source="cat", data=PNG)
+    assert ours.preview(VideoRequest(prompt="a", images=(with_bytes,))).form[-1].value == PNG
+
+
+def test_a_preview_of_a_remix():
+    ours = VideoClient(row(), key=KEY, base_url="https://shop.example/v1")
+    call = ours.preview(VideoRequest(prompt="at night", remix_of="video_1"))
+    assert call.path == "https://shop.example/v1/videos/video_1/remix"
+
+
+# -- which provider ------------------------------------------------------------------------
+
+
+def test_every_built_in_row_with_an_address_makes_a_client():
+    for provider in Catalog.load().providers.values():
+        if provider.base_url is not None:
+            ours = VideoClient(provider.name, key=KEY)
+            assert ours.provider == provider
+            assert KEY not in repr(ours)
+
+
+def test_a_provider_that_nobody_knows():
+    with pytest.raises(UnknownProvider):
+        VideoClient("apiyy")
+
+
+def test_a_provider_without_an_address():
+    with pytest.raises(ConfigError):
+        VideoClient("openai", key=KEY)
+
+
+def test_a_row_by_name_is_checked_before_sending(monkeypatch):
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+
+    async def main():
+        async with Server(reply(200, QUEUED)) as server:
+            ours = VideoClient("apiyi", base_url=server.url)
+            with pytest.raises(InvalidRequest, match="seconds"):
+                await ours.create("a cat", seconds=5)
+            await ours.create("a cat", seconds=8)
+            await ours.aclose()
+            return server.posts
+
+    (seen,) = run(main())
+    assert seen.json["seconds"] == "8"
+    assert seen.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_persons_own_row_is_taken_at_its_word():
+    name = VideoClient("apiyi", key=KEY).provider.default_model
+    job, seen = asking(lambda ours: ours.create("a cat", model=name, seconds=5), reply(200, QUEUED))
+    assert job.remote_id == "video_1"
+    assert seen[0].json["seconds"] == "5"

@@ -1,0 +1,421 @@
+"""A POST that may cost money: sent once, repeated only when it surely was not accepted."""
+
+from __future__ import annotations
+
+import socket
+from email.utils import formatdate
+
+import pytest
+
+from ipyreel.catalog import Secret
+from ipyreel.client import RetryPolicy, Timeouts
+from ipyreel.errors import (
+    AuthenticationFailed,
+    InvalidRequest,
+    MissingKey,
+    PaymentRequired,
+    ProviderError,
+    RateLimited,
+    RequestRejected,
+    SubmissionUnknown,
+    TransportError,
+    VideoError,
+)
+from ipyreel.values import Image, VideoRequest
+from tests.client.support.films import PNG
+from tests.client.support.rows import KEY, QUEUED, client
+from tests.client.support.server import Server, cut, hang, reply, reset
+from tests.client.support.time import Time, run
+
+
+def create(*script, request="a cat", time=None, fields=None, options=None, **asked):
+    """Create at a scripted server; returns job or error, the server, and what on_send heard."""
+    heard = []
+
+    async def main():
+        given = {"fields": fields or {}, **(options or {})}
+        async with Server(*script) as server, client(server, time, **given) as ours:
+            try:
+                return await ours.create(request, on_send=heard.append, **asked), server
+            except VideoError as error:
+                return error, server
+
+    outcome, server = run(main())
+    return outcome, server, heard
+
+
+def test_a_job_is_created_by_one_post():
+    job, server, heard = create(reply(200, QUEUED), model="m-1", seconds=8, size="1280x720")
+    assert (job.remote_id, job.status) == ("video_1", "queued")
+    (seen,) = server.seen
+    assert seen.json == {"prompt": "a cat", "model": "m-1", "seconds": "8", "size": "1280x720"}
+    assert seen.headers["authorization"] == f"Bearer {KEY}"
+    assert heard == [True]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_any_2xx_is_a_success(status):
+    job, _, _ = create(reply(status, QUEUED))
+    assert job.remote_id == "video_1"
+
+
+AMBIGUOUS = {
+    "500": reply(500, {"error": {"message": "it broke here"}}),
+    "502 html": reply(502, b"<html>Bad Gateway</html>", content_type="text/html"),
+    "503": reply(503, {"error": {"message": "it broke here"}}),
+    "524": reply(524, b"<html>A timeout occurred</html>"),
+    "408": reply(408, {"error": {"message": "it broke here"}}),
+    "reset": reset,
+    "closed in the answer": cut(b'{"id": "video_1"}', 5),
+    "not JSON": reply(200, b"OK"),
+    "HTML": reply(200, b"<html>fine</html>"),
+    "no id": reply(200, {"object": "video"}),
+    "empty": reply(200, b""),
+    "an error in a 200": reply(200, {"error": {"message": "upstream timed out"}}),
+    "500 in a 200": reply(200, {"error": {"message": "it broke", "code": 500}}),
+    "list": reply(200, [1, 2]),
+    "endless": reply(200, b"[" * (17 * 2**20)),
+    "silence": hang,
+}
+
+
+@pytest.mark.parametrize("handler", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_what_may_have_been_accepted_is_never_sent_again(handler):
+    options = {"timeouts": Timeouts(create=0.5)}
+    error, server, heard = create(handler, reply(200, QUEUED), options=options)
+    assert isinstance(error, SubmissionUnknown)
+    assert error.__cause__ is not None
+    assert len(server.posts) == 1
+    assert heard == [True]
+    assert KEY not in str(error)
+    assert "Look for it in the list of jobs" in error.hint
+
+
+def test_the_servers_sentence_is_kept_when_nobody_knows():
+    error, _, _ = create(AMBIGUOUS["503"])
+    assert "it broke here" in error.message
+    assert "503" in error.message
+
+
+def test_without_a_list_one_is_sent_to_the_provider():
+    error, _, _ = create(reset, fields={"routes": frozenset()})
+    assert "Look for it at Shop" in error.hint
+
+
+REFUSED = [
+    (400, RequestRejected),
+    (401, AuthenticationFailed),
+    (402, PaymentRequired),
+    (403, AuthenticationFailed),
+    (404, RequestRejected),
+    (409, ProviderError),
+    (413, RequestRejected),
+    (422, RequestRejected),
+]
+
+
+@pytest.mark.parametrize(("status", "kind"), REFUSED)
+def test_a_refusal_is_final_at_once(status, kind):
+    said = {"error": {"message": "not like this", "code": "c-1", "param": "size"}}
+    error, server, heard = create(reply(status, said), reply(200, QUEUED))
+    assert isinstance(error, kind)
+    assert (error.message, error.status_code, error.code) == ("not like this", status, "c-1")
+    assert len(server.posts) == 1
+    assert heard == [True, False]
+
+
+def test_a_refusal_in_a_200_that_leaves_no_doubt_is_one():
+    said = {"error": {"message": "no money left", "code": "insufficient_quota"}}
+    error, _, heard = create(reply(200, said))
+    assert isinstance(error, PaymentRequired)
+    assert heard == [True, False]
+
+
+def test_a_redirect_is_not_followed_and_nothing_was_accepted():
+    error, server, heard = create(reply(308, location="https://elsewhere.example/v1"))
+    assert isinstance(error, ProviderError)
+    assert len(server.posts) == 1
+    assert heard == [True, False]
+
+
+def test_after_a_429_it_waits_as_told():
+    time = Time()
+    busy = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
+    job, server, heard = create(
+        reply(429, busy, retry_after="7"),
+        reply(429, busy, retry_after=formatdate(time.now + 7 + 20, usegmt=True)),
+        reply(429, busy, retry_after_ms="1500"),
+        reply(429, busy, retry_after="3600"),
+        reply(429, busy),
+        reply(200, QUEUED),
+        time=time,
+    )
+    assert job.remote_id == "video_1"
+    assert time.slept == [7, 20, 1.5, 120, 30]
+    assert heard == [True, False] * 5 + [True]
+    assert len(server.posts) == 6
+
+
+def test_a_429_that_never_ends_is_said_in_the_end():
+    time = Time()
+    options = {"retry": RetryPolicy(busy_attempts=3)}
+    error, server, heard = create(
+        reply(429, {"error": {"message": "slow down"}}), time=time, options=options
+    )
+    assert isinstance(error, RateLimited)
+    assert error.message == "slow down"
+    assert (len(server.posts), len(time.slept)) == (3, 2)
+    assert heard == [True, False] * 3
+
+
+def test_a_429_that_means_no_money_is_not_waited_for():
+    said = {"error": {"message": "quota used up", "code": "insufficient_quota"}}
+    time = Time()
+    error, server, _ = create(reply(429, said), time=time)
+    assert isinstance(error, PaymentRequired)
+    assert (len(server.posts), time.slept) == (1, [])
+
+
+def test_a_post_may_be_ambiguous_after_a_429_too():
+    error, server, heard = create(reply(429, retry_after="1"), reset, reply(200, QUEUED))
+    assert isinstance(error, SubmissionUnknown)
+    assert len(server.posts) == 2
+    assert heard == [True, False, True]
+
+
+def test_nobody_at_the_door_is_tried_again_with_growing_waits():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    time, heard = Time(), []
+
+    async def main():
+        async with Server(reply()) as server:
+            options = {"base_url": f"http://127.0.0.1:{port}/v1"}
+            async with client(server, time, **options) as ours:
+                await ours.create("a cat", on_send=heard.append)
+
+    with pytest.raises(TransportError) as caught:
+        run(main())
+    assert caught.value.sent is False
+    assert time.slept == [1, 2, 4, 8]
+    assert heard == [True, False] * 5
+
+
+def test_a_server_that_comes_up_meanwhile_gets_the_post_once():
+    """Sleeping is when the server is started: nothing depends on how fast anything is."""
+    heard = []
+
+    async def main():
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            server = Server(reply(200, QUEUED), port=sock.getsockname()[1])
+
+        async def sleep(_seconds):
+            await server.__aenter__()
+
+        async with client(server, sleep=sleep) as ours:
+            job = await ours.create("a cat", on_send=heard.append)
+        await server.__aexit__()
+        return job, server.posts
+
+    job, posts = run(main())
+    assert job.remote_id == "video_1"
+    assert len(posts) == 1
+    assert heard == [True, False, True]
+
+
+FORM_WANTED = {"detail": [{"type": "missing", "loc": ["body", "prompt"], "msg": "Field required"}]}
+
+
+@pytest.mark.parametrize("status", [415, 422])
+def test_a_server_that_wants_a_form_gets_one_and_is_remembered(status):
+    heard = []
+
+    async def main():
+        async with Server(reply(status, FORM_WANTED), reply(200, QUEUED)) as server:
+            async with client(server, fields={"dialect": "generic"}) as ours:
+                await ours.create("a cat", on_send=heard.append)
+                await ours.create("a dog", on_send=heard.append)
+                shown = ours.preview("a cow")
+            return server.posts, shown
+
+    posts, shown = run(main())
+    kinds = [seen.headers["content-type"].partition(";")[0] for seen in posts]
+    assert kinds == ["application/json", "multipart/form-data", "multipart/form-data"]
+    assert b"a cat" in posts[1].body
+    assert heard == [True, False, True, True]
+    assert shown.form is not None
+
+
+def test_other_dialects_know_what_they_send():
+    error, server, _ = create(reply(415, FORM_WANTED), reply(200, QUEUED))
+    assert isinstance(error, RequestRejected)
+    assert len(server.posts) == 1
+
+
+def test_a_form_is_not_asked_for_twice():
+    error, server, _ = create(reply(422, FORM_WANTED), fields={"dialect": "generic"})
+    assert isinstance(error, RequestRejected)
+    assert len(server.posts) == 2
+
+
+def test_an_image_by_its_address_is_fetched_where_files_are_wanted():
+    async def main():
+        async with Server(reply(200, PNG)) as web, Server(reply(200, QUEUED)) as server:
+            async with client(server, fields={"dialect": "apiyi"}) as ours:
+                await ours.create("a cat", images=[f"{web.origin}/pics/cat.bin?sig=1"])
+            return web.seen, server.seen
+
+    (fetched,), (seen,) = run(main())
+    assert fetched.target == "/pics/cat.bin?sig=1"
+    assert KEY not in str(fetched.headers)
+    assert b'filename="cat.png"' in seen.body
+    assert b"Content-Type: image/png" in seen.body
+    assert PNG in seen.body
+
+
+def test_where_an_address_will_do_it_is_not_fetched():
+    image = Image(source="cat", url="https://nowhere.invalid/cat.png")
+    job, server, _ = create(reply(200, QUEUED), images=[image], fields={"dialect": "new-api"})
+    assert job.remote_id == "video_1"
+    assert server.posts[0].json["image"] == image.url
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (reply(404), "404"),
+        (reply(200, b"<html>"), "of no known type"),
+        (reply(200, b""), "of no known type"),
+        (cut(PNG, 9), "broke"),
+        (reply(200, PNG + bytes(21 * 2**20)), "longer than"),
+        (reply(302, location="ftp://x/y"), "not opened"),
+    ],
+)
+def test_an_image_that_does_not_come_keeps_the_post_here(handler, words):
+    heard = []
+
+    async def main():
+        async with Server(handler) as web, Server(reply(200, QUEUED)) as server:
+            async with client(server, fields={"dialect": "apiyi"}) as ours:
+                with pytest.raises(InvalidRequest, match=words) as caught:
+                    await ours.create(
+                        "a cat", images=[f"{web.origin}/cat.png?sig=1"], on_send=heard.append
+                    )
+            return caught.value, server.seen
+
+    error, seen = run(main())
+    assert "sig" not in str(error)
+    assert seen == []
+    assert heard == []
+
+
+def test_images_come_as_paths_and_bytes_too(tmp_path):
+    path = tmp_path / "my cat.png"
+    path.write_bytes(PNG)
+    for image in (path, str(path), PNG):
+        _, server, _ = create(reply(200, QUEUED), images=[image])
+        assert PNG in server.posts[0].body
+
+
+@pytest.mark.parametrize("image", ["missing.png", b"GIF89a", b""])
+def test_images_that_are_none_are_refused_here(image):
+    error, server, heard = create(reply(200, QUEUED), images=[image])
+    assert isinstance(error, InvalidRequest)
+    assert (server.seen, heard) == ([], [])
+
+
+def test_a_value_that_cannot_be_written_keeps_the_post_here():
+    error, server, heard = create(reply(200, QUEUED), extra={"x": float("nan")})
+    assert isinstance(error, InvalidRequest)
+    assert server.seen == []
+    assert heard in ([], [True, False])
+
+
+def test_a_whole_request_is_taken_and_added_to():
+    request = VideoRequest(prompt="a cat", model="m-1", seconds=4, extra={"a": 1})
+    _, server, _ = create(reply(200, QUEUED), request=request, seconds=8, extra={"b": 2})
+    assert server.posts[0].json == {
+        "model": "m-1",
+        "prompt": "a cat",
+        "seconds": "8",
+        "a": 1,
+        "b": 2,
+    }
+
+
+def test_an_empty_prompt_is_refused_here():
+    error, server, _ = create(reply(200, QUEUED), request="  ")
+    assert isinstance(error, InvalidRequest)
+    assert server.seen == []
+
+
+def test_a_key_is_asked_for_where_one_is_needed():
+    error, server, heard = create(
+        reply(200, QUEUED), options={"key": None}, fields={"key_vars": ("SHOP_API_KEY",)}
+    )
+    assert isinstance(error, MissingKey)
+    assert "SHOP_API_KEY" in str(error)
+    assert (server.seen, heard) == ([], [])
+
+
+def test_a_key_is_found_in_the_environment(monkeypatch):
+    monkeypatch.setenv("SHOP_API_KEY", " sk-from-the-environment\n")
+    _, server, _ = create(
+        reply(200, QUEUED), options={"key": None}, fields={"key_vars": ("SHOP_API_KEY",)}
+    )
+    assert server.posts[0].headers["authorization"] == "Bearer sk-from-the-environment"
+
+
+def test_self_hosted_servers_get_no_key():
+    _, server, _ = create(reply(200, QUEUED), options={"key": None}, fields={"needs_key": False})
+    assert "authorization" not in server.posts[0].headers
+
+
+def test_a_secret_is_taken_as_it_is():
+    _, server, _ = create(
+        reply(200, QUEUED), options={"key": Secret("sk-other")}, fields={"key_header": "api-key"}
+    )
+    assert server.posts[0].headers["api-key"] == "sk-other"
+
+
+def test_a_remix_is_sent_as_carefully():
+    async def main(*script):
+        async with Server(*script) as server, client(server) as ours:
+            try:
+                return await ours.remix("video/1", "at night"), server.posts
+            except VideoError as error:
+                return error, server.posts
+
+    job, posts = run(main(reply(200, QUEUED)))
+    assert job.remote_id == "video_1"
+    assert (posts[0].target, posts[0].json) == (
+        "/v1/videos/video%2F1/remix",
+        {"prompt": "at night"},
+    )
+    error, posts = run(main(reset, reply(200, QUEUED)))
+    assert isinstance(error, SubmissionUnknown)
+    assert len(posts) == 1
+
+
+def test_a_remix_where_there_is_none_is_refused_here():
+    request = VideoRequest(prompt="at night", remix_of="video_1")
+    error, server, _ = create(reply(200, QUEUED), request=request, fields={"routes": frozenset()})
+    assert isinstance(error, InvalidRequest)
+    assert "cannot remix" in error.message
+    assert server.seen == []
+
+
+def test_if_saving_fails_nothing_leaves():
+    async def main():
+        async with Server(reply(200, QUEUED)) as server, client(server) as ours:
+
+            def on_send(_leaving):
+                raise OSError("disk full")
+
+            with pytest.raises(OSError, match="disk full"):
+                await ours.create("a cat", on_send=on_send)
+            return server.seen
+
+    assert run(main()) == []

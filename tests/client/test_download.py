@@ -1,0 +1,724 @@
+"""From a finished job to a file, whatever the server does on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ipyreel.client import Patience, RetryPolicy, Timeouts
+from ipyreel.errors import (
+    AuthenticationFailed,
+    DownloadError,
+    JobNotFound,
+    ProviderError,
+    ServerBroken,
+    TransportError,
+    VideoError,
+)
+from ipyreel.values import VideoJob
+from tests.client.support.films import AVI, JPEG, WEBM, mp4
+from tests.client.support.rows import KEY, client
+from tests.client.support.server import File, Handler, Server, hang, reply, reset, unmeasured
+from tests.client.support.time import Time, run
+
+FILM = mp4(bytes(range(256)) * 40, width=1280, height=720, seconds=8)
+JOB = VideoJob(remote_id="video_1", status="completed")
+NOT_READY = {"error": {"message": "Video is not ready yet"}}
+
+
+async def fetch(server, target, *, job=JOB, time=None, patience=None, **options):
+    """Download from a running server; returns the file, or the error that it came to."""
+    progress = options.pop("progress", None)
+    async with client(server, time, **options) as ours:
+        try:
+            return await ours.download(job, target, on_progress=progress, patience=patience)
+        except VideoError as error:
+            return error
+
+
+def download(target, *script, **options):
+    """Download from a scripted server; returns what came of it, and the server."""
+
+    async def main():
+        async with Server(*script) as server:
+            return await fetch(server, target, **options), server
+
+    return run(main())
+
+
+@pytest.fixture
+def target(tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    return folder / "clip.mp4"
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def assert_whole(file, target, film=FILM):
+    assert isinstance(file, object)
+    assert Path(file.path) == target
+    assert target.read_bytes() == film
+    assert (file.size, file.sha256) == (len(film), hashlib.sha256(film).hexdigest())
+    assert left_in(target.parent) == [target.name]
+
+
+def test_a_file_is_fetched_checked_and_put_in_place(target):
+    told = []
+    file, server = download(target, File(FILM), progress=lambda *now: told.append(now))
+    assert_whole(file, target)
+    assert (file.media_type, file.width, file.height, file.seconds) == ("video/mp4", 1280, 720, 8)
+    (seen,) = server.seen
+    assert seen.target == "/v1/videos/video_1/content"
+    assert seen.headers["authorization"] == f"Bearer {KEY}"
+    assert seen.headers["accept-encoding"] == "identity"
+    assert told[-1] == (len(FILM), len(FILM))
+    assert told == sorted(told)
+
+
+def test_ids_are_one_segment_of_the_path(target):
+    job = replace(JOB, remote_id="a/b:c==")
+    _, server = download(target, File(FILM), job=job)
+    assert server.seen[0].target == "/v1/videos/a%2Fb%3Ac%3D%3D/content"
+
+
+@pytest.mark.parametrize("ending", ["MP4", "m4v", "mov"])
+def test_endings_that_are_true_are_kept(target, ending):
+    named = target.with_name(f"clip.{ending}")
+    file, _ = download(named, File(FILM))
+    assert file.path == str(named)
+
+
+@pytest.mark.parametrize(
+    ("film", "name", "ending"),
+    [
+        (WEBM, "clip.mp4", "clip.webm"),
+        (AVI, "clip.mp4", "clip.avi"),
+        (FILM, "clip.webm", "clip.mp4"),
+        (FILM, "clip.v2", "clip.v2.mp4"),
+        (FILM, "clip", "clip.mp4"),
+    ],
+)
+def test_endings_that_are_not_true_are_corrected(target, film, name, ending):
+    file, _ = download(target.with_name(name), File(film))
+    assert Path(file.path).name == ending
+    assert left_in(target.parent) == [ending]
+
+
+# -- cuts and resuming ---------------------------------------------------------------------
+
+
+def test_a_cut_is_resumed_where_it_was(target):
+    time = Time()
+    file, server = download(target, File(FILM, cuts=[100, 200, 1000]), time=time)
+    assert_whole(file, target)
+    wanted = [seen.headers.get("range") for seen in server.seen]
+    assert wanted == [None, "bytes=100-", "bytes=300-", "bytes=1300-"]
+    assert {seen.headers.get("if-range") for seen in server.seen[1:]} == {'"one"'}
+    # Every cut came after new bytes, so the waits do not grow.
+    assert time.slept == [1, 1, 1]
+
+
+def test_a_date_will_do_where_there_is_no_strong_tag(target):
+    date = "Mon, 16 Nov 2026 10:00:00 GMT"
+    file, server = download(target, File(FILM, cuts=[500], etag='W/"weak"', last_modified=date))
+    assert_whole(file, target)
+    assert server.seen[1].headers["if-range"] == date
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_without_anything_to_know_it_by_it_starts_over(target, etag):
+    file, server = download(target, File(FILM, cuts=[500], etag=etag))
+    assert_whole(file, target)
+    assert "range" not in server.seen[1].headers
+
+
+def test_a_server_without_ranges_starts_over(target):
+    file, _ = download(target, File(FILM, cuts=[5000, 9000], ranges=False))
+    assert_whole(file, target)
+
+
+def test_cuts_without_new_bytes_end_it_and_the_part_is_kept(target):
+    time = Time()
+    broken = File(FILM, cuts=[5000, *[10] * 9], ranges=False, etag=None)
+    error, server = download(target, broken, time=time)
+    assert isinstance(error, DownloadError)
+    assert "broke off" in error.message
+    assert Path(error.path).name == "clip.mp4.part"
+    assert len(server.seen) == 5
+    assert time.slept == [1, 2, 4, 8]
+    assert not target.exists()
+
+
+def test_another_file_in_between_is_not_glued_on(target):
+    other = mp4(b"other" * 1000)
+    file, _ = download(target, File(FILM, cuts=[4000]), File(other, etag='"two"'))
+    assert_whole(file, target, other)
+
+
+def test_a_206_that_begins_elsewhere_is_not_glued_on(target):
+    lying = reply(206, FILM[10:], content_range=f"bytes 10-{len(FILM) - 1}/{len(FILM)}")
+    file, server = download(target, File(FILM, cuts=[4000]), lying, File(FILM))
+    assert_whole(file, target)
+    assert "range" not in server.seen[2].headers
+
+
+@pytest.mark.parametrize("says", ["bytes 4000-9/9", "bytes 4000-10500/99", "what", ""])
+def test_a_206_of_another_length_is_not_glued_on(target, says):
+    lying = reply(206, FILM[4000:], content_range=says)
+    file, _ = download(target, File(FILM, cuts=[4000]), lying, File(FILM))
+    assert_whole(file, target)
+
+
+def test_a_416_at_the_end_means_that_all_is_here(target):
+    async def chunks(_seen, writer):
+        # All of it, and a cut instead of the last chunk.
+        head = b'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\netag: "one"\r\n\r\n'
+        writer.write(head + b"%x\r\n" % len(FILM) + FILM + b"\r\n")
+        await writer.drain()
+        writer.close()
+
+    file, server = download(target, chunks, File(FILM))
+    assert_whole(file, target)
+    assert server.seen[1].headers["range"] == f"bytes={len(FILM)}-"
+
+
+def test_a_416_elsewhere_starts_over(target):
+    refused = reply(416, content_range="bytes */7")
+    file, _ = download(target, File(FILM, cuts=[4000]), refused, File(FILM))
+    assert_whole(file, target)
+
+
+@pytest.mark.parametrize("handler", [reset, reply(503), reply(524, b"<html>"), reply(408)])
+def test_troubles_that_pass_are_waited_out(target, handler):
+    time = Time()
+    file, _ = download(
+        target, handler, handler, File(FILM, cuts=[999]), handler, File(FILM), time=time
+    )
+    assert_whole(file, target)
+    assert time.slept == [1, 2, 1, 2]
+
+
+def test_a_server_in_trouble_says_when_to_come_back(target):
+    time = Time()
+    file, _ = download(
+        target, reply(429, retry_after="9"), reply(503, retry_after="7"), File(FILM), time=time
+    )
+    assert_whole(file, target)
+    assert time.slept == [9, 7]
+
+
+def test_silence_in_the_middle_is_a_cut(target):
+    async def stall(seen, writer):
+        writer.write(
+            f'HTTP/1.1 200 OK\r\ncontent-length: {len(FILM)}\r\netag: "one"\r\n\r\n'.encode()
+            + FILM[:300]
+        )
+        await writer.drain()
+        await hang(seen, writer)
+
+    file, server = download(target, stall, File(FILM), timeouts=Timeouts(read=0.2))
+    assert_whole(file, target)
+    assert server.seen[1].headers["range"] == "bytes=300-"
+
+
+def test_trouble_that_does_not_pass_is_said_with_nothing_left_behind(target):
+    error, server = download(target, reply(503, {"error": {"message": "overloaded"}}))
+    assert isinstance(error, ServerBroken)
+    assert error.message == "overloaded"
+    assert len(server.seen) == 5
+    assert left_in(target.parent) == []
+    error, _ = download(target, reset)
+    assert isinstance(error, TransportError)
+    assert left_in(target.parent) == []
+
+
+def test_a_later_kernel_goes_on_with_the_part(target):
+    async def main():
+        async with Server(
+            File(FILM, cuts=[2000, 500]), File(FILM, cuts=[0, 0, 0]), File(FILM)
+        ) as server:
+            impatient = Patience(retry=RetryPolicy(attempts=1))
+            first = await fetch(server, target, patience=impatient)
+            side = json.loads(target.with_name("clip.mp4.part.json").read_text())
+            second = await fetch(server, target)
+            return first, side, second, server
+
+    first, side, second, server = run(main())
+    assert isinstance(first, DownloadError)
+    assert side == {
+        "place": f"{server.url}/videos/video_1/content",
+        "etag": '"one"',
+        "last_modified": None,
+        "length": len(FILM),
+    }
+    assert_whole(second, target)
+    assert server.seen[1].headers["range"] == "bytes=2000-"
+
+
+def test_a_kernel_killed_before_the_move_needs_no_server(target):
+    part = target.with_name("clip.mp4.part")
+    part.write_bytes(FILM)
+    side = {"place": "x", "etag": '"one"', "last_modified": None, "length": len(FILM)}
+    target.with_name("clip.mp4.part.json").write_text(json.dumps(side))
+    file, server = download(target, reply(500))
+    assert_whole(file, target)
+    assert server.seen == []
+
+
+def test_a_kernel_killed_in_the_middle_of_the_move_needs_no_server(target):
+    part = target.with_name("clip.mp4.part")
+    part.write_bytes(FILM)
+    os.link(part, target)
+    side = {"place": "x", "etag": '"one"', "last_modified": None, "length": len(FILM)}
+    target.with_name("clip.mp4.part.json").write_text(json.dumps(side))
+    file, server = download(target, reply(500))
+    assert_whole(file, target)
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("side", ["", "{", "[]", '{"place": 1}', '{"a": "b"}', '"x"'])
+def test_a_part_of_unknown_origin_is_replaced(target, side):
+    target.with_name("clip.mp4.part").write_bytes(b"whatever" * 9999)
+    target.with_name("clip.mp4.part.json").write_text(side)
+    file, server = download(target, File(FILM))
+    assert_whole(file, target)
+    assert "range" not in server.seen[0].headers
+
+
+def test_the_part_of_another_address_is_not_gone_on_with(target):
+    async def main():
+        job = replace(JOB, urls=(f"{cdn.origin}/film?sig=secret",))
+        fields = {"content": "url"}
+        async with Server(reply(404)) as server:
+            impatient = Patience(retry=RetryPolicy(attempts=1), not_ready=0)
+            first = await fetch(server, target, job=job, patience=impatient, fields=fields)
+            side = target.with_name("clip.mp4.part.json").read_text()
+            job = replace(JOB, urls=(f"{cdn.origin}/other",))
+            return first, side, await fetch(server, target, job=job, fields=fields)
+
+    async def outer():
+        nonlocal cdn
+        async with Server(File(FILM, cuts=[2000]), File(FILM)) as cdn:
+            return await main()
+
+    cdn = None
+    first, side, second = run(outer())
+    assert isinstance(first, DownloadError)
+    assert "secret" not in side
+    assert_whole(second, target)
+    assert "range" not in cdn.seen[1].headers
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    pictures=st.binary(max_size=600),
+    cuts=st.lists(st.integers(0, 700), max_size=8),
+    ranges=st.booleans(),
+    etag=st.sampled_from(['"one"', None]),
+    kernels=st.integers(1, 3),
+)
+def test_however_it_is_cut_the_bytes_are_the_same(target, pictures, cuts, ranges, etag, kernels):
+    film = mp4(pictures)
+
+    async def main():
+        async with Server(File(film, cuts=list(cuts), ranges=ranges, etag=etag)) as server:
+            for _ in range(kernels):
+                impatient = Patience(retry=RetryPolicy(attempts=2))
+                found = await fetch(server, target, patience=impatient)
+                if not isinstance(found, VideoError):
+                    return found
+            return await fetch(server, target, patience=Patience(retry=RetryPolicy(attempts=20)))
+
+    try:
+        assert_whole(run(main()), target, film)
+    finally:
+        target.unlink(missing_ok=True)
+
+
+# -- what is no video ----------------------------------------------------------------------
+
+JUNK = {
+    "JSON error": reply(200, {"error": {"message": "it went wrong"}}),
+    "JSON error as mp4": reply(
+        200, {"error": {"message": "it went wrong"}}, content_type="video/mp4"
+    ),
+    "HTML": reply(200, b"<html><title>it went wrong</title></html>", content_type="text/html"),
+    "text": reply(200, b"it went wrong", content_type="text/plain"),
+    "image": reply(200, JPEG, content_type="video/mp4"),
+    "empty": reply(200, b"", content_type="video/mp4"),
+    "short": reply(200, b"\x00\x00", content_type="video/mp4"),
+    "endless JSON": reply(200, b"{" * 3_000_000),
+}
+
+
+@pytest.mark.parametrize("handler", JUNK.values(), ids=JUNK)
+def test_what_is_no_video_is_never_kept(target, handler):
+    time = Time()
+    error, _ = download(target, handler, time=time)
+    assert isinstance(error, DownloadError)
+    assert sum(time.slept) == 60
+    assert left_in(target.parent) == []
+
+
+@pytest.mark.parametrize("name", ["JSON error", "JSON error as mp4", "HTML"])
+def test_the_words_that_came_instead_are_said(target, name):
+    error, _ = download(target, JUNK[name])
+    assert "it went wrong" in error.message
+    assert "instead of a video" in error.message
+
+
+@pytest.mark.parametrize("handler", JUNK.values(), ids=JUNK)
+def test_a_video_that_comes_after_something_else_is_taken(target, handler):
+    file, _ = download(target, handler, reply(404), File(FILM))
+    assert_whole(file, target)
+
+
+def test_something_else_does_not_wipe_out_the_part(target):
+    file, server = download(target, File(FILM, cuts=[4000]), JUNK["HTML"], File(FILM))
+    assert_whole(file, target)
+    assert server.seen[2].headers["range"] == "bytes=4000-"
+
+
+def test_a_file_that_is_whole_but_broken_is_fetched_twice_and_refused(target):
+    broken = FILM[:-100]
+    error, server = download(target, File(broken))
+    assert isinstance(error, DownloadError)
+    assert "100 bytes are missing" in error.message
+    assert len(server.seen) == 2
+    assert Path(error.path).read_bytes() == broken
+    assert left_in(target.parent) == ["clip.mp4.part"]
+    file, server = download(target, File(FILM))
+    assert_whole(file, target)
+    assert "range" not in server.seen[0].headers
+
+
+def test_an_answer_without_a_length_is_checked_by_what_is_in_it(target):
+    file, server = download(target, unmeasured(FILM[:-1]), unmeasured(FILM))
+    assert_whole(file, target)
+    assert len(server.seen) == 2
+
+
+def test_an_answer_packed_against_our_wish_is_unpacked(target):
+    packed = reply(200, gzip.compress(FILM), content_encoding="gzip", etag='"one"')
+    file, _ = download(target, packed)
+    assert_whole(file, target)
+
+
+# -- where the file lies -------------------------------------------------------------------
+
+
+def elsewhere(target, api, cdn, *, urls=("{cdn}/film?sig=secret",), fields=None):
+    """Download a job whose film lies on a second origin; returns outcome, API, CDN, time."""
+
+    async def main():
+        time = Time()
+        async with Server(*cdn) as far, Server(*api) as near:
+            near.script = [at(far.origin) if isinstance(at, At) else at for at in api]
+            job = replace(JOB, urls=tuple(url.format(cdn=far.origin) for url in urls))
+            outcome = await fetch(near, target, job=job, time=time, fields=fields or {})
+            return outcome, near, far, time
+
+    return run(main())
+
+
+@dataclass
+class At:
+    """A handler that is made once the other origin is known."""
+
+    make: Callable[[str], Handler]
+
+    def __call__(self, origin):
+        return self.make(origin)
+
+
+def redirect(status=302):
+    return At(lambda origin: reply(status, location=f"{origin}/film?sig=secret"))
+
+
+def envelope(path):
+    return At(lambda origin: reply(200, {"url": origin + path}))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_a_cdn_is_followed_without_the_key(target, status):
+    file, api, cdn, _ = elsewhere(target, [redirect(status)], [File(FILM)], urls=())
+    assert_whole(file, target)
+    assert api.seen[0].headers["authorization"] == f"Bearer {KEY}"
+    assert cdn.seen[0].target == "/film?sig=secret"
+    assert KEY not in str(cdn.seen)
+
+
+def test_a_cut_behind_a_redirect_is_resumed(target):
+    file, _, cdn, _ = elsewhere(target, [redirect()], [File(FILM, cuts=[3000])], urls=())
+    assert_whole(file, target)
+    assert cdn.seen[1].headers["range"] == "bytes=3000-"
+
+
+def test_a_text_that_names_the_place_is_followed_without_the_key(target):
+    api = [envelope("/film?sig=secret")]
+    file, _, cdn, _ = elsewhere(target, api, [File(FILM, cuts=[3000])], urls=())
+    assert_whole(file, target)
+    assert cdn.seen[1].headers["range"] == "bytes=3000-"
+    assert KEY not in str(cdn.seen)
+
+
+def test_a_text_that_names_a_text_is_not_followed_for_ever(target):
+    api = [envelope("/one")]
+    error, _, cdn, _ = elsewhere(target, api, [reply(200, {"url": "/two"})], urls=())
+    assert isinstance(error, DownloadError)
+    assert {seen.target for seen in cdn.seen} == {"/one"}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 410, 422, 501, 502])
+def test_where_the_route_has_nothing_the_url_is_tried(target, status):
+    file, api, cdn, time = elsewhere(target, [reply(status)], [File(FILM)])
+    assert_whole(file, target)
+    assert (len(api.seen), len(cdn.seen), time.slept) == (1, 1, [])
+    assert KEY not in str(cdn.seen)
+
+
+def test_the_url_goes_first_where_the_row_says_so(target):
+    file, api, _, _ = elsewhere(target, [File(FILM)], [File(FILM)], fields={"content": "url"})
+    assert_whole(file, target)
+    assert api.seen == []
+    target.unlink()
+    file, api, cdn, _ = elsewhere(target, [File(FILM)], [reply(403)], fields={"content": "url"})
+    assert_whole(file, target)
+    assert (len(cdn.seen), len(api.seen)) == (1, 1)
+
+
+def test_a_cut_at_the_url_is_resumed_there(target):
+    file, _, cdn, _ = elsewhere(
+        target, [File(FILM)], [File(FILM, cuts=[700])], fields={"content": "url"}
+    )
+    assert_whole(file, target)
+    assert [seen.headers.get("range") for seen in cdn.seen] == [None, "bytes=700-"]
+
+
+def test_a_url_at_home_gets_the_key(target):
+    async def main():
+        async with Server(reply(404), File(FILM)) as server:
+            job = replace(JOB, urls=("/files/1.mp4",))
+            return await fetch(server, target, job=job), server.seen
+
+    file, seen = run(main())
+    assert_whole(file, target)
+    assert seen[1].target == "/files/1.mp4"
+    assert seen[1].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_video_inside_the_answer_is_unpacked(target):
+    data = base64.b64encode(FILM).decode()
+    job = replace(JOB, urls=(f"data:video/mp4;base64,{data}",))
+    file, _ = download(target, reply(404), job=job)
+    assert_whole(file, target)
+
+
+@pytest.mark.parametrize(
+    "text", ["data:video/mp4;base64,AAAA", "data:video/mp4;base64,A", "data:,"]
+)
+def test_no_video_inside_the_answer_is_refused(target, text):
+    error, _ = download(target, reply(405), job=replace(JOB, urls=(text,)))
+    assert isinstance(error, DownloadError)
+    assert left_in(target.parent) == []
+
+
+def test_no_signed_address_is_in_any_error(target):
+    for handler in (reply(403), reset, reply(200, b"<html>"), reply(404)):
+        error, _, _, _ = elsewhere(target, [reply(405)], [handler])
+        assert isinstance(error, VideoError)
+        causes = [error, error.__cause__]
+        assert "secret" not in " ".join(map(str, causes)) + repr(causes)
+        assert KEY not in " ".join(map(str, causes)) + repr(causes)
+
+
+# -- not there yet, and gone ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 423, 425])
+def test_a_file_that_is_not_there_yet_is_waited_for(target, status):
+    time = Time()
+    file, _ = download(target, *[reply(status, NOT_READY)] * 3, File(FILM), time=time)
+    assert_whole(file, target)
+    assert time.slept == [2, 3, 4.5]
+
+
+@pytest.mark.parametrize("status", [400, 404, 409])
+def test_a_file_that_never_comes_is_given_up_after_a_minute(target, status):
+    time = Time()
+    error, _ = download(target, reply(status, NOT_READY), time=time)
+    assert isinstance(error, JobNotFound)
+    assert error.status_code == status
+    assert "still not there: Video is not ready yet" in error.message
+    assert sum(time.slept) == 60
+    assert "resume" in error.hint
+    assert left_in(target.parent) == []
+
+
+def test_how_long_is_waited_is_an_argument(target):
+    time = Time()
+    error, server = download(target, reply(404), time=time, patience=Patience(not_ready=0))
+    assert isinstance(error, JobNotFound)
+    assert (len(server.seen), time.slept) == (1, [])
+
+
+def test_the_server_may_say_when_it_will_be_there(target):
+    time = Time()
+    file, _ = download(target, reply(409, NOT_READY, retry_after="11"), File(FILM), time=time)
+    assert_whole(file, target)
+    assert time.slept == [11]
+
+
+def test_a_file_that_is_gone_is_not_waited_for(target):
+    time = Time()
+    error, _ = download(target, reply(410, {"error": {"message": "expired"}}), time=time)
+    assert isinstance(error, JobNotFound)
+    assert "no longer keeps the file" in error.message
+    assert time.slept == []
+
+
+def test_a_key_that_is_refused_is_said_at_once(target):
+    time = Time()
+    error, _ = download(target, reply(401, {"error": {"message": "who are you"}}), time=time)
+    assert isinstance(error, AuthenticationFailed)
+    assert time.slept == []
+
+
+def test_a_job_that_failed_has_no_file(target):
+    error, server = download(target, File(FILM), job=replace(JOB, status="failed"))
+    assert isinstance(error, DownloadError)
+    assert server.seen == []
+
+
+# -- the disk ------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_there_is_not_overwritten(target):
+    target.write_bytes(b"precious")
+    error, _ = download(target, File(FILM))
+    assert isinstance(error, DownloadError)
+    assert "not overwritten" in error.message
+    assert target.read_bytes() == b"precious"
+
+
+def test_a_file_of_the_same_length_is_compared_and_the_part_kept(target):
+    target.write_bytes(b"x" * len(FILM))
+    error, _ = download(target, File(FILM))
+    assert isinstance(error, DownloadError)
+    assert Path(error.path).read_bytes() == FILM
+    target.unlink()
+    file, server = download(target, reply(500))
+    assert_whole(file, target)
+    assert server.seen == []
+
+
+def test_the_same_file_is_taken_as_it_is(target):
+    target.write_bytes(FILM)
+    before = target.stat().st_ino
+    file, _ = download(target, File(FILM))
+    assert_whole(file, target)
+    assert target.stat().st_ino == before
+
+
+def test_a_folder_that_is_missing_is_said_before_anything_is_asked(target):
+    error, server = download(target.parent / "none" / "clip.mp4", File(FILM))
+    assert isinstance(error, DownloadError)
+    assert "No such file or directory" in error.message
+    assert "Create the folder" in error.hint
+    assert server.seen == []
+
+
+def test_a_folder_that_is_a_file_is_said(target):
+    target.write_bytes(b"a file")
+    error, server = download(target / "clip.mp4", File(FILM))
+    assert isinstance(error, DownloadError)
+    assert "Not a directory" in error.message
+    assert server.seen == []
+
+
+def test_a_folder_that_is_read_only_is_said(target):
+    target.parent.chmod(0o500)
+    try:
+        if os.access(target.parent, os.W_OK):
+            pytest.skip("root may write everywhere")
+        error, server = download(target, File(FILM))
+    finally:
+        target.parent.chmod(0o700)
+    assert isinstance(error, DownloadError)
+    assert "Permission denied" in error.message
+    assert "may be written" in error.hint
+    assert server.seen == []
+
+
+def test_a_name_that_is_too_long_is_said(target):
+    error, _ = download(target.with_name("x" * 250 + ".mp4"), File(FILM))
+    assert isinstance(error, DownloadError)
+    assert "shorter name" in error.hint
+
+
+def test_two_downloads_of_one_file_do_not_mix(target):
+    async def main():
+        async with Server(hang) as slow, Server(File(FILM)) as server:
+            first = asyncio.create_task(fetch(slow, target))
+            await slow.asked.wait()
+            second = await fetch(server, target)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            return second, await fetch(server, target)
+
+    second, third = run(main())
+    assert isinstance(second, DownloadError)
+    assert "Another program" in second.message
+    assert_whole(third, target)
+
+
+def test_a_cancelled_download_keeps_what_came(target):
+    async def stall(seen, writer):
+        head = f'HTTP/1.1 200 OK\r\ncontent-length: {len(FILM)}\r\netag: "one"\r\n\r\n'
+        writer.write(head.encode() + FILM[:3000])
+        await writer.drain()
+        await hang(seen, writer)
+
+    async def main():
+        came = asyncio.Event()
+        async with Server(stall, File(FILM)) as server:
+            task = asyncio.create_task(fetch(server, target, progress=lambda *_: came.set()))
+            await came.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return await fetch(server, target), server.seen
+
+    file, seen = run(main())
+    assert_whole(file, target)
+    assert int(seen[1].headers["range"].removeprefix("bytes=").rstrip("-")) > 0
+
+
+def test_large_files_are_the_same_too(target):
+    film = mp4(os.urandom(5_000_000))
+    told = []
+    file, _ = download(target, File(film, cuts=[1_500_000]), progress=lambda *now: told.append(now))
+    assert_whole(file, target, film)
+    assert 50 < len(told) < 120
+
+
+def test_an_error_is_a_provider_error_only_when_a_provider_answered(target):
+    error, _ = download(target, reply(418, {"error": {"message": "a teapot"}}))
+    assert isinstance(error, ProviderError)
+    assert error.message == "a teapot"

@@ -1,0 +1,444 @@
+"""The transport: what is sent where, what is refused, and what every failure becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import httpx
+import pytest
+
+from ipyreel.catalog.keys import Secret
+from ipyreel.client.http import NOT_SENT, Http, Refused, Timeouts, mapped, transport_error
+from ipyreel.errors import (
+    ConfigError,
+    InvalidRequest,
+    ProviderError,
+    TransportError,
+    VideoError,
+    WireError,
+)
+from ipyreel.values import FormPart, HttpCall
+from tests.client.support.server import Server, cut, hang, reply, reset
+from tests.client.support.time import run
+
+KEY = "sk-very-secret-key-0123456789"
+GET = HttpCall(method="GET", path="/videos/x")
+POST = HttpCall(method="POST", path="/videos", json={"prompt": "a cat"})
+
+SURELY_NOT_SENT = {
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "ProxyError",
+    "UnsupportedProtocol",
+    "InvalidURL",
+    "LocalProtocolError",
+    "CookieConflict",
+}
+
+
+def each_error_of_httpx():
+    """Walk httpx's classes of exceptions and make one of each."""
+    request = httpx.Request("GET", "https://host.example")
+    found = [
+        value
+        for value in vars(httpx).values()
+        if isinstance(value, type) and issubclass(value, Exception)
+    ]
+    for kind in found:
+        if issubclass(kind, httpx.HTTPStatusError):
+            yield kind("x", request=request, response=httpx.Response(500))
+        elif kind in {
+            httpx.StreamConsumed,
+            httpx.ResponseNotRead,
+            httpx.RequestNotRead,
+            httpx.StreamClosed,
+        }:
+            yield kind()
+        else:
+            yield kind("x")
+
+
+EVERY_ERROR = list(each_error_of_httpx())
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
+def test_every_exception_of_httpx_is_mapped(error):
+    with pytest.raises(TransportError) as caught, mapped("host.example"):
+        raise error
+    assert caught.value.sent is (type(error).__name__ not in SURELY_NOT_SENT)
+    assert "host.example" in caught.value.message
+
+
+def test_the_walk_finds_them_all():
+    names = {type(error).__name__ for error in EVERY_ERROR}
+    assert names >= SURELY_NOT_SENT | {"ReadTimeout", "ReadError", "RemoteProtocolError"}
+    assert {kind.__name__ for kind in NOT_SENT} == SURELY_NOT_SENT
+
+
+def test_texts_that_may_quote_a_header_are_not_repeated():
+    error = httpx.LocalProtocolError(f"Illegal header value b'Bearer {KEY}'")
+    with pytest.raises(TransportError) as caught, mapped("host"):
+        raise error
+    assert KEY not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert KEY not in str(transport_error(httpx.InvalidURL(KEY), "host"))
+
+
+def exchange(*script, call=GET, key=KEY, timeout=20.0, **options):
+    """Send one call to a scripted server; returns the answer or the error, and the server."""
+
+    async def main():
+        async with Server(*script) as server:
+            http = Http(server.url, key=Secret(key) if key else None, **options)
+            try:
+                return await http.send(call, timeout=timeout), server
+            except VideoError as error:
+                return error, server
+            finally:
+                await http.aclose()
+
+    return run(main())
+
+
+def test_a_call_goes_out_with_the_key_and_our_name():
+    answer, server = exchange(reply(202, {"id": "x"}, X_Request_Id="7"), call=POST)
+    assert (answer.status_code, answer.body) == (202, b'{"id": "x"}')
+    assert answer.headers["x-request-id"] == "7"
+    (seen,) = server.seen
+    assert (seen.method, seen.target, seen.json) == ("POST", "/v1/videos", {"prompt": "a cat"})
+    assert seen.headers["authorization"] == f"Bearer {KEY}"
+    assert seen.headers["user-agent"].startswith("ipyreel/")
+    assert seen.headers["content-type"] == "application/json"
+
+
+def test_another_header_takes_the_bare_key():
+    _, server = exchange(reply(), key_header="api-key")
+    assert server.seen[0].headers["api-key"] == KEY
+    assert "authorization" not in server.seen[0].headers
+
+
+def test_a_form_is_sent_as_one():
+    parts = (
+        FormPart(name="prompt", value="ünïcode"),
+        FormPart(
+            name="input_reference", value=b"\x89PNG", filename="a.png", media_type="image/png"
+        ),
+    )
+    _, server = exchange(reply(), call=HttpCall(method="POST", path="/videos", form=parts))
+    (seen,) = server.seen
+    assert seen.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert 'name="prompt"\r\n\r\nünïcode\r\n'.encode() in seen.body
+    assert b'filename="a.png"\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n' in seen.body
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), object(), "\ud800"], ids=["nan", "object", "surrogate"]
+)
+def test_what_json_cannot_say_is_refused_before_sending(value):
+    call = HttpCall(method="POST", path="/videos", json={"x": value})
+    error, server = exchange(reply(), call=call)
+    assert isinstance(error, InvalidRequest)
+    assert server.seen == []
+
+
+def test_ids_stay_escaped_on_the_wire():
+    call = HttpCall(method="GET", path="/videos/a%2Fb%3D%3D%3A%2B", query={"limit": "5"})
+    _, server = exchange(reply(), call=call)
+    assert server.seen[0].target == "/v1/videos/a%2Fb%3D%3D%3A%2B?limit=5"
+
+
+def test_every_post_has_a_connection_of_its_own():
+    async def main():
+        async with Server(reply()) as server:
+            http = Http(server.url)
+            for _ in range(3):
+                await http.send(POST, timeout=9)
+            posts = server.connections
+            for _ in range(3):
+                await http.send(GET, timeout=9)
+            await http.aclose()
+            return posts, server.connections - posts
+
+    assert run(main()) == (3, 1)
+
+
+@pytest.mark.parametrize("handler", [reset, cut(b"{}", 1), cut(b"", 0, length=5)])
+def test_what_breaks_after_the_request_may_have_arrived(handler):
+    error, _ = exchange(handler, call=POST)
+    assert isinstance(error, TransportError)
+    assert error.sent
+
+
+def test_a_silent_server_may_have_heard():
+    error, _ = exchange(hang, call=POST, timeout=0.2)
+    assert isinstance(error, TransportError)
+    assert error.sent
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
+def test_who_does_not_answer_the_door_has_heard_nothing(host):
+    async def main():
+        http = Http(f"http://{host}:{free_port()}/v1", allow_plain_http=True)
+        try:
+            await http.send(POST, timeout=9)
+        finally:
+            await http.aclose()
+
+    with pytest.raises(TransportError, match=host) as caught:
+        run(main())
+    assert not caught.value.sent
+    assert caught.value.__cause__ is not None
+
+
+def test_a_tls_handshake_with_a_plain_server_sends_nothing():
+    async def main():
+        async with Server(reply()) as server:
+            http = Http(f"https://127.0.0.1:{server.port}/v1", timeouts=Timeouts(connect=0.3))
+            try:
+                await http.send(POST, timeout=9)
+            finally:
+                await http.aclose()
+
+    with pytest.raises(TransportError) as caught:
+        run(main())
+    assert not caught.value.sent
+
+
+def test_an_endless_answer_is_not_read_to_its_end():
+    error, _ = exchange(reply(200, b"x" * (17 * 2**20)))
+    assert isinstance(error, WireError)
+    assert len(error.excerpt) == 500
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_post_is_never_redirected(status):
+    error, server = exchange(reply(status, location="https://b.example/v1?sig=1"), call=POST)
+    assert isinstance(error, ProviderError)
+    assert error.status_code == status
+    assert "https://b.example/v1" in error.message
+    assert "sig" not in str(error)
+    assert "base URL" in error.hint
+    assert len(server.seen) == 1
+
+
+def test_a_get_is_redirected_within_the_origin_with_its_key():
+    answer, server = exchange(reply(302, location="/v1/elsewhere"), reply(200, b"here"))
+    assert answer.body == b"here"
+    assert [seen.target for seen in server.seen] == ["/v1/videos/x", "/v1/elsewhere"]
+    assert server.seen[1].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_the_fifth_redirect_is_the_last():
+    error, server = exchange(reply(302, location="/v1/round"))
+    assert isinstance(error, ProviderError)
+    assert len(server.seen) == 6
+    answer, _ = exchange(*[reply(302, location="/v1/round")] * 5, reply(200, b"here"))
+    assert answer.body == b"here"
+
+
+def test_the_key_does_not_cross_to_another_origin():
+    async def main():
+        async with Server(reply(200, b"film")) as cdn:
+            there = f"{cdn.origin}/film?sig=1"
+            async with Server(reply(302, location=there, set_cookie="a=b")) as server:
+                http = Http(server.url, key=Secret(KEY))
+                async with http.stream(f"{server.url}/videos/x/content") as stream:
+                    body = (await stream.read()).body
+                async with http.stream(there) as stream:
+                    await stream.read()
+                await http.aclose()
+                return body, server.seen, cdn.seen
+
+    body, api, cdn = run(main())
+    assert body == b"film"
+    assert api[0].headers["authorization"] == f"Bearer {KEY}"
+    assert [seen.target for seen in cdn] == ["/film?sig=1"] * 2
+    assert KEY not in str([seen.headers for seen in cdn])
+    assert all("cookie" not in seen.headers for seen in cdn)
+
+
+def test_a_checked_address_is_the_one_connected_to():
+    async def main():
+        asked = []
+
+        async def look_up(host, port):
+            asked.append((host, port))
+            return ("127.0.0.2", "127.0.0.1") if host == "cdn.invalid" else ("127.0.0.1",)
+
+        async with Server(reply(200, b"film")) as server:
+            http = Http(
+                "http://127.0.0.1:1/v1", key=Secret(KEY), allow_plain_http=True, lookup=look_up
+            )
+            async with http.stream(f"http://cdn.invalid:{server.port}/film") as stream:
+                assert stream.host == "cdn.invalid"
+                body = (await stream.read()).body
+            await http.aclose()
+            return body, server.seen[0].headers, asked, server.port
+
+    body, headers, asked, port = run(main())
+    assert body == b"film"
+    assert headers["host"] == f"cdn.invalid:{port}"
+    assert asked == [("cdn.invalid", port)]
+    assert KEY not in str(headers)
+
+
+def from_public_api(answers, *, place=None, **options):
+    """Stream from an API on the open internet, played by a transport; returns what was asked."""
+    asked = []
+
+    def handle(request):
+        asked.append(request)
+        status, headers = answers[min(len(asked), len(answers)) - 1]
+        return httpx.Response(status, headers=headers)
+
+    async def main():
+        http = Http(
+            "https://api.example/v1",
+            key=Secret(KEY),
+            transport=httpx.MockTransport(handle),
+            **options,
+        )
+        async with http.stream(place or "https://api.example/v1/videos/x/content") as stream:
+            await stream.read()
+        await http.aclose()
+
+    try:
+        run(main())
+    except VideoError as error:
+        return error, asked
+    return None, asked
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://127.0.0.1/film",
+        "https://localhost/film",
+        "https://10.0.0.1/film",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/film",
+        "https://[::ffff:192.168.0.1]/film",
+        "http://cdn.example/film",
+        "http://api.example/film",
+        "file:///etc/passwd",
+        "ftp://cdn.example/film",
+    ],
+)
+def test_a_public_api_cannot_send_us_to(place):
+    error, asked = from_public_api([(302, {"location": f"{place}?sig=secret"})])
+    assert isinstance(error, Refused)
+    assert "secret" not in str(error)
+    assert len(asked) == 1
+    error, asked = from_public_api([(200, {})], place=f"{place}?sig=secret")
+    assert isinstance(error, Refused)
+    assert "secret" not in str(error)
+    assert asked == []
+
+
+def test_a_public_api_may_send_us_to_a_cdn_without_the_key():
+    error, asked = from_public_api([(302, {"location": "https://cdn.example/film"}), (200, {})])
+    assert error is None
+    assert asked[0].headers["authorization"] == f"Bearer {KEY}"
+    assert asked[1].url.host == "cdn.example"
+    assert "authorization" not in asked[1].headers
+
+
+@pytest.mark.parametrize("port", [":443", ""])
+def test_the_default_port_is_the_same_origin(port):
+    _, asked = from_public_api([(200, {})], place=f"https://API.example{port}/v1/x")
+    assert asked[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://api.example:8443/x",
+        "https://api.example.evil/x",
+        "https://api.example@evil.example/x",
+    ],
+)
+def test_what_only_looks_like_home_gets_no_key(place):
+    _, asked = from_public_api([(200, {})], place=place)
+    assert KEY not in str([request.headers.raw for request in asked])
+
+
+@pytest.mark.parametrize(
+    "url", ["http://api.example/v1", "http://10.0.0.1/v1", "ftp://x/v1", "api.example", ""]
+)
+def test_a_base_url_that_cannot_be_used_is_a_setting_gone_wrong(url):
+    with pytest.raises(ConfigError):
+        Http(url)
+
+
+def test_plain_http_is_for_loopback_and_rows_that_allow_it():
+    Http("http://localhost:8000")
+    Http("http://[::1]:8000/v1")
+    Http("http://gpu-box:8000/v1", allow_plain_http=True)
+
+
+def test_a_key_that_no_header_carries_is_refused_without_showing_it():
+    with pytest.raises(ConfigError) as caught:
+        Http("https://api.example", key=Secret("sk-secret\nkey-0123456789"))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_password_in_the_base_url_does_not_replace_the_key():
+    http = Http("https://me:secret@api.example/v1", key=Secret(KEY))
+    assert http.url_for(GET) == "https://api.example/v1/videos/x"
+
+
+def test_loopback_is_never_asked_through_a_proxy(monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("all_proxy", f"http://127.0.0.1:{free_port()}")
+    answer, _ = exchange(reply(200, b"direct"))
+    assert answer.body == b"direct"
+
+
+def test_other_hosts_are_asked_through_the_proxy_of_the_environment(monkeypatch):
+    async def main():
+        async with Server(reply(200, b"via")) as proxy:
+            monkeypatch.setenv("http_proxy", proxy.origin)
+            http = Http("http://gpu-box.invalid/v1", allow_plain_http=True)
+            answer = await http.send(GET, timeout=9)
+            await http.aclose()
+            return answer, proxy.seen
+
+    answer, seen = run(main())
+    assert answer.body == b"via"
+    assert seen[0].target == "http://gpu-box.invalid/v1/videos/x"
+
+
+def test_a_closed_one_opens_again():
+    async def main():
+        async with Server(reply(200, b"again")) as server:
+            http = Http(server.url)
+            await http.send(GET, timeout=9)
+            await http.aclose()
+            answer = await http.send(GET, timeout=9)
+            await http.aclose()
+            await http.aclose()
+            return answer.body
+
+    assert run(main()) == b"again"
+
+
+def test_a_cancelled_question_leaves_nothing_open():
+    async def main():
+        async with Server(hang) as server:
+            http = Http(server.url)
+            task = asyncio.create_task(http.send(GET, timeout=9))
+            await server.asked.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await http.aclose()
+
+    run(main())

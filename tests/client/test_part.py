@@ -1,0 +1,223 @@
+"""The part file: what is written, what is kept, and how it gets its name."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import resource
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ipyreel.client import part as part_module
+from ipyreel.client.part import Part, Source, content_range, disk, final_path
+from ipyreel.errors import DownloadError
+from tests.client.support.films import mp4
+from tests.client.support.rows import client
+from tests.client.support.server import File, Server
+from tests.client.support.time import run
+from tests.client.test_download import JOB
+
+FILM = mp4(b"abc" * 1000)
+SOURCE = Source(place="https://host/film", etag='"one"', length=len(FILM))
+
+
+@pytest.fixture
+def part(tmp_path):
+    part = Part(tmp_path / "clip.mp4")
+    part.open()
+    yield part
+    part.close()
+
+
+def filled(part, data=FILM):
+    part.restart(SOURCE)
+    part.write([data[:100], data[100:]])
+    part.sync()
+    return part
+
+
+def test_bytes_are_hashed_as_they_come(part):
+    filled(part)
+    assert part.size == len(FILM)
+    assert part.sha256 == hashlib.sha256(FILM).hexdigest()
+    assert part.is_complete
+
+
+def test_a_reopened_part_knows_its_bytes(part):
+    part.restart(SOURCE)
+    part.write([FILM[:700]])
+    part.close()
+    again = Part(part.target)
+    again.open()
+    assert (again.size, again.source) == (700, SOURCE)
+    again.write([FILM[700:]])
+    assert again.sha256 == hashlib.sha256(FILM).hexdigest()
+    again.close()
+
+
+def test_an_empty_part_leaves_nothing_behind(part):
+    part.restart(SOURCE)
+    part.close()
+    assert list(part.target.parent.glob("clip*")) == []
+
+
+def test_a_longer_part_from_before_is_cut_to_what_came(part):
+    filled(part, FILM + b"x" * 5000)
+    part.restart(SOURCE)
+    part.write([FILM])
+    part.sync()
+    assert part.path.read_bytes() == FILM
+
+
+def test_without_hard_links_the_name_is_claimed_first(part, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    filled(part)
+    assert part.publish("video/mp4").read_bytes() == FILM
+    assert [path.name for path in part.target.parent.glob("clip*")] == ["clip.mp4"]
+    other = Part(part.target)
+    other.open()
+    other.restart(Source(place="x"))
+    other.write([b"other"])
+    with pytest.raises(DownloadError, match="not overwritten"):
+        other.publish("video/mp4")
+    assert part.target.read_bytes() == FILM
+
+
+def test_a_claim_that_cannot_be_used_is_given_up(part, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
+    filled(part)
+    with pytest.raises(DownloadError) as caught:
+        part.publish("video/mp4")
+    assert not part.target.exists()
+    assert Path(caught.value.path).read_bytes() == FILM
+
+
+def test_where_there_are_no_locks_it_goes_on(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(part_module.fcntl, "flock", refuse)
+    part = Part(tmp_path / "clip.mp4")
+    part.open()
+    filled(part)
+    assert part.publish("video/mp4").exists()
+    monkeypatch.setattr(part_module, "fcntl", None)
+    part = Part(tmp_path / "other.mp4")
+    part.open()
+    filled(part)
+    assert part.publish("video/mp4").exists()
+
+
+def test_one_writer_at_a_time(part):
+    other = Part(part.target)
+    with pytest.raises(DownloadError, match="Another program"):
+        other.open()
+    other.close()
+    part.close()
+    third = Part(part.target)
+    third.open()
+    third.close()
+
+
+def test_a_part_that_was_closed_before_it_opened_stays_closed(tmp_path):
+    part = Part(tmp_path / "clip.mp4")
+    part.close()
+    part.open()
+    assert list(tmp_path.glob("clip*")) == []
+
+
+def test_a_closed_part_says_so(part):
+    part.close()
+    with pytest.raises(DownloadError, match="closed"):
+        part.write([b"x"])
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ENOSPC, "Free some space"),
+        (errno.EDQUOT, "Free some space"),
+        (errno.EROFS, "may be written"),
+        (errno.EACCES, "may be written"),
+        (errno.ENOENT, "Create the folder"),
+        (errno.EFBIG, "files this large"),
+    ],
+)
+def test_every_refusal_of_the_disk_says_what_to_do(tmp_path, code, words):
+    with pytest.raises(DownloadError) as caught, disk(tmp_path / "a", tmp_path / "b"):
+        raise OSError(code, os.strerror(code))
+    assert os.strerror(code) in caught.value.message
+    assert words in caught.value.hint
+    assert caught.value.path == str(tmp_path / "b")
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_an_unknown_refusal_is_passed_on_without_advice(tmp_path):
+    with pytest.raises(DownloadError, match="OSError") as caught, disk(tmp_path):
+        raise OSError
+    assert caught.value.hint is None
+
+
+@contextmanager
+def no_file_larger_than(size):
+    """Make this process's files run full at `size` bytes, as a disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_runs_full_keeps_what_fits_and_a_resume_goes_on(tmp_path):
+    film = mp4(os.urandom(3_000_000))
+    target = tmp_path / "clip.mp4"
+
+    async def main():
+        async with Server(File(film)) as server, client(server) as ours:
+            with pytest.raises(DownloadError) as caught, no_file_larger_than(1_500_000):
+                await ours.download(JOB, target)
+            return caught.value, await ours.download(JOB, target), server.seen
+
+    error, file, seen = run(main())
+    assert "File too large" in error.message
+    assert "then resume" in error.hint
+    kept = int(seen[1].headers["range"].removeprefix("bytes=").removesuffix("-"))
+    assert 1_000_000 < kept <= 1_500_000
+    assert error.path == f"{target}.part"
+    assert file.sha256 == hashlib.sha256(film).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("bytes 10-99/100", (10, 100)),
+        ("bytes 10-99/*", (10, None)),
+        ("bytes */100", (None, 100)),
+        ("items 1-2/3", (None, None)),
+        ("bytes 1-2", (None, None)),
+        ("", (None, None)),
+    ],
+)
+def test_content_ranges_are_read(text, found):
+    assert content_range({"content-range": text}) == found
+
+
+def test_unknown_types_keep_their_name():
+    assert final_path(Path("a.bin"), "image/png") == Path("a.bin")
+
+
+def test_weak_tags_are_not_trusted_and_queries_not_written_down():
+    source = Source.of("https://u:p@host/a?sig=secret", {"etag": 'W/"x"'}, 5)
+    assert source == Source(place="https://host/a", length=5)
+    assert source.validator is None
