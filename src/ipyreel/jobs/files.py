@@ -1,0 +1,145 @@
+"""Where the videos go, what they are called, and the `.json` that explains each.
+
+May import `values` and `errors`. Names hold `[A-Za-z0-9._-]` only: Jupyter refuses to serve
+dot-folders, and `# ? %` in a name break the links of a notebook.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import time
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+from ipyreel.errors import StoreError
+from ipyreel.values import JobSnapshot
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32 in lower case: no letters that look like digits."""
+
+SLUG_LENGTH = 40
+
+
+def new_id(choose: Callable[[str], str] = secrets.choice) -> str:
+    """Make an id for a job: "v" and six characters, easy to read out and to type."""
+    return "v" + "".join(choose(ALPHABET) for _ in range(6))
+
+
+def slug(prompt: str) -> str:
+    """Return the first words of a prompt in `[a-z0-9-]`, at most 40 characters."""
+    plain = unicodedata.normalize("NFKD", prompt[:400]).encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z0-9]+", plain.lower())
+    text = ""
+    for word in words:
+        longer = f"{text}-{word}" if text else word
+        if len(longer) > SLUG_LENGTH:
+            break
+        text = longer
+    return text or (words[0][:SLUG_LENGTH] if words else "video")
+
+
+def target_path(folder: Path, *, prompt: str, job_id: str, created_at: float) -> Path:
+    """Return the path of a job's file: `folder/date-slug-id.mp4`, the date in local time."""
+    date = time.strftime("%Y-%m-%d", time.localtime(created_at))
+    return folder / f"{date}-{slug(prompt)}-{job_id}.mp4"
+
+
+def make_folder(target: Path) -> None:
+    """Make the folder of a file that is to come; raises `StoreError` when it cannot be written.
+
+    Asked before a request is sent, so that nobody pays for a video that has no place.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(target.parent, os.W_OK)
+        reason = "it is read-only"
+    except OSError as error:
+        writable, reason = False, error.strerror or str(error)
+    if not writable:
+        raise StoreError(
+            f"The folder {target.parent} cannot be written: {reason}.",
+            hint="Choose another with --output, or %video use videos=FOLDER.",
+        )
+
+
+def sidecar_path(video: Path) -> Path:
+    """Return where the explanation of a video lies."""
+    return video.with_suffix(".json")
+
+
+def write_sidecar(job: JobSnapshot) -> Path:
+    """Write the `.json` beside a finished video, atomically, over an older one of the same job.
+
+    Raises `StoreError` when the folder cannot be written, or something else has that name.
+    """
+    path = sidecar_path(Path(job.target))
+    part = path.with_name(path.name + ".part")
+    text = json.dumps(describe(job), indent=2, ensure_ascii=False, default=str)
+    if path.exists() and not _explains(path, job):
+        raise StoreError(f"{path} was there already and holds something else; it was left alone.")
+    try:
+        # Lone surrogates, which are no UTF-8, come out as the escapes that JSON has for them.
+        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        os.replace(part, path)  # noqa: PTH105 - Path.replace says the same with less certainty
+    except OSError as error:
+        raise StoreError(f"Could not write {path}: {error.strerror or error}.") from error
+    return path
+
+
+def is_part(video: Path) -> bool:
+    """Tell whether a video still bears the name it had while it was downloaded, too.
+
+    So it is when its kernel ended in the middle of the move: nobody else's file is like that.
+    """
+    try:
+        return _parts(video)[0].samefile(video)
+    except OSError:
+        return False
+
+
+def clear_parts(video: Path) -> None:
+    """Remove what a download leaves beside a whole video when its kernel ends in the move."""
+    for part in _parts(video):
+        # It is litter, and no more than that, where it cannot be removed.
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def describe(job: JobSnapshot) -> dict[str, object]:
+    """Return what a sidecar says of a job: plain JSON data, no key and no signed address."""
+    return {
+        "id": job.id,
+        "remote_id": job.remote_id,
+        "provider": job.provider,
+        "model": job.request.model,
+        "request": job.request.to_dict(),
+        "created_at": _iso(job.created_at),
+        "completed_at": _iso(job.completed_at),
+        "estimate_usd": job.estimate,
+        "cost_usd": job.cost,
+        "file": Path(job.file.path).name if job.file else None,
+        "bytes": job.file.size if job.file else None,
+        "sha256": job.file.sha256 if job.file else None,
+    }
+
+
+def _parts(video: Path) -> tuple[Path, Path]:
+    return video.with_name(f"{video.name}.part"), video.with_name(f"{video.name}.part.json")
+
+
+def _explains(path: Path, job: JobSnapshot) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["id"] == job.id)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _iso(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

@@ -1,0 +1,249 @@
+"""The manager: takes jobs, sees each through, and tells who listens.
+
+May import `client` and below, and its own room. Public methods may be called from any
+thread; everything that changes a job happens on the one loop's thread. Facts travel up as
+frozen snapshots to listeners.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import secrets
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from ipyreel.client import VideoClient
+from ipyreel.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    PaymentRequired,
+    StoreError,
+    VideoError,
+    WaitTimeout,
+)
+from ipyreel.jobs import transitions
+from ipyreel.jobs.live import Listener, Live, log
+from ipyreel.jobs.loop import LoopThread
+from ipyreel.jobs.run import Rules, Run
+from ipyreel.jobs.store import Store, owner_name
+from ipyreel.values import JobSnapshot
+
+Connect = Callable[[str, str | None], Awaitable[VideoClient]]
+"""Gives a client for (provider, base URL of the job or None)."""
+
+BLIND = (AuthenticationFailed, ConfigError, PaymentRequired, WaitTimeout)
+"""What keeps us from looking, and says nothing of a job that the server has."""
+
+BEAT = 5.0
+"""Seconds between two signs of life for the other kernels on one library."""
+
+
+@dataclass(slots=True, kw_only=True)
+class JobManager:
+    """Sees jobs through: submits, polls, downloads, cancels, resumes."""
+
+    store: Store
+    loop: LoopThread
+    connect: Connect
+    rules: Rules = field(default_factory=Rules)
+    owner: str = field(default_factory=lambda: owner_name(secrets.token_hex(4)))
+    _lives: dict[str, Live] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _beating: asyncio.Task[None] | None = None
+
+    def submit(self, job: JobSnapshot) -> None:
+        """Write a new job into the library, then send it; returns when it is written."""
+        self.store.insert(job, owner=self.owner, now=self.rules.clock())
+        self._start(Live(snapshot=job, store=self.store))
+
+    def resume(self, job: JobSnapshot) -> bool:
+        """Go on with a job of the library; False when another living kernel has it."""
+        live = self._lives.get(job.id)
+        if live is not None and not live.future.done():
+            return True
+        if not self._claim(job):
+            return False
+        job = self.store.get(job.id) or job
+        if job.ended:
+            job = transitions.reopened(job, self.rules.clock())
+            self.store.save(job)
+        listeners = live.listeners if live is not None else []
+        self._start(Live(snapshot=job, store=self.store, listeners=listeners))
+        return True
+
+    def snapshot(self, job_id: str) -> JobSnapshot | None:
+        """Return how a job stands, from memory where it is in hand, else from the library."""
+        live = self._lives.get(job_id)
+        if live is None or (live.future.done() and not live.snapshot.ended):
+            # What we let go of may have gone on in another kernel.
+            return self.store.get(job_id)
+        return live.snapshot
+
+    def error(self, job_id: str) -> VideoError | None:
+        """Return what ended a job badly in this kernel, or None."""
+        live = self._lives.get(job_id)
+        return live.error if live is not None else None
+
+    def future(self, job_id: str) -> concurrent.futures.Future[JobSnapshot]:
+        """Return a future of the snapshot with which this kernel's work on a job ends."""
+        live = self._lives.get(job_id)
+        if live is not None:
+            return live.future
+        future: concurrent.futures.Future[JobSnapshot] = concurrent.futures.Future()
+        job = self.store.get(job_id)
+        if job is None:
+            future.set_exception(StoreError(f"The library has no job {job_id}."))
+        else:
+            future.set_result(job)
+        return future
+
+    def listen(self, job_id: str, listener: Listener) -> None:
+        """Call `listener` with every new snapshot of a job in hand, on the loop's thread."""
+        live = self._lives.get(job_id)
+        if live is not None:
+            live.listeners.append(listener)
+
+    def in_hand(self) -> list[JobSnapshot]:
+        """Return the jobs this kernel is working on."""
+        with self._lock:
+            return [live.snapshot for live in self._lives.values() if not live.future.done()]
+
+    def release(self) -> None:
+        """Give every job back, so that any session may resume it at once."""
+        self.store.release(owner=self.owner)
+
+    def forget(self, job_id: str) -> None:
+        """Take an ended job out of the library."""
+        with self._lock:
+            self._lives.pop(job_id, None)
+        self.store.delete(job_id)
+
+    def cancel(self, job: JobSnapshot) -> concurrent.futures.Future[JobSnapshot]:
+        """Stop a job and tell its server where that is possible.
+
+        The future's snapshot says in `note` what was done and what may still be billed.
+        """
+        live = self._lives.get(job.id)
+        if live is None or live.future.done():
+            live = Live(snapshot=job, store=self.store)
+            if job.ended or not self._claim(job):
+                note = job.note if job.ended else "Another kernel has this job; cancel it there."
+                live.future.set_result(replace(job, note=note))
+                return live.future
+            self._keep(live)
+        self.loop.submit(self._cancel(live))
+        return live.future
+
+    def _claim(self, job: JobSnapshot) -> bool:
+        return self.store.claim(job.id, owner=self.owner, now=self.rules.clock())
+
+    def _start(self, live: Live) -> None:
+        self._keep(live)
+        self.loop.submit(self._run(live))
+
+    def _keep(self, live: Live) -> None:
+        with self._lock:
+            self._lives[live.snapshot.id] = live
+
+    async def _run(self, live: Live) -> None:
+        live.task = asyncio.current_task()
+        if self._beating is None or self._beating.done():
+            self._beating = asyncio.ensure_future(self._beat())
+        try:
+            await self._see_through(live)
+        except asyncio.CancelledError:
+            if not live.cancelling:
+                raise
+        finally:
+            if not live.cancelling:
+                self._give_back(live)
+
+    async def _see_through(self, live: Live) -> None:
+        reached = False
+        try:
+            client = await self.connect(live.snapshot.provider, live.snapshot.base_url)
+            reached = True
+            await Run(live=live, client=client, rules=self.rules).see_through()
+        except VideoError as error:
+            self._stop(live, error, reached=reached)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not lose the job
+            log.exception("job %s broke", live.snapshot.id)
+            live.error = VideoError(f"Something in ipyreel broke: {error!r}")
+            self._let_go(live, live.error)
+
+    def _stop(self, live: Live, error: VideoError, *, reached: bool) -> None:
+        live.error = error
+        job = live.snapshot
+        # Without a client (no key in this kernel, say) nothing new is known of an old job.
+        blind = not reached or isinstance(error, BLIND)
+        if blind and (job.remote_id is not None or (not reached and job.sent_at is not None)):
+            self._let_go(live, error)
+        else:
+            live.fail(error, self.rules.clock())
+
+    def _let_go(self, live: Live, error: VideoError) -> None:
+        # The job goes on at the server; it is we who cannot watch it any longer.
+        note = f"{error.message} The job goes on; %video resume {live.snapshot.id} asks again."
+        live.trouble(note, self.rules.clock())
+
+    def _give_back(self, live: Live) -> None:
+        try:
+            self.store.release(owner=self.owner, job_id=live.snapshot.id)
+        except StoreError as error:
+            # The claim goes stale without us.
+            log.warning("%s", error)
+        live.done()
+
+    async def _cancel(self, live: Live) -> None:
+        if live.cancelling:
+            return
+        live.cancelling = True
+        try:
+            await self._halt(live)
+            if not live.snapshot.ended:
+                note = await self._tell_server(live.snapshot)
+                live.change(transitions.cancelled(live.snapshot, note, self.rules.clock()))
+        finally:
+            self._give_back(live)
+
+    async def _halt(self, live: Live) -> None:
+        if live.task is not None and not live.task.done():
+            if not live.sending:
+                # While a POST is on its way its answer is waited for: it holds the job's id.
+                live.task.cancel()
+            await asyncio.wait({live.task})
+
+    async def _tell_server(self, job: JobSnapshot) -> str:
+        if job.remote_id is None and job.sent_at is None:
+            return "Cancelled before anything was sent; nothing will be billed."
+        if job.remote_id is None:
+            return "Stopped looking for it. If the POST arrived, the job goes on and is billed."
+        if job.ready:
+            # DELETE would throw away a finished video.
+            return (
+                f"Stopped the download. The video is ready at {job.provider} and may be billed;"
+                f" %video resume {job.id} downloads it."
+            )
+        still = (
+            f"The job goes on at {job.provider} and may be billed; %video resume {job.id}"
+            " returns to it."
+        )
+        try:
+            client = await self.connect(job.provider, job.base_url)
+            if "delete" not in client.provider.routes:
+                return f"Stopped watching: {job.provider} cannot cancel. {still}"
+            await client.delete(job.remote_id)
+        except VideoError as error:
+            return f"Stopped watching; DELETE did not work ({error.message}) {still}"
+        return f"Told {job.provider} to delete the job (DELETE). Work done so far may be billed."
+
+    async def _beat(self) -> None:
+        while self.in_hand():
+            await self.rules.sleep(BEAT)
+            try:
+                self.store.beat(owner=self.owner, now=self.rules.clock())
+            except StoreError as error:
+                # The next beat tries again; six may be missed before another kernel takes over.
+                log.warning("%s", error)

@@ -1,0 +1,88 @@
+"""The shape of the library, as an append-only list of steps.
+
+May import `sqlite3`. A step that was ever released is never changed: old files are opened
+by running the steps they have not seen. The names of those run are kept in the file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+Step = Callable[[sqlite3.Connection], None]
+STEPS: tuple[tuple[str, Step], ...]
+
+
+def migrate(connection: sqlite3.Connection, now: float) -> None:
+    """Bring a library to today's shape, each step in a transaction of its own."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at REAL NOT NULL)"
+    )
+    for name, step in STEPS:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Looked up inside the transaction: another kernel may have been faster.
+            if not _seen(connection, name):
+                step(connection)
+                connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # a full disk may have rolled back already
+                connection.execute("ROLLBACK")
+            raise
+
+
+def unknown_steps(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the steps a file has seen and we have not: it was written by a newer ipyreel."""
+    known = {name for name, _ in STEPS}
+    rows = connection.execute("SELECT name FROM migrations ORDER BY applied_at").fetchall()
+    return tuple(name for (name,) in rows if name not in known)
+
+
+def _seen(connection: sqlite3.Connection, name: str) -> bool:
+    row = connection.execute("SELECT 1 FROM migrations WHERE name = ?", (name,)).fetchone()
+    return row is not None
+
+
+def _jobs(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """
+        CREATE TABLE jobs (
+            id TEXT PRIMARY KEY,
+            provider TEXT NOT NULL,
+            base_url TEXT,
+            model TEXT,
+            prompt TEXT NOT NULL,
+            request TEXT NOT NULL,      -- JSON, in our words
+            fingerprint TEXT NOT NULL,  -- equal for equal requests to one provider
+            status TEXT NOT NULL,
+            remote_id TEXT,
+            raw_status TEXT NOT NULL DEFAULT '',
+            progress REAL,
+            ready INTEGER NOT NULL DEFAULT 0,
+            received INTEGER,
+            total INTEGER,
+            note TEXT,
+            failure TEXT,               -- JSON
+            estimate REAL,              -- USD
+            cost REAL,                  -- USD, where the server says it
+            target TEXT NOT NULL,
+            file TEXT,                  -- JSON
+            answer TEXT,                -- the server's last answer as it came
+            created_at REAL NOT NULL,   -- seconds since the epoch, like every time here
+            sent_at REAL,
+            updated_at REAL,
+            completed_at REAL,
+            expires_at REAL,
+            owner TEXT,                 -- the kernel that polls it
+            heartbeat REAL
+        )
+        """
+    )
+    connection.execute("CREATE INDEX jobs_created ON jobs (created_at)")
+    connection.execute("CREATE INDEX jobs_status ON jobs (status)")
+    connection.execute("CREATE INDEX jobs_fingerprint ON jobs (fingerprint)")
+    connection.execute("CREATE INDEX jobs_remote ON jobs (provider, remote_id)")
+
+
+STEPS = (("0001_jobs", _jobs),)

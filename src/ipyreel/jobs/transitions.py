@@ -1,0 +1,122 @@
+"""How one snapshot of a job becomes the next: pure functions, no clock, no I/O.
+
+May import `values` only. A job never goes back: not its progress, not its phase.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ipyreel.values import Failure, JobSnapshot, JobStatus, VideoFile, VideoJob
+
+GONE = 410
+"""The HTTP status that says a file was there and will not come back."""
+
+_ORDER: tuple[JobStatus, ...] = ("submitting", "unknown", "queued", "in_progress", "downloading")
+
+
+def sending(job: JobSnapshot, now: float) -> JobSnapshot:
+    """Note that the POST is about to leave: from here on it may have arrived."""
+    return replace(job, status="submitting", sent_at=now, updated_at=now)
+
+
+def not_sent(job: JobSnapshot, now: float) -> JobSnapshot:
+    """Note that it is sure that the attempt was not accepted."""
+    return replace(job, sent_at=None, updated_at=now)
+
+
+def accepted(job: JobSnapshot, video: VideoJob, now: float) -> JobSnapshot:
+    """Note that the server answered the POST with a job: its id is kept for ever."""
+    known = replace(job, remote_id=video.remote_id, failure=None, note=None)
+    return observed(known, video, now)
+
+
+def observed(job: JobSnapshot, video: VideoJob, now: float) -> JobSnapshot:
+    """Note that the server told how the job stands."""
+    if job.ended:
+        return job
+    status = _later(job.status, "in_progress" if video.status == "completed" else video.status)
+    ready = job.ready or video.status == "completed"
+    return replace(
+        job,
+        status=status,
+        raw_status=video.raw_status,
+        progress=_further(job.progress, 100.0 if ready else video.progress),
+        ready=ready,
+        note=None,
+        cost=video.cost if video.cost is not None else job.cost,
+        expires_at=video.expires_at or job.expires_at,
+        updated_at=now,
+    )
+
+
+def troubled(job: JobSnapshot, note: str, now: float) -> JobSnapshot:
+    """Note that something passing went wrong; the job goes on."""
+    return job if job.ended else replace(job, note=note, updated_at=now)
+
+
+def downloading(job: JobSnapshot, received: int, total: int | None, now: float) -> JobSnapshot:
+    """Note that `received` of `total` bytes of the file are here."""
+    if job.ended:
+        return job
+    return replace(
+        job, status="downloading", note=None, received=received, total=total, updated_at=now
+    )
+
+
+def completed(job: JobSnapshot, file: VideoFile, now: float) -> JobSnapshot:
+    """Note that the file is in its place and checked."""
+    return replace(
+        job,
+        status="completed",
+        progress=100.0,
+        file=file,
+        target=file.path,
+        received=file.size,
+        total=file.size,
+        note=None,
+        failure=None,
+        completed_at=now,
+        updated_at=now,
+    )
+
+
+def failed(job: JobSnapshot, failure: Failure, now: float) -> JobSnapshot:
+    """Note that the job ended badly."""
+    return replace(
+        job, status="failed", failure=failure, note=None, completed_at=now, updated_at=now
+    )
+
+
+def cancelled(job: JobSnapshot, note: str, now: float) -> JobSnapshot:
+    """Note that the person does not want it any more; `note` says what was done about it."""
+    return replace(job, status="cancelled", note=note, completed_at=now, updated_at=now)
+
+
+def unknown(job: JobSnapshot, failure: Failure, now: float) -> JobSnapshot:
+    """Note that the POST may have arrived: nobody knows, and it is not sent again."""
+    return replace(job, status="unknown", failure=failure, note=None, updated_at=now)
+
+
+def reopened(job: JobSnapshot, now: float) -> JobSnapshot:
+    """Note that the person asked to go on with a job that had been given up."""
+    status: JobStatus = "in_progress" if job.remote_id else "submitting"
+    return replace(job, status=status, note=None, failure=None, completed_at=None, updated_at=now)
+
+
+def resumable(job: JobSnapshot) -> bool:
+    """Whether asking to resume without naming the job should go on with it."""
+    if not job.ended:
+        return True
+    # 404 is not 410: some servers list a file later than they say that it is there.
+    gone = job.failure is not None and job.failure.status_code == GONE
+    return job.status == "failed" and job.ready and not gone
+
+
+def _later(old: JobStatus, new: str) -> JobStatus:
+    status: JobStatus = "queued" if new == "queued" else "in_progress"
+    return max(old, status, key=_ORDER.index)
+
+
+def _further(old: float | None, new: float | None) -> float | None:
+    return max((value for value in (old, new) if value is not None), default=None)

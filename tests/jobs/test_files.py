@@ -1,0 +1,159 @@
+"""Names of files from hostile prompts, and the `.json` that explains a video."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipyreel.errors import StoreError
+from ipyreel.jobs import transitions
+from ipyreel.jobs.files import (
+    ALPHABET,
+    describe,
+    new_id,
+    sidecar_path,
+    slug,
+    target_path,
+    write_sidecar,
+)
+from ipyreel.values import Image, VideoFile, VideoRequest
+from tests.jobs.fakes import START, make_job
+
+FOLDER = Path("/srv/videos")
+SAFE = re.compile(r"\d{4}-\d\d-\d\d-[a-z0-9-]{1,40}-v[0-9a-z]{6}\.mp4", re.ASCII)
+
+HOSTILE = {
+    "html": "<script>alert('x')</script>",
+    "quotes": "\"'`$(rm -rf ~)`;&|",
+    "newlines": "a\r\n\nb\u2028c\x0b",
+    "bidi": "abc\u202egpm.exe\u2066\u200f",
+    "parents": "../../../etc/passwd",
+    "windows": "..\\..\\CON.txt:stream",
+    "absolute": "/etc/passwd",
+    "home": "~/x",
+    "nul": "a\0b\0",
+    "long": "x" * 100_000,
+    "long words": "wonderful " * 10_000,
+    "cjk": "夕日の海辺を走る犬",
+    "emoji": "🐕🏖️👨‍👩‍👧",
+    "arabic": "كلب يركض",
+    "ligature": "\ufdfa" * 1000,
+    "dots": "....",
+    "dashes": "---",
+    "empty": "",
+    "spaces": " \t ",
+    "percent": "100%20%2e%2e#?",
+    "surrogates": "a\ud800b\udfff",
+    "fullwidth": "../ABC",
+}
+
+
+@pytest.mark.parametrize("prompt", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_prompts_make_safe_names(prompt):
+    path = target_path(FOLDER, prompt=prompt, job_id=new_id(), created_at=START)
+    assert SAFE.fullmatch(path.name)
+    assert path.parent == FOLDER
+    assert len(path.name) <= 63
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_prompt_makes_a_safe_name(prompt):
+    path = target_path(FOLDER, prompt=prompt, job_id="vabc123", created_at=START)
+    assert SAFE.fullmatch(path.name)
+    assert path.parent == FOLDER
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("A golden retriever, running!", "a-golden-retriever-running"),
+        ("Café Zürich", "cafe-zurich"),
+        ("海", "video"),
+        ("x" * 50, "x" * 40),
+        ("one " + "x" * 50, "one"),
+        ("aaaa " * 20, "aaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaa"),
+    ],
+)
+def test_slugs_are_the_first_whole_words(prompt, expected):
+    assert slug(prompt) == expected
+
+
+def test_ids_are_short_and_have_no_letters_that_look_like_digits():
+    choose = random.Random(0).choice  # noqa: S311 - chance that can be repeated
+    ids = {new_id(choose) for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(re.fullmatch(rf"v[{ALPHABET}]{{6}}", one) for one in ids)
+    assert not set("ilou") & set(ALPHABET)
+
+
+def finished(tmp_path, name="clip.mp4", **fields):
+    target = tmp_path / name
+    target.write_bytes(b"video")
+    file = VideoFile(path=str(target), size=5, sha256="ab" * 32, media_type="video/mp4")
+    return transitions.completed(make_job(tmp_path, **fields), file, START + 60)
+
+
+def test_the_sidecar_explains_its_video(tmp_path):
+    job = finished(tmp_path, remote_id="r", estimate=0.4)
+    path = write_sidecar(job)
+    assert path == tmp_path / "clip.json" == sidecar_path(Path(job.target))
+    data = json.loads(path.read_text(encoding="utf-8"))
+    assert data == json.loads(json.dumps(describe(job)))
+    assert data["file"] == "clip.mp4"
+    assert data["created_at"] == "2023-11-14T22:13:20Z"
+    assert data["completed_at"] == "2023-11-14T22:14:20Z"
+    assert data["sha256"] == "ab" * 32
+    assert (data["id"], data["remote_id"], data["estimate_usd"]) == (job.id, "r", 0.4)
+    assert {one.name for one in tmp_path.glob("clip*")} == {"clip.json", "clip.mp4"}
+
+
+@pytest.mark.parametrize("prompt", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_prompts_read_back_from_the_sidecar(tmp_path, prompt):
+    path = write_sidecar(finished(tmp_path, request=VideoRequest(prompt=prompt)))
+    assert json.loads(path.read_text(encoding="utf-8"))["request"]["prompt"] == prompt
+
+
+def test_the_sidecar_has_no_pixels_and_takes_any_extra_value(tmp_path):
+    image = Image(source="cat.png", data=b"secret pixels")
+    request = VideoRequest(prompt="x", images=(image,), extra={"path": Path("/a")})
+    text = write_sidecar(finished(tmp_path, request=request)).read_text(encoding="utf-8")
+    assert "secret" not in text
+    assert json.loads(text)["request"]["extra"] == {"path": str(Path("/a"))}
+
+
+def test_the_sidecar_of_the_same_job_is_written_again(tmp_path):
+    job = finished(tmp_path, id="v111111")
+    write_sidecar(job)
+    changed = transitions.completed(job, job.file, START + 999)
+    assert "22:29:59" in write_sidecar(changed).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", ['{"id": "v222222"}', "my notes", "[1]", "", '{"a": 1}'])
+def test_a_file_that_is_somebody_elses_is_not_overwritten(tmp_path, text):
+    job = finished(tmp_path, id="v111111")
+    (tmp_path / "clip.json").write_text(text, encoding="utf-8")
+    with pytest.raises(StoreError, match="left alone"):
+        write_sidecar(job)
+    assert (tmp_path / "clip.json").read_text(encoding="utf-8") == text
+
+
+def test_a_folder_that_is_gone_is_a_clear_error(tmp_path):
+    job = make_job(tmp_path / "gone")
+    with pytest.raises(StoreError, match=r"Could not write .*gone"):
+        write_sidecar(job)
+
+
+def test_names_sort_by_date():
+    day = 86_400
+    names = [
+        target_path(FOLDER, prompt="x", job_id="v000000", created_at=START + day * n).name
+        for n in range(3)
+    ]
+    assert all(a < b for a, b in itertools.pairwise(names))

@@ -1,0 +1,327 @@
+"""The one thread, and the ways of waiting for what runs on it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from ipyreel.jobs.loop import LoopThread, choose_patch, nested_wait, wait_async, wait_blocking
+from tests.jobs.fakes import BOUND
+
+
+async def where():
+    return threading.current_thread()
+
+
+def names():
+    return [thread.name for thread in threading.enumerate()]
+
+
+def test_it_starts_when_it_is_used_and_is_a_daemon():
+    loop = LoopThread("lazy-loop")
+    assert not loop.started
+    assert "lazy-loop" not in names()
+    thread = loop.submit(where()).result(BOUND)
+    assert loop.started
+    assert (thread.name, thread.daemon) == ("lazy-loop", True)
+    assert loop.submit(where()).result(BOUND) is thread
+    loop.stop()
+    assert not loop.started
+    assert "lazy-loop" not in names()
+
+
+def test_it_starts_again_after_a_stop(loop):
+    first = loop.submit(where()).result(BOUND)
+    loop.stop()
+    loop.stop()
+    second = loop.submit(where()).result(BOUND)
+    assert first is not second
+    assert not first.is_alive()
+
+
+def test_many_threads_start_one_loop(loop):
+    begin = threading.Barrier(8)
+    found = []
+
+    def work():
+        begin.wait()
+        found.append(loop.submit(where()).result(BOUND))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+
+
+def test_it_can_tell_its_own_thread(loop):
+    async def inside():
+        return loop.inside()
+
+    assert loop.submit(inside()).result(BOUND)
+    assert not loop.inside()
+
+
+def test_functions_are_called_on_its_thread(loop):
+    found = concurrent.futures.Future()
+    loop.call(lambda: found.set_result(threading.current_thread()))
+    assert found.result(BOUND) is loop.submit(where()).result(BOUND)
+
+
+def test_stopping_cancels_what_runs_and_lets_it_clean_up(loop):
+    began, cleaned = threading.Event(), threading.Event()
+
+    async def work():
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned.set()
+
+    future = loop.submit(work())
+    assert began.wait(BOUND)
+    loop.stop()
+    assert cleaned.is_set()
+    with pytest.raises(concurrent.futures.CancelledError):
+        future.result(BOUND)
+
+
+def test_it_can_be_stopped_from_within(loop):
+    async def work():
+        loop.stop()
+        return threading.current_thread()
+
+    thread = loop.submit(work())
+    thread = thread.result(BOUND)
+    thread.join(BOUND)
+    assert not thread.is_alive()
+    assert loop.submit(where()).result(BOUND) is not thread
+
+
+def test_errors_come_to_who_waits(loop):
+    async def work():
+        raise ValueError("ours")
+
+    with pytest.raises(ValueError, match="ours"):
+        wait_blocking(loop.submit(work()))
+
+
+# ---- waiting in slices --------------------------------------------------------------------
+
+
+def test_a_blocking_wait_returns_the_result(loop):
+    assert wait_blocking(loop.submit(where())).daemon
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, 0.01])
+def test_a_blocking_wait_gives_up_and_the_work_goes_on(timeout):
+    future = concurrent.futures.Future()
+    with pytest.raises(TimeoutError):
+        wait_blocking(future, timeout)
+    assert not future.cancelled()
+    future.set_result("later")
+    assert wait_blocking(future, timeout) == "later"
+
+
+def test_a_blocking_wait_ticks_between_slices():
+    future = concurrent.futures.Future()
+    ticks = []
+
+    def tick():
+        ticks.append(1)
+        if len(ticks) == 3:
+            future.set_result("done")
+
+    assert wait_blocking(future, tick=tick) == "done"
+    assert len(ticks) == 3
+
+
+def test_an_interrupt_ends_the_wait_and_not_the_work(loop):
+    release = threading.Event()
+
+    async def work():
+        await asyncio.to_thread(release.wait)
+        return "done"
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    future = loop.submit(work())
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            wait_blocking(future, tick=interrupt)
+        assert not future.done()
+    finally:
+        release.set()
+    assert wait_blocking(future) == "done"
+
+
+# ---- waiting on a loop --------------------------------------------------------------------
+
+
+def test_an_awaiting_wait_returns_result_and_error():
+    async def main():
+        good, bad = concurrent.futures.Future(), concurrent.futures.Future()
+        threading.Timer(0, good.set_result, ("done",)).start()
+        threading.Timer(0, bad.set_exception, (ValueError("ours"),)).start()
+        with pytest.raises(ValueError, match="ours"):
+            await wait_async(bad)
+        return await wait_async(good)
+
+    assert asyncio.run(main()) == "done"
+
+
+def test_an_awaiting_loop_goes_on_turning_and_wakes_by_itself(monkeypatch):
+    monkeypatch.setattr("ipyreel.jobs.loop.TICK", 0.001)
+    wakes = []
+    waited = asyncio.wait
+
+    async def counted(*args, **kwargs):
+        wakes.append(kwargs["timeout"])
+        return await waited(*args, **kwargs)
+
+    monkeypatch.setattr(asyncio, "wait", counted)
+
+    async def main():
+        future = concurrent.futures.Future()
+        waiter = asyncio.ensure_future(wait_async(future))
+        while len(wakes) < 5:  # noqa: ASYNC110 - what is waited for is the waiting itself
+            await asyncio.sleep(0)
+        future.set_result("done")
+        return await waiter
+
+    assert asyncio.run(main()) == "done"
+    assert set(wakes) == {0.001}
+
+
+def test_cancelling_the_wait_leaves_the_work_alone():
+    future = concurrent.futures.Future()
+
+    async def main():
+        waiter = asyncio.ensure_future(wait_async(future))
+        await asyncio.sleep(0)
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(wait_async(future), 0.001)
+
+    asyncio.run(main())
+    assert not future.cancelled()
+    # The loop that waited is closed by now.
+    future.set_result("done")
+    assert future.result() == "done"
+
+
+def test_a_wait_for_what_was_cancelled_says_so():
+    async def main():
+        future = concurrent.futures.Future()
+        future.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await wait_async(future)
+
+    asyncio.run(main())
+
+
+# ---- nested waiting -----------------------------------------------------------------------
+
+TABLE = [
+    # python, ipykernel, nest-asyncio2 -> the module
+    ((3, 10), None, None, "nest_asyncio"),
+    ((3, 13), (6, 31, 0), None, "nest_asyncio"),
+    ((3, 13), (6, 31, 0), (1, 7, 2), "nest_asyncio"),
+    ((3, 13), (6, 31, 0), (1, 7, 3), "nest_asyncio2"),
+    ((3, 12), (7,), None, None),
+    ((3, 12), (7, 0, 1), (1, 7, 2), None),
+    ((3, 12), (7, 3, 0), (1, 7, 3), "nest_asyncio2"),
+    ((3, 14), None, None, None),
+    ((3, 14), (6, 31, 0), (1, 6), None),
+    ((3, 14), (7, 3, 0), (1, 8), "nest_asyncio2"),
+    ((3, 14), None, (1, 7, 3), "nest_asyncio2"),
+]
+
+
+@pytest.mark.parametrize(("python", "ipykernel", "nest2", "expected"), TABLE)
+def test_what_may_patch_asyncio(python, ipykernel, nest2, expected):
+    patch, why_not = choose_patch(python, ipykernel, nest2)
+    assert patch == expected
+    assert (why_not is None) is (expected is not None)
+    assert why_not is None or ("nest-asyncio2>=1.7.3" in why_not and why_not.endswith("."))
+
+
+def test_without_a_running_loop_nothing_is_nested():
+    result, why_not = nested_wait(concurrent.futures.Future())
+    assert result is None
+    assert "No loop" in why_not
+
+
+def test_where_patching_does_harm_nothing_is_patched(monkeypatch):
+    monkeypatch.setattr("ipyreel.jobs.loop.choose_patch", lambda *_: (None, "It does harm."))
+
+    async def main():
+        return nested_wait(concurrent.futures.Future())
+
+    assert asyncio.run(main()) == (None, "It does harm.")
+
+
+def test_a_loop_that_cannot_be_patched_is_left_alone(monkeypatch):
+    class Patch:
+        @staticmethod
+        def apply(loop):
+            raise ValueError(f"Can't patch loop of type {type(loop)}")
+
+    monkeypatch.setattr("ipyreel.jobs.loop.choose_patch", lambda *_: ("patch", None))
+    monkeypatch.setattr("ipyreel.jobs.loop._module", lambda _: Patch)
+
+    async def main():
+        return nested_wait(concurrent.futures.Future())
+
+    result, why_not = asyncio.run(main())
+    assert result is None
+    assert "cannot be nested" in why_not
+
+
+NESTED = """
+import asyncio, concurrent.futures, json, threading
+from ipyreel.jobs.loop import nested_wait
+
+turns = []
+
+async def background():
+    while True:
+        turns.append(1)
+        await asyncio.sleep(0)
+
+async def main():
+    task = asyncio.ensure_future(background())
+    future = concurrent.futures.Future()
+    threading.Timer(0.05, future.set_result, ("done",)).start()
+    before = len(turns)
+    result = nested_wait(future, 30)
+    turned = len(turns) > before
+    try:
+        nested_wait(concurrent.futures.Future(), 0.01)
+    except TimeoutError:
+        late = True
+    task.cancel()
+    return [*result, turned, late]
+
+print(json.dumps(asyncio.run(main())))
+"""
+
+
+def test_a_nested_wait_lets_the_callers_loop_turn():
+    # In a process of its own, since the patch is for the whole process.
+    ran = subprocess.run(
+        [sys.executable, "-c", NESTED], capture_output=True, text=True, timeout=BOUND, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == ["done", None, True, True]

@@ -1,0 +1,215 @@
+"""Several processes on one library: concurrent, forked, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from ipyreel.jobs.store import Store
+from tests.jobs.fakes import BOUND, make_job
+
+WRITER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from ipyreel.jobs.store import Store
+from ipyreel.values import JobSnapshot, VideoRequest
+
+path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+store = Store(path)
+job = JobSnapshot(
+    id="", provider="p", request=VideoRequest(prompt="x"), status="queued", created_at=1,
+    target="t",
+)
+print("ready", flush=True)
+sys.stdin.readline()
+number = 0
+while number != count:
+    number += 1
+    one = replace(job, id=f"{name}-{number}", note="n" * 3000)
+    store.insert(one, owner=name, now=1)
+    store.save(replace(one, note="m" * 5000), answer={"number": number})
+    assert store.claim(one.id, owner=name, now=2)
+    print(number, flush=True)
+store.close()
+"""
+
+
+class Writer:
+    """A process that writes jobs; `count` -1: until it is killed."""
+
+    def __init__(self, path, name, count):
+        command = [sys.executable, "-W", "error", "-c", WRITER, str(path), name, str(count)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def lines(self, count):
+        """Read so many lines of progress; fewer when the process ended."""
+        return [line for _ in range(count) if (line := self.process.stdout.readline())]
+
+    def finish(self):
+        """Return what it still said, and how it ended."""
+        text, _ = self.process.communicate(timeout=BOUND)
+        return text.split(), self.process.returncode
+
+
+def assert_whole(path):
+    """Check what SQLite can check, by its full check and not the quick one."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_processes_that_create_one_library_at_once_lose_nothing(tmp_path):
+    # Creating is the tight spot: SQLite says "locked" at once while the mode is switched.
+    for turn in range(4):
+        path = tmp_path / f"{turn}.sqlite"
+        writers = [Writer(path, f"w{number}", 5) for number in range(3)]
+        for writer in writers:
+            writer.go()
+        ends = [writer.finish() for writer in writers]
+        assert [code for _, code in ends] == [0, 0, 0]
+        store = Store(path)
+        assert len(store.newest(100)) == 15
+        assert store.notice is None
+        store.close()
+        assert_whole(path)
+
+
+def test_two_processes_writing_at_once_lose_nothing(tmp_path):
+    path = tmp_path / "library.sqlite"
+    writers = [Writer(path, name, 60) for name in ("a", "b")]
+    for writer in writers:
+        writer.go()
+    assert [writer.finish()[1] for writer in writers] == [0, 0]
+    store = Store(path)
+    jobs = store.newest(1000)
+    assert {job.id for job in jobs} == {f"{n}-{k}" for n in "ab" for k in range(1, 61)}
+    assert {job.note for job in jobs} == {"m" * 5000}
+    assert all(store.answer(job.id) for job in jobs)
+    store.close()
+    assert_whole(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
+@pytest.mark.parametrize("after", [1, 2, 7, 23])
+def test_a_killed_writer_leaves_a_readable_file_and_no_half_row(tmp_path, after):
+    path = tmp_path / "library.sqlite"
+    writer = Writer(path, "w", -1)
+    writer.go()
+    assert len(writer.lines(after)) == after
+    writer.process.send_signal(signal.SIGKILL)
+    more, code = writer.finish()
+    assert code == -signal.SIGKILL
+    told = after + len([line for line in more if line.isdigit()])
+    store = Store(path)
+    jobs = {job.id: job for job in store.newest(10_000)}
+    assert store.notice is None
+    # All that was told, and at most the one that was being written.
+    assert told <= len(jobs) <= told + 1
+    assert set(jobs) == {f"w-{number}" for number in range(1, len(jobs) + 1)}
+    for number in range(1, told + 1):
+        assert jobs[f"w-{number}"].note == "m" * 5000
+        assert store.answer(f"w-{number}") == {"number": number}
+    assert {job.note[0] * len(job.note) == job.note for job in jobs.values()} == {True}
+    assert all(len(job.note) in {3000, 5000} for job in jobs.values())
+    store.close()
+    assert_whole(path)
+
+
+def in_a_child(work):
+    """Fork, do something in the child, and return how it ended: 0 is well."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            # Nothing of the parent's tests is cleaned up twice.
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_process_opens_the_library_itself(store, tmp_path):
+    store.insert(make_job(tmp_path, id="parent"), owner="me", now=1.0)
+    parents = store._connection
+
+    def child():
+        store.insert(make_job(tmp_path, id="child"), owner="me", now=1.0)
+        assert store._connection is not parents
+        parents.execute("SELECT 1")  # not closed, though nobody uses it
+        store.close()
+        store.close()
+
+    assert in_a_child(child) == 0
+    assert store._connection is parents
+    store.insert(make_job(tmp_path, id="after"), owner="me", now=1.0)
+    assert {job.id for job in store.newest()} == {"parent", "child", "after"}
+    assert_whole(store.path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_closing_in_a_forked_process_leaves_the_parents_connection_alone(store, tmp_path):
+    store.insert(make_job(tmp_path, id="parent"), owner="me", now=1.0)
+    assert in_a_child(store.close) == 0
+    store.insert(make_job(tmp_path, id="after"), owner="me", now=1.0)
+    assert len(store.newest()) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_process_starts_a_loop_of_its_own(loop):
+    async def answer():
+        return os.getpid()
+
+    assert loop.submit(answer()).result(BOUND) == os.getpid()
+
+    def child():
+        assert not loop.started
+        assert loop.submit(answer()).result(BOUND) == os.getpid()
+        assert loop.started
+        loop.stop()
+
+    assert in_a_child(child) == 0
+    assert loop.started
+    assert loop.submit(answer()).result(BOUND) == os.getpid()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_stopping_a_parents_loop_in_a_child_does_nothing(loop):
+    async def answer():
+        return 1
+
+    assert loop.submit(answer()).result(BOUND) == 1
+    assert in_a_child(loop.stop) == 0
+    assert loop.submit(answer()).result(BOUND) == 1
+
+
+def test_a_process_ends_though_its_loop_runs_on():
+    code = (
+        "import asyncio\n"
+        "from ipyreel.jobs.loop import LoopThread\n"
+        "loop = LoopThread()\n"
+        "loop.submit(asyncio.sleep(3600))\n"
+        "print('end')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=BOUND, check=True
+    )
+    assert (ran.stdout, ran.stderr) == ("end\n", "")

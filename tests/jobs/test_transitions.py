@@ -1,0 +1,231 @@
+"""A job never goes back, whatever a server says and in whatever order."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ipyreel.jobs import transitions
+from ipyreel.jobs.store import Store
+from ipyreel.values import ENDED, Failure, Image, JobSnapshot, VideoFile, VideoJob, VideoRequest
+
+ORDER = ("submitting", "unknown", "queued", "in_progress", "downloading", *sorted(ENDED))
+SERVER_WORDS = ("queued", "in_progress", "completed", "failed", "cancelled")
+FILE = VideoFile(path="/x/clip.mp4", size=7, sha256="ab", media_type="video/mp4", seconds=4.0)
+
+# Everything that Python calls text: lone surrogates, NUL, bidi marks.
+texts = st.text(st.characters(exclude_categories=()), max_size=30)
+numbers = st.one_of(st.none(), st.floats(0, 100))
+money = st.one_of(st.none(), st.floats(0, 1e6))
+sizes = st.integers(0, 2**62)
+
+answers = st.builds(
+    VideoJob,
+    remote_id=texts.filter(bool),
+    status=st.sampled_from(SERVER_WORDS),
+    raw_status=texts,
+    progress=numbers,
+    cost=money,
+    expires_at=st.one_of(st.none(), st.floats(1, 1e11)),
+)
+failures = st.builds(
+    Failure,
+    message=texts,
+    code=st.one_of(st.none(), texts),
+    status_code=st.one_of(st.none(), st.integers(100, 599)),
+    hint=st.one_of(st.none(), texts),
+)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("observed"), answers),
+        st.tuples(st.just("troubled"), texts),
+        st.tuples(st.just("downloading"), sizes, st.one_of(st.none(), sizes)),
+    ),
+    max_size=12,
+)
+endings = st.one_of(
+    st.tuples(st.just("completed"), st.just(FILE)),
+    st.tuples(st.just("failed"), failures),
+    st.tuples(st.just("cancelled"), texts),
+)
+
+
+def new_job(**fields):
+    given = {
+        "id": "v1",
+        "provider": "fake",
+        "request": VideoRequest(prompt="x"),
+        "status": "submitting",
+        "created_at": 1.0,
+        "target": "/x/clip.mp4",
+    }
+    return JobSnapshot(**{**given, **fields})
+
+
+def take(job, step, now):
+    name, *arguments = step
+    return getattr(transitions, name)(job, *arguments, now)
+
+
+def history(plan, first, ending=None):
+    """Return every snapshot of a job that is sent, accepted and then lives through `plan`."""
+    seen = [new_job()]
+    seen.append(transitions.sending(seen[-1], 2.0))
+    seen.append(transitions.accepted(seen[-1], first, 3.0))
+    for count, step in enumerate((*plan, *((ending,) if ending else ()))):
+        seen.append(take(seen[-1], step, 4.0 + count))
+    return seen
+
+
+@given(steps, answers, st.one_of(st.none(), endings))
+def test_progress_and_phase_never_go_back(plan, first, ending):
+    seen = history(plan, first, ending)
+    for before, after in itertools.pairwise(seen):
+        assert (after.progress or 0) >= (before.progress or 0)
+        assert ORDER.index(after.status) >= ORDER.index(before.status)
+        assert after.ready >= before.ready
+        assert after.updated_at is not None
+        assert after.remote_id == (first.remote_id if before.remote_id else after.remote_id)
+
+
+@given(steps, answers, endings, steps)
+def test_what_ended_stays_ended(plan, first, ending, later):
+    ended = history(plan, first, ending)[-1]
+    job = ended
+    for step in later:
+        job = take(job, step, 99.0)
+    assert job == ended
+    assert job.ended
+
+
+@given(steps, answers, st.one_of(st.none(), endings))
+def test_the_servers_word_ends_nothing_by_itself(plan, first, ending):
+    seen = history(plan, first, ending)
+    assert not any(job.ended for job in seen[: -1 if ending else None])
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps, answers, st.one_of(st.none(), endings), texts)
+def test_every_prefix_reads_back_from_the_library_as_it_was(plan, first, ending, prompt):
+    request = VideoRequest(prompt=prompt, seconds=4.0, extra={"a": [1, None, "\ud800"]})
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "library.sqlite")
+        try:
+            seen = [replace(job, request=request) for job in history(plan, first, ending)]
+            store.insert(seen[0], owner="me", now=1.0)
+            for job in seen:
+                store.save(job, answer={"status": job.raw_status})
+                assert store.get("v1") == job
+                assert store.answer("v1") == {"status": job.raw_status}
+        finally:
+            store.close()
+
+
+@given(st.lists(st.one_of(steps, st.just([])), min_size=2, max_size=3), answers)
+def test_one_answer_twice_changes_only_the_time(plans, first):
+    job = history([step for plan in plans for step in plan], first)[-1]
+    once = transitions.observed(job, first, 50.0)
+    assert transitions.observed(once, first, 50.0) == once
+
+
+def test_a_completed_answer_means_that_only_the_download_is_missing():
+    job = transitions.observed(
+        new_job(remote_id="r"), VideoJob(remote_id="r", status="completed"), 2
+    )
+    assert (job.status, job.ready, job.progress, job.completed_at) == (
+        "in_progress",
+        True,
+        100.0,
+        None,
+    )
+
+
+def test_progress_that_nobody_tells_stays_unknown():
+    job = transitions.observed(new_job(remote_id="r"), VideoJob(remote_id="r", status="queued"), 2)
+    assert job.progress is None
+
+
+def test_what_is_known_of_cost_and_expiry_is_not_forgotten():
+    told = VideoJob(remote_id="r", status="queued", cost=0.0, expires_at=9.0)
+    job = transitions.observed(new_job(remote_id="r"), told, 2.0)
+    job = transitions.observed(job, VideoJob(remote_id="r", status="in_progress"), 3.0)
+    assert (job.cost, job.expires_at) == (0.0, 9.0)
+
+
+def test_an_answer_ends_the_note_on_a_trouble():
+    job = transitions.troubled(new_job(remote_id="r"), "Provider not answering.", 2.0)
+    assert job.note == "Provider not answering."
+    assert transitions.observed(job, VideoJob(remote_id="r", status="queued"), 3.0).note is None
+
+
+def test_an_attempt_that_surely_was_not_accepted_counts_as_not_sent():
+    job = transitions.not_sent(transitions.sending(new_job(), 2.0), 3.0)
+    assert (job.sent_at, job.status) == (None, "submitting")
+
+
+def test_an_unknown_job_that_was_found_loses_its_failure():
+    lost = transitions.unknown(new_job(sent_at=2.0), Failure(message="no answer"), 3.0)
+    assert lost.status == "unknown"
+    assert not lost.ended
+    found = transitions.accepted(lost, VideoJob(remote_id="r", status="queued"), 4.0)
+    assert (found.status, found.remote_id, found.failure) == ("queued", "r", None)
+
+
+def test_the_file_that_came_names_the_target():
+    job = transitions.completed(new_job(remote_id="r"), replace(FILE, path="/x/clip.webm"), 5.0)
+    assert (job.target, job.received, job.total) == ("/x/clip.webm", 7, 7)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"status": "failed", "remote_id": "r", "completed_at": 3.0}, "in_progress"),
+        ({"status": "cancelled", "completed_at": 3.0}, "submitting"),
+    ],
+)
+def test_reopening_goes_on_from_what_is_known(fields, status):
+    job = transitions.reopened(new_job(**fields, failure=Failure(message="x")), 9.0)
+    assert (job.status, job.failure, job.completed_at, job.ended) == (status, None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"status": "submitting"}, True),
+        ({"status": "unknown"}, True),
+        ({"status": "downloading"}, True),
+        ({"status": "completed"}, False),
+        ({"status": "cancelled"}, False),
+        ({"status": "failed"}, False),
+        ({"status": "failed", "ready": True}, True),
+        ({"status": "failed", "ready": True, "failure": Failure(message="cut")}, True),
+        (
+            {"status": "failed", "ready": True, "failure": Failure(message="x", status_code=410)},
+            False,
+        ),
+    ],
+)
+def test_what_resume_without_an_id_takes_up(fields, expected):
+    assert transitions.resumable(new_job(**fields)) is expected
+
+
+def test_a_request_keeps_its_fingerprint_when_its_pixels_are_gone():
+    image = Image(source="cat.png", data=b"pixels")
+    request = VideoRequest(prompt="x", images=(image,), extra={"b": 1, "a": 2})
+    again = VideoRequest.from_dict(request.to_dict())
+    assert again.images[0].data is None
+    assert again.fingerprint("p") == request.fingerprint("p")
+    assert again.to_dict() == request.to_dict()
+    other = replace(request, images=(replace(image, data=b"other"),))
+    assert other.fingerprint("p") != request.fingerprint("p")
+
+
+@given(texts)
+def test_every_prompt_has_a_fingerprint(prompt):
+    assert len(VideoRequest(prompt=prompt).fingerprint("p")) == 64
