@@ -1,0 +1,136 @@
+"""The doctor: asks what can be asked without cost, and says what to do.
+
+May import `session` and below. Waits for answers, so it is only run when asked for.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipyreel.catalog import Provider
+from ipyreel.catalog.choice import FALLBACK, base_url_of
+from ipyreel.errors import JobNotFound, VideoError
+from ipyreel.jobs.loop import wait_blocking
+from ipyreel.session import Session
+
+NOBODY = "ipyreel-doctor"
+"""An id that no server knows: "not found" is the answer of one that is there."""
+
+DEMO_NEEDS = ("av", "numpy", "PIL", "starlette", "uvicorn", "multipart")
+SHOWN = 6
+"""Names of models that are shown of a longer list."""
+
+PATIENCE = 45.0
+"""Seconds to wait for a server's answer before the doctor gives up on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing looked at; `ok` None: neither good nor bad."""
+
+    name: str
+    ok: bool | None
+    text: str
+    advice: str = ""
+
+
+def examine(session: Session, name: str) -> list[Check]:
+    """Check a provider's key, address and answer, and the folders that are written to."""
+    row = session.catalog.provider(name)
+    checks = [_key(session, row), _address(session, row)]
+    if row.name == FALLBACK:
+        checks = [_demo_packages()]
+    if all(one.ok is not False for one in checks):
+        checks.append(_answer(session, row))
+        checks += _models(session, row) if checks[-1].ok else []
+    checks.append(_folder("library", session.settings.home))
+    checks.append(_folder("videos", session.settings.videos_dir))
+    return checks
+
+
+def _key(session: Session, row: Provider) -> Check:
+    where = session.keys.where(row)
+    if where is not None:
+        return Check(name="key", ok=True, text=f"set ({where})")
+    if not row.needs_key:
+        return Check(name="key", ok=None, text="none set; this provider may not need one")
+    variables = " or ".join(row.key_vars)
+    advice = f"set {variables} or type %video key {row.name}"
+    return Check(name="key", ok=False, text="not set", advice=advice)
+
+
+def _address(session: Session, row: Provider) -> Check:
+    url = base_url_of(row, session.keys.environ)
+    if url is not None:
+        return Check(name="address", ok=True, text=url)
+    advice = row.note or f"%video use {row.name} base_url=https://..."
+    return Check(name="address", ok=False, text="none", advice=advice)
+
+
+def _demo_packages() -> Check:
+    missing = [name for name in DEMO_NEEDS if importlib.util.find_spec(name) is None]
+    if not missing:
+        return Check(name="demo packages", ok=True, text="all there")
+    text = f"missing: {', '.join(missing)}"
+    return Check(name="demo packages", ok=False, text=text, advice='pip install "ipyreel[demo]"')
+
+
+def _answer(session: Session, row: Provider) -> Check:
+    asking = session.loop.submit(_ask(session, row))
+    try:
+        return Check(name="answer", ok=True, text=wait_blocking(asking, PATIENCE))
+    except TimeoutError:
+        asking.cancel()
+        return Check(name="answer", ok=False, text="none in time", advice="try again later")
+    except VideoError as error:
+        return Check(name="answer", ok=False, text=error.message, advice=error.hint or "")
+
+
+async def _ask(session: Session, row: Provider) -> str:
+    client = await session.client(row.name)
+    if "list" in row.routes:
+        page = await client.list(limit=1)
+        return f"lists its jobs ({'some' if page.jobs else 'none'} there)"
+    try:
+        await client.retrieve(NOBODY)
+    except JobNotFound:
+        return "answers, and takes the key" if row.needs_key else "answers"
+    return "answers, oddly, to an id that nobody has"
+
+
+def _models(session: Session, row: Provider) -> list[Check]:
+    """Compare the names that would be sent with those the server lists, where it does."""
+    wanted = dict.fromkeys(filter(None, (session.settings.model or row.default_model, *row.models)))
+    asking = session.loop.submit(_list_models(session, row))
+    try:
+        listed = wait_blocking(asking, PATIENCE)
+    except TimeoutError:
+        asking.cancel()
+        return []
+    except VideoError:
+        # Few servers list their models; to have no list is no fault.
+        return []
+    missing = [name for name in wanted if name not in listed]
+    if not listed or not missing:
+        text = f"lists {len(listed)} models" + (", the chosen ones among them" if wanted else "")
+        return [Check(name="models", ok=True, text=text)] if listed else []
+    some = ", ".join(listed[:SHOWN]) + (" ..." if len(listed) > SHOWN else "")
+    text = f"does not list {', '.join(missing)}"
+    return [Check(name="models", ok=False, text=text, advice=f"it lists {some}")]
+
+
+async def _list_models(session: Session, row: Provider) -> tuple[str, ...]:
+    return await (await session.client(row.name)).models()
+
+
+def _folder(name: str, folder: Path) -> Check:
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if nearest.is_dir() and os.access(nearest, os.W_OK):
+        return Check(name=name, ok=True, text=str(folder))
+    advice = "set IPYREEL_HOME" if name == "library" else "%video use videos=FOLDER"
+    return Check(name=name, ok=False, text=f"{folder} cannot be written", advice=advice)
