@@ -1,7 +1,74 @@
-"""Write a prompt in a notebook cell, get a video under it."""
+"""Write a prompt in a notebook cell, get a video under it.
+
+`%load_ext ipyreel`, then `%%video`. Importing the package imports none of its rooms: each
+name below is fetched when it is first used.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ipyreel._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_HOME = {
+    "Job": "ipyreel.notebook.job",
+    "Session": "ipyreel.session",
+    "Video": "ipyreel.notebook.video",
+    "VideoClient": "ipyreel.client",
+    "VideoError": "ipyreel.errors",
+    "VideoRequest": "ipyreel.values",
+    "form": "ipyreel.notebook.api",
+    "history": "ipyreel.notebook.api",
+    "in_flight": "ipyreel.notebook.api",
+    "job": "ipyreel.notebook.api",
+    "resume": "ipyreel.notebook.api",
+    "submit": "ipyreel.notebook.api",
+    "use": "ipyreel.notebook.api",
+}
+
+__all__ = [
+    "Job",
+    "Session",
+    "Video",
+    "VideoClient",
+    "VideoError",
+    "VideoRequest",
+    "__version__",
+    "form",
+    "history",
+    "in_flight",
+    "job",
+    "load_ipython_extension",
+    "resume",
+    "submit",
+    "unload_ipython_extension",
+    "use",
+]
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register `%%video` and `%video`: what `%load_ext ipyreel` calls."""
+    from ipyreel.notebook.magics import load  # noqa: PLC0415 - no IPython for plain imports
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Put the shell back as it was, and stop what was started: `%unload_ext ipyreel`."""
+    from ipyreel.notebook.magics import unload  # noqa: PLC0415 - as above
+
+    unload(shell)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ipyreel' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,135 @@
+"""The verbs as Python functions, for notebooks without magics and for plain Python.
+
+May import `session` and its own room. All of them act on one session for the process,
+opened when the first of them is called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ipyreel.errors import VideoError
+from ipyreel.images import read_image
+from ipyreel.jobs.loop import wait_blocking
+from ipyreel.notebook.face import Face
+from ipyreel.notebook.form import Form, open_form
+from ipyreel.notebook.job import Job
+from ipyreel.notebook.shown import Notice, Shown
+from ipyreel.values import NOTHING, Json, VideoRequest
+
+
+@cache
+def face() -> Face:
+    """Return the face of this process's session, opened at the first call."""
+    return Face.open()
+
+
+def close() -> None:
+    """Stop polling and close the library; jobs stay in it, and the next call opens it anew."""
+    if face.cache_info().currsize:
+        face().close()
+        face.cache_clear()
+
+
+def submit(  # noqa: PLR0913 - every option of the cell, by name
+    prompt: str,
+    *,
+    provider: str | None = None,
+    model: str | None = None,
+    seconds: float | None = None,
+    size: str | None = None,
+    seed: int | None = None,
+    images: Iterable[Any] = (),
+    extra: Mapping[str, Json] = NOTHING,
+    output: str | Path | None = None,
+    max_cost: float | None = None,
+    reuse: bool = False,
+) -> Job:
+    """Ask for a video and return its Job at once.
+
+    `size` is "WIDTHxHEIGHT" in pixels; `images` are paths, URLs, bytes, PIL images or numpy
+    arrays; `max_cost` is in USD. Raises `VideoError`, and then nothing was sent.
+    """
+    request = VideoRequest(
+        prompt=prompt,
+        model=model,
+        seconds=seconds,
+        size=size,
+        seed=seed,
+        images=tuple(read_image(image) for image in images),
+        extra=extra,
+    )
+    target = None if output is None else Path(output).expanduser()
+    session = face().session
+    plan = session.plan(request, provider=provider, output=target)
+    (snapshot,) = session.submit(plan, max_cost=max_cost, reuse=reuse)
+    return face().job(snapshot.id)
+
+
+def job(word: str | None = None) -> Job:
+    """Return a job by its id, the beginning of it, or the server's id; None: the newest."""
+    return face().job(face().session.find(word).id)
+
+
+def in_flight() -> list[Job]:
+    """Return the jobs in flight."""
+    return [face().job(snapshot.id) for snapshot in face().session.in_flight()]
+
+
+def history(text: str = "", *, limit: int = 50) -> list[Job]:
+    """Return the newest jobs, those with `text` in the prompt if it is given."""
+    return [face().job(snapshot.id) for snapshot in face().session.history(text, limit=limit)]
+
+
+def resume(word: str | None = None, *, provider: str | None = None) -> list[Job]:
+    """Go on with a job, with all that an ended kernel left, or with a server's own id."""
+    session = face().session
+    if word is not None and provider is not None:
+        resumed = [session.adopt(word, provider=provider)]
+    else:
+        resumed = session.resume(word)
+    return [face().job(one.job.id) for one in resumed]
+
+
+def form() -> Form:
+    """Return the form: fields, an estimate as you type, Submit and Copy as cell."""
+    return open_form(face())
+
+
+def use(provider: str | None = None, **values: Any) -> None:
+    """Set defaults for this session: provider, model, seconds, size, base_url, budget ..."""
+    face().session.use(provider, **values)
+
+
+def wait_for(face: Face, job_ids: Iterable[str]) -> Shown:
+    """Block until all these jobs have ended here, bring their cards up to date, sum up.
+
+    Raises the first error among them, after all have ended.
+    """
+    errors, done = list[VideoError](), 0
+    for job_id in job_ids:
+        one = face.job(job_id)
+        wait_blocking(face.session.future(job_id))
+        face.settle(one)
+        try:
+            one.wait()
+        except VideoError as error:
+            errors.append(error)
+        else:
+            done += 1
+    if errors:
+        raise errors[0]
+    return Notice(f"{done} done." if done else "Nothing to wait for.")
+
+
+def ask_key(face: Face, name: str) -> Shown:
+    """Ask for a provider's key without showing it, and keep it in memory only."""
+    row = face.session.catalog.provider(name)
+    with contextlib.suppress(EOFError):
+        face.session.keys.remember(row.name, getpass.getpass(f"Key for {row.title}: "))
+    return Notice(f"The key for {name} is kept in memory until this kernel ends.")

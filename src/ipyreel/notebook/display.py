@@ -1,0 +1,368 @@
+"""All HTML of the project is made here, and every value in it goes through one `escape`.
+
+Pure functions from snapshots and strings to strings; may import `words` and `values`. Live
+cards may use `style()` and `--jp-*` variables. What is saved in a notebook may not: JupyterLab
+shows somebody else's notebook without `<style>`, `var()`, ids, `aria-*` and the `src` of
+`<source>` (jupyterlab: packages/apputils/src/sanitizer.ts), so it has plain inline styles,
+colours that are inherited or fit light and dark themes, and the source on the `<video>`.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from ipyreel.notebook import words
+from ipyreel.notebook.words import amount, dollars, elapsed, money, phase, text
+from ipyreel.values import JobSnapshot
+
+__all__ = [
+    "How",
+    "Look",
+    "Markup",
+    "amount",
+    "card_html",
+    "dollars",
+    "elapsed",
+    "element",
+    "escape",
+    "finished_html",
+    "money",
+    "phase",
+    "table_html",
+    "text",
+]
+
+How = Literal["auto", "link", "embed"]
+"""How a file gets into the notebook: by its relative path, or as data in the notebook itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a finished video is shown: link or embed, width in CSS pixels, and how it plays."""
+
+    how: How = "auto"
+    width: int | None = None
+    loop: bool = False
+    muted: bool = False
+    autoplay: bool = False
+
+
+class Markup(str):
+    """HTML that was made here, so that `element` does not escape it a second time."""
+
+    __slots__ = ()
+
+
+def escape(value: object) -> str:
+    """Make any value safe inside an element or a quoted attribute."""
+    return html.escape(words.clean(value), quote=True)
+
+
+def element(tag: str, *content: object, **attributes: object) -> Markup:
+    """Return `<tag ...>content</tag>` with everything but `Markup` escaped.
+
+    An attribute that is None or False is left out, one that is True stands bare; underscores
+    in its name become hyphens, a last one is dropped (`class_`, `aria_label`).
+    """
+    parts = [f"<{tag}"]
+    for key, value in attributes.items():
+        if value is None or value is False:
+            continue
+        name = key.rstrip("_").replace("_", "-")
+        parts.append(f" {name}" if value is True else f' {name}="{_safe(value)}"')
+    parts.append(">")
+    parts.extend(_safe(item) for item in content if item is not None)
+    parts.append(f"</{tag}>")
+    return Markup("".join(parts))
+
+
+def _safe(value: object) -> str:
+    return value if isinstance(value, Markup) else escape(value)
+
+
+# The live card. Its parts are apart because each is a widget of its own: the word of the
+# phase is announced by screen readers, and is replaced only when it changes.
+
+_NAMES = {"failed": "bad", "completed": "ok", "in_progress": "go", "downloading": "go"}
+
+
+@cache
+def style() -> Markup:
+    """Return the one style sheet of the live card; `widgets.HTML` is not sanitised."""
+    sheet = (files(__package__) / "static" / "card.css").read_text("utf-8")
+    return Markup(f"<style>{sheet}</style>")
+
+
+def phase_html(snapshot: JobSnapshot) -> Markup:
+    """Return the coloured dot and the phase's word, the only part that is read out by itself."""
+    name = _NAMES.get(snapshot.status, "idle")
+    dot = element("i", class_=f"ipyreel-dot {name}", aria_hidden="true")
+    word = element("span", words.PHASES[snapshot.status], class_=name, role="status",
+                   aria_live="polite")  # fmt: skip
+    return element("div", dot, word, class_="ipyreel-phase")
+
+
+def clock_html(snapshot: JobSnapshot, *, now: float, remaining: float | None = None) -> Markup:
+    """Return what changes most: the percentage or bytes, the time, and what is left."""
+    told = words.clock(snapshot, now, remaining)
+    return element(
+        "div",
+        element("b", words.detail(snapshot)),
+        element("span", told, title="time since it was asked for"),
+        class_="ipyreel-clock",
+    )
+
+
+def body_html(snapshot: JobSnapshot, *, trouble: str | None = None) -> Markup:
+    """Return the bar, the sentence that belongs to the state, the prompt and the settings.
+
+    `trouble` is a sentence on something that went wrong in the card itself, a button's.
+    """
+    prompt = words.one_line(snapshot.request.prompt)
+    return element(
+        "div",
+        _bar(snapshot),
+        _why(words.sentence(snapshot), bad=snapshot.status == "failed"),
+        _why(trouble or "", bad=True),
+        element("p", prompt, class_="ipyreel-prompt", dir="auto", title=prompt) if prompt else None,
+        _meta(snapshot),
+        class_="ipyreel-body",
+    )
+
+
+def _bar(snapshot: JobSnapshot) -> Markup | None:
+    full = words.bar(snapshot)
+    if full is None:
+        return None
+    known = words.detail(snapshot) != "" or bool(snapshot.progress)
+    return element(
+        "div",
+        element("i", style=f"width:{full:.4g}%"),
+        class_="ipyreel-bar",
+        role="progressbar",
+        aria_label=f"Progress of video {snapshot.id}",
+        aria_valuemin=0,
+        aria_valuemax=100,
+        aria_valuenow=int(full) if known else None,
+        aria_valuetext=words.phase(snapshot),
+    )
+
+
+def _why(sentence: str, *, bad: bool) -> Markup | None:
+    if not sentence:
+        return None
+    return element("div", sentence, class_="ipyreel-why bad" if bad else "ipyreel-why", dir="auto")
+
+
+def _facts(snapshot: JobSnapshot) -> list[str]:
+    """Return the small print behind provider and model."""
+    facts = list(words.settings(snapshot))
+    if snapshot.failure and snapshot.failure.request_id:
+        facts.append(f"request {snapshot.failure.request_id}")
+    return [*facts, *filter(None, (words.price(snapshot),)), snapshot.id]
+
+
+def _maker(snapshot: JobSnapshot) -> Markup:
+    name = element("b", snapshot.provider, style="font-weight:500")
+    model = snapshot.request.model
+    return element("span", name, f" {model}" if model else None)
+
+
+def _meta(snapshot: JobSnapshot) -> Markup:
+    facts = (element("span", fact) for fact in _facts(snapshot))
+    return element("div", _maker(snapshot), *_spaced(facts), class_="ipyreel-meta")
+
+
+def _spaced(items: Iterable[Markup]) -> Iterable[str]:
+    """Put a blank before each item, for whoever reads the text without the style."""
+    for item in items:
+        yield Markup(" ")
+        yield item
+
+
+def card_html(
+    snapshot: JobSnapshot,
+    *,
+    now: float,
+    remaining: float | None = None,
+    trouble: str | None = None,
+) -> str:
+    """Return a whole card as it looks at `now` (seconds since the epoch), buttons apart.
+
+    Needs `style()` on the page. `remaining` is the guess in seconds of what is left.
+    """
+    return element(
+        "div",
+        phase_html(snapshot),
+        clock_html(snapshot, now=now, remaining=remaining),
+        body_html(snapshot, trouble=trouble),
+        class_="ipyreel",
+    )
+
+
+# What is saved. No class is needed, no variable, no id, no aria.
+
+_PAPER = (
+    "box-sizing:border-box;max-width:{}px;margin:0;padding:12px 14px;font-size:13px;"
+    "line-height:1.45;border:1px solid rgba(128,128,128,0.4);border-radius:8px"
+)
+_SMALL = (
+    "margin-top:4px;display:flex;flex-wrap:wrap;gap:2px 10px;"
+    "font-size:12px;opacity:0.75;overflow-wrap:break-word"
+)
+_RED, _GREY = "#d32f2f", "#808080"
+_WIDE, _TALL = 530, 480
+_HOLE = Markup("\x00")  # `escape` lets none through, so the one that is found is ours
+
+
+def finished_html(snapshot: JobSnapshot | None, src: str, *, look: Look, where: str) -> str:
+    """Return the finished video as it is saved in the notebook.
+
+    `src` is a relative URL or a data URI; `where` is the line on the file ("videos/a.mp4 ·
+    3.1 MB, linked"). The source is put in last: a data URI is long, and is copied once.
+    """
+    width, height = frame(snapshot, look.width)
+    title = words.one_line(snapshot.request.prompt, 300) if snapshot else where
+    video = element(
+        "video",
+        src=_HOLE,
+        controls=True,
+        preload="metadata",
+        loop=look.loop,
+        muted=look.muted or look.autoplay,  # browsers play by themselves only what is silent
+        autoplay=look.autoplay,
+        width=width,
+        height=height,
+        title=title,
+        style="display:block;max-width:100%;height:auto;border-radius:6px",
+    )
+    page = _paper(video, *_caption(snapshot, where), width=(width or _WIDE) + 30)
+    before, _, after = page.partition(_HOLE)
+    return "".join((before, escape(src), after))
+
+
+def frame(snapshot: JobSnapshot | None, width: int | None) -> tuple[int | None, int | None]:
+    """Return width and height of the player in CSS pixels, None where they are not known.
+
+    What was asked for counts; else the picture is fitted into what a card has room for.
+    """
+    file = snapshot.file if snapshot else None
+    if not file or not file.width or not file.height:
+        return width, None
+    fitted = min(file.width, _WIDE, round(_TALL * file.width / file.height))
+    wide = width or max(1, fitted)
+    return wide, max(1, round(wide * file.height / file.width))
+
+
+def _caption(snapshot: JobSnapshot | None, where: str) -> Iterable[Markup]:
+    if snapshot is not None:
+        yield _prompt(snapshot.request.prompt)
+        facts = [*words.settings(snapshot), words.lasted(snapshot), words.price(snapshot)]
+        yield _small(snapshot, facts)
+    yield element("div", where, style=_SMALL)
+
+
+def _prompt(prompt: str) -> Markup:
+    """Return the prompt; a long one is folded, so that the notebook stays readable."""
+    style = "margin:8px 0 0 0;white-space:pre-wrap;overflow-wrap:break-word"
+    if len(prompt) <= 400:  # noqa: PLR2004 - about five lines of a card
+        return element("p", prompt.strip(), style=style, dir="auto")
+    head = element("summary", words.one_line(prompt, 160), dir="auto")
+    return element("details", head, element("p", prompt.strip(), style=style, dir="auto"),
+                   style="margin:8px 0 0 0")  # fmt: skip
+
+
+def _small(snapshot: JobSnapshot, facts: Iterable[str]) -> Markup:
+    spans = (element("span", fact) for fact in facts if fact)
+    return element("div", _maker(snapshot), *_spaced(spans), style=_SMALL)
+
+
+def _paper(*content: Markup | None, width: int = 560) -> Markup:
+    return element("figure", *content, style=_PAPER.format(width))
+
+
+def _head(snapshot: JobSnapshot, colour: str) -> Markup:
+    dot = element("span", "●", style=f"color:{colour}")
+    word = element("strong", words.PHASES[snapshot.status])
+    time = element("span", words.lasted(snapshot), style="margin-left:10px;opacity:0.75")
+    return element("div", dot, Markup(" "), word, Markup(" "), time)
+
+
+def _note(sentence: str, colour: str) -> Markup:
+    style = (
+        f"margin:8px 0 0 0;padding:6px 10px;border-left:3px solid {colour};"
+        "background-color:rgba(128,128,128,0.12);overflow-wrap:break-word"
+    )
+    return element("div", sentence, style=style, dir="auto")
+
+
+def failed_html(snapshot: JobSnapshot) -> str:
+    """Return a job that came to no video, as it is saved: what happened and what to do.
+
+    Of cancelled and unknown jobs too: the sentence is the state's own.
+    """
+    colour = _RED if snapshot.status == "failed" else _GREY
+    return _told_html(snapshot, words.sentence(snapshot), colour)
+
+
+def waiting_html(snapshot: JobSnapshot) -> str:
+    """Return what stands in a notebook that was saved while the job was under way."""
+    sentence = (
+        "The notebook was saved before this video was ready. "
+        f"In a running notebook, %video show {snapshot.id} shows how it stands now."
+    )
+    return _told_html(snapshot, sentence, _GREY)
+
+
+def _told_html(snapshot: JobSnapshot, sentence: str, colour: str) -> str:
+    return _paper(
+        _head(snapshot, colour),
+        _note(sentence, colour),
+        _prompt(snapshot.request.prompt),
+        _small(snapshot, _facts(snapshot)),
+    )
+
+
+def static_html(snapshot: JobSnapshot) -> str:
+    """Return the saved form of any state that has no video to show."""
+    stays = snapshot.status in {"failed", "cancelled", "unknown"}
+    return failed_html(snapshot) if stays else waiting_html(snapshot)
+
+
+def missing_html(snapshot: JobSnapshot | None, sentence: str) -> str:
+    """Return a finished video that cannot be shown here: the sentence says why and where it is."""
+    return _paper(_note(sentence, _GREY), *_caption(snapshot, ""))
+
+
+def notice_html(sentence: str) -> str:
+    """Return a few plain lines as HTML."""
+    return element("div", sentence, style="white-space:pre-wrap;overflow-wrap:break-word")
+
+
+def table_html(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int], title: str = ""
+) -> str:
+    """Return a table; the columns whose numbers are in `right` are aligned to the right."""
+    head = element("tr", *(_cell("th", name, i in right) for i, name in enumerate(columns)))
+    body = [
+        element("tr", *(_cell("td", value, i in right) for i, value in enumerate(row)))
+        for row in rows
+    ]
+    style = "border-collapse:collapse;font-size:13px;line-height:1.45;text-align:left"
+    caption = element("caption", title, style="text-align:left;padding:2px 10px 6px 0")
+    return element("table", caption if title else None, element("thead", head),
+                   element("tbody", *body), style=style)  # fmt: skip
+
+
+def _cell(tag: str, value: object, right: bool) -> Markup:  # noqa: FBT001 - two cells, one rule
+    style = (
+        f"text-align:{'right' if right else 'left'};padding:3px 14px 3px 0;vertical-align:top;"
+        "border-bottom:1px solid rgba(128,128,128,0.25);white-space:pre-wrap"
+    )
+    scope = "col" if tag == "th" else None
+    return element(tag, "" if value is None else value, style=style, scope=scope)

@@ -1,0 +1,173 @@
+"""What stands between a session and the screen: which cards are up, and what is shown how.
+
+May import `session` and its own room. One `Face` belongs to one session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from IPython.display import display
+
+from ipyreel.notebook import hosts
+from ipyreel.notebook.card import Card, TextCard, make_card
+from ipyreel.notebook.display import Look
+from ipyreel.notebook.hosts import Host
+from ipyreel.notebook.job import Job
+from ipyreel.notebook.video import Video
+from ipyreel.session import Session
+from ipyreel.values import JobSnapshot
+
+TICK = 1.0
+"""Seconds between two moves of the clock on the cards."""
+
+CALM = 20
+"""Cards that may tick each second; more of them tick more slowly, so that the front end rests."""
+
+
+@dataclass(slots=True, eq=False)
+class Face:
+    """Shows jobs of a session in the front end that is there."""
+
+    session: Session
+    host: Host
+    folder: Path
+    shell: Any = None
+    _cards: dict[str, Card | TextCard] = field(default_factory=dict)
+    _looks: dict[str, Look] = field(default_factory=dict)
+    _just_shown: tuple[str, int] | None = None
+    _ticking: bool = False
+
+    @classmethod
+    def open(cls) -> Face:
+        """Open a session for the front end of this process; raises `ConfigError`."""
+        shell = hosts.running_shell()
+        folder = hosts.notebook_folder()
+        session = Session.open(cwd=folder)
+        return cls(session=session, host=hosts.detect(shell), folder=folder, shell=shell)
+
+    def job(self, job_id: str) -> Job:
+        """Return the handle of a job."""
+        return Job(
+            self.session,
+            job_id,
+            show=self.show_again,
+            make_video=self.video,
+            tick=lambda: self._tick_one(job_id),
+        )
+
+    def video(self, snapshot: JobSnapshot) -> Video:
+        """Return the video of a completed job, shown as was asked for it or is set."""
+        look = self._looks.get(snapshot.id) or self.look()
+        limit = self.session.settings.embed_limit
+        return Video.of(snapshot, look, self.host, self.folder, embed_limit=limit)
+
+    def look(self, **wishes: Any) -> Look:
+        """Return how videos are shown: the settings, with wishes (None: none) laid over them."""
+        settings = self.session.settings
+        said = {name: value for name, value in wishes.items() if value is not None}
+        return Look(
+            how=said.get("how", settings.show),
+            width=said.get("width", settings.width),
+            loop=said.get("loop", settings.loop),
+            muted=said.get("muted", settings.muted),
+            autoplay=said.get("autoplay", settings.autoplay),
+        )
+
+    def show(self, job: Job, look: Look | None = None) -> None:
+        """Show a job in the current cell: its card while it lives, then its video."""
+        if look is not None:
+            self._looks[job.id] = look
+        snapshot = job.snapshot
+        self._just_shown = (job.id, self._count())
+        if snapshot.status == "completed":
+            display(self.video(snapshot))
+            return
+        card = self._make_card(snapshot)
+        card.show()
+        self._follow(card, job)
+
+    def card(self, job: Job) -> Card | TextCard:
+        """Return a card to be put into a widget, where `show` would land in another cell."""
+        card = self._make_card(job.snapshot)
+        self._follow(card, job)
+        return card
+
+    def _make_card(self, snapshot: JobSnapshot) -> Card | TextCard:
+        job_id = snapshot.id
+        card = make_card(
+            snapshot,
+            host=self.host,
+            video=self.video,
+            typical=self.session.typical_seconds(snapshot),
+            clock=self.session.clock,
+            on_cancel=lambda: self._cancel(job_id),
+            on_retry=lambda: self._again(job_id),
+        )
+        self._cards[job_id] = card
+        return card
+
+    def _follow(self, card: Card | TextCard, job: Job) -> None:
+        self.session.listen(job.id, card.update)
+        # What changed between the snapshot and the first moment of listening.
+        card.update(job.snapshot)
+        self._start_ticking()
+
+    def show_again(self, job: Job) -> None:
+        """Show a job as the value of a cell, unless that cell has just shown it."""
+        if self._just_shown != (job.id, self._count()):
+            self.show(job)
+
+    def settle(self, job: Job) -> None:
+        """Bring a job's card to where the job stands; from the thread of the cell."""
+        card = self._cards.get(job.id)
+        if card is not None:
+            card.update(job.snapshot)
+
+    def close(self) -> None:
+        """Stop everything this face and its session started, and leave static cards behind."""
+        self.session.close()
+        for card in self._cards.values():
+            card.settle()
+        self._cards.clear()
+
+    def _count(self) -> int:
+        return getattr(self.shell, "execution_count", 0)
+
+    def _again(self, job_id: str) -> JobSnapshot:
+        """Send a failed job's request anew; its card goes on with the new job."""
+        new = self.session.again(self.session.snapshot(job_id))
+        card = self._cards.get(job_id)
+        if card is not None:
+            self._cards[new.id] = card
+            self.session.listen(new.id, card.update)
+        return new
+
+    def _tick_one(self, job_id: str) -> None:
+        card = self._cards.get(job_id)
+        if card is not None:
+            card.tick()
+
+    def _start_ticking(self) -> None:
+        if not self._ticking and self.host.threads_deliver:
+            self._ticking = True
+            self.session.loop.submit(self._tick())
+
+    async def _tick(self) -> None:
+        try:
+            while live := self._open_cards():
+                await asyncio.sleep(TICK * max(1, len(live) / CALM))
+                for card in live:
+                    card.tick()
+        finally:
+            self._ticking = False
+
+    def _open_cards(self) -> list[Card | TextCard]:
+        """Drop the cards that are static by now and return the others."""
+        for job_id, card in list(self._cards.items()):
+            if card.ended:
+                self._cards.pop(job_id, None)
+        return list(self._cards.values())

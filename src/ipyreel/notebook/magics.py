@@ -1,0 +1,85 @@
+"""`%%video` and `%video`: what is typed becomes a request, what is asked becomes a verb.
+
+May import IPython and, for what loading needs, the light modules of its own room. The heavy
+ones (session, client, widgets) are imported at the first use: `%load_ext` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from traitlets import Bool, Float, Int, Unicode
+
+from ipyreel.errors import ConfigError, InvalidRequest
+from ipyreel.notebook import complete
+from ipyreel.notebook.options import document
+
+
+@magics_class
+class VideoMagics(Magics):
+    """`%%video` and `%video`; the settings here are made by `%config VideoMagics.NAME = ...`."""
+
+    provider = Unicode(None, allow_none=True, help="Who answers.").tag(config=True)
+    model = Unicode(None, allow_none=True, help="With what model.").tag(config=True)
+    seconds = Float(None, allow_none=True, help="Length of a clip.").tag(config=True)
+    size = Unicode(None, allow_none=True, help="WIDTHxHEIGHT in pixels.").tag(config=True)
+    videos = Unicode(None, allow_none=True, help="Folder for the MP4s.").tag(config=True)
+    show = Unicode(None, allow_none=True, help="auto, link or embed.").tag(config=True)
+    width = Int(None, allow_none=True, help="Width of players in CSS pixels.").tag(config=True)
+    max_cost = Float(None, allow_none=True, help="USD a cell may cost.").tag(config=True)
+    budget = Float(None, allow_none=True, help="USD a session may cost.").tag(config=True)
+    nest_asyncio = Bool(
+        default_value=False,
+        help="Let job.wait() keep the kernel's own loop turning (see the README).",
+    ).tag(config=True)
+
+    @no_var_expand
+    @line_cell_magic
+    def video(self, line: str, cell: str | None = None) -> object:
+        """Make a video of the prompt in the cell; `%video` alone says where things stand."""
+        try:
+            face = _heavy("api").face()
+            self._configure(face)
+            if cell is None:
+                return _heavy("verbs").run(face, line)
+            return _heavy("cells").run(face, line, cell)
+        except (InvalidRequest, ConfigError) as error:
+            # Exactly UsageError: IPython prints the traceback of every subclass.
+            raise UsageError(str(error)) from None
+
+    def _configure(self, face: Any) -> None:
+        changed = {name: getattr(self, name) for name in self.class_own_traits(config=True)}
+        said = {name: value for name, value in changed.items() if value not in (None, False)}
+        if said:
+            face.session.settings = face.session.settings.with_values("config", **said)
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics and the completion; opens nothing, starts nothing."""
+    unload(shell)
+    magics = VideoMagics(shell=shell)
+    VideoMagics.video.__doc__ = document()
+    shell.register_magics(magics)
+    complete.install(shell, lambda: _heavy("api").face().session.catalog)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Put the shell back as it was; IPython has no unregister, so the entries go by hand."""
+    manager = shell.magics_manager
+    for kind in ("line", "cell"):
+        manager.magics[kind].pop("video", None)
+    manager.registry.pop(VideoMagics.__name__, None)
+    shell.configurables[:] = [c for c in shell.configurables if not isinstance(c, VideoMagics)]
+    complete.remove(shell)
+    api = sys.modules.get("ipyreel.notebook.api")
+    if api is not None:
+        api.close()
+
+
+def _heavy(name: str) -> Any:
+    return importlib.import_module(f"ipyreel.notebook.{name}")

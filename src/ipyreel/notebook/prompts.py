@@ -1,0 +1,97 @@
+"""`{name}` in a prompt: filled in from the notebook, without evaluating anything.
+
+May import `errors` only. The grammar is a part of `str.format`'s: a name, attributes and
+items, a conversion, a format; what starts with an underscore is not reached into.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ipyreel.errors import InvalidRequest
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{(?P<field>[^{}]*)\}|[{}]")
+_FIELD = re.compile(
+    r"(?P<name>[^\W\d]\w*)(?P<path>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)"
+    r"(?:!(?P<conversion>[rsa]))?(?::(?P<format>.*))?",
+    re.DOTALL,
+)
+_STEP = re.compile(r"\.(?P<attribute>\w+)|\[(?P<key>[^\[\]]+)\]")
+_CONVERSIONS: Mapping[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
+
+
+def interpolate(prompt: str, names: Mapping[str, Any]) -> str:
+    """Return the prompt with every `{name}`, `{name.attr}`, `{name[0]}` filled in from `names`.
+
+    `{{` and `}}` are braces; `{x:.2f}` formats as `str.format` does. Raises `InvalidRequest`
+    that names the unknown name, or the place of a brace that belongs to none.
+    """
+
+    def fill(token: re.Match[str]) -> str:
+        if token[0] in {"{{", "}}"}:
+            return token[0][0]
+        where = _place(prompt, token.start())
+        if token["field"] is None:
+            raise InvalidRequest(f"The prompt has a lone {token[0]} at {where}.", hint=_BRACES)
+        return _value(token["field"], names, where)
+
+    return _TOKEN.sub(fill, prompt)
+
+
+_BRACES = "Write {{ and }} for braces, or use --raw."
+
+
+def _place(text: str, at: int) -> str:
+    line = text.count("\n", 0, at) + 1
+    column = at - (text.rfind("\n", 0, at) + 1) + 1
+    return f"line {line}, column {column}"
+
+
+def _value(said: str, names: Mapping[str, Any], where: str) -> str:
+    parts = _FIELD.fullmatch(said)
+    if parts is None:
+        raise InvalidRequest(f"{{{said}}} at {where} of the prompt is no name.", hint=_BRACES)
+    if parts["name"] not in names:
+        raise _unknown(parts["name"], names, where)
+    value = names[parts["name"]]
+    try:
+        for step in _STEP.finditer(parts["path"]):
+            value = _reach(value, step)
+        if parts["conversion"] is not None:
+            value = _CONVERSIONS[parts["conversion"]](value)
+        return format(value, parts["format"] or "")
+    except Exception as error:
+        raise InvalidRequest(
+            f"{{{said}}} at {where} of the prompt: {type(error).__name__}: {error}.",
+            hint=_BRACES,
+        ) from error
+
+
+def _reach(value: Any, step: re.Match[str]) -> Any:
+    attribute = step["attribute"]
+    if attribute is None:
+        return value[_key(step["key"])]
+    if attribute.startswith("_"):
+        raise AttributeError(f"{attribute} is private")
+    return getattr(value, attribute)
+
+
+def _key(text: str) -> int | str:
+    """Return the index of an item: a whole number, or text with or without quotes."""
+    if re.fullmatch(r"-?\d+", text):
+        return int(text)
+    quoted = re.fullmatch(r"(['\"])(.*)\1", text)
+    return quoted[2] if quoted else text
+
+
+def _unknown(name: str, names: Mapping[str, Any], where: str) -> InvalidRequest:
+    public = [known for known in names if not known.startswith("_")]
+    near = difflib.get_close_matches(name, public, n=1)
+    hint = f"Did you mean {{{near[0]}}}? " if near else ""
+    return InvalidRequest(
+        f"The prompt names {{{name}}} at {where}, and the notebook has no {name}.",
+        hint=hint + _BRACES,
+    )

@@ -1,0 +1,217 @@
+"""What the verbs print: where things stand, providers, models, jobs, and the doctor's list.
+
+May import `session` and its own room. Each function returns an object that shows itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from ipyreel.catalog import Model, Price, Provider
+from ipyreel.doctor import Check, examine
+from ipyreel.errors import VideoError
+from ipyreel.notebook import words
+from ipyreel.notebook.face import Face
+from ipyreel.notebook.shown import Notice, Shown, Table
+from ipyreel.session import Session
+from ipyreel.values import JobSnapshot
+
+
+def status(face: Face) -> Shown:
+    """Say where things stand: provider and why, key, defaults, jobs, money, files."""
+    session = face.session
+    choice = session.planner().choice()
+    row = session.catalog.provider(choice.name)
+    own, stranded = session.manager.in_hand(), session.stranded()
+    lines = {
+        "provider": f"{row.name} ({choice.why})",
+        "key": key_state(session, row),
+        "defaults": _defaults(session, row),
+        "jobs": _in_flight(own, stranded),
+        "spent": _spent(session),
+        "videos": str(session.settings.videos_dir),
+        "library": str(session.store.path),
+    }
+    width = max(map(len, lines))
+    text = [f"{name:<{width}}  {value}" for name, value in lines.items()]
+    notes = [*choice.notes, *session.address_notes(row), *filter(None, [session.store.notice])]
+    if stranded:
+        names = ", ".join(job.id for job in stranded[:8])
+        notes.append(f"From an earlier kernel: {names}. %video resume goes on with them.")
+    return Notice(*text, *notes)
+
+
+def key_state(session: Session, row: Provider) -> str:
+    """Say whether the provider's key is set and where it comes from; never the key."""
+    where = session.keys.where(row)
+    if where is not None:
+        return f"set ({where})"
+    if not row.needs_key:
+        return "not needed"
+    return f"not set ({' or '.join(row.key_vars) or f'%video key {row.name}'})"
+
+
+def providers(session: Session) -> Shown:
+    """Return the table of providers: key, address, and where the row came from."""
+    answering = session.planner().choice().name
+    rows = [
+        (
+            "→" if row.name == answering else "",
+            row.name,
+            row.title,
+            key_state(session, row),
+            row.base_url or _no_address(row),
+            row.dialect,
+            row.origin,
+        )
+        for row in session.catalog.providers.values()
+    ]
+    columns = ("", "provider", "what it is", "key", "address", "dialect", "row from")
+    return Table(columns, rows, title="Providers", note="%video use PROVIDER chooses one.")
+
+
+def models(session: Session, provider: str | None) -> Shown:
+    """Return the table of a provider's models: seconds, sizes, images, price."""
+    found = session.models(provider)
+    name = provider or session.planner().choice().name
+    rows = [
+        (
+            model.name,
+            _seconds(model, row),
+            ", ".join(model.sizes_at(row)) or "any",
+            _images(model),
+            _price(model, row),
+            f"its maker's end: {model.ended}" if model.ended else "",
+        )
+        for row, model in found
+    ]
+    columns = ("model", "seconds", "sizes", "images", "price", "")
+    note = "A model that is not listed is sent as it is given."
+    return Table(columns, rows, title=f"Models of {name}", note=note)
+
+
+def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Shown:
+    """Return the table of jobs: id, state, provider, model, age, money, prompt."""
+    now = session.clock()
+    rows = [
+        (
+            job.id,
+            words.phase(job),
+            job.provider,
+            job.request.model or "",
+            _when(job.created_at, now),
+            words.money(job.cost if job.cost is not None else job.estimate),
+            words.one_line(job.request.prompt, 60),
+        )
+        for job in found
+    ]
+    if not rows:
+        return Notice(f"{title}: none.")
+    columns = ("id", "state", "provider", "model", "asked", "cost", "prompt")
+    return Table(columns, rows, title=title, note="%video show ID shows one of them.")
+
+
+def doctor(face: Face, provider: str | None) -> Shown:
+    """Check what is needed here and at the provider, and say what to do."""
+    session = face.session
+    name = provider or session.planner().choice().name
+    try:
+        checks = examine(session, name)
+    except VideoError as error:
+        checks = [Check(name=name, ok=False, text=error.message, advice=error.hint or "")]
+    checks += _front_end(face)
+    rows = [(_mark(one.ok), one.name, one.text, one.advice) for one in checks]
+    return Table(("", "what", "found", "what to do"), rows, title=f"Doctor: {name}")
+
+
+def _front_end(face: Face) -> list[Check]:
+    host = face.host
+    abilities = {
+        "live widgets": (host.widgets, "pip install ipywidgets, or use --wait"),
+        "linked files": (host.links, "videos are embedded in the notebook instead"),
+        "updates after the cell": (host.front_end, "cells wait for their videos by themselves"),
+        "updates from threads": (host.threads_deliver, 'pip install "ipykernel>=7.1"'),
+    }
+    found = [
+        Check(name=name, ok=None if not able else True, text=_yes(able), advice="" if able else do)
+        for name, (able, do) in abilities.items()
+    ]
+    reasons = " ".join(host.reasons)
+    return [Check(name="front end", ok=True, text=f"{host.kind}: {reasons}"), *found]
+
+
+def _yes(able: bool) -> str:  # noqa: FBT001 - a word for a yes or no
+    return "yes" if able else "no"
+
+
+def _mark(ok: bool | None) -> str:  # noqa: FBT001 - a sign for a yes or no
+    return {True: "✓", False: "✗", None: "–"}[ok]
+
+
+def _defaults(session: Session, row: Provider) -> str:
+    settings = session.settings
+    said = [settings.model or row.default_model, settings.size]
+    said.append(f"{settings.seconds:g} s" if settings.seconds is not None else None)
+    return " · ".join(filter(None, said)) or "none; the provider decides"
+
+
+def _in_flight(own: list[JobSnapshot], stranded: list[JobSnapshot]) -> str:
+    if not own and not stranded:
+        return "none in flight"
+    parts = [f"{len(own)} in flight here"]
+    if stranded:
+        parts.append(f"{len(stranded)} elsewhere or left behind")
+    return ", ".join(parts)
+
+
+def _spent(session: Session) -> str:
+    money = session.spent()
+    text = f"{words.dollars(money.usd)} in this session"
+    if money.unpriced:
+        text += f", and {money.unpriced} without a known price"
+    left = session.budget_left()
+    return text if left is None else f"{text}; {words.dollars(left)} of the budget left"
+
+
+def _no_address(row: Provider) -> str:
+    return "starts by itself" if row.free else f"set {' or '.join(row.base_url_vars) or 'base_url'}"
+
+
+def _seconds(model: Model, row: Provider) -> str:
+    listed = model.seconds_at(row)
+    if listed is not None:
+        return ", ".join(f"{one:g}" for one in listed)
+    if model.seconds_range is not None:
+        least, most = model.seconds_range
+        return f"{least:g} to {most:g}"
+    return "any"
+
+
+def _images(model: Model) -> str:
+    if model.images is None:
+        return "not known"
+    least, most = model.images
+    return str(most) if least == most else f"{least} to {most}"
+
+
+def _price(model: Model, row: Provider) -> str:
+    if row.free:
+        return "free"
+    own = [price for price in model.prices if price.provider in row.kinds]
+    listed = own or [price for price in model.prices if price.provider is None]
+    return "; ".join(dict.fromkeys(map(_one_price, listed))) or "no price known"
+
+
+def _one_price(price: Price) -> str:
+    if price.usd_per_second is not None:
+        text = f"{words.dollars(price.usd_per_second)}/s"
+    else:
+        text = f"{words.dollars(price.usd_per_video or 0)} a video"
+    return f"{text} ({', '.join(price.sizes)})" if price.sizes else text
+
+
+def _when(moment: float, now: float) -> str:
+    if now - moment < 3600:  # noqa: PLR2004 - within the hour the age says more
+        return f"{words.elapsed(now - moment)} ago"
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))

@@ -1,0 +1,220 @@
+"""The verbs of `%video`: each reads its words and asks the session.
+
+May import `session` and its own room. What a verb returns is the value of the cell.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from ipyreel.errors import InvalidRequest
+from ipyreel.jobs.loop import wait_blocking
+from ipyreel.notebook import api, reports
+from ipyreel.notebook.face import Face
+from ipyreel.notebook.form import open_form
+from ipyreel.notebook.shown import Notice, Shown
+
+Result = object
+Words = list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One verb: what it does, how it is typed, and one line of help."""
+
+    run: Callable[[Face, Words], Result]
+    usage: str
+    help: str
+
+
+def run(face: Face, line: str) -> Result:
+    """Run one line of `%video`; raises `InvalidRequest` with what is allowed."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise InvalidRequest(f"%video: {error} in: {line}") from error
+    if not words:
+        return reports.status(face)
+    name, *rest = words
+    if name in {"-h", "--help", "help"}:
+        return Notice(help_text())
+    verb = VERBS.get(name)
+    if verb is None:
+        raise InvalidRequest(f'%video: there is no "{name}"; there are {", ".join(VERBS)}.')
+    if set(rest) & {"-h", "--help"}:
+        return Notice(f"%video {verb.usage}\n{verb.help}")
+    return verb.run(face, rest)
+
+
+def help_text() -> str:
+    """Return one line for each verb."""
+    width = max(len(verb.usage) for verb in VERBS.values())
+    lines = [f"%video {verb.usage:<{width}}  {verb.help}" for verb in VERBS.values()]
+    return "\n".join([f"%video {'':<{width}}  Say where things stand.", *lines])
+
+
+def _use(face: Face, words: Words) -> Shown:
+    provider, values = None, dict[str, Any]()
+    rest = iter(words)
+    for word in rest:
+        if word in {"-m", "--model"}:
+            values["model"] = next(rest, None)
+        elif "=" in word:
+            name, _, value = word.partition("=")
+            values[name] = value
+        elif provider is None and not word.startswith("-"):
+            provider = word
+        else:
+            raise _unexpected("use", word)
+    face.session.use(provider, **values)
+    return reports.status(face)
+
+
+def _providers(face: Face, words: Words) -> Shown:
+    _none_of(words, "providers")
+    return reports.providers(face.session)
+
+
+def _models(face: Face, words: Words) -> Shown:
+    return reports.models(face.session, _at_most_one(words, "models"))
+
+
+def _jobs(face: Face, words: Words) -> Shown:
+    _none_of(words, "jobs")
+    return reports.jobs(face.session, face.session.in_flight(), title="Jobs in flight")
+
+
+def _history(face: Face, words: Words) -> Shown:
+    found = face.session.history(" ".join(words))
+    return reports.jobs(face.session, found, title="The newest jobs")
+
+
+def _show(face: Face, words: Words) -> Result:
+    return face.job(face.session.find(_at_most_one(words, "show")).id)
+
+
+def _cancel(face: Face, words: Words) -> Shown:
+    job = face.job(_one(face, words, "cancel"))
+    return Notice(f"{job.id}: {job.cancel()}")
+
+
+def _delete(face: Face, words: Words) -> Shown:
+    job_id = _one(face, words, "delete")
+    return Notice(f"{job_id}: {wait_blocking(face.session.delete(job_id))}")
+
+
+def _remix(face: Face, words: Words) -> Result:
+    if len(words) < 2 or not words[1].strip():  # noqa: PLR2004 - the job and the prompt
+        raise InvalidRequest('%video remix: name a job and say what changes: remix ID "PROMPT"')
+    job = face.session.find(words[0])
+    return face.job(face.session.remix(job, " ".join(words[1:])).id)
+
+
+def _form(face: Face, words: Words) -> Result:
+    _none_of(words, "form")
+    return open_form(face)
+
+
+def _resume(face: Face, words: Words) -> Shown | None:
+    provider, rest = None, list(words)
+    for flag in ("-p", "--provider"):
+        if flag in rest:
+            at = rest.index(flag)
+            provider = next(iter(rest[at + 1 : at + 2]), None)
+            del rest[at : at + 2]
+    word = _at_most_one(rest, "resume")
+    if provider is not None and word is not None:
+        resumed = [face.session.adopt(word, provider=provider)]
+    else:
+        resumed = face.session.resume(word)
+    if not resumed:
+        return Notice("Nothing to resume: no job is in flight from an earlier kernel.")
+    for one in resumed:
+        if one.taken:
+            face.show(face.job(one.job.id))
+    return Notice(*(one.sentence for one in resumed))
+
+
+def _wait(face: Face, words: Words) -> Shown:
+    word = _at_most_one(words, "wait")
+    ids = [job.id for job in face.session.manager.in_hand()]
+    if word is not None:
+        ids = [face.session.find(word).id]
+    return api.wait_for(face, ids)
+
+
+def _key(face: Face, words: Words) -> Shown:
+    name = _at_most_one(words, "key")
+    if name is None:
+        raise InvalidRequest("%video key: name the provider: %video key PROVIDER")
+    return api.ask_key(face, name)
+
+
+def _doctor(face: Face, words: Words) -> Shown:
+    return reports.doctor(face, _at_most_one(words, "doctor"))
+
+
+def _one(face: Face, words: Words, verb: str) -> str:
+    if len(words) != 1:
+        raise InvalidRequest(f"%video {verb}: name one job: %video {verb} ID")
+    return face.session.find(words[0]).id
+
+
+def _at_most_one(words: Words, verb: str) -> str | None:
+    if len(words) > 1:
+        raise _unexpected(verb, words[1])
+    return words[0] if words else None
+
+
+def _none_of(words: Words, verb: str) -> None:
+    if words:
+        raise _unexpected(verb, words[0])
+
+
+def _unexpected(verb: str, word: str) -> InvalidRequest:
+    return InvalidRequest(f"%video {verb}: did not expect {word}: %video {VERBS[verb].usage}")
+
+
+VERBS: Mapping[str, Verb] = MappingProxyType(
+    {
+        "use": Verb(
+            run=_use,
+            usage="use PROVIDER [-m MODEL] [option=value ...]",
+            help="Set defaults for this session; base_url=... moves the provider.",
+        ),
+        "providers": Verb(
+            run=_providers, usage="providers", help="Who can answer, and what is missing."
+        ),
+        "models": Verb(run=_models, usage="models [PROVIDER]", help="Sizes, seconds and prices."),
+        "jobs": Verb(run=_jobs, usage="jobs", help="The jobs in flight."),
+        "history": Verb(
+            run=_history, usage="history [TEXT]", help="The newest jobs, or those with TEXT."
+        ),
+        "show": Verb(run=_show, usage="show [ID]", help="A job's card or video, here."),
+        "wait": Verb(run=_wait, usage="wait [ID]", help="Block until the jobs have ended."),
+        "resume": Verb(
+            run=_resume,
+            usage="resume [ID] [-p PROVIDER]",
+            help="Go on with jobs of an earlier kernel, or with a server's own ID.",
+        ),
+        "cancel": Verb(run=_cancel, usage="cancel ID", help="Stop a job; says what was done."),
+        "delete": Verb(
+            run=_delete,
+            usage="delete ID",
+            help="Delete a job at its provider and here; its file stays.",
+        ),
+        "remix": Verb(
+            run=_remix, usage='remix ID "PROMPT"', help="Change a finished video, as a new job."
+        ),
+        "form": Verb(run=_form, usage="form", help="Fields to fill in, with the price as you type."),
+        "key": Verb(run=_key, usage="key PROVIDER", help="Type a key; it is kept in memory only."),
+        "doctor": Verb(
+            run=_doctor, usage="doctor [PROVIDER]", help="Check what is needed, say what to do."
+        ),
+    }
+)
+"""Every verb by its name, in the order of the help."""

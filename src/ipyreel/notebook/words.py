@@ -1,0 +1,224 @@
+"""A job in plain words: phases, times, money, bytes, and the text form of every state.
+
+Pure functions of `values`; may import nothing else. What is made here also stands in the
+HTML of `display`, so that both faces say the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ipyreel.values import JobSnapshot, JobStatus
+
+PHASES: Mapping[JobStatus, str] = MappingProxyType(
+    {
+        "submitting": "Sending",
+        "queued": "Queued",
+        "in_progress": "Generating",
+        "downloading": "Downloading",
+        "completed": "Done",
+        "failed": "Failed",
+        "cancelled": "Cancelled",
+        "unknown": "Unknown",
+    }
+)
+"""The one word for each state."""
+
+DOWNLOAD_FROM = 95.0
+"""Where the bar stands when the download begins: what is left of it is the download's."""
+
+SLIVER = 3.0
+"""The least that is drawn of the bar, so that it can be seen that there is one."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def clean(text: object) -> str:
+    """Return text that is safe to print: control characters and lone surrogates become U+FFFD."""
+    return _CONTROL.sub("\ufffd", str(text).replace("\r\n", "\n"))
+
+
+def one_line(text: object, limit: int | None = None) -> str:
+    """Return `clean` text on one line, cut with an ellipsis after `limit` characters."""
+    line = " ".join(clean(text).split())
+    if limit is not None and len(line) > limit:
+        return line[: limit - 1].rstrip() + "…"
+    return line
+
+
+def elapsed(seconds: float) -> str:
+    """Return a length of time as `m:ss`, or `h:mm:ss` from an hour on; never negative."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def amount(size: float) -> str:
+    """Return a number of bytes as people read it: `812 bytes`, `45 kB`, `3.1 MB`."""
+    if size < 1000:  # noqa: PLR2004 - SI units, as file managers and browsers show them
+        return f"{size:.0f} bytes"
+    if size < 999_500:  # noqa: PLR2004 - from here on it rounds to 1.0 MB
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e6:.1f} MB" if size < 999_950_000 else f"{size / 1e9:.1f} GB"  # noqa: PLR2004
+
+
+def dollars(usd: float) -> str:
+    """Return a sum as `$2.40`, with two significant digits below ten cents: `$0.0042`."""
+    if 0 < abs(usd) < 0.1:  # noqa: PLR2004
+        short = f"{float(f'{usd:.2g}'):.6f}".rstrip("0")
+        return f"${short}" if float(short) else f"${usd:.1g}"
+    return f"${usd:.2f}"
+
+
+def money(usd: float | None) -> str:
+    """Return an estimate in words; an unknown price is said to be unknown, never 0."""
+    if usd is None:
+        return "no price known"
+    return "free" if usd == 0 else f"about {dollars(usd)}"
+
+
+def price(snapshot: JobSnapshot) -> str:
+    """Return what the job cost where the provider said so, else the estimate.
+
+    Nothing for a job that ended without a video: whether it is billed, nobody here knows.
+    """
+    if snapshot.cost is not None:
+        return "free" if snapshot.cost == 0 else dollars(snapshot.cost)
+    return "" if snapshot.status in {"failed", "cancelled"} else money(snapshot.estimate)
+
+
+def percent(value: float) -> str:
+    """Return progress as a whole number, rounded down so that 99.9 is not yet 100."""
+    return f"{int(min(100.0, max(0.0, value)))} %"
+
+
+def detail(snapshot: JobSnapshot) -> str:
+    """Return what stands behind the phase's word: `45 %`, `3.1 / 7.8 MB`, or nothing."""
+    if snapshot.status == "in_progress" and snapshot.progress is not None:
+        return percent(snapshot.progress)
+    if snapshot.status == "downloading" and snapshot.received is not None:
+        return _received(snapshot.received, snapshot.total)
+    return ""
+
+
+def _received(received: int, total: int | None) -> str:
+    if not total:
+        return amount(received)
+    number, unit = amount(total).split()
+    scale = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
+    places = 1 if "." in number else 0
+    return f"{min(received, total) / scale:.{places}f} / {number} {unit}"
+
+
+def phase(snapshot: JobSnapshot) -> str:
+    """Return where the job stands: `Generating 45 %`, `Downloading 3.1 / 7.8 MB`, `Done`."""
+    return f"{PHASES[snapshot.status]} {detail(snapshot)}".rstrip()
+
+
+def bar(snapshot: JobSnapshot) -> float | None:
+    """Return how much of the bar is full (0 to 100), None where there is nothing to show.
+
+    The download's share comes after the generation's, so that the bar does not fall back
+    when one follows the other.
+    """
+    if snapshot.ended or snapshot.status == "unknown":
+        return None
+    if snapshot.status == "downloading":
+        share = (snapshot.received or 0) / snapshot.total if snapshot.total else 0.0
+        return DOWNLOAD_FROM + (100 - DOWNLOAD_FROM) * min(1.0, share)
+    return min(DOWNLOAD_FROM, max(SLIVER, snapshot.progress or 0.0))
+
+
+def lasted(snapshot: JobSnapshot, now: float | None = None) -> str:
+    """Return the time since the job was asked for, up to its end or `now`; "" if not known."""
+    end = (snapshot.completed_at or snapshot.updated_at) if snapshot.ended else now
+    return "" if end is None else elapsed(end - snapshot.created_at)
+
+
+def clock(snapshot: JobSnapshot, now: float | None, remaining: float | None = None) -> str:
+    """Return `1:12` or, where the rest can be told, `1:12 · about 0:50 left`."""
+    words = lasted(snapshot, now)
+    if remaining is None or snapshot.ended or snapshot.status == "unknown":
+        return words
+    return f"{words} · about {elapsed(remaining)} left" if remaining > 0 else words
+
+
+def seconds(value: float) -> str:
+    """Return the length of a clip: `8 s`, `2.5 s`."""
+    return f"{value:g} s"
+
+
+def settings(snapshot: JobSnapshot) -> tuple[str, ...]:
+    """Return what was asked for, each in a few characters: `8 s`, `1280×720`, `seed 7`."""
+    request = snapshot.request
+    words = []
+    if request.seconds is not None:
+        words.append(seconds(request.seconds))
+    if request.size is not None:
+        words.append(re.sub(r"(?<=\d)x(?=\d)", "×", request.size))
+    if request.seed is not None:
+        words.append(f"seed {request.seed}")
+    if request.images:
+        words.append("1 image" if len(request.images) == 1 else f"{len(request.images)} images")
+    return tuple(words)
+
+
+def maker(snapshot: JobSnapshot) -> str:
+    """Return who answers, and with what: `apiyi sora-2-pro`."""
+    return " ".join(filter(None, (snapshot.provider, snapshot.request.model)))
+
+
+def reason(snapshot: JobSnapshot) -> str:
+    """Return why a job failed and what to do, as sentences."""
+    failure = snapshot.failure
+    if failure is None or not failure.message.strip():
+        return "The provider gave no reason."
+    words = one_line(failure.message)
+    if failure.code and failure.code not in words:
+        words = f"{words.rstrip('.')} ({one_line(failure.code, 80)})."
+    if words[-1] not in ".!?…)":
+        words += "."
+    return f"{words} {one_line(failure.hint)}" if failure.hint else words
+
+
+def sentence(snapshot: JobSnapshot) -> str:
+    """Return the sentence that belongs to the state: reason, honest doubt, passing trouble, ""."""
+    if snapshot.status == "failed":
+        return reason(snapshot)
+    if snapshot.status == "unknown":
+        return _doubt(snapshot)
+    if snapshot.status == "cancelled":
+        told = snapshot.failure.message if snapshot.failure else None
+        return one_line(snapshot.note or told or _only_stopped(snapshot))
+    return "" if snapshot.ended or not snapshot.note else one_line(snapshot.note)
+
+
+def _doubt(snapshot: JobSnapshot) -> str:
+    said = f"{one_line(snapshot.failure.message).rstrip('.')}. " if snapshot.failure else ""
+    return (
+        f"{said}The request may have reached {snapshot.provider}, so it is not sent again by "
+        f"itself. %video resume {snapshot.id} looks for it."
+    )
+
+
+def _only_stopped(snapshot: JobSnapshot) -> str:
+    return f"Stopped watching; {snapshot.provider} may still finish the video and bill it."
+
+
+def text(snapshot: JobSnapshot, *, now: float | None = None, remaining: float | None = None) -> str:
+    """Return the job as one or two plain lines, for terminals and for sites that run nothing."""
+    words = (
+        phase(snapshot),
+        maker(snapshot),
+        *settings(snapshot),
+        price(snapshot),
+        clock(snapshot, now, remaining),
+    )
+    first = f"Video {snapshot.id}: " + " · ".join(one_line(word, 120) for word in words if word)
+    second = sentence(snapshot)
+    if snapshot.status == "completed":
+        size = f" ({amount(snapshot.file.size)})" if snapshot.file else ""
+        second = one_line((snapshot.file.path if snapshot.file else snapshot.target) + size)
+    return f"{first}\n  {second}" if second else first

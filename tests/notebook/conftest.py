@@ -1,0 +1,34 @@
+"""A shell with the extension loaded, and a live demo provider behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ipyreel.notebook import api
+from tests.support.demo import running_demo
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A demo server that the tests' `ipyreel.toml` calls `lab`: an openai-like provider."""
+    with running_demo(tmp_path / "server", stub=True, speed=50) as demo:
+        Path("ipyreel.toml").write_text(
+            f'provider = "lab"\n[providers.lab]\nbase_url = "{demo.url}"\ndialect = "openai"\n'
+            'routes = ["list", "delete", "remix"]\n',
+            encoding="utf-8",
+        )
+        yield demo
+
+
+@pytest.fixture
+def reel(shell, live):  # noqa: ARG001 - it is there for the toml it wrote
+    """The shell with `%load_ext ipyreel` done; what it started is stopped afterwards."""
+    shell.run_cell("%load_ext ipyreel")
+    # Against a server on this machine: as quick as it allows.
+    session = api.face().session
+    quick = session.rules.pace.__class__(first=0.02, floor=0.02, cap=0.1)
+    session.manager.rules = session.rules.__class__(pace=quick)
+    yield shell
+    api.close()

@@ -1,0 +1,374 @@
+"""Cards: what is drawn depends on the last snapshot only, calmly, and ends static."""
+
+from __future__ import annotations
+
+import io
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from ipywidgets.widgets.widget import _instances
+
+from ipyreel.notebook import words
+from ipyreel.notebook.card import LINGER, Card, PageCard, TextCard, Wiring, make_card
+from ipyreel.notebook.hosts import Host
+from ipyreel.notebook.shown import Notice
+from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
+
+JOB = JobSnapshot(
+    id="v7f3a",
+    provider="apiyi",
+    request=VideoRequest(prompt="A <b>dog</b>", model="sora-2", seconds=8, size="1280x720"),
+    status="queued",
+    created_at=1000.0,
+    target="/n/videos/a.mp4",
+    estimate=2.4,
+)
+WORKING = replace(JOB, status="in_progress", progress=45)
+DONE = replace(
+    JOB,
+    status="completed",
+    completed_at=1124.0,
+    file=VideoFile(path="/n/videos/a.mp4", size=9, sha256="0", media_type="video/mp4"),
+)
+FAILED = replace(JOB, status="failed", completed_at=1038.0, failure=Failure(message="refused"))
+JUPYTER = Host(kind="jupyter", widgets=True, links=True, embeds=True)
+HEADLESS = Host(kind="headless", embeds=True, front_end=False)
+TERMINAL = Host(kind="terminal", html=False)
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Screen:
+    """What was published: each output with its updates."""
+
+    publisher: CapturingDisplayPublisher
+    seen: list = field(default_factory=list)
+
+    @property
+    def first(self):
+        return [one["data"] for one in self.publisher.outputs if not one["update"]]
+
+    @property
+    def updates(self):
+        return [one["data"] for one in self.publisher.outputs if one["update"]]
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    shell = InteractiveShell.instance()
+    publisher = CapturingDisplayPublisher(parent=shell)
+    monkeypatch.setattr(shell, "display_pub", publisher)
+    yield Screen(publisher)
+    InteractiveShell.clear_instance()
+
+
+def video(job: JobSnapshot) -> Notice:
+    return Notice(f"the video {job.id}")
+
+
+def card_of(job=JOB, **wiring) -> Card:
+    return Card(job, Wiring(**{"video": video, "clock": Clock(), **wiring}))
+
+
+def state(card: Card) -> dict:
+    """Return everything of a card that a person can see."""
+    button = card._button
+    return {
+        "phase": card._phase.value,
+        "clock": card._clock.value,
+        "body": card._body.value,
+        "button": (button.description, button.tooltip, button.disabled, button.layout.display),
+        "children": len(card.children),
+        "outputs": card._screen.outputs,
+        "text": repr(card),
+    }
+
+
+def snapshots():
+    progress = st.none() | st.floats(0, 100)
+    return st.builds(
+        lambda **changes: replace(JOB, **changes),
+        status=st.sampled_from(
+            ["submitting", "queued", "in_progress", "downloading", "unknown", "failed"]
+        ),
+        progress=progress,
+        received=st.none() | st.integers(0, 10**7),
+        total=st.none() | st.integers(1, 10**7),
+        note=st.none() | st.text(max_size=20),
+        cost=st.none() | st.floats(0, 10),
+        failure=st.none() | st.just(Failure(message="refused")),
+    )
+
+
+@given(st.lists(snapshots(), min_size=2, max_size=5))
+def test_a_card_that_was_updated_equals_one_made_new(jobs):
+    clock, hooks = Clock(), {"on_cancel": list, "on_retry": list, "typical": 90}
+    updated = card_of(jobs[0], clock=clock, **hooks)
+    for job in jobs[1:]:
+        clock.now += 5
+        updated.update(job)
+    assert state(updated) == state(card_of(jobs[-1], clock=clock, **hooks))
+    updated.close()
+
+
+def test_at_most_four_messages_a_second_and_the_last_state_arrives():
+    clock = Clock()
+    card = card_of(WORKING, clock=clock)
+    sent = []
+    for part in (card._phase, card._clock, card._body):
+        part.observe(lambda change: sent.append(change["new"]), "value")
+    for step in range(1000):
+        clock.now += 0.01
+        card.update(replace(WORKING, progress=45 + step / 100))
+    assert len(sent) <= 41
+    clock.now += 1
+    card.tick()
+    assert "54 %" in card._clock.value
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_card():
+    clock = Clock()
+    card = card_of(clock=clock)
+    clock.now = 500.0
+    card.update(WORKING)
+    assert "45 %" in card._clock.value
+
+
+def test_the_clock_ticks_and_tells_what_is_left():
+    card = card_of(typical=60.0)
+    card.tick(1010.0)
+    assert "0:10" in card._clock.value
+    card._wiring.clock.now = 1020.0
+    card.tick()
+    assert "about 0:40 left" in card._clock.value
+    card._wiring.clock.now = 1070.0
+    card.tick()
+    assert "left" not in card._clock.value
+
+
+def test_a_snapshot_that_was_overtaken_is_dropped():
+    card = card_of(replace(WORKING, updated_at=20.0))
+    card.update(replace(JOB, updated_at=10.0))
+    assert card.snapshot.status == "in_progress"
+
+
+def test_one_output_two_lives(screen):
+    card = card_of()
+    card.show()
+    card.update(DONE)
+    (first,), (last,) = screen.first, screen.updates
+    assert "application/vnd.jupyter.widget-view+json" in first
+    assert "saved before this video was ready" in first["text/html"]
+    assert first["text/plain"] == words.text(JOB)
+    assert last == video(DONE)._repr_mimebundle_()
+    assert card.ended
+
+
+def test_no_widget_stays_behind_when_nobody_looks(screen):
+    before = set(_instances)
+    card = card_of()
+    assert set(_instances) > before
+    card.show()
+    card.update(DONE)
+    assert screen.updates
+    assert set(_instances) <= before
+    assert card._screen.outputs == ()
+
+
+def test_a_page_that_was_reloaded_keeps_the_widget_and_gets_the_video(screen):
+    card = card_of()
+    card.show()
+    card._view_count = 1
+    card.update(DONE)
+    assert screen.updates
+    assert card.children == (card._screen,)
+    assert card._screen.outputs[0]["data"] == video(DONE)._repr_mimebundle_()
+    assert card.comm is not None
+    card._view_count = 0
+    assert card.comm is None
+
+
+def test_an_ended_job_is_static_from_the_start(screen):
+    card = card_of(replace(JOB, status="cancelled", note="Told apiyi to stop."))
+    card.show()
+    assert set(screen.first[0]) == {"text/html", "text/plain"}
+    assert "Told apiyi to stop." in screen.first[0]["text/html"]
+
+
+def test_updates_from_a_thread(screen):
+    card = card_of()
+    card.show()
+    thread = threading.Thread(target=card.update, args=(DONE,))
+    thread.start()
+    thread.join()
+    assert screen.updates
+
+
+def test_where_threads_deliver_nothing_the_main_thread_does(screen):
+    card = card_of(threads_deliver=False)
+    card.show()
+    thread = threading.Thread(target=card.update, args=(DONE,))
+    thread.start()
+    thread.join()
+    assert not screen.updates
+    assert not card.ended
+    card.update(DONE)
+    assert screen.updates
+
+
+def test_a_video_that_cannot_show_itself_is_said_to_be(screen):
+    def broken(_job):
+        raise ValueError("no <codec>")
+
+    card = card_of(video=broken)
+    card.show()
+    card.update(DONE)
+    assert "ValueError: no &lt;codec&gt;" in screen.updates[0]["text/html"]
+    assert "/n/videos/a.mp4" in screen.updates[0]["text/plain"]
+
+
+# ---- the button ---------------------------------------------------------------------------
+
+
+def test_cancel_calls_back_and_waits_for_the_answer():
+    calls = []
+    card = card_of(on_cancel=lambda: calls.append(1))
+    assert card._button.description == "Cancel"
+    card._button.click()
+    assert calls == [1]
+    assert (card._button.description, card._button.disabled) == ("Cancelling…", True)
+    card._wiring.clock.now += 5
+    card.update(WORKING)
+    assert (card._button.description, card._button.disabled) == ("Cancel", False)
+
+
+def test_what_goes_wrong_in_a_callback_is_shown():
+    def broken():
+        raise RuntimeError("no <way>")
+
+    card = card_of(on_cancel=broken)
+    card._button.click()
+    assert "RuntimeError: no &lt;way&gt;" in card._body.value
+    assert not card._button.disabled
+
+
+def test_what_goes_wrong_later_is_shown_too():
+    future = Future()
+    card = card_of(on_cancel=lambda: future)
+    card._button.click()
+    future.set_exception(RuntimeError("refused"))
+    assert "refused" in card._body.value
+
+
+@pytest.mark.parametrize(
+    ("job", "hooks", "shown"),
+    [
+        (JOB, {}, "none"),
+        (JOB, {"on_cancel": list}, None),
+        (replace(JOB, status="unknown"), {"on_cancel": list}, "none"),
+        (FAILED, {"on_cancel": list, "on_retry": list}, None),
+    ],
+)
+def test_the_button_is_there_when_it_does_something(job, hooks, shown):
+    assert card_of(job, **hooks)._button.layout.display == shown
+
+
+def test_retry_goes_on_with_the_new_job():
+    card = card_of(FAILED, on_retry=lambda: replace(JOB, id="v9b2c"))
+    assert card._button.description == "Retry"
+    assert "paid" in card._button.tooltip
+    card._button.click()
+    assert card.snapshot.id == "v9b2c"
+
+
+def test_retry_is_not_offered_where_only_the_download_is_missing():
+    card = card_of(replace(FAILED, ready=True), on_retry=list)
+    assert card.ended
+
+
+def test_a_failed_card_becomes_static_after_a_while(screen):
+    card = card_of(on_retry=list)
+    card.show()
+    card.update(FAILED)
+    assert not screen.updates
+    card._wiring.clock.now += LINGER + 1
+    card.tick()
+    assert card.ended
+    assert "refused" in screen.updates[0]["text/html"]
+
+
+# ---- without widgets ----------------------------------------------------------------------
+
+
+def make(host: Host, job: JobSnapshot = JOB):
+    return make_card(job, host=host, video=video, clock=Clock())
+
+
+def test_each_host_gets_its_card():
+    assert isinstance(make(JUPYTER), Card)
+    assert type(make(HEADLESS)) is PageCard
+    assert type(make(TERMINAL)) is TextCard
+
+
+def test_a_page_without_widgets_is_replaced_at_the_end(screen):
+    card = make(HEADLESS)
+    card.show()
+    card.update(WORKING)
+    assert not screen.updates
+    card.update(DONE)
+    card.update(DONE)
+    assert screen.updates == [video(DONE)._repr_mimebundle_()]
+    assert "v7f3a" in screen.first[0]["text/plain"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_line_that_updates_and_then_the_path():
+    out = Terminal()
+    card = TextCard(JOB, Wiring(video=video, clock=Clock()), out)
+    card.show()
+    card.update(WORKING)
+    card.tick()
+    card.update(DONE)
+    assert card.ended
+    assert out.getvalue().splitlines()[0] == words.text(JOB, now=1000)
+    assert "\rVideo v7f3a: Generating 45 %" in out.getvalue()
+    assert out.getvalue().endswith(words.text(DONE) + "\n")
+
+
+def test_a_thread_prints_nothing():
+    out = Terminal()
+    card = TextCard(JOB, Wiring(video=video, clock=Clock()), out)
+    card.show()
+    shown = out.getvalue()
+    thread = threading.Thread(target=card.update, args=(DONE,))
+    thread.start()
+    thread.join()
+    assert out.getvalue() == shown
+    card.tick()
+    assert card.ended
+
+
+def test_a_file_gets_no_carriage_returns():
+    out = io.StringIO()
+    card = TextCard(JOB, Wiring(video=video, clock=Clock()), out)
+    card.show()
+    card.update(WORKING)
+    card.update(DONE)
+    assert "\r" not in out.getvalue()

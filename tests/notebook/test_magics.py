@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from IPython.core.error import UsageError
+
+from ipyreel.errors import JobFailed
+from ipyreel.notebook import api
+from ipyreel.notebook.job import Job
+
+
+def cell(line, prompt="A red balloon over the sea"):
+    return f"%%video {line}\n{prompt}"
+
+
+def videos():
+    return sorted(Path("videos").glob("*")) if Path("videos").exists() else []
+
+
+def test_a_cell_gives_a_job_under_its_name_and_as_its_value(reel, live):
+    result = reel.run_cell(cell("clip --seconds 2"), store_history=True)
+    job = reel.user_ns["clip"]
+    assert isinstance(job, Job)
+    assert result.result.id == job.id
+    video = job.wait(30)
+    assert job.status == "completed"
+    assert job.done()
+    assert Path(video.path).read_bytes() == live.video_bytes(job.remote_id)
+    assert live.posts() == 1
+
+
+def test_the_folder_explains_itself(reel):
+    reel.run_cell(cell("clip --seconds 2 --seed 5 -w"))
+    mp4, sidecar = sorted(videos(), key=lambda path: path.suffix, reverse=True)
+    assert (mp4.suffix, sidecar.suffix) == (".mp4", ".json")
+    told = json.loads(sidecar.read_text(encoding="utf-8"))
+    assert told["request"]["prompt"] == "A red balloon over the sea"
+    assert told["request"]["seed"] == 5
+    assert told["provider"] == "lab"
+    assert told["file"] == mp4.name
+    assert told["bytes"] == mp4.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("line", "prompt", "words"),
+    [
+        ("--bogus", "x", ["--bogus", "--seconds"]),
+        ("--provider nope", "x", ["nope", "demo", "apiyi"]),
+        ("--provider apiyi --seconds 10", "x", ["--seconds 10", "sora-2", "4, 8 or 12"]),
+        ("-p apiyi --size 1920x1080", "x", ["--size 1920x1080", "1280x720", "sora-2-pro"]),
+        ("--provider apiyi", "x", ["apiyi", "APIYI_API_KEY", "%video key apiyi"]),
+        ("--image nowhere.png", "x", ["nowhere.png", "No such file"]),
+        ("--output 'it", "x", ["quot", "'it"]),
+        ("", "A {nobody} on a beach", ["nobody"]),
+        ("--seconds many", "x", ["--seconds", "many"]),
+        ("--size large!", "x", ["--size", "large!"]),
+        ("--extra broken", "x", ["--extra", "broken", "key=value"]),
+    ],
+)
+def test_bad_input_is_one_line_and_sends_nothing(reel, live, line, prompt, words):
+    with pytest.raises(UsageError) as caught:
+        reel.run_cell(cell(line, prompt))
+    text = str(caught.value)
+    assert type(caught.value) is UsageError  # a subclass would print a traceback
+    assert len(text.splitlines()) == 1
+    assert [word for word in words if word not in text] == []
+    assert live.log() == []
+    assert videos() == []
+    assert api.face().session.history() == []
+
+
+def test_a_dry_run_shows_the_request_and_sends_nothing(reel, live, monkeypatch):
+    monkeypatch.setenv("APIYI_API_KEY", "sk-0123456789abcdef-secret")
+    shown = reel.run_cell(cell("-p apiyi -m sora-2-pro -s 8 --size 1280x720 --dry-run")).result
+    text = repr(shown)
+    assert "POST https://api.apiyi.com/v1/videos" in text
+    assert '"seconds": "8"' in text
+    assert "about $2.40" in text
+    assert "Nothing was sent" in text
+    assert "0123456789abcdef" not in text
+    assert live.log() == []
+    assert api.face().session.history() == []
+
+
+def test_a_failed_job_fails_a_waiting_cell(reel, live):
+    live.faults.add(
+        {
+            "step": "retrieve",
+            "do": {"job": {"status": "failed", "error": {"code": "moderation_blocked"}}},
+        }
+    )
+    with pytest.raises(JobFailed, match="moderation"):
+        reel.run_cell(cell("clip -w"))
+    assert reel.user_ns["clip"].status == "failed"
+
+
+def test_reuse_shows_the_same_video_and_costs_nothing(reel, live):
+    first = reel.run_cell(cell("-s 2 --seed 1 -w")).result
+    again = reel.run_cell(cell("-s 2 --seed 1 -w --reuse")).result
+    other = reel.run_cell(cell("-s 2 --seed 2 -w --reuse")).result
+    assert again.id == first.id
+    assert other.id != first.id
+    assert live.posts() == 2
+
+
+def test_max_cost_refuses_before_sending(reel, live, monkeypatch):
+    monkeypatch.setenv("APIYI_API_KEY", "sk-0123456789abcdef-secret")
+    with pytest.raises(UsageError, match=r"2\.40 USD; --max-cost leaves 1\.00"):
+        reel.run_cell(cell("-p apiyi -m sora-2-pro -s 8 --size 1280x720 --max-cost 1"))
+    assert live.log() == []
+
+
+def test_output_is_never_overwritten(reel, live):
+    Path("mine.mp4").write_text("precious", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"mine\.mp4: it exists"):
+        reel.run_cell(cell("--output mine.mp4"))
+    assert Path("mine.mp4").read_text(encoding="utf-8") == "precious"
+    assert live.posts() == 0
+    job = reel.run_cell(cell("--output 'my film.mp4' -w")).result
+    assert job.path == Path("my film.mp4").absolute()
+    assert job.path.exists()
+
+
+def test_names_of_the_notebook_come_into_the_prompt(reel, live):
+    reel.user_ns["mood"] = "calm"
+    reel.run_cell(cell("-w", "A {mood} sea with {{braces}}"))
+    assert api.face().session.history()[0].request.prompt == "A calm sea with {braces}"
+    reel.run_cell(cell("-w --raw", "A {mood} sea"))
+    assert api.face().session.history()[0].request.prompt == "A {mood} sea"
+    assert live.posts() == 2
+
+
+def test_a_prompt_may_end_in_a_semicolon(reel, capsys):
+    reel.run_cell(cell("-w", "A quiet sea;"), store_history=True)
+    assert "Done" in capsys.readouterr().out
+
+
+def test_config_reaches_the_session(reel):
+    reel.run_cell("%config VideoMagics.seconds = 8.0")
+    reel.run_cell("%config VideoMagics.budget = 5.0")
+    reel.run_cell("%video")
+    settings = api.face().session.settings
+    assert (settings.seconds, settings.budget) == (8, 5)
+    assert str(settings.source_of("seconds")) == "%config VideoMagics.seconds"
+
+
+def test_unload_puts_the_shell_back(shell):
+    def state():
+        manager = shell.magics_manager
+        return (
+            {kind: set(names) for kind, names in manager.magics.items()},
+            set(manager.registry),
+            list(shell.configurables),
+            list(shell.Completer.custom_matchers),
+            sorted(shell.display_formatter.formatters["text/html"].type_printers, key=str),
+            shell.showtraceback,
+            shell.CustomTB,
+        )
+
+    shell.run_cell("%unload_ext nothing")  # IPython loads its own magics for that at first use
+    before = state()
+    shell.run_cell("%load_ext ipyreel")
+    assert state() != before
+    shell.run_cell("%reload_ext ipyreel")
+    shell.run_cell("%unload_ext ipyreel")
+    assert state() == before
+
+
+def test_question_marks_and_help_show_every_option(reel):
+    text = reel.object_inspect_text("%%video")
+    helped = repr(reel.run_line_magic("video", "--help"))
+    for option in ("--provider", "--seconds", "--dry-run", "--max-cost", "--wait"):
+        assert option in text
+    for verb in ("use", "resume", "doctor"):
+        assert f"%video {verb}" in helped

@@ -1,0 +1,77 @@
+"""Names in prompts are filled in, nothing is evaluated, and errors say where."""
+
+from __future__ import annotations
+
+import contextlib
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipyreel.errors import InvalidRequest
+from ipyreel.notebook.prompts import interpolate
+
+NAMES = {
+    "dog": "a retriever",
+    "n": 3.14159,
+    "words": ["sand", "sea"],
+    "sky": {"colour": "red", 1: "one"},
+    "scene": SimpleNamespace(mood="calm", _secret="key"),
+    "_": "last",
+    "größe": "groß",
+}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "filled"),
+    [
+        ("{dog} runs", "a retriever runs"),
+        ("{words[0]} {words[-1]}", "sand sea"),
+        ("{sky[colour]} {sky['colour']} {sky[1]}", "red red one"),
+        ("{scene.mood}", "calm"),
+        ("{n:.2f} {dog!r} {dog:>12}", "3.14 'a retriever'  a retriever"),
+        ("{{dog}} {{{dog}}}", "{dog} {a retriever}"),
+        ("{_} {größe}", "last groß"),
+        ("100 % sun, $5", "100 % sun, $5"),
+    ],
+)
+def test_filled(prompt, filled):
+    assert interpolate(prompt, NAMES) == filled
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("a\nb {dgo}", "line 2, column 3"),
+        ("{dgo}", "Did you mean {dog}"),
+        ("{", "lone { at line 1, column 1"),
+        ("ab }", "lone } at line 1, column 4"),
+        ("{}", "no name"),
+        ('{"a": 1}', "--raw"),
+        ("{1+1}", "no name"),
+        ("{dog.upper()}", "no name"),
+        ("{__import__('os')}", "no name"),
+        ("{words[9]}", "IndexError"),
+        ("{sky[nope]}", "KeyError"),
+        ("{scene._secret}", "private"),
+        ("{scene.__class__}", "private"),
+        ("{dog:.2f}", "ValueError"),
+        ("{n:{n}}", "lone {"),
+    ],
+)
+def test_refused(prompt, said):
+    with pytest.raises(InvalidRequest) as caught:
+        interpolate(prompt, NAMES)
+    assert said in str(caught.value)
+
+
+@given(st.text())
+def test_doubled_braces_are_the_text_itself(text):
+    assert interpolate(text.replace("{", "{{").replace("}", "}}"), {}) == text
+
+
+@given(st.text(alphabet="{}ab.[]0!:_ "))
+def test_nothing_but_a_refusal_comes_of_any_text(text):
+    with contextlib.suppress(InvalidRequest):
+        assert isinstance(interpolate(text, {"a": "x", "b": [1]}), str)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import pytest
+from IPython.core.error import UsageError
+
+from ipyreel.notebook import api
+
+KEY = "sk-0123456789abcdef-secret"
+
+
+def said(reel, line):
+    return repr(reel.run_cell(f"%video {line}").result)
+
+
+def made(reel, line="-w"):
+    return reel.run_cell(f"%%video {line}\nA red balloon").result
+
+
+def test_alone_it_says_where_things_stand(reel, tmp_path):
+    text = said(reel, "")
+    assert "lab (chosen by" in text
+    assert "ipyreel.toml" in text
+    assert "none in flight" in text
+    assert str(tmp_path / "work" / "videos") in text
+    assert not (tmp_path / "home" / "demo").exists()  # nothing was started for that
+
+
+def test_use_sets_defaults_and_says_so(reel, live):
+    assert "demo (chosen by %video use)" in said(reel, "use demo seconds=2 size=640x360")
+    assert "2 s" in said(reel, "")
+    said(reel, f"use sglang base_url={live.origin}")
+    assert made(reel, "-s 2 -w").provider == "sglang"
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("bogus", "bogus"),
+        ("use nope", "nope"),
+        ("use demo colour=red", "colour"),
+        ("use demo --loud", "--loud"),
+        ("use demo base_url=nowhere", "nowhere"),
+        ("cancel", "cancel ID"),
+        ("show vnothing", "vnothing"),
+        ("show v1 v2", "v2"),
+        ("key nope", "nope"),
+        ("jobs now", "now"),
+        ("show 'a", "quot"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(reel, line, word):
+    with pytest.raises(UsageError, match=word) as caught:
+        reel.run_cell(f"%video {line}")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_providers_tell_which_key_is_missing_and_never_the_key(reel, monkeypatch):
+    assert "not set (APIYI_API_KEY)" in said(reel, "providers")
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    text = said(reel, "providers")
+    assert "set (APIYI_API_KEY)" in text
+    assert "0123456789" not in text
+
+
+def test_models_show_sizes_seconds_and_prices(reel):
+    text = said(reel, "models apiyi")
+    assert "sora-2-pro" in text
+    assert "4, 8, 12" in text
+    assert "$0.30/s" in text
+
+
+def test_jobs_and_history(reel):
+    assert "none" in said(reel, "jobs")
+    job = made(reel)
+    assert "none" in said(reel, "jobs")
+    assert job.id in said(reel, "history")
+    assert job.id in said(reel, "history balloon")
+    assert job.id not in said(reel, "history submarine")
+
+
+def test_show_finds_a_job_by_the_beginning_of_its_id(reel):
+    job = made(reel)
+    assert reel.run_cell(f"%video show {job.id[:4]}").result.id == job.id
+    assert reel.run_cell("%video show").result.id == job.id
+
+
+def test_cancel_tells_the_server_and_says_so(reel, live):
+    live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued", "progress": 0}}})
+    job = made(reel, "")
+    while job.remote_id is None:
+        pass
+    assert "Told lab to delete the job (DELETE)" in said(reel, f"cancel {job.id}")
+    assert job.status == "cancelled"
+    assert [seen.method for seen in live.log("delete")] == ["DELETE"]
+    assert "DELETE" in said(reel, f"cancel {job.id}")  # what was done, once more
+
+
+def test_delete_keeps_the_file_and_forgets_the_job(reel, live):
+    job = made(reel)
+    path = job.path
+    assert "Deleted at lab. Forgotten here. Its file stays" in said(reel, f"delete {job.id}")
+    assert path.exists()
+    assert live.log("delete")
+    with pytest.raises(UsageError, match="There is no job"):
+        reel.run_cell(f"%video show {job.id}")
+
+
+def test_a_typed_key_is_kept_in_memory_only(reel, tmp_path, monkeypatch):
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: KEY)
+    assert "kept in memory" in said(reel, "key apiyi")
+    assert "set (typed in)" in said(reel, "providers")
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes()
+
+
+def test_the_doctor_finds_what_is_missing(reel, live):
+    text = said(reel, "doctor")
+    assert "lists its jobs" in text
+    assert "✗" not in text
+    text = said(reel, "doctor apiyi")
+    assert "APIYI_API_KEY" in text
+    assert "✗" in text
+    live.faults.add({"step": "list", "do": {"status": 401}})
+    assert "✗" in said(reel, "doctor")
+
+
+def test_wait_brings_every_job_to_its_end(reel):
+    jobs = [made(reel, "") for _ in range(3)]
+    assert "3 done" in said(reel, "wait")
+    assert [job.status for job in jobs] == ["completed"] * 3
+    assert "Nothing to wait for" in said(reel, "wait")
+
+
+def test_resume_goes_on_with_what_an_ended_kernel_left(reel, live):
+    live.faults.add({"step": "retrieve", "count": 3, "do": {"job": {"status": "queued"}}})
+    job = made(reel, "")
+    while job.remote_id is None:
+        pass
+    api.close()  # as if the kernel had ended
+    assert f"From an earlier kernel: {job.id}" in said(reel, "")
+    assert f"{job.id}: going on with it" in said(reel, "resume")
+    reel.run_cell("%video wait")
+    assert api.job(job.id).status == "completed"
+    assert live.posts() == 1
+    assert "Nothing to resume" in said(reel, "resume")
+
+
+def test_resume_takes_over_a_job_that_was_started_elsewhere(reel):
+    elsewhere = reel.run_cell("%%video -w\nA blue boat").result
+    remote_id = elsewhere.remote_id
+    api.face().session.manager.forget(elsewhere.id)
+    assert "taken over from lab" in said(reel, f"resume {remote_id} -p lab")
+    reel.run_cell("%video wait")
+    taken = api.job()
+    assert (taken.remote_id, taken.status) == (remote_id, "completed")
+    assert taken.id != elsewhere.id
+    assert taken.request.prompt == "A blue boat"
+
+
+def test_tables_are_text_in_a_terminal(reel, capsys):
+    reel.run_cell("%video providers", store_history=True)
+    assert "Providers" in capsys.readouterr().out
