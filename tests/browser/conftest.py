@@ -1,0 +1,77 @@
+"""Browser, servers and pages for the tests in this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.support.lab import Lab, LabServer, find_chromium, launch_chromium
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One Chromium per test module.
+
+    Not per session: while Playwright's synchronous form is open, its loop counts as running
+    in this thread, and every `asyncio.run` of other tests would be refused.
+    """
+    executable = find_chromium()
+    if executable is None:
+        message = "no Chromium on this machine (apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        opened = launch_chromium(playwright, executable)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory):
+    """Return a function that starts one more JupyterLab; all end with the module.
+
+    `start_server(root)` has folders of its own, so that it trusts no notebook of another.
+    """
+    servers: list[LabServer] = []
+    homes: list[Path] = []
+
+    def start(root: Path | None = None, *, kernels: bool = True, **env: str) -> LabServer:
+        homes.append(tmp_path_factory.mktemp("lab-home"))
+        where = root or tmp_path_factory.mktemp("lab-root")
+        servers.append(LabServer(where, homes[-1], kernels=kernels, **env))
+        return servers[-1].wait_ready()
+
+    yield start
+    for server in servers:
+        server.stop()
+    for home in homes:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server(start_server):
+    return start_server()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Return a function that opens one more page on a server; all close with the test."""
+    pages: list[Lab] = []
+
+    def open_lab(server: LabServer) -> Lab:
+        pages.append(Lab(server, browser))
+        return pages[-1]
+
+    yield open_lab
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture
+def lab(open_page, server):
+    return open_page(server)

@@ -1,0 +1,459 @@
+"""A real JupyterLab in a real Chromium, driven step by step.
+
+`LabServer` is the server process with its own folders; `Lab` is one page on it. Nothing
+here sleeps: every step waits for the state it needs, and says what it saw when it gave up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Playwright, Response
+from playwright.sync_api import Error as PlaywrightError
+
+from tests.support.jupyter import KERNEL_NAME, environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = Path(os.environ.get("IPYREEL_SCREENSHOTS") or ROOT / "screenshots")
+PATIENCE = 60.0
+"""Seconds until a condition that does not come true is a failure; good runs never see it."""
+
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    # Otherwise outputs that are scrolled away are not in the page at all.
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
+    # A save happens when a test says so, never in between.
+    "docmanager-extension/plugin": {"autosave": False},
+}
+
+HARMLESS = (
+    # Parts of JupyterLab ask for files that may be missing, and go on without them.
+    re.compile(r"/api/(workspaces|contents|lsp|me|translations)\b"),
+    re.compile(r"favicon|/custom/custom\.css|ExperimentalWarning"),
+    # It puts HTML into the page before it resolves relative addresses (rendermime:
+    # renderers.ts), so that the browser's first request for a linked video goes astray.
+    re.compile(r"404 \(Not Found\) \(https?://[^/]+/(?!files/)[^?]*\.mp4\)"),
+)
+"""Console errors that JupyterLab makes by itself."""
+
+FIND_PANEL = """path => {
+  for (const widget of window.jupyterapp.shell.widgets('main')) {
+    if (widget.context && widget.context.path === path) return widget;
+  }
+  throw new Error('not open: ' + path);
+}"""
+
+
+def find_chromium() -> str | None:
+    """Return a Chromium of the system: Playwright's own build plays no H.264."""
+    named = os.environ.get("IPYREEL_CHROMIUM")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return named or next(filter(None, map(shutil.which, names)), None)
+
+
+def launch_chromium(playwright: Playwright, executable: str) -> Browser:
+    """Start the browser that all pages of a test module share."""
+    return playwright.chromium.launch(executable_path=executable, args=list(CHROMIUM_FLAGS))
+
+
+def write_notebook(path: Path, cells: Sequence[str], *, title: str | None = None) -> Path:
+    """Write an unsigned, hence untrusted, notebook of code cells, with a heading at will."""
+    code = [nbformat.v4.new_code_cell(source) for source in cells]
+    heading = [nbformat.v4.new_markdown_cell(f"# {title}")] if title else []
+    notebook = nbformat.v4.new_notebook(cells=[*code, *heading])
+    notebook.metadata["kernelspec"] = {
+        "name": KERNEL_NAME,
+        "display_name": "Python 3 (tests)",
+        "language": "python",
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+class LabServer:
+    """One JupyterLab process: serves `root`, keeps its own things under `home`.
+
+    A second server with another `home` has another signing secret, so that it takes every
+    notebook of the first for untrusted. With `kernels=False` it has no kernel to offer.
+    """
+
+    def __init__(self, root: Path, home: Path, *, kernels: bool = True, **env: str) -> None:
+        self.root = root
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = home / "lab.log"
+        root.mkdir(parents=True, exist_ok=True)
+        self._env = environment(home, **env)
+        self._write_settings()
+        self._kernels = kernels
+        self._process = self._start()
+
+    def _write_settings(self) -> None:
+        folder = Path(self._env["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab"
+        for name, values in SETTINGS.items():
+            path = folder / f"{name}.jupyterlab-settings"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values), encoding="utf-8")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        options = [
+            "--no-browser",
+            "--allow-root",
+            f"--port={self.port}",
+            "--ServerApp.port_retries=0",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.root_dir={self.root}",
+            "--IdentityProvider.token=",
+            "--ServerApp.disable_check_xsrf=True",
+            "--LabApp.expose_app_in_browser=True",
+            "--LabApp.extension_manager=readonly",
+        ]
+        if not self._kernels:
+            options.append("--KernelSpecManager.allowed_kernelspecs=none")
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *options],
+                cwd=self.root,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_ready(self) -> LabServer:
+        """Return once the server answers; raise with its log when it ended instead."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{self.url}/api/status", timeout=5).close()  # noqa: S310
+                return self
+            time.sleep(0.05)  # the pace of asking, not a wait for luck
+        log = self.log.read_text(encoding="utf-8", errors="replace")
+        self.stop()
+        raise RuntimeError(f"JupyterLab did not come up; its log ends:\n{log[-3000:]}")
+
+    def stop(self) -> None:
+        """End the server and, with it, its kernels."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Lab:
+    """One browser page with JupyterLab in it, and at most one notebook that it talks about.
+
+    Cells are counted from 0. `console_errors` and `bad_replies` (HTTP 400 and up) collect
+    what the page complained of.
+    """
+
+    def __init__(self, server: LabServer, browser: Browser) -> None:
+        self.server = server
+        self.path = ""
+        self.console_errors: list[str] = []
+        self.bad_replies: list[str] = []
+        self.page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        self.page.set_default_timeout(PATIENCE * 1000)
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self._complain(str(error)))
+        self.page.on("response", self._on_response)
+        self.page.goto(f"{server.url}/lab?reset")
+        self._wait_app()
+
+    def close(self) -> None:
+        """Close the page; its kernel and server stay."""
+        self.page.close()
+
+    # --- what the page complained of ---------------------------------------------------
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._complain(f"{message.text} ({message.location.get('url', '')})")
+
+    def _on_response(self, response: Response) -> None:
+        if response.status >= 400:
+            self.bad_replies.append(f"{response.status} {response.url}")
+
+    def _complain(self, text: str) -> None:
+        if not any(pattern.search(text) for pattern in HARMLESS):
+            self.console_errors.append(text)
+
+    # --- conditions --------------------------------------------------------------------
+
+    def wait_for(self, script: str, timeout: float = PATIENCE, *, arg: Any = None) -> Any:
+        """Wait until the JavaScript gives something true; return that.
+
+        `script` is an expression, or a function of `arg`. A timeout (seconds) fails with
+        a screenshot's path, what the outputs say and what the console said.
+        """
+        try:
+            handle = self.page.wait_for_function(
+                script, arg=arg, timeout=timeout * 1000, polling=50
+            )
+            return handle.json_value()
+        except PlaywrightError as error:
+            picture = self.screenshot("gave-up")
+            seen = "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
+            raise AssertionError(
+                f"never true: {script}\n{error.message}\nscreenshot: {picture}\n"
+                f"outputs: {seen[:2000]}\nconsole: {self.console_errors}"
+            ) from error
+
+    def _wait_app(self) -> None:
+        self.wait_for("() => window.jupyterapp && window.jupyterapp.shell")
+        self.page.evaluate("() => window.jupyterapp.restored.then(() => true)")
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+
+    def _panel(self, body: str, arg: Any = None) -> Any:
+        """Run JavaScript that sees `panel` (the open notebook), `app` and `arg`."""
+        script = f"""async ([path, arg]) => {{
+          const app = window.jupyterapp; const panel = ({FIND_PANEL})(path); {body}
+        }}"""
+        return self.page.evaluate(script, [self.path, arg])
+
+    def command(self, name: str, args: Mapping[str, Any] | None = None) -> None:
+        """Run a command of JupyterLab and wait for it."""
+        script = "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => {})"
+        self.page.evaluate(script, [name, dict(args or {})])
+
+    # --- the notebook ------------------------------------------------------------------
+
+    def open(self, path: str, *, kernel: bool = True) -> None:
+        """Open a notebook (relative to the server's root) and wait until it can be used.
+
+        Without `kernel` the question for one is answered with none.
+        """
+        self.path = path
+        # Not awaited: without a kernel to start, opening only ends once its dialog does.
+        self.page.evaluate(
+            """path => { void window.jupyterapp.commands.execute(
+                 'docmanager:open', {path, factory: 'Notebook'}); }""",
+            path,
+        )
+        self.wait_for(
+            f"path => {{ try {{ return ({FIND_PANEL})(path).context.isReady; }}"
+            "catch { return false; } }",
+            arg=path,
+        )
+        if kernel:
+            self.wait_kernel()
+        else:
+            self._refuse_kernel()
+        self.page.locator(".jp-NotebookPanel:visible .jp-Notebook .jp-Cell").first.wait_for()
+
+    def wait_kernel(self) -> None:
+        """Wait until the kernel has started and is idle."""
+        self.wait_for(
+            f"""path => {{
+              const session = ({FIND_PANEL})(path).sessionContext;
+              return session.isReady && session.session?.kernel?.status === 'idle';
+            }}""",
+            arg=self.path,
+        )
+
+    def _refuse_kernel(self) -> None:
+        dialog = self.page.locator(".jp-Dialog")
+        dialog.wait_for()
+        dialog.locator("button", has_text="No Kernel").click()
+        dialog.wait_for(state="detached")
+
+    def start_cell(self, index: int) -> None:
+        """Send a cell to the kernel and return at once."""
+        # The count goes first: else a cell run before looks done before it has begun.
+        self._panel(
+            """panel.content.activeCellIndex = arg; panel.content.deselectAll();
+               panel.content.widgets[arg].model.executionCount = null;
+               void app.commands.execute('notebook:run-cell');""",
+            index,
+        )
+
+    def run_cell(self, index: int, timeout: float = PATIENCE) -> list[dict[str, Any]]:
+        """Run a cell to its end; return its outputs, or fail with the error it ended in."""
+        self.start_cell(index)
+        self.wait_cell(index, timeout)
+        outputs = self.outputs(index)
+        for error in (output for output in outputs if output["output_type"] == "error"):
+            raise AssertionError("\n".join([error["evalue"], *error["traceback"]]))
+        for text in (output["text"] for output in outputs if output.get("name") == "stderr"):
+            assert not text.startswith("UsageError"), text  # shown by IPython as a mere line
+        return outputs
+
+    def wait_cell(self, index: int, timeout: float = PATIENCE) -> None:
+        """Wait until a cell that was sent is done, well or badly."""
+        self.wait_for(
+            f"""([path, index]) => {{
+              const cell = ({FIND_PANEL})(path).content.widgets[index];
+              return cell.model.executionCount !== null && cell.model.executionState === 'idle';
+            }}""",
+            timeout,
+            arg=[self.path, index],
+        )
+
+    def is_running(self, index: int) -> bool:
+        """Tell whether the kernel has, or is about to get, this cell."""
+        state = self._panel("return panel.content.widgets[arg].model.executionState;", index)
+        return bool(state == "running")
+
+    def run_all(self, timeout: float = PATIENCE) -> None:
+        """Run all cells to the end, or to the first error."""
+        self._panel(
+            """const code = panel.content.widgets.filter(cell => cell.model.type === 'code');
+               code.forEach(cell => { cell.model.executionCount = null; });
+               app.commands.execute('notebook:run-all-cells').then(
+                 () => { panel.node.dataset.ran = 'all'; });"""
+        )
+        self.wait_for(
+            f"""path => {{
+              const node = ({FIND_PANEL})(path).node;
+              return node.dataset.ran === 'all' && delete node.dataset.ran;
+            }}""",
+            timeout,
+            arg=self.path,
+        )
+
+    def outputs(self, index: int) -> list[dict[str, Any]]:
+        """Return a cell's outputs as they would be saved."""
+        found: list[dict[str, Any]] = self._panel(
+            "return panel.content.widgets[arg].model.outputs.toJSON();", index
+        )
+        return found
+
+    def cell(self, index: int) -> Locator:
+        """Return the whole cell, source and outputs, on the page."""
+        return self.page.locator(".jp-NotebookPanel:visible .jp-Notebook .jp-Cell").nth(index)
+
+    def output(self, index: int) -> Locator:
+        """Return a cell's output area; ask it, not the page: the source is there too."""
+        return self.cell(index).locator(".jp-Cell-outputArea")
+
+    def output_text(self, index: int) -> str:
+        """Return what a person reads below the cell."""
+        return self.output(index).inner_text()
+
+    def set_source(self, index: int, source: str) -> None:
+        """Replace what stands in a cell."""
+        self._panel(
+            "panel.content.widgets[arg[0]].model.sharedModel.setSource(arg[1]);", [index, source]
+        )
+
+    def save(self) -> Any:
+        """Save the notebook; return it as it now lies on the disk."""
+        self._panel("await panel.context.save();")
+        return nbformat.read(self.server.root / self.path, as_version=4)
+
+    def is_trusted(self, index: int) -> bool:
+        """Tell whether JupyterLab trusts the outputs of a cell."""
+        return bool(self._panel("return panel.content.widgets[arg].model.trusted;", index))
+
+    def interrupt(self) -> None:
+        """Interrupt the kernel, as the stop button does."""
+        self._panel("await panel.sessionContext.session.kernel.interrupt();")
+
+    def shutdown_kernel(self) -> None:
+        """Stop the kernel; the notebook stays open."""
+        self._panel("await panel.sessionContext.shutdown();")
+
+    def has_kernel(self) -> bool:
+        """Tell whether the notebook has a kernel."""
+        return bool(self._panel("return !!panel.sessionContext.session?.kernel;"))
+
+    def reload(self) -> None:
+        """Reload the page as a person does; the same notebook is opened again."""
+        self.page.reload()
+        self._wait_app()
+        self.open(self.path)
+
+    # --- looking -----------------------------------------------------------------------
+
+    def use_theme(self, name: str) -> None:
+        """Change to the "light" or the "dark" theme and wait until it shows."""
+        light = name == "light"
+        self.command("apputils:change-theme", {"theme": f"JupyterLab {name.title()}"})
+        wanted = str(light).lower()
+        self.wait_for("light => document.body.dataset.jpThemeLight === light", arg=wanted)
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+
+    def screenshot(self, name: str, *, cell: int | None = None) -> Path:
+        """Write a picture of the page, or of one cell, where a developer can look at it."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        (self.page if cell is None else self.cell(cell)).screenshot(path=path)
+        return path
+
+    def video(self, index: int, timeout: float = PATIENCE) -> dict[str, Any]:
+        """Wait until the video below a cell can play; return what its element says of itself."""
+        self._wait_video(index, "v => v.readyState >= 2", timeout)
+        facts: dict[str, Any] = self._video(index).evaluate(
+            """v => ({width: v.videoWidth, height: v.videoHeight, duration: v.duration,
+                      src: v.currentSrc, muted: v.muted, controls: v.controls,
+                      seekable: v.seekable.length ? v.seekable.end(0) : 0})"""
+        )
+        return facts
+
+    def seek(self, index: int, second: float) -> float:
+        """Move the video below a cell to `second`; return where it then stands."""
+        landed: float = self._video(index).evaluate(
+            """(v, second) => new Promise((done, fail) => {
+                 v.addEventListener('seeked', () => done(v.currentTime), {once: true});
+                 v.addEventListener('error', () => fail(new Error(v.error?.message)), {once: true});
+                 v.currentTime = second; })""",
+            second,
+        )
+        return landed
+
+    def play(self, index: int) -> float:
+        """Play the video below a cell until its clock has moved; return the second it reached."""
+        self._video(index).evaluate("v => { v.muted = true; return v.play(); }")
+        self._wait_video(index, "v => v.currentTime > 0", PATIENCE)
+        reached: float = self._video(index).evaluate("v => { v.pause(); return v.currentTime; }")
+        return reached
+
+    def _video(self, index: int) -> Locator:
+        return self.output(index).locator("video").first
+
+    def _wait_video(self, index: int, condition: str, timeout: float) -> None:
+        script = f"""index => {{
+          const cells = [...document.querySelectorAll('.jp-Notebook .jp-Cell')]
+            .filter(cell => cell.checkVisibility());
+          const video = cells[index]?.querySelector('.jp-Cell-outputArea video');
+          return !!video && ({condition})(video);
+        }}"""
+        self.wait_for(script, timeout, arg=index)

@@ -1,0 +1,475 @@
+"""The laws of the house as functions over syntax trees: `Module` in, offences out.
+
+Each law is a generator in `LAWS`; what it allows by name stands in a table above it, with
+the reason. `test_architecture.py` applies them to every file, and shows that each one
+refuses what it is there to refuse.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+SRC = ROOT / "src" / "ipyreel"
+
+LEVELS = (
+    {"_version", "values", "errors", "settings"},
+    {"catalog"},
+    {"wire"},
+    {"client"},
+    {"jobs", "media", "images"},
+    {"plan", "sweep"},
+    {"session"},
+    {"doctor"},
+    {"notebook"},
+)
+"""The rooms from the ground up: a room imports from itself and from below."""
+
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+
+ASKS_SESSION = {"client", "wire"}
+"""Rooms below it that notebook/ never touches: it asks the session."""
+
+DEMO_MAY = {"demo", "values", "errors", "_version"}
+"""The demo server is reached by HTTP; it shares a few words with us and no behaviour."""
+
+DOORS = {
+    "IPython": ("notebook/",),
+    "anywidget": ("notebook/",),
+    "av": ("demo/render.py", "media.py"),
+    "comm": ("notebook/",),
+    "httpx": ("client/http.py",),
+    "ipykernel": ("notebook/",),
+    "ipywidgets": ("notebook/",),
+    "nest_asyncio": ("jobs/loop.py",),
+    "nest_asyncio2": ("jobs/loop.py",),
+    "python_multipart": ("demo/server.py",),
+    "sqlite3": ("jobs/store.py", "jobs/migrations.py"),
+    "starlette": ("demo/server.py", "demo/__main__.py"),
+    "traitlets": ("notebook/",),
+    "uvicorn": ("demo/server.py", "demo/__main__.py"),
+}
+"""Heavy dependency -> the modules that may import it."""
+
+OPTIONAL = {
+    "IPython": "the package works in a plain Python without it running",
+    "PIL": "extra",
+    "av": "extra",
+    "google": "google.colab is there in Colab only",
+    "ipykernel": "there in kernels only",
+    "keyring": "extra",
+    "nest_asyncio": "patches asyncio, so only on request",
+    "nest_asyncio2": "there from ipykernel 7.3 on",
+    "numpy": "extra",
+    "pandas": "extra",
+}
+"""What may be imported inside a function, since it may not be installed (or wanted)."""
+
+LAZY = {
+    ("__init__.py", "load_ipython_extension"): "called by IPython only",
+    ("__init__.py", "unload_ipython_extension"): "called by IPython only",
+    ("__init__.py", "__getattr__"): "the exports load on first use",
+    ("notebook/magics.py", "_heavy"): "%load_ext brings in nothing heavy, the first use does",
+    ("jobs/loop.py", "_module"): "nest_asyncio or nest_asyncio2, whichever is safe here",
+}
+"""Functions that may import our own rooms, or load modules by name, and why."""
+
+STATE = {
+    ("jobs/store.py", "_INHERITED"): "a fork's connections must outlive everything: SQLite's rule",
+}
+"""(module, name) of module-level state that is written after import, and why."""
+
+HTML = ("notebook/display.py", "demo/")
+"""Where tags may be written: the one place with `escape`, and a server that can play broken."""
+
+MODULE_LINES = 400
+FUNCTION_LINES = 60
+MEDIAN_LINES = 12
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Offence:
+    """One line that breaks a law."""
+
+    module: str
+    line: int
+    law: str
+    what: str
+
+    def __str__(self) -> str:
+        """Name file, line, law and what was found."""
+        return f"{self.module}:{self.line}: [{self.law}] {self.what}"
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file: its path inside the package (with slashes) and its text."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        return ast.parse(self.text, self.path)
+
+    @property
+    def name(self) -> str:
+        """The dotted name, as an import says it."""
+        parts = ["ipyreel", *self.path.removesuffix(".py").split("/")]
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    @property
+    def room(self) -> str:
+        """The room it stands in; "" for the package's own `__init__`."""
+        return "" if self.path == "__init__.py" else self.path.removesuffix(".py").split("/")[0]
+
+    def imports(self) -> Iterator[tuple[int, str]]:
+        """Give line and absolute dotted name of everything imported, wherever it stands."""
+        for node in ast.walk(self.tree):
+            yield from self.imports_of(node)
+
+    def imports_of(self, node: ast.AST) -> Iterator[tuple[int, str]]:
+        """Give line and names that one node imports: nothing for most nodes."""
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            base = self._absolute(node)
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+    def _absolute(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        parts = self.name.split(".")
+        up = node.level - (1 if self.path.endswith("__init__.py") else 0)
+        kept = parts[: len(parts) - up]
+        return ".".join([*kept, node.module] if node.module else kept)
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """Every function, methods and inner ones too."""
+        return [n for n in ast.walk(self.tree) if isinstance(n, Function)]
+
+    @cached_property
+    def docstrings(self) -> set[int]:
+        """Ids of the constants that are docstrings, of attributes too."""
+        return {
+            id(node.value)
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        }
+
+    def strings(self) -> Iterator[ast.Constant]:
+        """Give every string literal that is not a docstring."""
+        for node in ast.walk(self.tree):
+            is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if is_text and id(node) not in self.docstrings:
+                yield node
+
+    def at_import(self) -> Iterator[ast.AST]:
+        """Give every node that is evaluated when the module is imported."""
+        waiting: list[ast.AST] = [n for n in self.tree.body if not _is_main_guard(n)]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            if isinstance(node, Function):
+                waiting += [*node.decorator_list, *node.args.defaults]
+                waiting += [d for d in node.args.kw_defaults if d is not None]
+            elif not isinstance(node, ast.Lambda):
+                waiting += ast.iter_child_nodes(node)
+
+
+Found = Iterator[tuple[int, str]]
+Law = Callable[[Module], Found]
+
+
+def read_modules() -> list[Module]:
+    """Read every module of the package."""
+    return [read_module(path, SRC) for path in sorted(SRC.rglob("*.py"))]
+
+
+def read_module(path: Path, root: Path) -> Module:
+    """Read one file."""
+    return Module(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
+
+
+def offences(module: Module, laws: dict[str, Law]) -> list[Offence]:
+    """Return everything in one module that breaks one of the laws."""
+    return [
+        Offence(module.path, line, name, what)
+        for name, law in laws.items()
+        for line, what in law(module)
+    ]
+
+
+def room_of(name: str) -> str | None:
+    """Return the room that a dotted name of ours leads into; None: not ours, "": the facade."""
+    head, _, rest = name.partition(".")
+    if head != "ipyreel":
+        return None
+    room = rest.partition(".")[0]
+    return room if room in LEVEL or room == "demo" else ""
+
+
+# --- the laws --------------------------------------------------------------------------
+
+
+def arrows(module: Module) -> Found:
+    """A room imports only rooms below it."""
+    for line, name in module.imports():
+        target = room_of(name)
+        if target is not None and module.room and not _may_import(module, target, name):
+            known = module.room in LEVEL or module.room == "demo"
+            where = module.room if known else f"{module.room}, a room that is not in LEVELS,"
+            yield line, f"{where} may not import {name}"
+
+
+def _may_import(module: Module, target: str, name: str) -> bool:
+    here = module.room
+    if here == "demo":
+        return target in DEMO_MAY
+    if target == "demo":
+        return here == "session" and f"{name}.".startswith("ipyreel.demo.process.")
+    if not target or here not in LEVEL:  # the facade, or a room that no level knows
+        return False
+    if here == "notebook" and target in ASKS_SESSION:
+        return False
+    return target == here or LEVEL[target] < LEVEL[here] or LEVEL[target] == LEVEL[here] == 0
+
+
+def doors(module: Module) -> Found:
+    """One door per heavy dependency."""
+    for line, name in module.imports():
+        allowed = DOORS.get(name.split(".")[0])
+        hook = module.path == "__init__.py" and allowed == ("notebook/",)
+        if allowed and not hook and not module.path.startswith(allowed):
+            yield line, f"{name} is imported by {' and '.join(allowed)} only"
+
+
+def imports_inside(module: Module) -> Found:
+    """No import inside a function, save for optional extras and the extension hooks."""
+    for function in module.functions:
+        if (module.path, function.name) in LAZY:
+            continue
+        for node in ast.walk(function):
+            for line, name in module.imports_of(node):
+                if name.split(".")[0] not in OPTIONAL:
+                    yield line, f"{function.name}() imports {name}"
+            if isinstance(node, ast.Call) and _name_of(node.func) in {
+                "__import__",
+                "import_module",
+            }:
+                yield node.lineno, f"{function.name}() loads a module by name"
+
+
+def import_work(module: Module) -> Found:
+    """No work at import: no client, thread, file, environment read."""
+    doing = {"open", "Thread", "Timer", "Popen", "getenv", "socket", "connect", "start", "mkdir"}
+    doing |= {"read_text", "read_bytes", "write_text", "write_bytes", "exists", "is_file", "home"}
+    doing |= {
+        "cwd",
+        "new_event_loop",
+        "get_event_loop",
+        "ThreadPoolExecutor",
+        "urlopen",
+        "create_task",
+    }
+    for node in module.at_import():
+        if isinstance(node, ast.Call) and _name_of(node.func) in doing:
+            yield node.lineno, f"{_name_of(node.func)}() is called at import"
+        elif isinstance(node, ast.Call | ast.Subscript) and _reads_environment(node):
+            yield node.lineno, "the environment is read at import"
+
+
+def _reads_environment(node: ast.Call | ast.Subscript) -> bool:
+    target = node.func if isinstance(node, ast.Call) else node.value
+    owner = (
+        target.value if isinstance(node, ast.Call) and isinstance(target, ast.Attribute) else target
+    )
+    return _name_of(owner) == "environ"
+
+
+def model_names(module: Module) -> Found:
+    """A model is a row in models.toml: Python names none and compares none."""
+    known = read_model_names()
+    for string in module.strings():
+        if string.value in known:
+            yield string.lineno, f"{string.value!r} is the name of a model"
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+            if any(map(_is_model, parts)) and any(map(_is_text, parts)):
+                yield node.lineno, "the model is compared with a text"
+        elif isinstance(node, ast.Match) and _is_model(node.subject):
+            yield node.lineno, "the model is matched"
+        elif _name_of(node) in {"startswith", "endswith"} and _is_model(node.value):
+            yield node.lineno, "the model's name is taken apart"
+
+
+def read_model_names(path: Path = SRC / "catalog" / "models.toml") -> frozenset[str]:
+    """Return the names in models.toml: the keys of its table, or the `name` of each row."""
+    if not path.exists():
+        return frozenset()
+    tables = tomllib.loads(path.read_text(encoding="utf-8")).values()
+    keys = {key for table in tables if isinstance(table, dict) for key in table}
+    rows = [row for table in tables if isinstance(table, list) for row in table]
+    return frozenset(keys | {row["name"] for row in rows if "name" in row})
+
+
+def _is_model(node: ast.expr) -> bool:
+    return _name_of(node) in {"model", "model_name"}
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Tell a non-empty text, or a collection with one, from anything else."""
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return any(map(_is_text, node.elts))
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(node.value)
+
+
+def budgets(module: Module) -> Found:
+    """No module over 400 lines, no function over 60."""
+    lines = module.text.count("\n")
+    if lines > MODULE_LINES:
+        yield MODULE_LINES, f"{lines} lines; at most {MODULE_LINES}"
+    for function in module.functions:
+        if length(function) > FUNCTION_LINES:
+            found = f"{function.name}() has {length(function)} lines; at most {FUNCTION_LINES}"
+            yield function.lineno, found
+
+
+def length(function: Function) -> int:
+    """Count a function's lines from `def` to its end, its docstring among them."""
+    return (function.end_lineno or 0) - function.lineno + 1
+
+
+def no_print(module: Module) -> Found:
+    """Only notebook/ and demo/ speak to people."""
+    if module.room in {"notebook", "demo"}:
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and _name_of(node.func) == "print":
+            yield node.lineno, "print(); only notebook/ and demo/ do"
+
+
+def html(module: Module) -> Found:
+    """HTML is made where `escape` is."""
+    if module.path.startswith(HTML):
+        return
+    for string in module.strings():
+        if re.search(r"</\w+>|<(video|div|span|img)\b", string.value):
+            yield string.lineno, f"HTML outside {HTML[0]}"
+
+
+MUTATORS = {"append", "add", "update", "clear", "pop", "popitem", "setdefault", "extend", "insert"}
+MUTATORS |= {"remove", "discard", "appendleft", "popleft"}
+
+
+def written_state(module: Module) -> Found:
+    """Nothing at module level is written after import."""
+    shared = {name for name in _assigned(module.tree) if (module.path, name) not in STATE}
+    for function in module.functions:
+        own = _local_names(function)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Global):
+                names = [name for name in node.names if (module.path, name) not in STATE]
+            else:
+                names = [name for name in _written(node) if name in shared - own]
+            yield from ((node.lineno, f"{function.name}() writes to {name}") for name in names)
+
+
+def _assigned(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def _local_names(function: Function) -> set[str]:
+    nodes = list(ast.walk(function))
+    stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    names = stored | {n.arg for n in nodes if isinstance(n, ast.arg)}
+    return names - {name for n in nodes if isinstance(n, ast.Global) for name in n.names}
+
+
+def _written(node: ast.AST) -> list[str]:
+    """Return the plain names whose contents this one node changes."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        changed = [node.func.value] if node.func.attr in MUTATORS else []
+    elif isinstance(node, ast.Assign | ast.Delete):
+        changed = [t.value for t in node.targets if isinstance(t, ast.Subscript | ast.Attribute)]
+    elif isinstance(node, ast.AugAssign):
+        inner = node.target
+        changed = [inner.value] if isinstance(inner, ast.Subscript | ast.Attribute) else [inner]
+    else:
+        changed = []
+    return [target.id for target in changed if isinstance(target, ast.Name)]
+
+
+def no_mocks(module: Module) -> Found:
+    """Tests use fakes that behave, not mocks that agree."""
+    for line, name in module.imports():
+        if name.startswith(("unittest.mock", "mock.", "pytest_mock")) or name == "mock":
+            yield line, f"{name} is imported"
+
+
+def _name_of(node: ast.AST) -> str:
+    """Return the last part of a dotted name: what `os.environ` and `environ` share."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_main_guard(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
+
+
+def cycles(modules: list[Module]) -> list[list[str]]:
+    """Return groups of modules that import each other in a circle (typing imports count)."""
+    known = {module.name for module in modules}
+    arrows_of = {module.name: _targets(module, known) for module in modules}
+    reach = {name: _reachable(name, arrows_of) for name in arrows_of}
+    knots = {frozenset(m for m in reach[n] if n in reach[m]) for n in reach if n in reach[n]}
+    return sorted(sorted(knot) for knot in knots)
+
+
+def _targets(module: Module, known: set[str]) -> set[str]:
+    if module.path == "__init__.py":  # loads the rooms on first use only
+        return set()
+    names = (name for _, name in module.imports())
+    # `from package import name`: the name may be a module or something inside of it.
+    found = {name if name in known else name.rpartition(".")[0] for name in names}
+    return found & known
+
+
+def _reachable(start: str, arrows_of: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = arrows_of[waiting.pop()] - seen
+        seen |= new
+        waiting += new
+    return seen
+
+
+LAWS: dict[str, Law] = {
+    "arrows": arrows,
+    "doors": doors,
+    "imports inside": imports_inside,
+    "work at import": import_work,
+    "model names": model_names,
+    "budgets": budgets,
+    "print": no_print,
+    "html": html,
+    "written state": written_state,
+}
+TEST_LAWS: dict[str, Law] = {"mocks": no_mocks}

@@ -1,0 +1,156 @@
+"""The laws of the house hold for every module; each names the offending line."""
+
+from __future__ import annotations
+
+from statistics import median
+
+import pytest
+
+from tests.support.laws import (
+    LAWS,
+    LAZY,
+    MEDIAN_LINES,
+    MODULE_LINES,
+    ROOT,
+    STATE,
+    TEST_LAWS,
+    Module,
+    cycles,
+    length,
+    offences,
+    read_model_names,
+    read_module,
+    read_modules,
+)
+
+MODULES = read_modules()
+TESTS = [read_module(path, ROOT / "tests") for path in sorted((ROOT / "tests").rglob("*.py"))]
+
+
+def by_path(module):
+    return module.path
+
+
+@pytest.mark.parametrize("module", MODULES, ids=by_path)
+def test_a_module_keeps_the_laws(module):
+    found = offences(module, LAWS)
+    assert not found, "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("module", TESTS, ids=by_path)
+def test_a_test_module_keeps_the_laws(module):
+    found = offences(module, TEST_LAWS)
+    assert not found, "\n".join(map(str, found))
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert cycles(MODULES) == []
+
+
+def test_functions_are_short():
+    lengths = [length(function) for module in MODULES for function in module.functions]
+    assert median(lengths) <= MEDIAN_LINES
+
+
+def test_names_in_the_tables_of_exceptions_exist():
+    paths = {module.path: module for module in MODULES}
+    for path, name in {**LAZY, **STATE}:
+        assert path in paths, f"{path} is gone: take it out of the table"
+        assert name in paths[path].text, f"{path} has no {name}: take it out of the table"
+
+
+BAD = [
+    ("arrows", "wire/reader.py", "from ipyreel.client.http import Http"),
+    ("arrows", "wire/reader.py", "from ..jobs import store"),
+    ("arrows", "notebook/card.py", "from ipyreel import wire"),
+    ("arrows", "notebook/card.py", "import ipyreel.client.client"),
+    ("arrows", "jobs/manager.py", "from ipyreel import Video"),
+    ("arrows", "jobs/manager.py", "from ipyreel.demo.process import DemoServer"),
+    ("arrows", "session.py", "from ipyreel.demo.render import render"),
+    ("arrows", "demo/server.py", "from ipyreel.wire.reader import read_job"),
+    ("arrows", "cellar/wine.py", "from ipyreel.values import Image"),
+    ("doors", "jobs/poller.py", "import httpx"),
+    ("doors", "session.py", "from IPython.display import HTML"),
+    ("doors", "jobs/manager.py", "def f():\n    import sqlite3"),
+    ("doors", "client/http2.py", "if TYPE_CHECKING:\n    import httpx"),
+    ("imports inside", "session.py", "def f():\n    from ipyreel.jobs import store"),
+    ("imports inside", "session.py", "async def f():\n    import json"),
+    ("imports inside", "session.py", "def f():\n    importlib.import_module('json')"),
+    ("imports inside", "__init__.py", "def helper():\n    import json"),
+    ("work at import", "settings.py", "HOME = os.environ.get('IPYREEL_HOME')"),
+    ("work at import", "settings.py", "HOME = os.environ['IPYREEL_HOME']"),
+    ("work at import", "settings.py", "def f(home=os.getenv('HOME')): ..."),
+    ("work at import", "catalog/loader.py", "ROWS = Path('x.toml').read_text()"),
+    ("work at import", "jobs/loop.py", "class Loop:\n    thread = threading.Thread()"),
+    ("model names", "wire/writer.py", "if model == 'any': ..."),
+    ("model names", "wire/writer.py", "if request.model in ('one', 'two'): ..."),
+    ("model names", "wire/writer.py", "if 'pro' in request.model: ..."),
+    ("model names", "wire/writer.py", "x = model.startswith('so')"),
+    ("model names", "wire/writer.py", "match model:\n    case 'x': ..."),
+    ("budgets", "session.py", "x = 1\n" * (MODULE_LINES + 1)),
+    ("budgets", "session.py", "def f():\n" + "    x = 1\n" * 60),
+    ("print", "jobs/poller.py", "def f():\n    print('here')"),
+    ("html", "notebook/card.py", "x = f'<b>{name}</b>'"),
+    ("html", "jobs/files.py", "x = '<video src='"),
+    ("written state", "session.py", "ALL = []\ndef f(x):\n    ALL.append(x)"),
+    ("written state", "session.py", "ALL = {}\ndef f(x):\n    ALL[x] = 1"),
+    ("written state", "session.py", "N = 0\ndef f():\n    global N\n    N += 1"),
+    ("written state", "session.py", "ALL: dict = {}\ndef f(x):\n    del ALL[x]"),
+    ("mocks", "test_x.py", "from unittest.mock import Mock"),
+    ("mocks", "test_x.py", "from unittest import mock"),
+    ("mocks", "test_x.py", "import mock"),
+]
+
+GOOD = [
+    ("arrows", "jobs/manager.py", "from ipyreel.client.client import VideoClient\nimport json"),
+    ("arrows", "session.py", "from ipyreel.demo.process import DemoServer"),
+    ("arrows", "errors.py", "from ipyreel.values import Failure"),
+    ("arrows", "demo/server.py", "from ipyreel.demo import render"),
+    ("arrows", "jobs/manager.py", "from .store import Store"),
+    ("arrows", "__init__.py", "from ipyreel.notebook.magics import VideoMagics"),
+    ("doors", "client/http.py", "import httpx"),
+    ("doors", "notebook/magics.py", "from IPython.core.magic import Magics"),
+    ("imports inside", "notebook/images.py", "def f():\n    from PIL import Image"),
+    ("imports inside", "__init__.py", "def load_ipython_extension(shell):\n    import json"),
+    ("work at import", "settings.py", "def f(environ=os.environ):\n    return environ.get('x')"),
+    ("work at import", "demo/__main__.py", "if __name__ == '__main__':\n    start()"),
+    ("model names", "wire/writer.py", "if model is None or model == '': ..."),
+    ("budgets", "session.py", "def f():\n" + "    x = 1\n" * 59),
+    ("print", "notebook/magics.py", "print('here')"),
+    ("html", "notebook/card.py", '"""Shows <b>bold</b>."""\nx = "a < b > c"'),
+    ("html", "notebook/display.py", "x = '<video src='"),
+    ("written state", "session.py", "ALL = ()\ndef f(x):\n    ALL = []\n    ALL.append(x)"),
+    ("mocks", "test_x.py", "import unittest"),
+]
+
+
+@pytest.mark.parametrize(("law", "path", "text"), BAD)
+def test_a_law_refuses(law, path, text):
+    found = offences(Module(path, text), {**LAWS, **TEST_LAWS})
+    assert law in {offence.law for offence in found}
+    assert all(str(offence).startswith(f"{path}:{offence.line}: [") for offence in found)
+
+
+@pytest.mark.parametrize(("law", "path", "text"), GOOD)
+def test_a_law_lets_pass(law, path, text):
+    assert offences(Module(path, text), {law: {**LAWS, **TEST_LAWS}[law]}) == []
+
+
+def test_every_law_is_shown_to_refuse_and_to_let_pass():
+    laws = {*LAWS, *TEST_LAWS}
+    assert {law for law, _, _ in BAD} == laws
+    assert {law for law, _, _ in GOOD} == laws
+
+
+def test_the_name_of_a_model_in_the_catalog_is_refused():
+    names = read_model_names()
+    assert names, "catalog/models.toml names no model"
+    text = f"DEFAULT = {min(names)!r}"
+    assert offences(Module("wire/writer.py", text), {"model names": LAWS["model names"]})
+
+
+def test_a_circle_is_found():
+    first = Module("jobs/one.py", "from ipyreel.jobs.two import x")
+    second = Module("jobs/two.py", "if TYPE_CHECKING:\n    from ipyreel.jobs import one")
+    third = Module("jobs/three.py", "from ipyreel.jobs import one")
+    assert cycles([first, second, third]) == [["ipyreel.jobs.one", "ipyreel.jobs.two"]]
