@@ -7,9 +7,15 @@ import socket
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import settings
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_core.utils import ensure_event_loop
-from traitlets.config import Config
+
+from tests.support.shells import PLAIN
+
+# No deadline: how long an example takes on a busy machine says nothing about the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 SETTINGS = ("_API_KEY", "_BASE_URL", "_API_BASE", "_PROXY", "_proxy")
 """How the names of variables end that would let the machine speak into a test."""
@@ -107,12 +113,8 @@ class LoudShell(InteractiveShell):
 @pytest.fixture
 def shell():
     """An IPython shell with no history file, unloaded and cleared afterwards."""
-    config = Config()
-    config.HistoryManager.enabled = False
-    config.InteractiveShell.colors = "nocolor"
-    config.InteractiveShell.autocall = 0
     LoudShell.clear_instance()
-    opened = LoudShell.instance(config=config)
+    opened = LoudShell.instance(config=PLAIN)
     yield opened
     for name in list(opened.extension_manager.loaded):
         opened.extension_manager.unload_extension(name)

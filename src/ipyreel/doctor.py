@@ -113,11 +113,12 @@ def _models(session: Session, row: Provider) -> list[Check]:
     except VideoError:
         # Few servers list their models; to have no list is no fault.
         return []
-    missing = [name for name in wanted if name not in listed]
-    if not listed or not missing:
-        text = f"lists {len(listed)} models" + (", the chosen ones among them" if wanted else "")
-        return [Check(name="models", ok=True, text=text)] if listed else []
+    if not listed:
+        return []
     some = ", ".join(listed[:SHOWN]) + (" ..." if len(listed) > SHOWN else "")
+    missing = [name for name in wanted if name not in listed]
+    if not missing:
+        return [Check(name="models", ok=True, text=f"lists {some}")]
     text = f"does not list {', '.join(missing)}"
     return [Check(name="models", ok=False, text=text, advice=f"it lists {some}")]
 

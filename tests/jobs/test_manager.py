@@ -320,7 +320,7 @@ def test_a_library_that_breaks_while_letting_go_wakes_who_waits(bench, caplog, e
 BROKEN_DOWNLOADS = {
     "cut": DownloadError("The download broke off.", path="/x.part", hint="Resume goes on."),
     "no route": TransportError("No route to host."),
-    "gone": JobNotFound("Gone.", status_code=410),
+    "not there": JobNotFound("Not there yet.", status_code=404),
     "broken": ServerBroken("Boom", status_code=500),
 }
 

@@ -1,7 +1,8 @@
-"""A real JupyterLab in a real Chromium, driven step by step.
+"""A real JupyterLab, or Notebook 7, in a real Chromium, driven step by step.
 
-`LabServer` is the server process with its own folders; `Lab` is one page on it. Nothing
-here sleeps: every step waits for the state it needs, and says what it saw when it gave up.
+`LabServer` is the server process with its own folders; `Lab` is one page on it (`Notebook7`
+where the server is one of Notebook 7). Nothing here sleeps: every step waits for the state it
+needs, and says what it saw when it gave up.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import nbformat
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Playwright, Response
 from playwright.sync_api import Error as PlaywrightError
+from typing_extensions import Self
 
 from tests.support.jupyter import KERNEL_NAME, environment
 
@@ -57,11 +61,25 @@ HARMLESS = (
     # Parts of JupyterLab ask for files that may be missing, and go on without them.
     re.compile(r"/api/(workspaces|contents|lsp|me|translations)\b"),
     re.compile(r"favicon|/custom/custom\.css|ExperimentalWarning"),
+    # Notebook 7 reads the settings of a plugin that it has not loaded yet.
+    re.compile(r"Cannot read properties of undefined \(reading 'schema'\)"),
     # It puts HTML into the page before it resolves relative addresses (rendermime:
     # renderers.ts), so that the browser's first request for a linked video goes astray.
     re.compile(r"404 \(Not Found\) \(https?://[^/]+/(?!files/)[^?]*\.mp4\)"),
 )
 """Console errors that JupyterLab makes by itself."""
+
+
+@dataclass(frozen=True)
+class App:
+    """A front end: the module that serves it, and the option that opens it to these tests."""
+
+    module: str
+    option: str
+
+
+LAB = App("jupyterlab", "--LabApp.expose_app_in_browser=True")
+NOTEBOOK = App("notebook", "--JupyterNotebookApp.expose_app_in_browser=True")
 
 FIND_PANEL = """path => {
   for (const widget of window.jupyterapp.shell.widgets('main')) {
@@ -98,68 +116,46 @@ def write_notebook(path: Path, cells: Sequence[str], *, title: str | None = None
     return path
 
 
-class LabServer:
-    """One JupyterLab process: serves `root`, keeps its own things under `home`.
+class Server:
+    """One server process on a port of its own: what is below `root`, at `url`."""
 
-    A second server with another `home` has another signing secret, so that it takes every
-    notebook of the first for untrusted. With `kernels=False` it has no kernel to offer.
-    """
-
-    def __init__(self, root: Path, home: Path, *, kernels: bool = True, **env: str) -> None:
+    def __init__(self, root: Path, home: Path, *, base_url: str = "/", **env: str) -> None:
         self.root = root
         self.home = home
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = home / "lab.log"
+        self.base_url = base_url
+        self.url = f"http://127.0.0.1:{self.port}{base_url.rstrip('/')}"
+        self.log = home / "server.log"
         root.mkdir(parents=True, exist_ok=True)
         self._env = environment(home, **env)
-        self._write_settings()
-        self._kernels = kernels
-        self._process = self._start()
-
-    def _write_settings(self) -> None:
-        folder = Path(self._env["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab"
-        for name, values in SETTINGS.items():
-            path = folder / f"{name}.jupyterlab-settings"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(values), encoding="utf-8")
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        options = [
-            "--no-browser",
-            "--allow-root",
-            f"--port={self.port}",
-            "--ServerApp.port_retries=0",
-            "--ServerApp.ip=127.0.0.1",
-            f"--ServerApp.root_dir={self.root}",
-            "--IdentityProvider.token=",
-            "--ServerApp.disable_check_xsrf=True",
-            "--LabApp.expose_app_in_browser=True",
-            "--LabApp.extension_manager=readonly",
-        ]
-        if not self._kernels:
-            options.append("--KernelSpecManager.allowed_kernelspecs=none")
+        self._prepare()
         with self.log.open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", *options],
-                cwd=self.root,
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *self._command()],
+                cwd=root,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
 
-    def wait_ready(self) -> LabServer:
+    def _prepare(self) -> None:
+        """Write what has to be there before the process starts."""
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def wait_ready(self, path: str = "/api/status") -> Self:
         """Return once the server answers; raise with its log when it ended instead."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{self.url}/api/status", timeout=5).close()  # noqa: S310
+                urllib.request.urlopen(f"{self.url}{path}", timeout=5).close()  # noqa: S310
                 return self
             time.sleep(0.05)  # the pace of asking, not a wait for luck
         log = self.log.read_text(encoding="utf-8", errors="replace")
         self.stop()
-        raise RuntimeError(f"JupyterLab did not come up; its log ends:\n{log[-3000:]}")
+        raise RuntimeError(f"the server did not come up; its log ends:\n{log[-3000:]}")
 
     def stop(self) -> None:
         """End the server and, with it, its kernels."""
@@ -169,6 +165,54 @@ class LabServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class LabServer(Server):
+    """One JupyterLab or Notebook 7: serves `root`, keeps its own things under `home`.
+
+    A second server with another `home` has another signing secret, so that it takes every
+    notebook of the first for untrusted. With `kernels=False` it has no kernel to offer.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        home: Path,
+        *,
+        app: App = LAB,
+        kernels: bool = True,
+        base_url: str = "/",
+        **env: str,
+    ) -> None:
+        self.app = app
+        self._kernels = kernels
+        super().__init__(root, home, base_url=base_url, **env)
+
+    def _prepare(self) -> None:
+        folder = Path(self._env["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab"
+        for name, values in SETTINGS.items():
+            path = folder / f"{name}.jupyterlab-settings"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values), encoding="utf-8")
+
+    def _command(self) -> list[str]:
+        command = [
+            self.app.module,
+            self.app.option,
+            "--no-browser",
+            "--allow-root",
+            f"--port={self.port}",
+            "--ServerApp.port_retries=0",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.root_dir={self.root}",
+            f"--ServerApp.base_url={self.base_url}",
+            "--IdentityProvider.token=",
+            "--ServerApp.disable_check_xsrf=True",
+            "--LabApp.extension_manager=readonly",
+        ]
+        if not self._kernels:
+            command.append("--KernelSpecManager.allowed_kernelspecs=none")
+        return command
 
 
 def free_port() -> int:
@@ -185,6 +229,8 @@ class Lab:
     what the page complained of.
     """
 
+    prefix = ""  # of the names of its pictures
+
     def __init__(self, server: LabServer, browser: Browser) -> None:
         self.server = server
         self.path = ""
@@ -195,7 +241,10 @@ class Lab:
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self._complain(str(error)))
         self.page.on("response", self._on_response)
-        self.page.goto(f"{server.url}/lab?reset")
+        self._enter()
+
+    def _enter(self) -> None:
+        self.page.goto(f"{self.server.url}/lab?reset")
         self._wait_app()
 
     def close(self) -> None:
@@ -262,12 +311,7 @@ class Lab:
         Without `kernel` the question for one is answered with none.
         """
         self.path = path
-        # Not awaited: without a kernel to start, opening only ends once its dialog does.
-        self.page.evaluate(
-            """path => { void window.jupyterapp.commands.execute(
-                 'docmanager:open', {path, factory: 'Notebook'}); }""",
-            path,
-        )
+        self._go_to(path)
         self.wait_for(
             f"path => {{ try {{ return ({FIND_PANEL})(path).context.isReady; }}"
             "catch { return false; } }",
@@ -278,6 +322,14 @@ class Lab:
         else:
             self._refuse_kernel()
         self.page.locator(".jp-NotebookPanel:visible .jp-Notebook .jp-Cell").first.wait_for()
+
+    def _go_to(self, path: str) -> None:
+        # Not awaited: without a kernel to start, opening only ends once its dialog does.
+        self.page.evaluate(
+            """path => { void window.jupyterapp.commands.execute(
+                 'docmanager:open', {path, factory: 'Notebook'}); }""",
+            path,
+        )
 
     def wait_kernel(self) -> None:
         """Wait until the kernel has started and is idle."""
@@ -414,7 +466,7 @@ class Lab:
     def screenshot(self, name: str, *, cell: int | None = None) -> Path:
         """Write a picture of the page, or of one cell, where a developer can look at it."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        path = SCREENSHOTS / f"{name}.png"
+        path = SCREENSHOTS / f"{self.prefix}{name}.png"
         (self.page if cell is None else self.cell(cell)).screenshot(path=path)
         return path
 
@@ -457,3 +509,25 @@ class Lab:
           return !!video && ({condition})(video);
         }}"""
         self.wait_for(script, timeout, arg=index)
+
+
+class Notebook7(Lab):
+    """The same with Notebook 7: there a page is one notebook, and shows nothing before it."""
+
+    prefix = "notebook7-"
+
+    def _enter(self) -> None:
+        """Nothing: the page is entered with its notebook."""
+
+    def _go_to(self, path: str) -> None:
+        self.page.goto(f"{self.server.url}/notebooks/{quote(path)}")
+        self._wait_app()
+
+    def reload(self) -> None:
+        """Reload the page as a person does; it comes back with its notebook."""
+        self.open(self.path)
+
+
+def open_page(server: LabServer, browser: Browser) -> Lab:
+    """Open one more page on a server."""
+    return (Notebook7 if server.app is NOTEBOOK else Lab)(server, browser)

@@ -25,7 +25,7 @@ LEVELS = (
     {"wire"},
     {"client"},
     {"jobs", "media", "images"},
-    {"plan", "sweep"},
+    {"plan", "variants"},
     {"session"},
     {"doctor"},
     {"notebook"},
@@ -61,6 +61,7 @@ DOORS = {
 OPTIONAL = {
     "IPython": "the package works in a plain Python without it running",
     "PIL": "extra",
+    "anywidget": "extra",
     "av": "extra",
     "google": "google.colab is there in Colab only",
     "ipykernel": "there in kernels only",

@@ -20,6 +20,9 @@ Listener = Callable[[JobSnapshot], None]
 
 log = logging.getLogger("ipyreel")
 
+GONE = 410
+"""What a server answers that has thrown the file away: resuming would not bring it back."""
+
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Live:
@@ -58,7 +61,7 @@ class Live:
         self.error = error
         failure = error.failure()
         job = self.snapshot
-        if job.ready:
+        if job.ready and failure.status_code != GONE:
             again = f"The video is ready at {job.provider}; %video resume {job.id} downloads it."
             hint = f"{failure.hint} {again}" if failure.hint else again
             failure = replace(failure, hint=hint)

@@ -1,6 +1,6 @@
 """Looking for a job whose POST may have arrived, in its provider's list.
 
-May import `client` and `values`. Nothing is ever sent again from here.
+May import `client`, `wire` and `values`. Nothing is ever sent again from here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ipyreel.client import VideoClient
 from ipyreel.errors import VideoError
 from ipyreel.values import JobSnapshot, VideoJob
+from ipyreel.wire.reader import LONGEST_PROMPT
+from ipyreel.wire.text import clean
 
 PAGES = 5
 """Pages read at the most: the job is new, and lists begin with the newest."""
@@ -92,8 +94,9 @@ async def _search(
 
 
 def _alike(job: JobSnapshot, video: VideoJob) -> bool:
-    # Some servers trim the prompt.
-    if video.prompt is not None and video.prompt.split() != job.request.prompt.split():
+    # Some servers trim the prompt, and what they say is cleaned when it is read.
+    prompt = clean(job.request.prompt, LONGEST_PROMPT)
+    if video.prompt is not None and video.prompt.split() != prompt.split():
         return False
     if video.model and job.request.model and video.model != job.request.model:
         return False

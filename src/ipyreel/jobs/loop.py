@@ -95,6 +95,8 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        # One more turn: what was handed over and not begun becomes a task that can be cancelled.
+        loop.run_until_complete(asyncio.sleep(0))
         if pending := asyncio.all_tasks(loop):
             for task in pending:
                 task.cancel()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import secrets
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from ipyreel.client import VideoClient
@@ -33,6 +34,9 @@ from ipyreel.values import JobSnapshot
 Connect = Callable[[str, str | None], Awaitable[VideoClient]]
 """Gives a client for (provider, base URL of the job or None)."""
 
+Lane = asyncio.Semaphore
+"""Lets so many jobs of one sweep be under way at once; it belongs to the loop of its first job."""
+
 BLIND = (AuthenticationFailed, ConfigError, PaymentRequired, WaitTimeout)
 """What keeps us from looking, and says nothing of a job that the server has."""
 
@@ -53,13 +57,22 @@ class JobManager:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _beating: asyncio.Task[None] | None = None
 
-    def submit(self, job: JobSnapshot) -> None:
-        """Write a new job into the library, then send it; returns when it is written."""
-        self.store.insert(job, owner=self.owner, now=self.rules.clock())
-        self._start(Live(snapshot=job, store=self.store))
+    def submit(self, *jobs: JobSnapshot, parallel: int | None = None) -> None:
+        """Write new jobs into the library, then send them; returns when all are written.
 
-    def resume(self, job: JobSnapshot) -> bool:
-        """Go on with a job of the library; False when another living kernel has it."""
+        At most `parallel` of them are under way at once (None: all); the others wait here,
+        and nothing of them is sent.
+        """
+        self.store.insert(*jobs, owner=self.owner, now=self.rules.clock())
+        lane = None if parallel is None else Lane(parallel)
+        for job in jobs:
+            self._start(Live(snapshot=job, store=self.store), lane)
+
+    def resume(self, job: JobSnapshot, lane: Lane | None = None) -> bool:
+        """Go on with a job of the library, when it is its turn in the `lane`.
+
+        False when another living kernel has it.
+        """
         live = self._lives.get(job.id)
         if live is not None and not live.future.done():
             return True
@@ -70,7 +83,7 @@ class JobManager:
             job = transitions.reopened(job, self.rules.clock())
             self.store.save(job)
         listeners = live.listeners if live is not None else []
-        self._start(Live(snapshot=job, store=self.store, listeners=listeners))
+        self._start(Live(snapshot=job, store=self.store, listeners=listeners), lane)
         return True
 
     def snapshot(self, job_id: str) -> JobSnapshot | None:
@@ -112,7 +125,7 @@ class JobManager:
 
     def release(self) -> None:
         """Give every job back, so that any session may resume it at once."""
-        self.store.release(owner=self.owner)
+        self._release()
 
     def forget(self, job_id: str) -> None:
         """Take an ended job out of the library."""
@@ -136,23 +149,34 @@ class JobManager:
         self.loop.submit(self._cancel(live))
         return live.future
 
+    def cancel_all(
+        self, jobs: Iterable[JobSnapshot]
+    ) -> list[concurrent.futures.Future[JobSnapshot]]:
+        """Stop those jobs that have not ended, and first those that wait for their turn.
+
+        Otherwise each one that stops would let another begin.
+        """
+        going = sorted((job for job in jobs if not job.ended), key=lambda job: bool(job.sent_at))
+        return [self.cancel(job) for job in going]
+
     def _claim(self, job: JobSnapshot) -> bool:
         return self.store.claim(job.id, owner=self.owner, now=self.rules.clock())
 
-    def _start(self, live: Live) -> None:
+    def _start(self, live: Live, lane: Lane | None) -> None:
         self._keep(live)
-        self.loop.submit(self._run(live))
+        self.loop.submit(self._run(live, lane))
 
     def _keep(self, live: Live) -> None:
         with self._lock:
             self._lives[live.snapshot.id] = live
 
-    async def _run(self, live: Live) -> None:
+    async def _run(self, live: Live, lane: Lane | None) -> None:
         live.task = asyncio.current_task()
         if self._beating is None or self._beating.done():
             self._beating = asyncio.ensure_future(self._beat())
         try:
-            await self._see_through(live)
+            async with lane or contextlib.nullcontext():
+                await self._see_through(live)
         except asyncio.CancelledError:
             if not live.cancelling:
                 raise
@@ -189,12 +213,15 @@ class JobManager:
         live.trouble(note, self.rules.clock())
 
     def _give_back(self, live: Live) -> None:
+        self._release(live.snapshot.id)
+        live.done()
+
+    def _release(self, job_id: str | None = None) -> None:
         try:
-            self.store.release(owner=self.owner, job_id=live.snapshot.id)
+            self.store.release(owner=self.owner, job_id=job_id)
         except StoreError as error:
             # The claim goes stale without us.
             log.warning("%s", error)
-        live.done()
 
     async def _cancel(self, live: Live) -> None:
         if live.cancelling:

@@ -20,7 +20,7 @@ from ipyreel.jobs.files import clear_parts, is_part, make_folder, write_sidecar
 from ipyreel.jobs.live import Live
 from ipyreel.jobs.lookup import find_accepted
 from ipyreel.jobs.poller import Pace, Poller
-from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoJob
+from ipyreel.values import ENDED, Failure, JobSnapshot, VideoFile, VideoJob
 
 REDRAW = 0.25
 """Seconds between two snapshots while bytes come in: no eye needs more."""
@@ -50,15 +50,17 @@ class Run:
     async def see_through(self) -> None:
         """Go from where the job stands to its end; raises what the client raises."""
         live = self.live
-        hint, fresh = None, False
-        if live.snapshot.remote_id is None:
+        video: VideoJob | None = None
+        fresh = live.snapshot.remote_id is None
+        if fresh:
             video = await self._place()
             if video is None:
                 return
-            hint, fresh = video.poll_after, True
         if live.cancelling:
             return
-        video = await self._watch(hint=hint, at_once=not fresh)
+        if video is None or video.status not in ENDED:
+            hint = None if video is None else video.poll_after
+            video = await self._watch(hint=hint, at_once=not fresh)
         await self._deliver(video, fresh=fresh)
 
     async def _place(self) -> VideoJob | None:

@@ -13,12 +13,13 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ipyreel.errors import StoreError
 from ipyreel.jobs.migrations import migrate, unknown_steps
+from ipyreel.jobs.query import ORDERS, Query
 from ipyreel.jobs.rows import COLUMNS, from_row, storable, to_row
 from ipyreel.values import JobSnapshot, JobStatus
 
@@ -72,11 +73,11 @@ class Store:
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
 
-    def insert(self, job: JobSnapshot, *, owner: str, now: float) -> None:
-        """Write a new job, claimed by `owner`; on disk when this returns."""
-        row = {**to_row(job), "owner": owner, "heartbeat": now}
+    def insert(self, *jobs: JobSnapshot, owner: str, now: float) -> None:
+        """Write new jobs, claimed by `owner`: all of them or none; on disk when this returns."""
+        rows = [{**to_row(job), "owner": owner, "heartbeat": now} for job in jobs]
         with self._transaction() as connection:
-            connection.execute(_INSERT, row)
+            connection.executemany(_INSERT, rows)
 
     def save(self, job: JobSnapshot, *, answer: object = None) -> None:
         """Write how a job stands now, and the server's last answer where there is one."""
@@ -102,6 +103,18 @@ class Store:
         where = "WHERE instr(lower(prompt), lower(?)) > 0 ORDER BY created_at DESC LIMIT ?"
         return self._select(where, (text, limit))
 
+    def page(self, query: Query) -> tuple[list[JobSnapshot], int]:
+        """Return one page of what a query finds, and how many jobs it finds in all."""
+        where, values = query.where()
+        total = self._rows(f"SELECT count(*) FROM jobs {where}", values)[0][0]  # noqa: S608
+        page = f"{where} ORDER BY {ORDERS[query.order]}, id LIMIT ? OFFSET ?"
+        return self._select(page, (*values, query.limit, query.offset)), int(total)
+
+    def makers(self) -> list[tuple[str, str | None]]:
+        """Return each provider and model that made something, or was asked to."""
+        rows = self._rows("SELECT DISTINCT provider, model FROM jobs ORDER BY 1, 2", ())
+        return [(provider, model) for provider, model in rows]
+
     def in_flight(self) -> list[JobSnapshot]:
         """Return the jobs that have not ended, oldest first."""
         marks = ", ".join("?" * len(IN_FLIGHT))
@@ -111,11 +124,16 @@ class Store:
         """Return the jobs whose file the server has ready and the download failed."""
         return self._select("WHERE status = 'failed' AND ready = 1 ORDER BY created_at", ())
 
-    def finished_like(self, fingerprint: str) -> JobSnapshot | None:
-        """Return the newest completed job with this fingerprint, or None."""
-        where = "WHERE fingerprint = ? AND status = 'completed' ORDER BY created_at DESC LIMIT 1"
+    def finished_like(
+        self, fingerprint: str, *, besides: Collection[str] = ()
+    ) -> JobSnapshot | None:
+        """Return the newest completed job with this fingerprint, or None.
+
+        Those whose ids are in `besides` do not count.
+        """
+        where = "WHERE fingerprint = ? AND status = 'completed' ORDER BY created_at DESC"
         rows = self._select(where, (fingerprint,))
-        return rows[0] if rows else None
+        return next((job for job in rows if job.id not in besides), None)
 
     def knows_remote(self, provider: str, remote_id: str) -> bool:
         """Tell whether some job of the library already stands for this one of the server."""
@@ -141,6 +159,20 @@ class Store:
             (since,),
         )
         return float(rows[0][0]), int(rows[0][1])
+
+    def costs(self) -> list[tuple[str, str, str, int, float, int]]:
+        """Return what was spent: day (local), provider, model, jobs, USD, jobs without a price.
+
+        Counts what `spent` counts; the newest day comes first.
+        """
+        return self._rows(
+            "SELECT date(created_at, 'unixepoch', 'localtime') AS day, provider,"
+            " coalesce(model, ''), count(*), total(coalesce(cost, estimate)),"
+            " count(*) FILTER (WHERE coalesce(cost, estimate) IS NULL) FROM jobs"
+            " WHERE sent_at IS NOT NULL AND status NOT IN ('failed')"
+            " GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3",
+            (),
+        )
 
     def answer(self, job_id: str) -> Any:
         """Return the server's last answer on a job as it came, or None."""

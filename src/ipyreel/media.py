@@ -1,0 +1,223 @@
+"""Pictures out of finished videos: the one place beside the demo's renderer that decodes them.
+
+May import `errors`. PyAV and Pillow are optional extras, needed when a picture is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ipyreel.errors import InvalidRequest, StoreError
+
+POSTER_WIDTH = 320
+"""Pixels: a tile of the gallery on a screen of twice the usual density needs no more."""
+
+POSTER_AT = 0.25
+"""Where in a video its poster is taken: many begin with a fade out of black."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a film says of itself: its length in seconds and its pictures a second."""
+
+    seconds: float
+    rate: float
+
+
+def facts(path: Path) -> Facts:
+    """Return length and frame rate of a video; raises as `frame` does."""
+    with _opened(path) as film:
+        return film.facts
+
+
+def frame(path: Path, second: float) -> Any:
+    """Return the picture shown at `second` as a PIL image.
+
+    Raises `InvalidRequest` where the video is shorter, PyAV or Pillow is missing, or the file
+    cannot be read as a video.
+    """
+    with _opened(path) as film:
+        film.check(second)
+        return film.at(second).to_image()
+
+
+def last_frame(path: Path) -> Any:
+    """Return the last picture as a PIL image; raises as `frame` does."""
+    with _opened(path) as film:
+        return film.at(math.inf).to_image()
+
+
+def contact_sheet(
+    path: Path, count: int = 9, *, columns: int = 0, width: int = POSTER_WIDTH
+) -> Any:
+    """Return `count` pictures, evenly spread, side by side in one PIL image.
+
+    `columns` 0: as near to a square as they fit; `width` is that of each picture in pixels.
+    Raises as `frame` does.
+    """
+    if count < 1 or columns < 0 or width < 1:
+        raise InvalidRequest(f"A contact sheet of {count} pictures, {width} pixels wide, is none.")
+    with _opened(path) as film:
+        moments = [film.facts.seconds * (number + 0.5) / count for number in range(count)]
+        pictures = [_scaled(film.at(moment).to_image(), width) for moment in moments]
+    across = min(count, columns or math.ceil(math.sqrt(count)))
+    return _sheet(pictures, across)
+
+
+def save_gif(path: Path, target: Path, *, rate: float = 10, width: int = 480) -> Path:
+    """Write the video as an animated GIF to `target` and return that; it plays in a loop.
+
+    `rate` is in pictures a second, `width` in pixels (never more than the video has). An
+    existing file is not overwritten. Raises `InvalidRequest`, or `StoreError` where `target`
+    cannot be written.
+    """
+    if target.exists():
+        raise InvalidRequest(f"{target} exists, and nothing is overwritten; choose another name.")
+    if not (0 < rate <= 50 and width >= 1):  # noqa: PLR2004 - GIF counts in 1/100 s, players in 1/50
+        raise InvalidRequest("A GIF takes a rate above 0 up to 50 and a width of at least 1.")
+    with _opened(path) as film:
+        moments = [number / rate for number in range(max(1, round(film.facts.seconds * rate)))]
+        shown = [_scaled(one.to_image(), width) for one in film.through(moments)]
+    first, *rest = shown
+    options = {"save_all": True, "append_images": rest, "duration": round(1000 / rate), "loop": 0}
+    _write(target, lambda part: first.save(part, format="GIF", **options))
+    return target
+
+
+def save_poster(path: Path, target: Path, *, width: int = POSTER_WIDTH) -> Path:
+    """Write a small WebP picture out of the video to `target`, over an older one.
+
+    Raises as `save_gif` does.
+    """
+    with _opened(path) as film:
+        picture = _scaled(film.at(film.facts.seconds * POSTER_AT).to_image(), width)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _write(target, lambda part: picture.save(part, format="WEBP", quality=80))
+    return target
+
+
+class _Film:
+    """An open video. Times are in seconds from its first picture."""
+
+    def __init__(self, path: Path, container: Any) -> None:
+        self.path = path
+        self._container = container
+        self._stream = container.streams.video[0]
+        self._base = float(self._stream.time_base)
+        self._begin = self._stream.start_time or 0
+        self._rate = float(self._stream.average_rate or 24)
+
+    @property
+    def facts(self) -> Facts:
+        """Its length and rate; a container that does not say counts its pictures."""
+        duration = self._stream.duration
+        seconds = duration * self._base if duration else self._stream.frames / self._rate
+        return Facts(seconds=seconds, rate=self._rate)
+
+    def check(self, second: float) -> None:
+        """Refuse a moment outside of the film."""
+        if not 0 <= second <= self.facts.seconds:
+            whole = f"it takes 0 to {self.facts.seconds:g}"
+            raise InvalidRequest(f"There is no picture at {second:g} s of {self.path}; {whole}.")
+
+    def at(self, second: float) -> Any:
+        """Return the picture shown at that moment, the last one after the end."""
+        self._seek(min(second, self.facts.seconds))
+        return next(self.through([second]))
+
+    def through(self, moments: list[float]) -> Iterator[Any]:
+        """Give the picture shown at each of some rising moments, decoding once."""
+        waiting, shown = iter(moments), None
+        moment = next(waiting, None)
+        for one in self._container.decode(self._stream):
+            # Half a picture early: what times in floats and in ticks differ by is less.
+            begins = (one.pts - self._begin) * self._base - 0.5 / self._rate
+            while moment is not None and shown is not None and moment < begins:
+                yield shown
+                moment = next(waiting, None)
+            if moment is None:
+                return
+            shown = one
+        if shown is None:
+            raise InvalidRequest(f"{self.path} holds no picture.")
+        while moment is not None:
+            yield shown
+            moment = next(waiting, None)
+
+    def _seek(self, second: float) -> None:
+        """Go to the last picture before that moment that stands alone."""
+        self._container.seek(self._begin + int(second / self._base), stream=self._stream)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[_Film]:
+    av = _libraries()
+    try:
+        with av.open(str(path)) as container:
+            yield _Film(path, container)
+    except (av.FFmpegError, IndexError) as error:
+        raise InvalidRequest(f"{path} cannot be read as a video.") from error
+
+
+def _libraries() -> Any:
+    try:
+        import av  # noqa: PLC0415 - an optional extra
+        import PIL  # noqa: F401, PLC0415 - an optional extra, which PyAV makes the images with
+    except ImportError as error:
+        raise InvalidRequest(
+            "Pictures out of a video need PyAV and Pillow.", hint='pip install "ipyreel[media]"'
+        ) from error
+    return av
+
+
+def _scaled(picture: Any, width: int) -> Any:
+    if picture.width <= width:
+        return picture
+    return picture.resize((width, max(1, round(picture.height * width / picture.width))))
+
+
+def _sheet(pictures: list[Any], columns: int) -> Any:
+    width, height = pictures[0].size
+    rows = math.ceil(len(pictures) / columns)
+    sheet = pictures[0].resize((width * columns, height * rows))
+    sheet.paste((0, 0, 0), (0, 0, *sheet.size))
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, columns)
+        sheet.paste(picture, (width * column, height * row))
+    return sheet
+
+
+def _write(target: Path, write: Any) -> None:
+    """Write a file whole or not at all."""
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        write(part)
+        os.replace(part, target)  # noqa: PTH105 - as everywhere here
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"Could not write {target}: {error.strerror or error}.") from error
+
+
+def thumbnail(data: bytes, height: int = 128) -> bytes | None:
+    """Return an image's bytes as a small WebP; None where Pillow is missing or cannot read it."""
+    try:
+        from PIL import Image  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        return None
+    target = io.BytesIO()
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.draft("RGB", (height * 4, height * 4))  # JPEGs are then read small at once
+            picture.thumbnail((height * 4, height))
+            picture.convert("RGB").save(target, format="WEBP", quality=75)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+    return target.getvalue()

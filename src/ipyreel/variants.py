@@ -1,0 +1,331 @@
+"""A sweep: every combination of what is varied, as requests, each with a label of what differs.
+
+May import `values`, `errors` and `settings`. Pure: nothing is read, nothing is sent.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ipyreel.errors import InvalidRequest
+from ipyreel.settings import READERS, did_you_mean
+from ipyreel.values import Image, Json, VideoRequest
+
+Fill = Callable[[str, Mapping[str, Any]], str]
+"""Puts the varied values of one combination into a prompt: `fill(prompt, values)`."""
+
+FIELDS = ("provider", "model", "seconds", "size", "seed", "image")
+"""What can be varied beside words of the prompt and further fields of the request."""
+
+MOST = 1000
+"""Jobs of one sweep: more than that were surely not meant."""
+
+LONG = 40
+"""Characters of one value in a label."""
+
+TAKE = "take"
+"""The name under which the repeats of one combination differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One thing that is varied, and the values it takes."""
+
+    name: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One combination: the request, who is asked (None: whoever answers), and what differs.
+
+    `label` is for people ("4 s · seed 1"), `differs` holds the same as plain data.
+    """
+
+    request: VideoRequest
+    provider: str | None
+    label: str
+    differs: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """All combinations, in order: the axis that was named first changes slowest.
+
+    `prompt` is the one that all share, as it was typed; None: there are several. `inner` is
+    how many combinations stand together before anything but the last axis changes.
+    """
+
+    variants: tuple[Variant, ...]
+    prompt: str | None
+    inner: int
+
+
+def read_axis(name: str, values: Iterable[Any], words: Iterable[str] = ()) -> Axis:
+    """Check the values of one field; raises `InvalidRequest` naming `--vary`, field and value.
+
+    `words` are the names in the prompt's braces. Values of `seconds`, `size`, `seed` are read
+    as their options are; everything else is taken as it is.
+    """
+    known = {*FIELDS, *words}
+    if name == "prompt" and name not in known:
+        raise InvalidRequest(
+            "--vary prompt: write {prompt} where it belongs in the cell, or divide several"
+            " prompts by a line ---."
+        )
+    near = "" if name in known else did_you_mean(name, known)
+    if near and not _is_plural_of(name, known):
+        raise InvalidRequest(f"--vary {name}: there is no such field.{near}")
+    read = tuple(_read(name, value) for value in values)
+    if not read:
+        raise InvalidRequest(f"--vary {name}: it has no values; write {name}=a,b,c.")
+    keys = [_key(value) for value in read]
+    twice = next((value for value, key in zip(read, keys, strict=True) if keys.count(key) > 1), "")
+    if len(set(keys)) < len(keys):
+        hint = "-n/--count repeats a combination."
+        raise InvalidRequest(f"--vary {name}: {_shown(twice)} is there twice.", hint=hint)
+    return Axis(name=name, values=read)
+
+
+def _is_plural_of(name: str, known: Iterable[str]) -> bool:
+    """Whether it may be a further field of some server (`images`) and no typing error."""
+    return name.endswith("s") and name[:-1] in known
+
+
+def _read(name: str, value: Any) -> Any:
+    try:
+        if name == "seconds":
+            text = value.removesuffix("s") if isinstance(value, str) else value
+            return READERS[name](text)
+        if name == "seed":
+            return _whole(value)
+        if name in {"size", "model", "provider"}:
+            return READERS[name](value)
+    except ValueError as error:
+        raise InvalidRequest(f"--vary {name}={_shown(value)}: it {error}.") from None
+    return value
+
+
+def _whole(value: Any) -> int:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not number.is_integer():
+        raise ValueError("takes a whole number")
+    # Not by way of the float, which holds 53 bits.
+    return int(value)
+
+
+def _key(value: Any) -> str:
+    return repr(value.source if isinstance(value, Image) else value)
+
+
+def names_in(prompt: str) -> list[str]:
+    """Return the names in the braces of a prompt; doubled braces are no names."""
+    return re.findall(r"(?<!\{)(?:\{\{)*\{([^\W\d]\w*)", prompt)
+
+
+def expand(
+    base: VideoRequest,
+    *,
+    prompts: Sequence[str],
+    axes: Sequence[Axis] = (),
+    count: int = 1,
+    provider: str | None = None,
+    fill: Fill | None = None,
+) -> Sweep:
+    """Return every combination of prompts and axes, each `count` times.
+
+    `base` holds what is the same for all. Where it has a seed, its repeats count up from
+    there, since equal seeds would make equal videos. `fill` puts values into the prompts
+    (None: they stay as they are). Raises `InvalidRequest`.
+    """
+    names = {name for prompt in prompts for name in names_in(prompt)} if fill else set()
+    axes = [
+        Axis(name="prompt", values=tuple(prompts)),
+        *_without_clash(base, provider, axes),
+        Axis(name=TAKE, values=tuple(range(1, count + 1))),
+    ]
+    _refuse_too_many(axes)
+    varied = [axis for axis in axes if len(axis.values) > 1]
+    told = {axis.name: _labels(axis, names) for axis in varied}
+    variants = []
+    for combination in itertools.product(*(range(len(axis.values)) for axis in axes)):
+        at = {axis.name: index for axis, index in zip(axes, combination, strict=True)}
+        values = {axis.name: axis.values[at[axis.name]] for axis in axes}
+        request, asked = _request(base, values, names, fill)
+        variants.append(
+            Variant(
+                request=request,
+                provider=asked or provider,
+                label=" · ".join(_label(axis, at, told, request) for axis in varied),
+                differs={axis.name: _plain(axis.name, values, request) for axis in varied},
+            )
+        )
+    inner = len(varied[-1].values) if varied else 1
+    prompt = prompts[0] if len(prompts) == 1 else None
+    return Sweep(variants=tuple(variants), prompt=prompt, inner=inner)
+
+
+def _without_clash(
+    base: VideoRequest, provider: str | None, axes: Sequence[Axis]
+) -> Sequence[Axis]:
+    """Refuse what is both given and varied, or varied twice: nobody can say what was meant."""
+    given = {
+        "provider": provider,
+        "model": base.model,
+        "seconds": base.seconds,
+        "size": base.size,
+        "seed": base.seed,
+        "image": base.images or None,
+        **base.extra,
+    }
+    seen: set[str] = set()
+    for axis in axes:
+        if axis.name in seen:
+            raise InvalidRequest(f"--vary {axis.name} stands there twice; write all in one.")
+        if given.get(axis.name) is not None:
+            raise InvalidRequest(f"--vary {axis.name}: it is given by itself too; choose one.")
+        seen.add(axis.name)
+    return axes
+
+
+def _refuse_too_many(axes: Sequence[Axis]) -> None:
+    total = math.prod(len(axis.values) for axis in axes)
+    if total > MOST:
+        raise InvalidRequest(f"This makes {total} jobs; a sweep has at most {MOST}.")
+
+
+def _request(
+    base: VideoRequest, values: Mapping[str, Any], names: set[str], fill: Fill | None
+) -> tuple[VideoRequest, str | None]:
+    """Return the request of one combination, and who is asked where that is varied."""
+    prompt, take = values["prompt"], values[TAKE]
+    words = {name: value for name, value in values.items() if name in names}
+    fields: dict[str, Any] = {}
+    extra = dict(base.extra)
+    for name, value in values.items():
+        if name == "image":
+            fields["images"] = (value,)
+        elif name in FIELDS:
+            fields[name] = value
+        elif name not in {"prompt", TAKE, *words}:
+            extra[name] = value
+    asked = fields.pop("provider", None)
+    if base.seed is not None:
+        fields["seed"] = base.seed + take - 1
+    text = fill(prompt, words) if fill else prompt
+    return replace(base, prompt=text, extra=extra, **fields), asked
+
+
+# What differs, in words.
+
+
+def _labels(axis: Axis, words: set[str]) -> list[str]:
+    if axis.name == "prompt":
+        return short_texts(axis.values)
+    return [word_of(axis.name, value, bare=axis.name in words) for value in axis.values]
+
+
+def _label(
+    axis: Axis, at: Mapping[str, int], told: Mapping[str, list[str]], request: VideoRequest
+) -> str:
+    if axis.name == TAKE and request.seed is not None and "seed" not in at:
+        return word_of("seed", request.seed)
+    return told[axis.name][at[axis.name]]
+
+
+def _plain(name: str, values: Mapping[str, Any], request: VideoRequest) -> Json:
+    value = request.prompt if name == "prompt" else values[name]
+    if isinstance(value, Image):
+        return value.source
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def word_of(name: str, value: Any, *, bare: bool = False) -> str:
+    """Return one value as a label says it: `4 s`, `1280×720`, `seed 1`, `calm`, `quality high`.
+
+    `bare`: the value says by itself what it is.
+    """
+    if value is None or value == "":
+        return f"no {name}"
+    if name == "seconds":
+        return f"{value:g} s"
+    if name == "size":
+        return re.sub(r"(?<=\d)x(?=\d)", "×", str(value))
+    if name == "image":
+        file = re.split(r"[/\\]", _shown(value))[-1]
+        return f"image {cut(file)}"
+    if bare or name in {"model", "provider", "prompt"}:
+        return cut(_shown(value))
+    return f"{name} {cut(_shown(value))}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Image):
+        return value.source
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def cut(text: str, limit: int = LONG) -> str:
+    """Return a text on one line, cut with an ellipsis after `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def short_texts(texts: Sequence[str]) -> list[str]:
+    """Return the beginnings of texts, or where those are equal, what comes after them."""
+    heads = [cut(text) for text in texts]
+    if len(set(heads)) == len({*texts}):
+        return heads
+    lines = [text.split() for text in texts]
+    same = 0
+    while len({tuple(line[: same + 1]) for line in lines}) == 1 and all(
+        len(line) > same + 1 for line in lines
+    ):
+        same += 1
+    return [cut(("… " if same else "") + " ".join(line[same:])) for line in lines]
+
+
+def tell_apart(asked: Sequence[tuple[str, VideoRequest]]) -> list[str]:
+    """Return labels that say how requests, each with its provider's name, differ.
+
+    For jobs that come together from elsewhere: two equal requests have equal labels.
+    """
+    rows = [_facts(provider, request) for provider, request in asked]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    parts = []
+    for name in names:
+        values = [row.get(name) for row in rows]
+        if len(set(map(_key, values))) < 2:  # noqa: PLR2004 - all are the same
+            continue
+        if name == "prompt":
+            parts.append(short_texts([str(value) for value in values]))
+        else:
+            parts.append([word_of(name, value) for value in values])
+    return [" · ".join(labels) for labels in zip(*parts, strict=True)] or [""] * len(rows)
+
+
+def _facts(provider: str, request: VideoRequest) -> dict[str, Any]:
+    return {
+        "prompt": request.prompt,
+        "provider": provider,
+        "model": request.model,
+        "seconds": request.seconds,
+        "size": request.size,
+        "seed": request.seed,
+        "image": ", ".join(image.source for image in request.images),
+        **request.extra,
+    }
