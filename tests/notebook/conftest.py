@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ipyreel.notebook import api
+from ipyreel.notebook.hosts import Host
 from tests.support.demo import running_demo
 
 
@@ -32,3 +33,11 @@ def reel(shell, live):  # noqa: ARG001 - it is there for the toml it wrote
     session.manager.rules = session.rules.__class__(pace=quick)
     yield shell
     api.close()
+
+
+@pytest.fixture
+def face(reel):  # noqa: ARG001 - what is asked for here belongs to the shell
+    """The face of the shell's session, in a front end like JupyterLab."""
+    found = api.face()
+    found.host = Host(kind="jupyter", widgets=True, links=True, embeds=True)
+    return found

@@ -19,6 +19,7 @@ from ipyreel.notebook.card import LINGER, Card, PageCard, TextCard, Wiring, make
 from ipyreel.notebook.hosts import Host
 from ipyreel.notebook.shown import Notice
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
+from tests.support.shells import PLAIN
 
 JOB = JobSnapshot(
     id="v7f3a",
@@ -68,7 +69,7 @@ class Screen:
 
 @pytest.fixture
 def screen(monkeypatch):
-    shell = InteractiveShell.instance()
+    shell = InteractiveShell.instance(config=PLAIN)
     publisher = CapturingDisplayPublisher(parent=shell)
     monkeypatch.setattr(shell, "display_pub", publisher)
     yield Screen(publisher)

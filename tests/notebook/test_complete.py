@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from ipyreel.notebook import complete
+from tests.support.shells import PLAIN
 
 
 @dataclass
@@ -74,9 +74,7 @@ def test_of_a_line(before, expected):
 
 @pytest.fixture
 def shell():
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = InteractiveShell(config=config)
+    shell = InteractiveShell(config=PLAIN)
     complete.install(shell, Rows)
     yield shell
     complete.remove(shell)

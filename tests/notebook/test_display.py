@@ -385,8 +385,21 @@ def test_what_is_too_large_is_said_with_its_path(clip, tmp_path):
     assert video.chosen == "not shown"
     page = video._repr_html_()
     assert "<video" not in page
-    assert str(clip) in Reader(page).text
+    assert f"The file is videos/{clip.name}" in Reader(page).text
     assert replace(video, how="embed").chosen == "embedded"
+    assert replace(video, embed_limit=clip.stat().st_size).chosen == "embedded"
+    assert replace(video, embed_limit=clip.stat().st_size - 1).chosen == "not shown"
+
+
+def test_what_is_saved_tells_nothing_of_this_machine(clip, tmp_path, monkeypatch):
+    done = replace(STATES["completed"], file=replace(FILE, path=str(clip)))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for folder, name in ((tmp_path, ""), (tmp_path / "notebooks", "~/")):
+        bundle = Video(clip, done, host=COLAB, folder=folder)._repr_mimebundle_()
+        for text in (bundle["text/plain"], Reader(bundle["text/html"]).text):
+            assert f"{name}videos/{clip.name}" in text
+            assert str(tmp_path) not in text
 
 
 def test_a_link_that_was_asked_for_may_lead_upwards(clip, tmp_path):

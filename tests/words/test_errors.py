@@ -8,11 +8,11 @@ import sys
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from ipyreel import errors
 from ipyreel.errors import VideoError
 from ipyreel.values import JobSnapshot, VideoRequest
+from tests.support.shells import PLAIN
 
 CLASSES = [
     one
@@ -78,9 +78,7 @@ def test_an_error_renders_in_two_lines_at_most(cls, hint):
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_ipython_shows_those_lines_and_no_traceback(cls, capsys):
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = InteractiveShell(config=config)
+    shell = InteractiveShell(config=PLAIN)
     shell.user_ns["error"] = make(cls, "Type %video doctor")
     result = shell.run_cell("raise error")
     assert isinstance(result.error_in_exec, cls)

@@ -208,6 +208,7 @@ def _model(table: Table) -> Model:
         sizes_by_provider=table.mapping("sizes_by_provider", Table.texts),
         seconds_by_provider=table.mapping("seconds_by_provider", Table.numbers),
         images=(int(images[0]), int(images[1])) if images else None,
+        exact_image=table.flag("exact_image"),
         prices=tuple(_price(price) for price in table.tables("prices")),
         ended=table.text("ended"),
         notes=table.texts("notes"),

@@ -31,6 +31,7 @@ DIALECTS = (
     "trtllm",
     "openrouter",
     "generic",
+    "demo",
 )
 """The ways of asking that the wire room can write. (Azure speaks openai's, with another header.)"""
 
@@ -129,8 +130,9 @@ class Model:
     makes; where they are None, `seconds_range` are its bounds (whole seconds unless
     `fractions`). `default_seconds` and `default_size` are what a server takes when nothing is
     said; they are used for estimates and forms, and never sent. `open_sizes`: other sizes than
-    the listed pass, with a warning. `images` is the least and most input images, `ratios` the
-    aspect ratios it knows. `extra` maps documented further fields to a line of description.
+    the listed pass, with a warning. `images` is the least and most input images; `exact_image`:
+    they must be exactly as large as the video. `ratios` are the aspect ratios it knows. `extra`
+    maps documented further fields to a line of description.
     `shape` is the word by which the wire room knows how this family wants its fields.
     """
 
@@ -150,6 +152,7 @@ class Model:
     sizes_by_provider: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seconds_by_provider: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     images: tuple[int, int] | None = None
+    exact_image: bool = False
     prices: tuple[Price, ...] = ()
     ended: str | None = None
     notes: tuple[str, ...] = ()

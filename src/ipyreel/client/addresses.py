@@ -22,6 +22,9 @@ Place = tuple[str, str, int]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""IPv6 addresses of which a gateway makes the IPv4 address in their last 32 bits (RFC 6052)."""
+
 CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
 """Addresses that are neither public nor, to `ipaddress`, private (RFC 6598)."""
 
@@ -54,9 +57,22 @@ def is_loopback(host: str) -> bool:
 
 
 def is_public(host: str) -> bool:
-    """Tell whether a numeric address belongs to the open internet."""
+    """Tell whether a numeric address belongs to the open internet, all the way."""
     address = numeric(host)
-    return address is not None and address.is_global and not address.is_multicast
+    if address is None:
+        return False
+    on_the_way = (address, *_tunnelled(address))
+    return all(one.is_global and not one.is_multicast for one in on_the_way)
+
+
+def _tunnelled(address: Address) -> tuple[Address, ...]:
+    """Return the IPv4 addresses at which gateways hand on what is sent to an IPv6 one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return ()
+    found = [address.sixtofour, *(address.teredo or ())]
+    if address in NAT64:
+        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return tuple(one for one in found if one is not None)
 
 
 def is_near(host: str) -> bool:

@@ -1,12 +1,20 @@
-"""The body of a call, as the transport takes it. May import `values` and `errors`."""
+"""What goes out as the body of a call, and comes in as that of an answer.
+
+May import `values`, `errors` and the catalog's keys.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
+from ipyreel.catalog.keys import Secret
 from ipyreel.errors import InvalidRequest
-from ipyreel.values import HttpCall
+from ipyreel.values import HttpCall, HttpReply
+
+SHORTEST_KEY = 8
+"""Letters from which on a key is looked for in answers."""
 
 
 def encode_body(call: HttpCall) -> dict[str, Any]:
@@ -33,3 +41,12 @@ def encode_body(call: HttpCall) -> dict[str, Any]:
 
 def _as_bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else value
+
+
+def without_key(reply: HttpReply, key: Secret | None) -> HttpReply:
+    """Take the key out of an answer that repeats it, since answers are shown and kept."""
+    secret = b"" if key is None else key.reveal().encode()
+    # A shorter one may stand in any text by chance, and guards nothing.
+    if len(secret) < SHORTEST_KEY or secret not in reply.body:
+        return reply
+    return replace(reply, body=reply.body.replace(secret, b"***"))

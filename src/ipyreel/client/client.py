@@ -31,6 +31,7 @@ from ipyreel.client.fetch import OnProgress
 from ipyreel.client.http import Http, Transport
 from ipyreel.client.inputs import as_image, with_bytes
 from ipyreel.client.retry import RetryPolicy, Timeouts
+from ipyreel.client.siblings import Siblings
 from ipyreel.client.submit import OnSend, Submission, unheard
 from ipyreel.client.waiting import until_ended
 from ipyreel.errors import DownloadError, InvalidRequest
@@ -59,7 +60,7 @@ FLEXIBLE = "generic"
 """The dialect of servers of which it is not known whether they want JSON or a form."""
 
 
-class VideoClient:
+class VideoClient(Siblings):
     """Speaks to one provider; belongs to one event loop, and is usable without a notebook.
 
     >>> async with VideoClient("apiyi") as client:                        # doctest: +SKIP
@@ -371,8 +372,3 @@ class VideoClient:
         """Refuse to ask without a key where one is needed; a preview needs none."""
         if self.key is None and self.provider.needs_key:
             self._keys.require(self.provider)
-
-    def _require_route(self, route: str, lack: str) -> None:
-        self._require_key()
-        if route not in self.provider.routes:
-            raise InvalidRequest(f"{self.provider.title} {lack}.")

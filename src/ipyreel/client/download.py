@@ -14,7 +14,7 @@ from typing import Literal
 from ipyreel.client.container import Container, read_container
 from ipyreel.client.fetch import Fetch, NotVideo, OnProgress
 from ipyreel.client.http import Http, Refused
-from ipyreel.client.part import Part, hash_file
+from ipyreel.client.part import Part, Source, hash_file
 from ipyreel.client.retry import RetryPolicy, backoff
 from ipyreel.errors import DownloadError, JobNotFound, ProviderError, TransportError, VideoError
 from ipyreel.values import VideoFile
@@ -104,7 +104,7 @@ class Download:
             if not self._part.is_complete:
                 await self._gather()
             try:
-                return await asyncio.to_thread(self._finish)
+                return await asyncio.to_thread(finish, self._part)
             except NotVideo:
                 # The bytes stay for the person to look at; the next answer replaces them.
                 await asyncio.to_thread(self._part.forget)
@@ -112,14 +112,6 @@ class Download:
                 if last:
                     raise
         raise AssertionError("unreachable")
-
-    def _finish(self) -> VideoFile:
-        part = self._part
-        part.sync()
-        facts = _facts(part)
-        sha256, size = part.sha256, part.size
-        final = part.publish(facts.media_type)
-        return _video_file(final, facts, size=size, sha256=sha256)
 
     async def _gather(self) -> None:
         """Go round the places until every byte is here; raises what it came down to."""
@@ -215,6 +207,30 @@ def _ending(error: VideoError, part: Part, waited: float) -> VideoError:
             hint=RESUME,
         )
     return error
+
+
+def finish(part: Part) -> VideoFile:
+    """Look into a part that has all its bytes, and move it into place.
+
+    Raises `NotVideo` for one that is no whole video, `DownloadError` where the disk refuses.
+    """
+    part.sync()
+    facts = _facts(part)
+    sha256, size = part.sha256, part.size
+    final = part.publish(facts.media_type)
+    return _video_file(final, facts, size=size, sha256=sha256)
+
+
+def save(data: bytes, target: Path) -> VideoFile:
+    """Write a whole video that is in memory already; raises as `finish` does."""
+    part = Part(target)
+    try:
+        part.open()
+        part.restart(Source(place="memory", length=len(data)))
+        part.write([data])
+        return finish(part)
+    finally:
+        part.close()
 
 
 def _facts(part: Part) -> Container:

@@ -18,7 +18,6 @@ from ipyreel.client.http import Http
 from ipyreel.client.part import Part, Source, content_range, final_path, taken
 from ipyreel.client.stream import Stream
 from ipyreel.errors import DownloadError, TransportError
-from ipyreel.values import HttpReply
 from ipyreel.wire.reader import read_envelope, read_error, retry_after, sniff
 
 OnProgress = Callable[[int, int | None], None]
@@ -216,8 +215,7 @@ def not_video(stream: Stream, body: bytes, *, now: float) -> NotVideo:
         return NotVideo(f"{stream.host} sent {found} instead of a video.")
     if body.lstrip()[:1] not in {b"{", b"[", b"<"}:
         return NotVideo(f"{stream.host} sent {kind} that is no video (it begins {body[:12]!r}).")
-    reply = HttpReply(status_code=stream.status_code, headers=stream.headers, body=body)
-    said = read_error(reply, now=now).message
+    said = read_error(stream.reply(body), now=now).message
     return NotVideo(f"{stream.host} sent a text instead of a video: {said[:SHOWN]}")
 
 

@@ -21,7 +21,7 @@ from ipyreel.client import addresses
 from ipyreel.client.addresses import bare
 from ipyreel.client.body import encode_body
 from ipyreel.client.retry import Timeouts
-from ipyreel.client.stream import Stream, is_encoded
+from ipyreel.client.stream import MAX_REPLY, Stream, is_encoded
 from ipyreel.errors import ConfigError, ProviderError, TransportError, WireError
 from ipyreel.values import NOTHING, HttpCall, HttpReply
 from ipyreel.wire.urls import join_base, resolve
@@ -159,25 +159,25 @@ class Http:
         kind = {} if call.json is None else {"Content-Type": "application/json"}
         return {"User-Agent": _agent(), **kind, **call.headers, **self._credentials(masked=masked)}
 
-    async def send(self, call: HttpCall, *, timeout: float) -> HttpReply:
+    async def send(self, call: HttpCall, *, timeout: float, limit: int = MAX_REPLY) -> HttpReply:
         """Send one request once and read the whole answer, whatever its status.
 
-        `timeout` is in seconds for all of it. Redirects are followed for GET only. Raises
-        `TransportError` (`sent` tells whether something may have arrived), `ProviderError`
-        for a redirect that is not followed, `WireError` for an endless answer and
-        `InvalidRequest` when the body cannot be written as JSON.
+        `timeout` is in seconds for all of it, `limit` in bytes for the answer. Redirects are
+        followed for GET only. Raises `TransportError` (`sent` tells whether something may have
+        arrived), `ProviderError` for a redirect that is not followed, `WireError` for an
+        endless answer and `InvalidRequest` when the body cannot be written as JSON.
         """
         body = encode_body(call)
         url = httpx.URL(self.url_for(call))
         try:
-            return await asyncio.wait_for(self._exchange(call, url, body, timeout), timeout)
+            return await asyncio.wait_for(self._exchange(call, url, body, timeout, limit), timeout)
         except asyncio.TimeoutError as error:
             raise TransportError(
                 f"{url.host} did not answer within {timeout:.0f} s.", sent=True
             ) from error
 
     async def _exchange(
-        self, call: HttpCall, url: httpx.URL, body: Mapping[str, Any], read: float
+        self, call: HttpCall, url: httpx.URL, body: Mapping[str, Any], read: float, limit: int
     ) -> HttpReply:
         if call.method == "GET":
             response, url = await self._follow(url, call.headers, read)
@@ -186,8 +186,8 @@ class Http:
             if response.status_code in REDIRECTS:
                 await _close(response)
                 raise _moved(response, self._home)
-        async with _streamed(response, url) as stream:
-            return await stream.read()
+        async with _streamed(response, url, self._key) as stream:
+            return await stream.read(limit)
 
     @asynccontextmanager
     async def stream(
@@ -203,7 +203,7 @@ class Http:
         with mapped(self._home.host):
             start = httpx.URL(url)
         response, place = await self._follow(start, plain, patience)
-        async with _streamed(response, place) as stream:
+        async with _streamed(response, place, self._key) as stream:
             yield stream
 
     async def aclose(self) -> None:
@@ -239,7 +239,7 @@ class Http:
         if not self._plain_is_fine(url):
             plain = url.scheme == "http"
             raise _refused(url, "it is plain http" if plain else "it is no http address")
-        kept, fresh = self._open_pools()
+        kept, fresh = self.open()
         timeout = httpx.Timeout(read, connect=min(self._timeouts.connect, read))
         if _place(url) == _place(self._home):
             # A kept connection may have been closed by the server meanwhile; a POST lost on
@@ -288,8 +288,8 @@ class Http:
         bearer = self._key_header.lower() == "authorization"
         return {self._key_header: f"Bearer {text}" if bearer else text}
 
-    def _open_pools(self) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
-        """Return the pool that keeps connections and the one that never does."""
+    def open(self) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+        """Make and return the pool that keeps connections and the one that never does."""
         if self._pools is None:
             kept = httpx.Limits(max_connections=None)
             fresh = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -324,12 +324,18 @@ def _build(
 
 
 @asynccontextmanager
-async def _streamed(response: httpx.Response, url: httpx.URL) -> AsyncIterator[Stream]:
+async def _streamed(
+    response: httpx.Response, url: httpx.URL, key: Secret | None
+) -> AsyncIterator[Stream]:
     headers = {name.lower(): value for name, value in response.headers.items()}
     pieces = _pieces(response, url.host, encoded=is_encoded(headers))
     try:
         yield Stream(
-            status_code=response.status_code, headers=headers, host=url.host, pieces=pieces
+            status_code=response.status_code,
+            headers=headers,
+            host=url.host,
+            pieces=pieces,
+            key=key,
         )
     finally:
         await pieces.aclose()

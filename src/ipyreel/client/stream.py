@@ -1,10 +1,15 @@
-"""A reply whose body is still to come. May import `errors`, `values` and `addresses`."""
+"""A reply whose body is still to come.
+
+May import `errors`, `values`, the catalog's keys and `body`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
+from ipyreel.catalog.keys import Secret
+from ipyreel.client.body import without_key
 from ipyreel.errors import WireError
 from ipyreel.values import HttpReply
 
@@ -24,12 +29,14 @@ class Stream:
     """One reply: header names are in lower case, `host` is who answered in the end.
 
     `pieces` yields the body once, decoded; it raises `TransportError` when the body breaks off.
+    `key` is what no answer that is shown or kept may repeat.
     """
 
     status_code: int
     headers: Mapping[str, str]
     host: str
     pieces: AsyncIterator[bytes] = field(repr=False)
+    key: Secret | None = field(default=None, repr=False)
 
     @property
     def encoded(self) -> bool:
@@ -44,6 +51,11 @@ class Stream:
             if len(body) > limit:
                 raise WireError(
                     f"The answer of {self.host} is longer than {limit} bytes.",
-                    excerpt=body[:500].decode(errors="replace"),
+                    excerpt=self.reply(bytes(body)).body[:500].decode(errors="replace"),
                 )
-        return HttpReply(status_code=self.status_code, headers=self.headers, body=bytes(body))
+        return self.reply(bytes(body))
+
+    def reply(self, body: bytes) -> HttpReply:
+        """Return the answer with this body, the key taken out of it."""
+        reply = HttpReply(status_code=self.status_code, headers=self.headers, body=body)
+        return without_key(reply, self.key)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 
 from ipyreel.client.http import Http
 from ipyreel.client.retry import RetryPolicy, backoff
+from ipyreel.client.stream import MAX_REPLY
 from ipyreel.errors import (
     AuthenticationFailed,
     PaymentRequired,
     ProviderError,
     RateLimited,
+    RequestRejected,
     SubmissionUnknown,
     TransportError,
     VideoError,
@@ -39,7 +41,8 @@ class Submission:
     """Sends POSTs that start jobs to one provider; `timeout` in seconds for one of them.
 
     `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance; `advice` says
-    how to look for a job of which nobody knows whether it was accepted.
+    how to look for a job of which nobody knows whether it was accepted. `limit` is how long an
+    answer may be, in bytes.
     """
 
     http: Http
@@ -50,6 +53,7 @@ class Submission:
     rng: Callable[[], float]
     timeout: float
     advice: str
+    limit: int = MAX_REPLY
 
     async def post(self, call: HttpCall, on_send: OnSend) -> HttpReply:
         """Send one POST and return its answer, of whatever status but 429.
@@ -58,6 +62,8 @@ class Submission:
         Raises `TransportError` or `RateLimited` when that did not help, and
         `SubmissionUnknown` when the POST may have arrived and no answer came.
         """
+        # Before anything is said to leave: reading certificates takes its time.
+        self.http.open()
         for attempt in itertools.count(1):
             on_send(True)  # noqa: FBT003 - the shape of OnSend
             pace, told = self.retry, None
@@ -84,7 +90,7 @@ class Submission:
     async def _send(self, call: HttpCall) -> HttpReply:
         """Send once; raises `SubmissionUnknown` unless surely nothing was accepted."""
         try:
-            return await self.http.send(call, timeout=self.timeout)
+            return await self.http.send(call, timeout=self.timeout, limit=self.limit)
         except TransportError as error:
             if error.sent:
                 raise self.unknown(error) from error
@@ -121,6 +127,9 @@ def _is_refusal(status_code: int, error: ProviderError) -> bool:
     """Tell whether an answer means that surely no job was made."""
     if REFUSED <= status_code < BROKEN:
         return status_code != TIMED_OUT
+    if status_code >= BROKEN:
+        # apiyi and new-api say 503 for a model that the key may not use; their code tells.
+        return isinstance(error, RequestRejected)
     # An error in a 200 may speak of what happened behind a gateway after it had accepted.
     return status_code < REFUSED and isinstance(
         error, (AuthenticationFailed, PaymentRequired, RateLimited)

@@ -37,9 +37,8 @@ def bend(do: Mapping[str, Json], answer: Answer, visit: Visit, provider: Provide
     elif "cut" in do:
         answer = replace(answer, cut=do["cut"])
     if "html" in do:
-        answer = replace(
-            answer, json=None, body=HTML, file=None, headers={"content-type": "text/html"}
-        )
+        page = {"content-type": "text/html"}
+        answer = replace(answer, status=200, json=None, body=HTML, file=None, headers=page)
     if "slow" in do:
         answer = replace(answer, pace=float(do["slow"]))
     return replace(answer, headers={**answer.headers, **do.get("headers", {})})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,16 @@ from typing import Any
 from ipyreel.errors import VideoError
 from ipyreel.images import read_image
 from ipyreel.jobs.loop import wait_blocking
+from ipyreel.notebook import reports, sweeps
+from ipyreel.notebook.compare import Row, side_by_side
+from ipyreel.notebook.export import board_of
 from ipyreel.notebook.face import Face
 from ipyreel.notebook.form import Form, open_form
+from ipyreel.notebook.gallery import Gallery, open_gallery
 from ipyreel.notebook.job import Job
+from ipyreel.notebook.joblist import JobList
 from ipyreel.notebook.shown import Notice, Shown
+from ipyreel.notebook.video import Video
 from ipyreel.values import NOTHING, Json, VideoRequest
 
 
@@ -71,6 +77,32 @@ def submit(  # noqa: PLR0913 - every option of the cell, by name
     return face().job(snapshot.id)
 
 
+def sweep(
+    prompt: str | Sequence[str],
+    *,
+    count: int = 1,
+    extra: Mapping[str, Json] = NOTHING,
+    max_cost: float | None = None,
+    parallel: int | None = None,
+    reuse: bool = False,
+    **fields: Any,
+) -> JobList:
+    """Ask for every combination of the values given, and return the JobList at once.
+
+    A list varies a field, anything else is the same for all: `sweep("A {mood} sea",
+    mood=["calm", "wild"], model=[...], seconds=[4, 8], seed=7)`. Fields are `provider`,
+    `model`, `seconds`, `size`, `seed`, `image`, the names in the prompt's braces, and extras.
+    `count` makes so many of each; `max_cost` is in USD for all together; `parallel` are under
+    way at once (None: as the settings say). Raises `VideoError`, and then nothing was sent.
+    """
+    shown = face()
+    asked = sweeps.read_fields(prompt, fields, extra=extra, count=count)
+    plans = sweeps.plan_all(shown.session, asked)
+    at_once = parallel or shown.session.settings.parallel
+    found = shown.session.submit(*plans, max_cost=max_cost, reuse=reuse, parallel=at_once)
+    return sweeps.job_list(shown, asked, plans, found)
+
+
 def job(word: str | None = None) -> Job:
     """Return a job by its id, the beginning of it, or the server's id; None: the newest."""
     return face().job(face().session.find(word).id)
@@ -81,9 +113,21 @@ def in_flight() -> list[Job]:
     return [face().job(snapshot.id) for snapshot in face().session.in_flight()]
 
 
-def history(text: str = "", *, limit: int = 50) -> list[Job]:
-    """Return the newest jobs, those with `text` in the prompt if it is given."""
-    return [face().job(snapshot.id) for snapshot in face().session.history(text, limit=limit)]
+def history(text: str = "", *, limit: int = 50) -> JobList:
+    """Return the newest jobs, those with `text` in the prompt if it is given.
+
+    They are a sequence of Jobs; `to_pandas()` and `to_dict()` give them as rows.
+    """
+    found = face().session.history(text, limit=limit)
+    return face().jobs((one.id for one in found), board_of(found))
+
+
+def cost(*by: str) -> list[dict[str, Json]]:
+    """Return what was spent as rows: by `day`, `provider`, `model`, or some of them.
+
+    `usd` is as far as prices are known, `unpriced` counts the jobs that have none.
+    """
+    return reports.cost_rows(face().session, by)
 
 
 def resume(word: str | None = None, *, provider: str | None = None) -> list[Job]:
@@ -96,9 +140,25 @@ def resume(word: str | None = None, *, provider: str | None = None) -> list[Job]
     return [face().job(one.job.id) for one in resumed]
 
 
-def form() -> Form:
+def compare(*videos: Job | Video | str) -> Row:
+    """Show two to six videos side by side, with one bar that plays them in step.
+
+    Takes Jobs, Videos and ids. Raises `InvalidRequest` for a job without a video.
+    """
+    session = face().session
+    found = [session.find(one) if isinstance(one, str) else one for one in videos]
+    shown = [one.snapshot if isinstance(one, Job) else one for one in found]
+    return side_by_side(face(), shown)
+
+
+def form() -> Form | Notice:
     """Return the form: fields, an estimate as you type, Submit and Copy as cell."""
     return open_form(face())
+
+
+def gallery(text: str = "") -> Gallery | Shown:
+    """Return the library as pictures, those with `text` in the prompt if it is given."""
+    return open_gallery(face(), text)
 
 
 def use(provider: str | None = None, **values: Any) -> None:

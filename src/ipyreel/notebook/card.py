@@ -1,13 +1,12 @@
 """The card under a cell: alive while the job is, static HTML when it has ended.
 
-May import `display`, `hosts`, `words` and `values`. Snapshots come from the poller's thread:
-there, only widget traits are set and `DisplayHandle.update` is called, since anything printed
-or displayed from a thread lands in whatever cell ran last.
+May import `display`, `hosts`, `stage`, `still`, `words` and `values`. Snapshots come from the
+poller's thread: there, only widget traits are set and `DisplayHandle.update` is called, since
+anything printed or displayed from a thread lands in whatever cell ran last.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -17,7 +16,8 @@ import ipywidgets as widgets
 
 from ipyreel.notebook import display, words
 from ipyreel.notebook.hosts import Host
-from ipyreel.notebook.still import Bundle, PageCard, Slot, TextCard, Wiring, older, told_of
+from ipyreel.notebook.stage import Stage
+from ipyreel.notebook.still import Bundle, PageCard, TextCard, Wiring, older, told_of
 from ipyreel.values import JobSnapshot
 
 PACE = 0.25
@@ -55,20 +55,12 @@ def make_card(
     return PageCard(snapshot, wiring) if host.html else TextCard(snapshot, wiring)
 
 
-class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """The live card: one output that becomes static HTML when the job has ended.
-
-    The display's update reaches the page that the cell ran in, the widget reaches a page
-    that was reloaded since: so the end goes to both, and the widget is closed once no page
-    shows it any more.
-    """
+class Card(Stage):
+    """The live card of one job: one output that becomes static HTML when the job has ended."""
 
     def __init__(self, snapshot: JobSnapshot, wiring: Wiring) -> None:
         self._snapshot = snapshot
         self._wiring = wiring
-        self._lock = threading.RLock()
-        self._handle: Any = None
-        self._final: Bundle | None = None
         self._trouble: str | None = None
         self._busy = ""
         self._next_at = 0.0
@@ -77,16 +69,11 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._clock = widgets.HTML()
         self._button = widgets.Button()
         self._body = widgets.HTML(_dom_classes=("ipyreel-wide",))
-        self._screen = widgets.Output()
         self._sheet = widgets.HTML(display.style())
         self._sheet.layout.display = "none"  # a style sheet works all the same
         self._button.on_click(self._clicked)
-        super().__init__(
-            (self._phase, self._clock, self._button, self._body, self._sheet),
-            _dom_classes=("ipyreel",),
-            _view_count=0,
-        )
-        self.observe(self._looked_at, "_view_count")
+        parts = (self._phase, self._clock, self._button, self._body, self._sheet)
+        super().__init__(parts, parts, name="ipyreel", threads_deliver=wiring.threads_deliver)
         self._take(snapshot)
         self._next_at = 0.0  # nothing of this was sent to a page yet
 
@@ -94,21 +81,6 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def snapshot(self) -> JobSnapshot:
         """What the card knows of its job."""
         return self._snapshot
-
-    @property
-    def ended(self) -> bool:
-        """Whether the card is static, so that no tick and no snapshot will change it."""
-        return self._final is not None
-
-    def show(self) -> None:
-        """Show the card in the cell that is running; call it once, from the cell's thread."""
-        with self._lock:
-            self._handle = Slot()
-            if self._final is not None:
-                self._handle.display(self._final, raw=True)
-                self._dispose()
-            else:
-                self._handle.display(self)
 
     def update(self, snapshot: JobSnapshot, remaining: float | None = None) -> None:
         """Take the next snapshot; may be called from any thread, and as often as one likes.
@@ -135,18 +107,8 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         """Make the card static as it stands, so that what is saved needs no kernel."""
         with self._lock:
             if not self.ended and self._may_send():
-                self._settle(self._wiring.ending(self._snapshot))
-
-    def close(self) -> None:
-        """Close the card's widgets; what the page shows of them goes away with them."""
-        parts = (self._phase, self._clock, self._button, self._body, self._screen, self._sheet)
-        for part in parts:
-            part.layout.close()
-            if hasattr(part, "style"):
-                part.style.close()
-            part.close()
-        self.layout.close()
-        super().close()
+                self._lingers_until = None
+                self._end(self._wiring.ending(self._snapshot))
 
     # ---- inside; everything below runs under the lock ------------------------------------
 
@@ -165,10 +127,6 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _lingers(self) -> bool:
         """Whether the job may yet move from here: by Retry, or by being found at its server."""
         return self._can_retry() or self._snapshot.status == "unknown"
-
-    def _may_send(self) -> bool:
-        main = threading.current_thread() is threading.main_thread()
-        return main or self._wiring.threads_deliver
 
     def _paint(
         self,
@@ -231,29 +189,6 @@ class Card(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
                     setattr(self._button, name, value)
             changed = True
         return changed
-
-    def _settle(self, bundle: Bundle) -> None:
-        self._final = bundle
-        self._lingers_until = None
-        if self._handle is not None:
-            self._handle.update(bundle, raw=True)
-        # Only now, and for pages that were reloaded: elsewhere the view is already gone.
-        self._screen.outputs = ({"output_type": "display_data", "data": bundle, "metadata": {}},)
-        self.remove_class("ipyreel")
-        self.children = (self._screen,)
-        if self._handle is not None:
-            self._dispose()
-
-    def _dispose(self) -> None:
-        """Close the widgets unless a page still shows them."""
-        if not self._view_count:
-            self.close()
-            self._screen.outputs = ()
-
-    def _looked_at(self, _change: object) -> None:
-        with self._lock:
-            if self.ended and self._handle is not None and self.comm is not None:
-                self._dispose()
 
     def _clicked(self, _button: object) -> None:
         """Do what the button says; whatever goes wrong is shown, since here it would vanish."""

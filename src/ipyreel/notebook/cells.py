@@ -6,67 +6,70 @@ May import `session` and its own room.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from IPython.display import display
 
-from ipyreel.errors import VideoError
-from ipyreel.images import read_image
-from ipyreel.notebook import options, words
+from ipyreel.errors import InvalidRequest, VideoError
+from ipyreel.notebook import options, sweeps, words
 from ipyreel.notebook.face import Face
 from ipyreel.notebook.job import Job
+from ipyreel.notebook.joblist import JobList
 from ipyreel.notebook.options import CellOptions
-from ipyreel.notebook.prompts import interpolate
 from ipyreel.notebook.shown import Notice, Shown
 from ipyreel.plan import Plan
-from ipyreel.values import FormPart, HttpCall, Image, VideoRequest
+from ipyreel.values import FormPart, HttpCall
+from ipyreel.variants import Sweep
 
 
-def run(face: Face, line: str, cell: str) -> Job | Shown:
-    """Do what a cell says and return its Job (or, for a dry run, what would be sent)."""
+def run(face: Face, line: str, cell: str) -> Job | JobList | Shown:
+    """Do what a cell says and return its Job, or the JobList of a sweep.
+
+    For a dry run, return what would be sent.
+    """
     names = getattr(face.shell, "user_ns", {})
     said = options.parse(line, names)
     if said.help:
         return Notice(options.document())
-    plan = face.session.plan(
-        _request(said, cell, names),
-        provider=said.provider,
-        output=None if said.output is None else Path(said.output).expanduser(),
-    )
+    sweep = sweeps.read_cell(said, cell, names)
+    plans = _plans(face, said, sweep)
+    parallel = said.parallel or face.session.settings.parallel
     if said.dry_run:
-        return Notice(*_dry_run(face, plan))
-    (snapshot,) = face.session.submit(plan, max_cost=said.max_cost, reuse=said.reuse)
-    job = face.job(snapshot.id)
+        return Notice(*_dry_run(face, sweep, plans, parallel))
+    found = face.session.submit(*plans, max_cost=said.max_cost, reuse=said.reuse, parallel=parallel)
+    jobs = sweeps.job_list(face, sweep, plans, found)
+    shown = jobs if len(jobs) > 1 else jobs[0]
     if said.name is not None:
-        names[said.name] = job
-    if plan.warnings:
-        display(Notice(*plan.warnings))
-    face.show(job, _look(face, said))
+        names[said.name] = shown
+    if warnings := _warnings(plans):
+        display(Notice(*warnings))
+    if isinstance(shown, JobList):
+        face.show_all(shown, _look(face, said))
+    else:
+        face.show(shown, _look(face, said))
     if _waits(face, said):
-        _wait(face, job)
-    return job
+        _wait(face, shown)
+    return shown
 
 
-def _request(said: CellOptions, cell: str, names: dict[str, Any]) -> VideoRequest:
-    prompt = cell.strip()
-    return VideoRequest(
-        prompt=prompt if said.raw else interpolate(prompt, names),
-        model=said.model,
-        seconds=said.seconds,
-        size=said.size,
-        seed=said.seed,
-        images=tuple(_image(word, names) for word in said.images),
-        extra=dict(said.extra),
-    )
+def _plans(face: Face, said: CellOptions, sweep: Sweep) -> tuple[Plan, ...]:
+    if said.output is None:
+        return sweeps.plan_all(face.session, sweep)
+    if len(sweep.variants) > 1:
+        raise InvalidRequest(
+            f"--output {said.output}: it names one file, and this makes {len(sweep.variants)}.",
+            hint="Leave it away; %video use videos=FOLDER moves the folder.",
+        )
+    (variant,) = sweep.variants
+    output = Path(said.output).expanduser()
+    plan = face.session.plan(variant.request, provider=variant.provider, output=output)
+    return (plan,)
 
 
-def _image(word: str, names: dict[str, Any]) -> Image:
-    given = options.expand(word, names)
-    if isinstance(given, str):
-        return read_image(given)
-    return replace(read_image(given), source=word)
+def _warnings(plans: Iterable[Plan]) -> list[str]:
+    return list(dict.fromkeys(warning for plan in plans for warning in plan.warnings))
 
 
 def _look(face: Face, said: CellOptions) -> Any:
@@ -87,23 +90,40 @@ def _waits(face: Face, said: CellOptions) -> bool:
     return wait == "auto" and not face.host.front_end
 
 
-def _wait(face: Face, job: Job) -> None:
+def _wait(face: Face, shown: Job | JobList) -> None:
+    jobs = shown if isinstance(shown, JobList) else [shown]
     try:
-        job.wait()
+        shown.wait()
     except KeyboardInterrupt:
         # An error and not a mere return, so that "Run All" stops as the person wants.
-        raise VideoError(
-            f"Stopped waiting; {job.id} goes on.",
-            hint=f"%video wait {job.id} waits again, %video cancel {job.id} stops it.",
-        ) from None
+        raise VideoError(_stopped(jobs), hint=_go_on(jobs)) from None
     finally:
-        face.settle(job)
+        face.settle(*jobs)
+    if isinstance(shown, JobList):
+        shown.check()
 
 
-def _dry_run(face: Face, plan: Plan) -> list[str]:
+def _stopped(jobs: Sequence[Job]) -> str:
+    if len(jobs) == 1:
+        return f"Stopped waiting; {jobs[0].id} goes on."
+    going = sum(not job.done() for job in jobs)
+    return f"Stopped waiting; {going} of {len(jobs)} jobs go on."
+
+
+def _go_on(jobs: Sequence[Job]) -> str:
+    if len(jobs) == 1:
+        return f"%video wait {jobs[0].id} waits again, %video cancel {jobs[0].id} stops it."
+    return "%video wait waits again, Cancel all (or the list's cancel()) stops them."
+
+
+def _dry_run(face: Face, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> list[str]:
+    plan, *more = plans
     call = face.session.call(plan)
     video, sidecar = plan.files
+    first = ["", f"The first of them, {sweep.variants[0].label}:"] if more else []
     return [
+        *(sweeps.summary(face.session, sweep, plans, parallel) if more else []),
+        *first,
         f"{call.method} {call.path}",
         *(f"{name}: {value}" for name, value in call.headers.items()),
         "",
@@ -113,7 +133,7 @@ def _dry_run(face: Face, plan: Plan) -> list[str]:
         f"estimate  {words.money(plan.estimate.usd)}",
         f"files     {video}",
         f"          {sidecar}",
-        *plan.warnings,
+        *_warnings(plans),
         "Nothing was sent.",
     ]
 

@@ -19,8 +19,8 @@ IDENTIFIER = "ipyreel"
 """How our matcher is known to IPython (`IPCompleter.disable_matchers`)."""
 
 VERBS: tuple[str, ...] = (
-    "use", "providers", "models", "jobs", "history", "show", "wait", "resume", "cancel",
-    "delete", "key", "doctor", "help",
+    "use", "providers", "models", "jobs", "history", "cost", "show", "wait", "resume", "cancel",
+    "delete", "remix", "compare", "form", "gallery", "key", "doctor", "help",
 )  # fmt: skip
 """The verbs of `%video` as they are offered; `install` takes others."""
 

@@ -6,26 +6,35 @@ May import `session` and its own room. One `Face` belongs to one session.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from IPython.display import display
 
 from ipyreel.notebook import hosts
+from ipyreel.notebook.board import Board
 from ipyreel.notebook.card import Card, TextCard, make_card
 from ipyreel.notebook.display import Look
+from ipyreel.notebook.grid import Grid, TextGrid, make_grid
 from ipyreel.notebook.hosts import Host
 from ipyreel.notebook.job import Job
+from ipyreel.notebook.joblist import JobList
+from ipyreel.notebook.still import Wiring
 from ipyreel.notebook.video import Video
 from ipyreel.session import Session
-from ipyreel.values import JobSnapshot
+from ipyreel.values import JobSnapshot, Json
 
 TICK = 1.0
 """Seconds between two moves of the clock on the cards."""
 
 CALM = 20
 """Cards that may tick each second; more of them tick more slowly, so that the front end rests."""
+
+
+Shows = Card | TextCard | Grid | TextGrid
+"""What stands for a job on the screen; a grid stands for each of its jobs."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,9 +45,9 @@ class Face:
     host: Host
     folder: Path
     shell: Any = None
-    _cards: dict[str, Card | TextCard] = field(default_factory=dict)
+    _cards: dict[str, Shows] = field(default_factory=dict)
     _looks: dict[str, Look] = field(default_factory=dict)
-    _just_shown: tuple[str, int] | None = None
+    _just_shown: tuple[object, int] | None = None
     _ticking: bool = False
 
     @classmethod
@@ -57,6 +66,23 @@ class Face:
             show=self.show_again,
             make_video=self.video,
             tick=lambda: self._tick_one(job_id),
+        )
+
+    def jobs(
+        self,
+        job_ids: Iterable[str],
+        board: Board,
+        differs: Iterable[Mapping[str, Json]] = (),
+    ) -> JobList:
+        """Return the handle of several jobs; `board` and `differs` are in their order."""
+        ids = tuple(job_ids)
+        return JobList(
+            self.session,
+            map(self.job, ids),
+            board,
+            show=self.show_again,
+            tick=lambda: self._tick_one(*ids[:1]),
+            differs=differs,
         )
 
     def video(self, snapshot: JobSnapshot) -> Video:
@@ -90,6 +116,28 @@ class Face:
         card.show()
         self._follow(card, job)
 
+    def show_all(self, jobs: JobList, look: Look | None = None) -> None:
+        """Show jobs in the current cell as one grid, which their videos take over."""
+        if look is not None:
+            self._looks.update(dict.fromkeys(jobs.ids, look))
+        self._just_shown = (jobs.ids, self._count())
+        grid = make_grid(
+            replace(jobs.board, width=look.width if look else jobs.board.width),
+            jobs.snapshots,
+            host=self.host,
+            wiring=Wiring(
+                video=self.video,
+                clock=self.session.clock,
+                on_cancel=lambda: self.session.cancel_all(jobs.ids),
+                threads_deliver=self.host.threads_deliver,
+            ),
+            embed_limit=self.session.settings.embed_limit,
+        )
+        self._cards.update(dict.fromkeys(jobs.ids, grid))
+        grid.show()
+        for job in jobs:
+            self._follow(grid, job)
+
     def card(self, job: Job) -> Card | TextCard:
         """Return a card to be put into a widget, where `show` would land in another cell."""
         card = self._make_card(job.snapshot)
@@ -104,33 +152,40 @@ class Face:
             video=self.video,
             typical=self.session.typical_seconds(snapshot),
             clock=self.session.clock,
-            on_cancel=lambda: self._cancel(job_id),
+            on_cancel=lambda: self.session.cancel(job_id),
             on_retry=lambda: self._again(job_id),
         )
         self._cards[job_id] = card
         return card
 
-    def _follow(self, card: Card | TextCard, job: Job) -> None:
+    def _follow(self, card: Shows, job: Job) -> None:
         self.session.listen(job.id, card.update)
         # What changed between the snapshot and the first moment of listening.
         card.update(job.snapshot)
         self._start_ticking()
 
-    def show_again(self, job: Job) -> None:
-        """Show a job as the value of a cell, unless that cell has just shown it."""
-        if self._just_shown != (job.id, self._count()):
-            self.show(job)
+    def show_again(self, shown: Job | JobList) -> None:
+        """Show jobs as the value of a cell, unless that cell has just shown them."""
+        key = shown.ids if isinstance(shown, JobList) else shown.id
+        if self._just_shown == (key, self._count()):
+            return
+        if isinstance(shown, JobList):
+            self.show_all(shown)
+        else:
+            self.show(shown)
 
-    def settle(self, job: Job) -> None:
-        """Bring a job's card to where the job stands; from the thread of the cell."""
-        card = self._cards.get(job.id)
-        if card is not None:
-            card.update(job.snapshot)
+    def settle(self, *jobs: Job) -> None:
+        """Bring the cards to where their jobs stand; from the thread of the cell."""
+        for job in jobs:
+            card = self._cards.get(job.id)
+            if card is not None:
+                card.update(job.snapshot)
+                card.tick()
 
     def close(self) -> None:
         """Stop everything this face and its session started, and leave static cards behind."""
         self.session.close()
-        for card in self._cards.values():
+        for card in dict.fromkeys(self._cards.values()):
             card.settle()
         self._cards.clear()
 
@@ -146,10 +201,11 @@ class Face:
             self.session.listen(new.id, card.update)
         return new
 
-    def _tick_one(self, job_id: str) -> None:
-        card = self._cards.get(job_id)
-        if card is not None:
-            card.tick()
+    def _tick_one(self, *job_ids: str) -> None:
+        for job_id in job_ids:
+            card = self._cards.get(job_id)
+            if card is not None:
+                card.tick()
 
     def _start_ticking(self) -> None:
         if not self._ticking and self.host.threads_deliver:
@@ -165,9 +221,9 @@ class Face:
         finally:
             self._ticking = False
 
-    def _open_cards(self) -> list[Card | TextCard]:
+    def _open_cards(self) -> list[Shows]:
         """Drop the cards that are static by now and return the others."""
         for job_id, card in list(self._cards.items()):
             if card.ended:
                 self._cards.pop(job_id, None)
-        return list(self._cards.values())
+        return list(dict.fromkeys(self._cards.values()))

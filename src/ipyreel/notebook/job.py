@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ipyreel.errors import JobFailed, SubmissionUnknown, VideoError, WaitTimeout
 from ipyreel.jobs.loop import nested_wait, wait_async, wait_blocking
@@ -18,6 +19,7 @@ from ipyreel.notebook.video import Video
 from ipyreel.session import Session
 from ipyreel.values import JobSnapshot, JobStatus, VideoRequest
 
+T = TypeVar("T")
 Show = Callable[["Job"], None]
 
 
@@ -120,13 +122,7 @@ class Job:
         future = self._session.future(self.id)
         nested = self._session.settings.nest_asyncio if nested is None else nested
         try:
-            if nested:
-                waited = nested_wait(future, timeout)
-                snapshot, why_not = waited
-                if why_not is None and snapshot is not None:
-                    return self._outcome(snapshot)
-                warnings.warn(why_not or "Waiting in slices.", stacklevel=2)
-            return self._outcome(wait_blocking(future, timeout, tick=self._tick))
+            return self._outcome(wait_on(future, timeout, nested=nested, tick=self._tick))
         except TimeoutError as error:
             if isinstance(error, WaitTimeout):
                 raise
@@ -176,6 +172,26 @@ class Job:
 
     def __repr__(self) -> str:
         return f"<Job {words.text(self.snapshot)}>"
+
+
+def wait_on(
+    future: Future[T],
+    timeout: float | None,
+    *,
+    nested: bool,
+    tick: Callable[[], object] | None,
+) -> T:
+    """Block until a future is done, nested where that is asked for and does no harm.
+
+    `timeout` is in seconds; raises `TimeoutError`.
+    """
+    if nested:
+        waited = nested_wait(future, timeout)
+        result, why_not = waited
+        if why_not is None and result is not None:
+            return result
+        warnings.warn(why_not or "Waiting in slices.", stacklevel=3)
+    return wait_blocking(future, timeout, tick=tick)
 
 
 def _error_of(snapshot: JobSnapshot, error: VideoError | None) -> VideoError | None:

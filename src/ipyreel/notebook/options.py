@@ -53,6 +53,19 @@ def _seed(value: str) -> int:
         raise argparse.ArgumentTypeError(f"{value!r} is no whole number") from None
 
 
+def _vary(value: str) -> tuple[str, str]:
+    name, equals, said = value.partition("=")
+    if not equals or not name.strip() or not said.strip():
+        raise argparse.ArgumentTypeError(f"{value!r} is not field=a,b,c")
+    return name.strip(), said
+
+
+def _count(value: str) -> int:
+    if not re.fullmatch(r"\d{1,5}", value) or int(value) == 0:
+        raise argparse.ArgumentTypeError(f"{value!r} is no whole number from 1 on")
+    return int(value)
+
+
 def _usd(value: str) -> float:
     number = _number(value.removeprefix("$"), "a sum in USD, such as 2.50")
     if number < 0:
@@ -135,6 +148,15 @@ OPTIONS: tuple[Option, ...] = (
         _extra,
         repeats=True,
     ),
+    Option(("-n", "--count"), "N", "make N of each; a given seed counts up", _count),
+    Option(
+        ("--vary",),
+        "FIELD=A,B,C",
+        "make every combination; FIELD is a field, a {name} of the prompt, or an extra",
+        _vary,
+        repeats=True,
+    ),
+    Option(("--parallel",), "N", "send at most N jobs of a sweep at once", _count),
     Option(("--max-cost",), "USD", "refuse before sending if the estimate is higher", _usd),
     Option(("-o", "--output"), "PATH", "where the MP4 goes", _text),
     Option(("-w", "--wait"), None, "return when the video is there"),
@@ -157,7 +179,8 @@ class CellOptions:
     """What the first line of a cell says; None: nothing was said.
 
     `images` are words as they were typed (`expand` resolves them), `extra` is read as JSON,
-    `max_cost` is in USD, `seconds` is the length of the clip, `width` is in CSS pixels.
+    `vary` holds fields with their values as they were typed, `max_cost` is in USD, `seconds`
+    is the length of the clip, `width` is in CSS pixels.
     """
 
     name: str | None = None
@@ -168,6 +191,9 @@ class CellOptions:
     seed: int | None = None
     images: tuple[str, ...] = ()
     extra: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    count: int | None = None
+    vary: tuple[tuple[str, str], ...] = ()
+    parallel: int | None = None
     max_cost: float | None = None
     output: str | None = None
     wait: bool = False
@@ -234,6 +260,7 @@ def parse(line: str, names: Mapping[str, Any] | None = None) -> CellOptions:
         name=name,
         images=tuple(images or ()),
         extra=dict(extra or ()),
+        vary=tuple(said.pop("vary") or ()),
         show="embed" if embed else "link" if link else None,
         **said,
     )
@@ -311,7 +338,8 @@ def document() -> str:
             "  %%video [NAME] [options]",
             "  A golden retriever running on the beach at sunset",
             "",
-            "Returns at once; the card under the cell becomes the video. NAME holds the Job.",
+            "Returns at once; the card under the cell becomes the video. NAME holds the Job, or",
+            "the JobList of a sweep: --vary, --count, or several prompts divided by a line ---.",
             "{name}, {name.attribute} and {name[0]} in the prompt come from the notebook; {{ and",
             "}} are braces. %video alone says where things stand, %video help lists its verbs.",
             "",

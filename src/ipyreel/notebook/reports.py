@@ -6,16 +6,20 @@ May import `session` and its own room. Each function returns an object that show
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from ipyreel.catalog import Model, Price, Provider
 from ipyreel.doctor import Check, examine
-from ipyreel.errors import VideoError
+from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook import words
 from ipyreel.notebook.face import Face
 from ipyreel.notebook.shown import Notice, Shown, Table
 from ipyreel.session import Session
-from ipyreel.values import JobSnapshot
+from ipyreel.values import JobSnapshot, Json
+
+_LONGEST = 60
+"""Characters of a path that a table has room for."""
 
 
 def status(face: Face) -> Shown:
@@ -63,12 +67,21 @@ def providers(session: Session) -> Shown:
             key_state(session, row),
             row.base_url or _no_address(row),
             row.dialect,
-            row.origin,
+            _origin(session, row),
         )
         for row in session.catalog.providers.values()
     ]
     columns = ("", "provider", "what it is", "key", "address", "dialect", "row from")
     return Table(columns, rows, title="Providers", note="%video use PROVIDER chooses one.")
+
+
+def _origin(session: Session, row: Provider) -> str:
+    """Say where a row came from: the file beside the notebook by its name, others by their path."""
+    path = Path(row.origin)
+    if path.parent == session.settings.cwd:
+        return path.name
+    # The end of a long path says more than its beginning.
+    return row.origin if len(row.origin) <= _LONGEST else f"…{row.origin[1 - _LONGEST :]}"
 
 
 def models(session: Session, provider: str | None) -> Shown:
@@ -110,6 +123,45 @@ def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Shown
         return Notice(f"{title}: none.")
     columns = ("id", "state", "provider", "model", "asked", "cost", "prompt")
     return Table(columns, rows, title=title, note="%video show ID shows one of them.")
+
+
+BY = ("day", "provider", "model")
+"""What costs can be added up by."""
+
+
+def cost_rows(session: Session, by: Sequence[str]) -> list[dict[str, Json]]:
+    """Return what was spent, added up by some of day, provider and model (none: all three)."""
+    by = tuple(by) or BY
+    for word in by:
+        if word not in BY:
+            raise InvalidRequest(f"cost {word}: costs are added up by {', '.join(BY)}.")
+    sums: dict[tuple[str, ...], tuple[int, float, int]] = {}
+    for *names, count, usd, unpriced in session.store.costs():
+        key = tuple(str(names[BY.index(word)]) for word in by)
+        had = sums.get(key, (0, 0.0, 0))
+        sums[key] = (had[0] + count, had[1] + usd, had[2] + unpriced)
+    return [
+        {**dict(zip(by, key, strict=True)), "jobs": count, "usd": usd, "unpriced": unpriced}
+        for key, (count, usd, unpriced) in sums.items()
+    ]
+
+
+def cost(session: Session, by: Sequence[str]) -> Shown:
+    """Return the table of what was spent, with its sum."""
+    rows = cost_rows(session, by)
+    if not rows:
+        return Notice("Nothing was spent: no job was sent yet.")
+    names = [name for name in rows[0] if name in BY]
+    table = [(*(row[name] for name in names), row["jobs"], _sum([row])) for row in rows]
+    table.append(("all", *[""] * (len(names) - 1), sum(row["jobs"] for row in rows), _sum(rows)))
+    note = "What servers said, else estimates; failed jobs are taken to cost nothing."
+    return Table((*names, "jobs", "cost"), table, right=("jobs", "cost"), title="Spent", note=note)
+
+
+def _sum(rows: Sequence[Mapping[str, Json]]) -> str:
+    text = words.dollars(sum(row["usd"] for row in rows))
+    unpriced = sum(row["unpriced"] for row in rows)
+    return f"{text} and {unpriced} without a known price" if unpriced else text
 
 
 def doctor(face: Face, provider: str | None) -> Shown:

@@ -14,8 +14,11 @@ from typing import Any
 from ipyreel.errors import InvalidRequest
 from ipyreel.jobs.loop import wait_blocking
 from ipyreel.notebook import api, reports
+from ipyreel.notebook.compare import side_by_side
+from ipyreel.notebook.export import board_of
 from ipyreel.notebook.face import Face
 from ipyreel.notebook.form import open_form
+from ipyreel.notebook.gallery import open_gallery
 from ipyreel.notebook.shown import Notice, Shown
 
 Result = object
@@ -93,6 +96,10 @@ def _history(face: Face, words: Words) -> Shown:
     return reports.jobs(face.session, found, title="The newest jobs")
 
 
+def _cost(face: Face, words: Words) -> Shown:
+    return reports.cost(face.session, words)
+
+
 def _show(face: Face, words: Words) -> Result:
     return face.job(face.session.find(_at_most_one(words, "show")).id)
 
@@ -114,9 +121,17 @@ def _remix(face: Face, words: Words) -> Result:
     return face.job(face.session.remix(job, " ".join(words[1:])).id)
 
 
+def _compare(face: Face, words: Words) -> None:
+    side_by_side(face, [face.session.find(word) for word in words])
+
+
 def _form(face: Face, words: Words) -> Result:
     _none_of(words, "form")
     return open_form(face)
+
+
+def _gallery(face: Face, words: Words) -> Result:
+    return open_gallery(face, " ".join(words))
 
 
 def _resume(face: Face, words: Words) -> Shown | None:
@@ -133,9 +148,11 @@ def _resume(face: Face, words: Words) -> Shown | None:
         resumed = face.session.resume(word)
     if not resumed:
         return Notice("Nothing to resume: no job is in flight from an earlier kernel.")
-    for one in resumed:
-        if one.taken:
-            face.show(face.job(one.job.id))
+    taken = [one.job for one in resumed if one.taken]
+    if len(taken) > 1:
+        face.show_all(face.jobs((job.id for job in taken), board_of(taken)))
+    elif taken:
+        face.show(face.job(taken[0].id))
     return Notice(*(one.sentence for one in resumed))
 
 
@@ -194,6 +211,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "history": Verb(
             run=_history, usage="history [TEXT]", help="The newest jobs, or those with TEXT."
         ),
+        "cost": Verb(
+            run=_cost,
+            usage="cost [day] [provider] [model]",
+            help="What was spent, added up by these (all three if none is named).",
+        ),
         "show": Verb(run=_show, usage="show [ID]", help="A job's card or video, here."),
         "wait": Verb(run=_wait, usage="wait [ID]", help="Block until the jobs have ended."),
         "resume": Verb(
@@ -210,7 +232,15 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "remix": Verb(
             run=_remix, usage='remix ID "PROMPT"', help="Change a finished video, as a new job."
         ),
-        "form": Verb(run=_form, usage="form", help="Fields to fill in, with the price as you type."),
+        "compare": Verb(
+            run=_compare, usage="compare ID ID ...", help="Two to six videos, playing in step."
+        ),
+        "form": Verb(
+            run=_form, usage="form", help="Fields to fill in, with the price as you type."
+        ),
+        "gallery": Verb(
+            run=_gallery, usage="gallery [TEXT]", help="The library as pictures, to search and use."
+        ),
         "key": Verb(run=_key, usage="key PROVIDER", help="Type a key; it is kept in memory only."),
         "doctor": Verb(
             run=_doctor, usage="doctor [PROVIDER]", help="Check what is needed, say what to do."

@@ -141,6 +141,23 @@ class Video:
             return None
         return "/".join(quote(part, safe="") for part in path.parts)
 
+    @property
+    def place(self) -> str:
+        """How the file is named in what is saved, which is to tell nothing of this machine.
+
+        Below the notebook's folder relative to it, else below the home as `~/...`; the whole
+        path where it is neither, or where nothing is saved.
+        """
+        if not self._host.html:
+            return str(self.path)
+        if self._parts:
+            return "/".join(self._parts)
+        try:
+            path = os.path.abspath(self.path)  # noqa: PTH100 - as typed
+            return "/".join(("~", *Path(path).relative_to(Path.home()).parts))
+        except (ValueError, RuntimeError):  # RuntimeError: there is no home
+            return str(self.path)
+
     @cached_property
     def chosen(self) -> Chosen:
         """How the video is shown here: "linked", "embedded" or "not shown"."""
@@ -160,7 +177,7 @@ class Video:
     def _choice(self) -> tuple[Chosen, str]:
         size = self.size
         if size is None:
-            return "not shown", f"The file is no longer there: {self.path}"
+            return "not shown", f"The file is no longer there: {self.place}"
         if self.how == "link":
             return self._linked()
         if self.how == "embed":
@@ -172,20 +189,31 @@ class Video:
     def _linked(self) -> tuple[Chosen, str]:
         if self._any_link:
             return "linked", "It was asked for."
-        return "not shown", f"No link leads from the notebook's folder to {self.path}"
+        return "not shown", f"No link leads from the notebook's folder to {self.place}"
 
     def _embedded(self, size: int) -> tuple[Chosen, str]:
         if not self._host.embeds:
-            return "not shown", f"This front end shows no video; the file is {self.path}"
+            return "not shown", f"This front end shows no video; the file is {self.place}"
         if size > self.embed_limit:
-            big = f"{words.amount(size)} is more than is embedded ({words.amount(self.embed_limit)}"
-            return "not shown", f"{big}; embed=True does it all the same). The file is {self.path}"
+            most = words.amount(self.embed_limit)
+            big = f"{words.amount(size)} is more than is embedded by itself ({most})"
+            return "not shown", f"{big}; --embed does it all the same. The file is {self.place}"
         return "embedded", "The front end cannot follow a link to the file."
+
+    @property
+    def src(self) -> str | None:
+        """What stands in the player's `src`: a relative URL or a data URI; None: not shown.
+
+        Raises `OSError` where a file to be embedded cannot be read.
+        """
+        if self.chosen == "linked":
+            return self._any_link or ""
+        return "".join(_data_uri(Path(self.path))) if self.chosen == "embedded" else None
 
     @property
     def where(self) -> str:
         """The line on the file: `videos/a.mp4 · 3.1 MB, linked`."""
-        name = "/".join(self._parts) or str(self.path)
+        name = self.place
         if self.size is None:
             return name
         line = f"{name} · {words.amount(self.size)}, {self.chosen}"
@@ -198,12 +226,11 @@ class Video:
     def _repr_html_(self) -> str:
         """Return the player, or the sentence that says where the file is."""
         try:
-            if self.chosen == "linked":
-                return self._player(self._any_link or "")
-            if self.chosen == "embedded":
-                return self._player("".join(_data_uri(Path(self.path))))
+            if (src := self.src) is not None:
+                return self._player(src)
         except OSError as error:
-            return display.missing_html(self.snapshot, f"{self.path} cannot be read: {error}")
+            told = f"{self.place} cannot be read: {error.strerror}"
+            return display.missing_html(self.snapshot, told)
         return display.missing_html(self.snapshot, self.why)
 
     def _repr_mimebundle_(
@@ -220,9 +247,9 @@ class Video:
     def __repr__(self) -> str:
         """Return the job's two lines, or the path and size of a file without a job."""
         if self.snapshot is not None:
-            return words.text(self.snapshot)
+            return words.text(self.snapshot, place=self.place if self._host.html else None)
         size = "not there" if self.size is None else words.amount(self.size)
-        return words.one_line(f"Video {self.path} ({size})")
+        return words.one_line(f"Video {self.place} ({size})")
 
 
 def _data_uri(path: Path) -> Iterator[str]:

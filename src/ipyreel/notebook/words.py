@@ -207,8 +207,17 @@ def _only_stopped(snapshot: JobSnapshot) -> str:
     return f"Stopped watching; {snapshot.provider} may still finish the video and bill it."
 
 
-def text(snapshot: JobSnapshot, *, now: float | None = None, remaining: float | None = None) -> str:
-    """Return the job as one or two plain lines, for terminals and for sites that run nothing."""
+def text(
+    snapshot: JobSnapshot,
+    *,
+    now: float | None = None,
+    remaining: float | None = None,
+    place: str | None = None,
+) -> str:
+    """Return the job as one or two plain lines, for terminals and for sites that run nothing.
+
+    `place` is how the file of a finished job is named (None: by its whole path).
+    """
     words = (
         phase(snapshot),
         maker(snapshot),
@@ -220,5 +229,6 @@ def text(snapshot: JobSnapshot, *, now: float | None = None, remaining: float | 
     second = sentence(snapshot)
     if snapshot.status == "completed":
         size = f" ({amount(snapshot.file.size)})" if snapshot.file else ""
-        second = one_line((snapshot.file.path if snapshot.file else snapshot.target) + size)
+        path = snapshot.file.path if snapshot.file else snapshot.target
+        second = one_line((place or path) + size)
     return f"{first}\n  {second}" if second else first

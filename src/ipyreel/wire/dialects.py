@@ -50,6 +50,8 @@ class Dialect:
         Fields that are always sent.
     list_query
         What a list must be asked with.
+    models_path
+        Where the server lists its models.
     key_header
         The header that carries the key ("Authorization": with "Bearer").
     """
@@ -69,6 +71,7 @@ class Dialect:
     modes: tuple[str, ...] = ()
     fixed: Mapping[str, Json] = field(default_factory=dict)
     list_query: Mapping[str, str] = field(default_factory=dict)
+    models_path: str = "/models"
     key_header: str = "Authorization"
 
 
@@ -141,6 +144,8 @@ _ROWS = (
         name="trtllm",
         seconds=_SECONDS_NUMBER,
         pictures="file or image_reference",
+        # Left to itself it may answer with an AVI, which no browser plays.
+        fixed=MappingProxyType({"format": "mp4"}),
         known=_TRTLLM,
     ),
     Dialect(
@@ -149,6 +154,7 @@ _ROWS = (
         whole_seconds=True,
         size="size or resolution",
         pictures="frame_images",
+        models_path="/videos/models",
         container="provider.options",
         beside=_OPENROUTER,
     ),

@@ -1,8 +1,9 @@
 """Read what servers answer, in all the ways they were seen to, into our values.
 
-This is the door of the reading half: `read_job`, `read_page`, `read_deleted`, `read_error`,
-`retry_after`, `poll_after`, `sniff`, `read_envelope`, `wants_form`. Whatever the bytes are,
-nothing but `ProviderError` (or a subclass) and `WireError` is raised.
+This is the door of the reading half: `read_job`, `read_page`, `read_deleted`, `read_models`,
+`read_character`, `read_error`, `retry_after`, `poll_after`, `sniff`, `read_envelope`,
+`wants_form`. Whatever the bytes are, nothing but `ProviderError` (or a subclass) and
+`WireError` is raised.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from ipyreel.wire.text import clean, excerpt
 
 __all__ = [
     "poll_after",
+    "read_character",
     "read_deleted",
     "read_envelope",
     "read_error",
     "read_job",
+    "read_models",
     "read_page",
     "retry_after",
     "sniff",
@@ -41,7 +44,8 @@ _CREATED = ("created_at", "created", "createdAt")
 _COMPLETED = ("completed_at", "completedAt", "finish_time", "finished_at")
 _LENGTHS = ("seconds", "duration", "duration_s", "duration_seconds")
 _NO_CONTENT, _CONFLICT = 204, 409
-_LONGEST_PROMPT = 100_000
+LONGEST_PROMPT = 100_000
+"""Characters of a prompt that are read."""
 
 
 def read_job(
@@ -132,7 +136,7 @@ def _job(
         raw_status=clean(answer.raw_status or "", 100),
         progress=percent(fields.get("progress")),
         model=word(fields.get("model")),
-        prompt=word(fields.get("prompt"), _LONGEST_PROMPT),
+        prompt=word(fields.get("prompt"), LONGEST_PROMPT),
         seconds=_seconds(fields),
         size=size(fields.get("size")),
         failure=failure,
@@ -257,6 +261,29 @@ def _after(body: Json, jobs: tuple[VideoJob, ...]) -> str | None:
         return None
     last = body.get("last_id")
     return last if isinstance(last, str) and last else jobs[-1].remote_id
+
+
+def read_models(reply: HttpReply, *, now: float = 0.0) -> tuple[str, ...]:
+    """Read the names in a server's list of models; raises as `read_page` does."""
+    body = _load(reply, now=now)
+    if not is_success(reply.status_code):
+        raise read_error(reply, now=now)
+    rows = _rows(body)
+    if rows is None:
+        raise _unreadable(reply, "The server's answer is no list of models.")
+    found = (word(row.get("id") or row.get("name")) for row in rows if isinstance(row, dict))
+    return tuple(name for name in found if name)
+
+
+def read_character(reply: HttpReply, *, now: float = 0.0) -> str:
+    """Read the id of a character that was made; raises as `read_job` does."""
+    body = _load(reply, now=now, creating=True)
+    found = word(body.get("id")) if isinstance(body, dict) else None
+    if not is_success(reply.status_code) or (found is None and reason_in(body).message):
+        raise read_error(reply, now=now, creating=True)
+    if found is None:
+        raise _unreadable(reply, "The server's answer names no character.")
+    return found
 
 
 def read_deleted(reply: HttpReply, *, now: float = 0.0) -> bool:

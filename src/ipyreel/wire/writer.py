@@ -29,6 +29,7 @@ __all__ = [
     "extension_call",
     "join_base",
     "list_call",
+    "models_call",
     "needs_image_bytes",
     "remix_call",
     "resolve",
@@ -256,6 +257,11 @@ def list_call(limit: int = 20, after: str | None = None, *, dialect: str = "gene
     if after:
         query["after"] = after
     return HttpCall(method="GET", path=_VIDEOS, query=query)
+
+
+def models_call(dialect: str = "generic") -> HttpCall:
+    """Write the question for the models that the server offers to this key."""
+    return HttpCall(method="GET", path=dialect_named(dialect).models_path)
 
 
 def delete_call(remote_id: str) -> HttpCall:

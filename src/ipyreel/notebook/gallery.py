@@ -1,0 +1,264 @@
+"""The gallery: the library as pictures, searched, opened, and used again.
+
+May import `session` through the face, and its own room. Only the page that is seen is read
+from the library, and only its posters are made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import ipywidgets as widgets
+
+from ipyreel.errors import InvalidRequest
+from ipyreel.jobs.query import Query
+from ipyreel.notebook import reports
+from ipyreel.notebook.bench import Bench, guarded, hint_html
+from ipyreel.notebook.display import element
+from ipyreel.notebook.face import Face
+from ipyreel.notebook.form import Form
+from ipyreel.notebook.posters import Posters
+from ipyreel.notebook.shown import Shown
+from ipyreel.notebook.still import Wiring
+from ipyreel.notebook.tiles import Filters, Tile, page_html
+from ipyreel.values import JobSnapshot
+
+PAGE = 12
+"""Videos on a page: three rows of four where there is room."""
+
+
+class Gallery(Bench):
+    """Filters, a page of tiles, and below them what was opened."""
+
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self._posters = posters_of(face)
+        self._page = 0
+        self._total = 0
+        self._turn = 0
+        self._jobs: Sequence[JobSnapshot] = ()
+        self.filters = Filters(self._narrowed)
+        self._tiles = tuple(Tile(self._opener(place)) for place in range(PAGE))
+        self.grid = widgets.VBox(self._tiles, _dom_classes=("ipyreel-grid",))
+        self._back = _button("‹ Previous", "The page before", self._turned(-1))
+        self._next = _button("Next ›", "The next page", self._turned(1))
+        again = _button("Refresh", "Look into the library again", self._refresh)
+        self.opened = Opened(face, self)
+        super().__init__(name="gallery", classes=("ipyreel-wide-bench",))
+        bar = _bar(self.status, self._back, self._next, again)
+        self.place(self.filters, bar, self.grid, self.opened)
+        self._refresh(None)
+
+    @guarded
+    def _refresh(self, _button: object) -> None:
+        self.filters.offer(self._face.session.store.makers())
+        self.load()
+
+    @guarded
+    def _narrowed(self, _change: object) -> None:
+        self._page = 0
+        self.load()
+
+    def _turned(self, by: int) -> Callable[[Any], None]:
+        def turn(_button: object) -> None:
+            self._page = max(0, self._page + by)
+            self.load()
+
+        return lambda button: self.act(turn, button)
+
+    def _opener(self, place: int) -> Callable[[Any], None]:
+        return lambda button: self.act(lambda _: self.opened.look_at(self._jobs[place]), button)
+
+    @guarded
+    def act(self, hook: Callable[[Any], object], button: object) -> None:
+        """Run a button's hook as every callback is run."""
+        hook(button)
+
+    def load(self) -> None:
+        """Read the page from the library and show it."""
+        session = self._face.session
+        query = self.filters.query(session.clock(), limit=PAGE, offset=self._page * PAGE)
+        self._jobs, self._total = session.store.page(query)
+        if not self._jobs and self._page:
+            self._page = (self._total - 1) // PAGE if self._total else 0
+            self.load()
+            return
+        self._turn += 1
+        for place, tile in enumerate(self._tiles):
+            job = self._jobs[place] if place < len(self._jobs) else None
+            tile.show(job, self._posters.cached(job) if job else None, session.clock())
+        self._back.disabled = self._page == 0
+        self._next.disabled = (self._page + 1) * PAGE >= self._total
+        self.say(self._counted())
+        self._make_posters()
+
+    def _counted(self) -> str:
+        if not self._total:
+            return "Nothing found." if self.filters.narrow else "The library is empty."
+        first = self._page * PAGE + 1
+        return f"{first} to {first + len(self._jobs) - 1} of {self._total}."
+
+    def _make_posters(self) -> None:
+        pairs = list(zip(self._tiles, self._jobs, strict=False))
+        wanting = [(tile, job) for tile, job in pairs if self._posters.wanting(job)]
+        if not wanting:
+            return
+        if self._face.host.threads_deliver:
+            turn = self._turn
+            self._face.session.loop.submit(asyncio.to_thread(self._fill, wanting, turn))
+        else:
+            self._fill(wanting, self._turn)
+
+    def _fill(self, wanting: Sequence[tuple[Tile, JobSnapshot]], turn: int) -> None:
+        """Make posters and put them up, until the page is turned."""
+        for tile, job in wanting:
+            poster = self._posters.make(job)
+            with self.lock:
+                if self._turn != turn:
+                    return
+                tile.show(job, poster, self._face.session.clock())
+
+
+class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """What was opened: the video, what can be done with it, and what came of that."""
+
+    children: Any
+
+    def __init__(self, face: Face, gallery: Gallery) -> None:
+        self._face = face
+        self._gallery = gallery
+        self._job: JobSnapshot | None = None
+        self.screen = widgets.Output()
+        self._again = self._does(
+            "Re-run with changes", "Open the form with this request", self._fill_form
+        )
+        self._remix = self._does("Remix", "Change the video by a prompt", self._ask_remix)
+        self._where = self._does("Show path", "Say where the file lies", self._tell_path)
+        self._delete = self._does("Delete", "Delete the job, after a question", self._ask_delete)
+        close = self._does("Close", "Close what was opened", lambda _: self.look_at(None))
+        self._actions = _bar(self._again, self._remix, self._where, self._delete, close)
+        self._asked = widgets.VBox()
+        self.below = widgets.VBox(_dom_classes=("ipyreel-cards",))
+        super().__init__((), _dom_classes=("ipyreel-opened",))
+
+    def _does(self, name: str, hint: str, hook: Callable[[Any], object]) -> Any:
+        return _button(name, hint, lambda button: self._gallery.act(hook, button))
+
+    def look_at(self, job: JobSnapshot | None) -> None:
+        """Show a job as it stands now; None closes."""
+        self._asked.children = self.below.children = ()
+        self._job = job if job is None else self._face.session.snapshot(job.id)
+        if self._job is None:
+            self.children = ()
+            return
+        row = self._face.session.catalog.providers.get(self._job.provider)
+        can = row is not None and "remix" in row.routes and self._job.status == "completed"
+        self._remix.disabled = not can
+        self._remix.tooltip = (
+            "Change the video by a prompt" if can else f"{self._job.provider} cannot remix this"
+        )
+        # The page shows what was opened: it may lie below the edge of the window.
+        shows = "this.closest('.ipyreel-opened').scrollIntoView({block: 'nearest'})"
+        hook = widgets.HTML(element("style", data_job=self._job.id, onload=shows))
+        hook.add_class("ipyreel-sheet")
+        self.children = (self._shown(self._job), self._actions, self._asked, self.below, hook)
+
+    def _shown(self, job: JobSnapshot) -> Any:
+        if not job.ended:
+            return self._face.card(self._face.job(job.id))
+        bundle = Wiring(video=self._face.video).ending(job)
+        self.screen.outputs = ({"output_type": "display_data", "data": bundle, "metadata": {}},)
+        return self.screen
+
+    @property
+    def _chosen(self) -> JobSnapshot:
+        if self._job is None:
+            raise InvalidRequest("Open a video first.")
+        return self._job
+
+    def _fill_form(self, _button: object) -> None:
+        form = Form(self._face)
+        form.fill(self._chosen.request, self._chosen.provider)
+        self._asked.children = (form,)
+
+    def _ask_remix(self, _button: object) -> None:
+        field = widgets.Textarea(description="What is to change", rows=2)
+        field.layout.width = "auto"
+        field.add_class("ipyreel-sends")
+        send = self._does(
+            "Send remix", "Ask for it, as a new job", lambda _: self._send_remix(field)
+        )
+        send.add_class("ipyreel-submit")
+        self._asked.children = (field, _bar(send))
+
+    def _send_remix(self, field: Any) -> None:
+        if not field.value.strip():
+            raise InvalidRequest("Say what is to change.")
+        new = self._face.session.remix(self._chosen, field.value.strip())
+        card = self._face.card(self._face.job(new.id))
+        self._asked.children = ()
+        self.below.children = (card, *self.below.children)
+        self._gallery.load()
+        self._gallery.say(f"Sent: {new.id}.")
+
+    def _tell_path(self, _button: object) -> None:
+        job = self._chosen
+        path = job.file.path if job.file else job.target
+        self._asked.children = (widgets.HTML(hint_html(element("code", path))),)
+
+    def _ask_delete(self, _button: object) -> None:
+        job = self._chosen
+        kept = " Its file stays." if job.file else ""
+        question = widgets.HTML(
+            hint_html(f"Delete {job.id} at {job.provider} and in the library?{kept}")
+        )
+        yes = self._does(f"Delete {job.id}", "There is no way back", lambda _: self._forget(job))
+        yes.add_class("ipyreel-danger")
+        no = self._does("Keep", "Delete nothing", lambda _: setattr(self._asked, "children", ()))
+        self._asked.children = (question, _bar(yes, no))
+
+    def _forget(self, job: JobSnapshot) -> None:
+        self._asked.children = ()
+        self._gallery.say(f"Deleting {job.id} …")
+        future = self._face.session.delete(job.id)
+        future.add_done_callback(lambda done: self._gallery.act(self._forgotten, done))
+
+    def _forgotten(self, done: Future[str]) -> None:
+        told = done.result()
+        self.look_at(None)
+        self._gallery.load()
+        self._gallery.say(told)
+
+
+def posters_of(face: Face) -> Posters:
+    """Return the posters of the session's library."""
+    return Posters(face.session.settings.home / "posters")
+
+
+def open_gallery(face: Face, text: str = "") -> Gallery | Shown:
+    """Return the gallery; where no widgets are shown, a static page of the newest videos."""
+    if face.host.widgets:
+        gallery = Gallery(face)
+        if text:
+            gallery.filters.text.value = text
+        return gallery
+    posters = posters_of(face)
+    jobs, total = face.session.store.page(Query(text=text, limit=PAGE))
+    plain = reports.jobs(face.session, jobs, title=f"The newest of {total} jobs")
+    if not face.host.html or not jobs:
+        return plain
+    html = page_html([(job, posters.make(job)) for job in jobs], face.session.clock())
+    return Shown(plain.text, html)
+
+
+def _button(name: str, hint: str, hook: Callable[[Any], object]) -> Any:
+    button = widgets.Button(description=name, tooltip=hint)
+    button.on_click(hook)
+    return button
+
+
+def _bar(*children: Any) -> Any:
+    return widgets.HBox(children, _dom_classes=("ipyreel-bar-row",))

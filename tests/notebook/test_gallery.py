@@ -1,0 +1,184 @@
+"""The gallery: one page at a time, posters made once, everything that can be done with a video."""
+
+from __future__ import annotations
+
+import pytest
+from IPython.core.error import UsageError
+
+from ipyreel.notebook import api
+from ipyreel.notebook.gallery import PAGE, Gallery
+from ipyreel.notebook.hosts import Host
+from ipyreel.notebook.posters import Posters
+
+
+@pytest.fixture
+def library(face):  # noqa: ARG001 - the front end they are shown in
+    """Fourteen finished videos of the same bytes."""
+    jobs = [api.submit(f"A balloon number {number}") for number in range(PAGE + 2)]
+    for job in jobs:
+        job.wait()
+    return jobs
+
+
+def seen(gallery):
+    return [tile.button.description for tile in gallery._tiles if tile.layout.display != "none"]
+
+
+def said(gallery):
+    return gallery.status.value.partition(">")[2].removesuffix("</div>")
+
+
+def settled(face):
+    """Wait until the posters of the page are made: they are made one after the other."""
+    face.session.loop.submit(_nothing()).result()
+
+
+async def _nothing():
+    pass
+
+
+def press(box, name):
+    """Click the button of that name among what was opened."""
+    found = [one for one in _all(box) if getattr(one, "description", None) == name]
+    assert len(found) == 1, name
+    found[0].click()
+
+
+def _all(box):
+    yield box
+    for child in getattr(box, "children", ()):
+        yield from _all(child)
+
+
+@pytest.mark.usefixtures("library")
+def test_a_page_holds_the_newest_and_the_next_the_rest(face):
+    gallery = Gallery(face)
+    assert seen(gallery)[0] == "A balloon number 13"
+    assert len(seen(gallery)) == PAGE
+    assert said(gallery) == "1 to 12 of 14."
+    gallery._next.click()
+    assert seen(gallery) == ["A balloon number 1", "A balloon number 0"]
+    assert gallery._next.disabled
+    gallery._back.click()
+    assert gallery._back.disabled
+
+
+@pytest.mark.usefixtures("library")
+def test_the_filters_narrow(face):
+    gallery = Gallery(face)
+    gallery._next.click()
+    gallery.filters.text.value = "number 7"
+    assert seen(gallery) == ["A balloon number 7"]
+    gallery.filters.text.value = "submarine"
+    assert said(gallery) == "Nothing found."
+    gallery.filters.text.value = ""
+    gallery.filters.state.value = ("failed",)
+    assert seen(gallery) == []
+    gallery.filters.state.value = ()
+    gallery.filters.sort.value = "oldest"
+    assert seen(gallery)[0] == "A balloon number 0"
+    assert [value for _, value in gallery.filters.provider.options] == ["", "lab"]
+
+
+def test_an_empty_library_says_so(face):
+    assert said(Gallery(face)) == "The library is empty."
+
+
+@pytest.mark.usefixtures("library")
+def test_posters_are_made_once_and_only_for_what_is_seen(face, monkeypatch):
+    made = []
+    real = Posters.make
+    monkeypatch.setattr(Posters, "make", lambda self, job: made.append(job.id) or real(self, job))
+    face.host = Host(kind="jupyter", widgets=True, threads_deliver=False)  # at once, not later
+    gallery = Gallery(face)
+    assert len(made) == PAGE  # though all are one picture, as their bytes are
+    assert len(list((face.session.settings.home / "posters").iterdir())) == 1
+    assert all("<img" in tile._picture.value for tile in gallery._tiles)
+    Gallery(face)
+    assert len(made) == PAGE
+
+
+def test_a_video_that_is_gone_has_a_plain_tile(library, face):
+    face.host = Host(kind="jupyter", widgets=True, threads_deliver=False)
+    for job in library:
+        job.path.unlink()
+    gallery = Gallery(face)
+    assert all("ipyreel-plain" in tile._picture.value for tile in gallery._tiles)
+
+
+def test_a_click_opens_the_video(library, face):
+    gallery = Gallery(face)
+    gallery._tiles[0].button.click()
+    data = gallery.opened.screen.outputs[0]["data"]
+    assert "A balloon number 13" in data["text/html"]
+    assert "<video" in data["text/html"]
+    press(gallery.opened, "Show path")
+    assert str(library[-1].path) in gallery.opened._asked.children[0].value
+    press(gallery.opened, "Close")
+    assert gallery.opened.children == ()
+
+
+@pytest.mark.usefixtures("library")
+def test_re_run_with_changes_opens_the_form_filled_in(face):
+    gallery = Gallery(face)
+    gallery._tiles[0].button.click()
+    press(gallery.opened, "Re-run with changes")
+    (form,) = gallery.opened._asked.children
+    assert form.fields.prompt.value == "A balloon number 13"
+    assert form.fields.provider.value == "lab"
+
+
+def test_remix_sends_a_new_job(library, face, live):
+    gallery = Gallery(face)
+    gallery._tiles[0].button.click()
+    press(gallery.opened, "Remix")
+    field = gallery.opened._asked.children[0]
+    press(gallery.opened, "Send remix")
+    assert "Say what is to change" in said(gallery)
+    field.value = "Make it blue"
+    press(gallery.opened, "Send remix")
+    (card,) = gallery.opened.below.children
+    assert card.snapshot.request.remix_of == library[-1].remote_id
+    face.job(card.snapshot.id).wait()
+    assert live.log("remix")
+
+
+def test_delete_asks_first_and_keeps_the_file(library, face, live):
+    gallery = Gallery(face)
+    gallery._tiles[0].button.click()
+    press(gallery.opened, "Delete")
+    press(gallery.opened, "Keep")
+    assert live.log("delete") == []
+    press(gallery.opened, "Delete")
+    path, job_id = library[-1].path, library[-1].id
+    deleted = []
+    gallery.status.observe(lambda change: deleted.append(change["new"]), "value")
+    press(gallery.opened, f"Delete {job_id}")
+    while not any("Forgotten here" in line for line in deleted):
+        settled(face)
+    assert path.exists()
+    assert "A balloon number 13" not in seen(gallery)
+
+
+def test_a_page_without_widgets(library, reel):
+    api.face().host = Host(kind="headless", embeds=True)
+    shown = reel.run_cell("%video gallery number 3").result
+    assert shown._repr_mimebundle_()["text/html"].count("<figure") == 2  # 3 and 13
+    assert "data:image/webp" in shown.html
+    assert library[3].id in shown.text
+
+
+@pytest.mark.parametrize("line", ["remix", "remix v1", "compare v1"])
+def test_bad_words_are_one_line(reel, line):
+    with pytest.raises(UsageError):
+        reel.run_cell(f"%video {line}")
+
+
+def test_remix_by_a_verb_and_by_a_job(library, reel, live):
+    new = reel.run_cell(f"%video remix {library[0].id} make it 'very blue'").result
+    assert new.request.prompt == "make it very blue"
+    new.wait()
+    again = new.remix("now green")
+    again.wait()
+    assert again.request.remix_of == new.remote_id
+    assert len(live.log("remix")) == 2

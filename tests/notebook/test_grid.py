@@ -1,0 +1,423 @@
+"""The grid of a sweep: drawn from the last snapshots only, calmly, and static at the end."""
+
+from __future__ import annotations
+
+import re
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from ipywidgets.widgets.widget import _instances
+
+from ipyreel.notebook import board, sheet
+from ipyreel.notebook.board import Board
+from ipyreel.notebook.films import Films, film_of
+from ipyreel.notebook.grid import LINGER, PACE, Grid, PageGrid, TextGrid, make_grid
+from ipyreel.notebook.hosts import Host
+from ipyreel.notebook.sheet import Film
+from ipyreel.notebook.still import Wiring
+from ipyreel.notebook.video import Video
+from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
+from tests.support.shells import PLAIN
+
+JUPYTER = Host(kind="jupyter", widgets=True, links=True, embeds=True)
+COLAB = Host(kind="colab", widgets=True, embeds=True)
+HEADLESS = Host(kind="headless", links=True, embeds=True, front_end=False)
+TERMINAL = Host(kind="terminal", html=False)
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def job(number: int, **fields) -> JobSnapshot:
+    given = {
+        "id": f"v{number}",
+        "provider": "apiyi",
+        "request": VideoRequest(prompt="A sea", seed=number, size="640x360"),
+        "status": "in_progress",
+        "created_at": 1000.0,
+        "sent_at": 1000.0,
+        "target": f"/n/videos/{number}.mp4",
+        "estimate": 0.4,
+    }
+    return JobSnapshot(**{**given, **fields})
+
+
+def done(number: int, folder="/n", **fields) -> JobSnapshot:
+    path = f"{folder}/videos/{number}.mp4"
+    file = VideoFile(path=path, size=9, sha256="0", media_type="video/mp4", width=640, height=360)
+    return job(number, status="completed", completed_at=1090.0, file=file, target=path, **fields)
+
+
+WAITING = replace(job(3), status="submitting", sent_at=None)
+FAILED = job(2, status="failed", completed_at=1050.0, failure=Failure(message="No <b>boats</b>"))
+LABELS = ("seed 0", "seed 1", "seed 2", "seed 3")
+BOARD = Board(labels=LABELS, prompt="A sea", inner=2)
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    shell = InteractiveShell.instance(config=PLAIN)
+    publisher = CapturingDisplayPublisher(parent=shell)
+    monkeypatch.setattr(shell, "display_pub", publisher)
+    yield publisher
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A notebook's folder with four small files in it."""
+    (tmp_path / "videos").mkdir()
+    for number in range(4):
+        (tmp_path / "videos" / f"{number}.mp4").write_bytes(b"012345678")
+    return tmp_path
+
+
+def wiring(folder="/n", host=JUPYTER, **given) -> Wiring:
+    def video(snapshot):
+        return Video(snapshot.file.path, snapshot, host=host, folder=folder)
+
+    return Wiring(**{"video": video, "clock": Clock(), **given})
+
+
+def grid_of(jobs, *, folder="/n", given=BOARD, **hooks) -> Grid:
+    wired = wiring(folder, **hooks)
+    return Grid(given, jobs, wired, Films(wired))
+
+
+def state(grid: Grid) -> dict:
+    """Return everything of a grid that a person can see."""
+    return {
+        "sums": grid._sums.value,
+        "clock": grid._clock.value,
+        "prompt": grid._prompt.value,
+        "tiles": grid._moving.value,
+        "button": (grid._button.description, grid._button.disabled, grid._button.layout.display),
+        "videos": sorted(str(place.outputs) for place in grid._places if place.outputs),
+        "text": repr(grid),
+    }
+
+
+# ---- words --------------------------------------------------------------------------------
+
+
+def test_one_line_sums_up():
+    jobs = [done(0), job(1), FAILED, WAITING, job(4, status="cancelled"), job(5, status="unknown")]
+    told = " · ".join(board.counts(Board(labels=("",) * 6), jobs))
+    assert told == (
+        "6 jobs · 1 done · 1 failed · 1 cancelled · 1 unknown · 1 running · 1 waiting"
+        " · $0.40 of $2.40"
+    )
+
+
+@pytest.mark.parametrize(
+    ("jobs", "told"),
+    [
+        ([done(0), job(1)], "$0.40 of $0.80"),
+        ([done(0, cost=0.5), job(1)], "$0.50 of $0.90"),
+        ([done(0, estimate=0), job(1, estimate=0)], "free"),
+        ([job(0, estimate=None)], "no price known"),
+        ([done(0), job(1, estimate=None)], "$0.40 of $0.40, 1 without a known price"),
+        ([], "nothing spent"),
+    ],
+)
+def test_money(jobs, told):
+    assert board.money(jobs) == told
+
+
+def test_reused_jobs_cost_nothing_now():
+    given = Board(labels=("a", "b"), reused=frozenset({"v0"}))
+    assert board.counts(given, [done(0), done(1)])[-2:] == ["1 reused", "$0.40 of $0.40"]
+
+
+@pytest.mark.parametrize(
+    ("count", "inner", "columns"),
+    [(8, 2, 4), (6, 3, 3), (10, 5, 5), (12, 7, 5), (2, 1, 2), (1, 1, 1)],
+)
+def test_rows_are_whole_where_they_can_be(count, inner, columns):
+    assert Board(labels=("",) * count, inner=inner).columns == columns
+
+
+# ---- the static grid ----------------------------------------------------------------------
+
+
+def films(*jobs):
+    return {one.id: Film(src=f"videos/{one.id}.mp4", where=one.id, link="x") for one in jobs}
+
+
+def test_the_saved_grid_needs_nothing_that_is_taken_away():
+    jobs = [done(0), done(1), FAILED, job(3, status="cancelled", note="Stopped.")]
+    html = sheet.grid_html(BOARD, jobs, films(*jobs[:2]))
+    for lost in ("<style", "var(", "aria-", " id=", "<source", "aspect-ratio", "class="):
+        assert lost not in html
+    assert html.count("<video") == 2
+    assert [label in html for label in LABELS] == [True] * 4
+    assert "No &lt;b&gt;boats&lt;/b&gt;" in html
+    assert "4 jobs" in html
+
+
+def test_a_linked_video_takes_little_room():
+    prompt = "A golden retriever on the beach " * 40
+    jobs = [replace(done(n), request=VideoRequest(prompt=prompt)) for n in range(40)]
+    given = Board(labels=tuple(f"seed {n}" for n in range(40)), prompt=prompt)
+    assert len(sheet.grid_html(given, jobs, films(*jobs))) < 40 * 900
+
+
+@given(st.text(), st.text())
+def test_hostile_words_are_text(label, prompt):
+    given = Board(labels=(label,), prompt=prompt)
+    hostile = replace(FAILED, failure=Failure(message=prompt), id="v0")
+    for html in (
+        sheet.grid_html(given, [hostile], {}),
+        sheet.tiles_html(given, [hostile], [0]),
+        "".join(sheet.page_html(given, [hostile], [None], label)),
+    ):
+        tags = set(re.findall(r"<(\w+)", html))
+        assert tags <= {
+            "div",
+            "b",
+            "span",
+            "figure",
+            "figcaption",
+            "i",
+            "meta",
+            "title",
+            "body",
+            "h1",
+        }
+
+
+def test_the_shape_of_a_tile_is_that_of_the_video():
+    portrait = replace(job(0), request=VideoRequest(prompt="x", size="720x1280"))
+    assert sheet.shape(portrait, 180) == (180, 320)
+    assert sheet.shape(replace(job(0), request=VideoRequest(prompt="x", size="720p")), 160) == (
+        160,
+        90,
+    )
+    assert sheet.shape(done(0), 320) == (320, 180)
+
+
+def test_a_grid_embeds_no_more_than_one_video_may(folder):
+    wired = wiring(folder, COLAB)
+    jobs = [done(n, folder) for n in range(3)]
+    found = Films(wired, embed_limit=20).of(jobs)
+    assert [found[one.id].src is None for one in jobs] == [False, False, True]
+    assert "too much" in found["v2"].where
+    assert found["v0"].src.startswith("data:video/mp4;base64,")
+
+
+def test_what_cannot_be_shown_is_said(folder):
+    (folder / "videos" / "0.mp4").unlink()
+    film = film_of(Video(folder / "videos" / "0.mp4", host=JUPYTER, folder=folder))
+    assert film.src is None
+    assert "no longer there" in film.where
+
+    def broken(_job):
+        raise ValueError("no <codec>")
+
+    wired = wiring(folder, video=broken)
+    html = sheet.grid_html(BOARD, [done(0, folder)], Films(wired).of([done(0, folder)]))
+    assert "ValueError: no &lt;codec&gt;" in html
+
+
+# ---- the live grid ------------------------------------------------------------------------
+
+
+def snapshots(number):
+    moving = st.builds(
+        lambda **changes: replace(job(number), **changes),
+        status=st.sampled_from(["submitting", "queued", "in_progress", "downloading", "failed"]),
+        progress=st.none() | st.floats(0, 100),
+        note=st.none() | st.text(max_size=9),
+        sent_at=st.none() | st.just(1000.0),
+    )
+    # A job that is done does not move again.
+    return st.builds(lambda some, end: [*some, *end], st.lists(moving, max_size=3),
+                     st.sampled_from([[], [done(number)]]))  # fmt: skip
+
+
+@given(st.data())
+def test_a_grid_that_was_updated_equals_one_made_new(data):
+    clock, hooks = Clock(), {"on_cancel": list}
+    rows = [[job(n), *data.draw(snapshots(n))] for n in range(3)]
+    given = Board(labels=LABELS[:3])
+    updated = grid_of([row[0] for row in rows], clock=clock, given=given, **hooks)
+    for row in rows:
+        for one in row[1:]:
+            clock.now += 5
+            updated.update(one)
+    clock.now += 5
+    updated.tick()
+    new = grid_of([*updated.snapshots], clock=clock, given=given, **hooks)
+    assert state(updated)["text"] == state(new)["text"]
+    if not new.ended:
+        assert state(updated) == state(new)
+    updated.close()
+    new.close()
+
+
+def test_forty_jobs_are_at_most_four_bundles_a_second():
+    clock = Clock()
+    given = Board(labels=tuple(f"seed {n}" for n in range(40)))
+    grid = grid_of([job(n, progress=0) for n in range(40)], clock=clock, given=given)
+    sent = []
+    for part in (grid._sums, grid._clock, grid._prompt, grid._moving):
+        part.observe(lambda _change: sent.append(clock.now), "value")
+    for step in range(1000):
+        clock.now += 0.01
+        grid.update(job(step % 40, progress=float(step // 40)))
+    assert len(set(sent)) <= 10 / PACE + 1
+    assert len(sent) <= 3 * (10 / PACE + 1)
+    clock.now += 1
+    grid.tick()
+    assert grid._moving.value.count("Generating 24 %</span>") == 40
+
+
+def test_a_finished_video_plays_while_the_others_move(folder):
+    grid = grid_of([job(0), job(1)], folder=folder, given=Board(labels=LABELS[:2]))
+    grid._wiring.clock.now += 1
+    grid.update(done(1, folder))
+    (shown,) = (child for child in grid.children if child in grid._places)
+    assert 'src="videos/1.mp4"' in shown.outputs[0]["data"]["text/html"]
+    assert shown.layout.order == "1"
+    assert "seed 0" in grid._moving.value
+    assert "seed 1" not in grid._moving.value
+    grid.close()
+
+
+def test_one_output_two_lives(screen, folder):
+    before = set(_instances)
+    grid = grid_of([job(0), job(1)], folder=folder, given=Board(labels=LABELS[:2]))
+    grid.show()
+    grid.update(done(0, folder))
+    grid.update(done(1, folder))
+    first, last = screen.outputs
+    assert "application/vnd.jupyter.widget-view+json" in first["data"]
+    assert "Generating" in first["data"]["text/html"]
+    assert last["update"]
+    assert last["data"]["text/html"].count("<video") == 2
+    assert "2 jobs · 2 done" in last["data"]["text/plain"]
+    assert grid.ended
+    assert set(_instances) <= before
+
+
+def test_a_page_that_was_reloaded_keeps_the_grid(screen, folder):
+    grid = grid_of([job(0)], folder=folder, given=Board(labels=("",)))
+    grid.show()
+    grid._view_count = 1
+    grid.update(done(0, folder))
+    assert screen.outputs[-1]["update"]
+    assert grid.children == (grid._screen,)
+    assert "<video" in grid._screen.outputs[0]["data"]["text/html"]
+    grid._view_count = 0
+    assert grid.comm is None
+
+
+def test_updates_from_threads_where_they_arrive_and_where_they_do_not(screen, folder):
+    for delivers in (True, False):
+        screen.outputs.clear()
+        given = Board(labels=("",))
+        grid = grid_of([job(0)], folder=folder, given=given, threads_deliver=delivers)
+        grid.show()
+        thread = threading.Thread(target=grid.update, args=(done(0, folder),))
+        thread.start()
+        thread.join()
+        assert grid.ended == delivers
+        grid.tick()
+        assert grid.ended
+        assert screen.outputs[-1]["update"]
+
+
+def test_what_is_unknown_may_be_found_for_a_while():
+    grid = grid_of([FAILED, job(1, status="unknown")], given=Board(labels=LABELS[:2]))
+    assert not grid.ended
+    grid._wiring.clock.now += LINGER - 1
+    grid.tick()
+    assert not grid.ended
+    grid._wiring.clock.now += 2
+    grid.tick()
+    assert grid.ended
+
+
+def test_cancel_all_calls_back_and_shows_what_went_wrong():
+    future = Future()
+    calls = []
+    grid = grid_of([job(0), job(1)], on_cancel=lambda: calls.append(1) or [future])
+    assert grid._button.description == "Cancel all"
+    grid._button.click()
+    assert calls == [1]
+    assert (grid._button.description, grid._button.disabled) == ("Cancelling…", True)
+    future.set_exception(RuntimeError("no <way>"))
+    assert "RuntimeError: no &lt;way&gt;" in grid._prompt.value
+    assert not grid._button.disabled
+    grid.close()
+
+
+def test_an_error_of_the_callback_itself_is_shown():
+    def broken():
+        raise RuntimeError("nobody there")
+
+    grid = grid_of([job(0)], on_cancel=broken, given=Board(labels=("",)))
+    grid._button.click()
+    assert "nobody there" in grid._prompt.value
+    grid.close()
+
+
+def test_snapshots_of_other_jobs_and_old_ones_are_dropped():
+    grid = grid_of([replace(job(0), updated_at=20.0)], given=Board(labels=("",)))
+    grid.update(done(7))
+    grid.update(replace(done(0), updated_at=10.0))
+    assert not grid.ended
+    grid.close()
+
+
+# ---- without widgets ----------------------------------------------------------------------
+
+
+def make(host, jobs, folder="/n"):
+    given = Board(labels=LABELS[: len(jobs)])
+    return make_grid(given, jobs, host=host, wiring=wiring(folder, host))
+
+
+def test_each_host_gets_its_grid():
+    assert isinstance(make(JUPYTER, [job(0)]), Grid)
+    assert type(make(HEADLESS, [job(0)])) is PageGrid
+    assert type(make(TERMINAL, [job(0)])) is TextGrid
+
+
+def test_a_page_is_replaced_once_at_the_end(screen, folder):
+    grid = make(HEADLESS, [job(0), job(1)], folder)
+    grid.show()
+    grid.update(done(0, folder))
+    assert len(screen.outputs) == 1
+    grid.update(done(1, folder))
+    grid.tick()
+    assert [one["update"] for one in screen.outputs] == [False, True]
+    assert screen.outputs[-1]["data"]["text/html"].count("<video") == 2
+
+
+def test_a_terminal_gets_one_line_and_then_one_for_each_job(capsys):
+    grid = make(TERMINAL, [job(0), job(1)])
+    grid.show()
+    grid.update(job(0, progress=50))
+    grid.update(done(0))
+    thread = threading.Thread(target=grid.update, args=(done(1),))
+    thread.start()
+    thread.join()
+    assert not grid.ended  # a thread prints nothing
+    grid.tick()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "2 jobs · 2 running · $0.00 of $0.80 · 0:00"
+    assert lines[1] == "2 jobs · 2 done · $0.80 of $0.80"
+    assert lines[2] == "  seed 0  v0  /n/videos/0.mp4 (9 bytes)"
+    assert len(lines) == 4

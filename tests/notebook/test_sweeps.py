@@ -1,0 +1,306 @@
+"""Sweeps from the cell and from Python: what is sent, what is shown, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from IPython.core.error import UsageError
+from PIL import Image
+
+from ipyreel import export_html
+from ipyreel.errors import InvalidRequest, VideoError, WaitTimeout
+from ipyreel.notebook import api
+from ipyreel.notebook.job import Job
+from ipyreel.notebook.joblist import JobList
+
+KEY = "sk-0123456789abcdef-secret"
+
+
+def cell(line, prompt="A {mood} sea"):
+    return f"%%video {line}\n{prompt}"
+
+
+def test_every_combination_is_a_job(reel, live):
+    result = reel.run_cell(cell("seas --vary mood=calm,wild --vary seconds=1,2 -w")).result
+    seas = reel.user_ns["seas"]
+    assert isinstance(seas, JobList)
+    assert result is seas
+    assert seas.labels == ("calm · 1 s", "calm · 2 s", "wild · 1 s", "wild · 2 s")
+    assert [job.request.prompt for job in seas] == ["A calm sea"] * 2 + ["A wild sea"] * 2
+    assert [job.request.seconds for job in seas] == [1, 2, 1, 2]
+    assert len(seas.videos) == 4
+    assert seas.done()
+    assert len(seas.failed) == 0
+    assert live.posts() == 4
+
+
+def test_one_combination_is_a_job_of_its_own(reel):
+    job = reel.run_cell(cell("one --vary mood=calm -w")).result
+    assert isinstance(job, Job)
+    assert reel.user_ns["one"].request.prompt == "A calm sea"
+
+
+def test_values_from_variables(reel):
+    reel.user_ns["moods"] = ["calm, wide", "wild"]
+    reel.user_ns["lengths"] = range(1, 3)
+    seas = reel.run_cell(cell("--vary mood=$moods --vary seconds=$lengths -w")).result
+    assert seas.labels == ("calm, wide · 1 s", "calm, wide · 2 s", "wild · 1 s", "wild · 2 s")
+
+
+@pytest.mark.parametrize(
+    "said", ["""'mood="calm, wide",wild'""", """'mood=["calm, wide", "wild"]'"""]
+)
+def test_values_with_commas(reel, said):
+    seas = reel.run_cell(cell(f"--vary {said} -s 1 -w")).result
+    assert [job.request.prompt for job in seas] == ["A calm, wide sea", "A wild sea"]
+
+
+def test_extras_are_read_as_json(reel):
+    seas = reel.run_cell(cell("--vary n_frames=1,two -w", "A sea")).result
+    assert [dict(job.request.extra) for job in seas] == [{"n_frames": 1}, {"n_frames": "two"}]
+    assert seas.labels == ("n_frames 1", "n_frames two")
+
+
+def test_prompts_divided_by_a_line(reel):
+    seas = reel.run_cell(cell("-s 1 -w", "A sea\n---\nA wood\n  at noon\n ---  \n")).result
+    assert [job.request.prompt for job in seas] == ["A sea", "A wood\n  at noon"]
+    assert seas.labels == ("A sea", "A wood at noon")
+
+
+def test_images_are_varied(reel):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (64, 36), "red" if name == "a.png" else "blue").save(name)
+    reel.user_ns["shots"] = [Path("b.png").read_bytes()]
+    seas = reel.run_cell(cell("--vary image=a.png,$shots -s 1 -w", "A sea")).result
+    assert seas.labels == ("image a.png", "image $shots[0]")
+    assert seas[0].request.fingerprint("lab") != seas[1].request.fingerprint("lab")
+
+
+def test_count_repeats(reel):
+    seas = reel.run_cell(cell("-n 3 --seed 5 -s 1 -w", "A sea")).result
+    assert [job.request.seed for job in seas] == [5, 6, 7]
+    assert reel.run_cell(cell("-n 2 -s 1 -w", "A sea")).result.labels == ("take 1", "take 2")
+
+
+@pytest.mark.parametrize(
+    ("line", "prompt", "words"),
+    [
+        ("--vary seconds=4,abc", "A sea", ["--vary seconds=abc"]),
+        ("--vary seconds", "A sea", ["--vary", "field=a,b,c"]),
+        ("--vary secnds=4,8", "A sea", ["secnds", "Did you mean seconds?"]),
+        ("--vary mood=", "A sea", ["--vary", "'mood='"]),
+        ("--vary mood=calm,,wild", "A {mood} sea", ["a value is empty"]),
+        ("--vary mood=$nothing", "A {mood} sea", ["no variable nothing"]),
+        ("--vary 'mood=[1,'", "A {mood} sea", ["--vary mood", "JSON"]),
+        ("--vary seed=1,1", "A sea", ["1 is there twice", "--count"]),
+        ("--vary seed=1,2 --vary seed=3", "A sea", ["seed stands there twice"]),
+        ("--vary seconds=1,2 -s 3", "A sea", ["--vary seconds", "choose one"]),
+        ("--vary prompt=a,b", "A sea", ["{prompt}", "---"]),
+        ("--vary mood=calm", "A {mood} {colour} sea", ["colour"]),
+        ("--count 0", "A sea", ["--count", "'0'"]),
+        ("--count 2000", "A sea", ["2000 jobs", "at most 1000"]),
+        ("--parallel x", "A sea", ["--parallel", "'x'"]),
+        ("-n 2 -o a.mp4", "A sea", ["--output a.mp4", "one file", "makes 2"]),
+        ("-p apiyi -m sora-2 --vary seconds=4,8,9", "A sea", ["9 s (3 of 3)", "4, 8 or 12"]),
+        ("--vary provider=lab,nope", "A sea", ["nope"]),
+        ("--vary provider=lab,apiyi", "A sea", ["APIYI_API_KEY"]),
+    ],
+)  # fmt: skip
+def test_one_bad_combination_refuses_all_in_one_line(reel, live, line, prompt, words):
+    with pytest.raises(UsageError) as caught:
+        reel.run_cell(cell(line, prompt))
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1
+    assert [word for word in words if word not in text] == []
+    assert live.log() == []
+    assert len(api.history()) == 0
+
+
+def test_the_sum_is_kept_within_the_limits(reel, live, monkeypatch):
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    line = "-p apiyi -m sora-2-pro -s 8 --size 1280x720 --vary seed=1,2"
+    with pytest.raises(UsageError, match=r"2 jobs would cost about 4\.80 USD; --max-cost"):
+        reel.run_cell(cell(f"{line} --max-cost 4.79", "A sea"))
+    api.use(budget=3)
+    with pytest.raises(UsageError, match=r"4\.80 USD; the budget leaves 3\.00"):
+        reel.run_cell(cell(line, "A sea"))
+    api.use(budget=100, max_cost=1)
+    with pytest.raises(UsageError, match=r"4\.80 USD; --max-cost leaves 1\.00"):
+        reel.run_cell(cell(line, "A sea"))
+    assert live.log() == []
+    assert len(api.history()) == 0
+
+
+def test_a_dry_run_says_how_many_what_they_cost_and_how_they_differ(reel, live, monkeypatch):
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    line = "-p apiyi -m sora-2-pro --size 1280x720 --vary seconds=4,8 --dry-run --parallel 3"
+    text = repr(reel.run_cell(cell(line, "A sea")).result)
+    assert "2 jobs, about $3.60 together; at most 3 at once." in text
+    assert "4 s  apiyi sora-2-pro  about $1.20" in text
+    assert "8 s  apiyi sora-2-pro  about $2.40" in text
+    assert '"seconds": "4"' in text
+    assert "Nothing was sent" in text
+    assert "0123456789" not in text
+    assert live.log() == []
+
+
+def test_reuse_pays_for_nothing_twice(reel, live):
+    line = "--vary mood=calm,wild -s 1 -n 2 -w --reuse"
+    first = reel.run_cell(cell(line)).result
+    again = reel.run_cell(cell(line)).result
+    assert sorted(again.ids) == sorted(first.ids)
+    assert len(set(again.ids)) == 4
+    more = reel.run_cell(cell("--vary mood=calm,wild,dark -s 1 -n 2 -w --reuse")).result
+    assert len(set(more.ids) & set(first.ids)) == 4
+    assert "4 reused" in repr(more)
+    assert live.posts() == 6
+
+
+def test_one_failing_and_one_refused_job_stop_no_other(reel, live, capsys):
+    body = {"error": {"message": "no such mood", "code": "bad_mood"}}
+    live.faults.add({"step": "create", "count": 1, "do": {"status": 400, "body": body}})
+    live.faults.add({"step": "retrieve", "count": 1, "do": {"job": {"status": "failed"}}})
+    line = "seas --vary mood=calm,wild,dark,pale -s 1 --parallel 1 -w"
+    with pytest.raises(VideoError, match="2 of 4 jobs came to no video"):
+        reel.run_cell(cell(line))
+    seas = reel.user_ns["seas"]
+    assert sorted(job.status for job in seas) == ["completed"] * 2 + ["failed"] * 2
+    assert len(seas.videos) == 2
+    assert seas.failed.labels == tuple(
+        label for label, job in zip(seas.labels, seas, strict=True) if job.status == "failed"
+    )
+    out = capsys.readouterr().out
+    assert "4 jobs · 2 done · 2 failed" in out
+    assert "Failed: no such mood (bad_mood)" in out
+    assert "Failed: The provider gave no reason." in out
+
+
+def test_stopping_the_wait_leaves_all_running(reel, live, monkeypatch):
+    live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued", "progress": 0}}})
+
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(JobList, "wait", interrupted)
+    with pytest.raises(VideoError, match="Stopped waiting; 2 of 2 jobs go on"):
+        reel.run_cell(cell("seas --vary mood=calm,wild -s 1 -w"))
+    assert not any(job.done() for job in reel.user_ns["seas"])
+
+
+def test_cancel_stops_all_and_says_what_it_did(reel, live):
+    live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued", "progress": 0}}})
+    seas = reel.run_cell(cell("--vary mood=calm,wild,dark -s 1 --parallel 1")).result
+    while seas[0].remote_id is None:
+        pass
+    with pytest.raises(WaitTimeout, match="3 of 3 jobs did not end within 0"):
+        seas.wait(0.1)
+    text = seas.cancel()
+    assert "2 cancelled before anything was sent." in text
+    assert "DELETE" in text
+    assert {job.status for job in seas} == {"cancelled"}
+    assert live.posts() == 1
+    assert "All jobs had ended" in seas.cancel()
+
+
+def test_resume_shows_what_was_left_as_one_grid(reel, live, capsys):
+    live.faults.add({"step": "retrieve", "count": 3, "do": {"job": {"status": "queued"}}})
+    seas = reel.run_cell(cell("--vary mood=calm,wild,dark -s 1 --parallel 1")).result
+    while seas[0].remote_id is None:
+        pass
+    api.close()  # as if the kernel had ended
+    text = repr(reel.run_cell("%video resume").result)
+    assert text.count("going on with it") == 3
+    reel.run_cell("%video wait")
+    out = capsys.readouterr().out
+    assert "3 jobs · 3 done" in out
+    assert "A wild sea" in out
+    assert live.posts() == 3
+
+
+@pytest.mark.usefixtures("reel")
+def test_the_python_form(live):
+    seas = api.sweep(
+        "A {mood} sea", mood=["calm", "wild"], seconds=[1, 2], size="640x360", style="soft"
+    )
+    assert isinstance(seas, JobList)
+    assert len(seas.wait(60)) == 4
+    assert seas.labels == ("calm · 1 s", "calm · 2 s", "wild · 1 s", "wild · 2 s")
+    assert {job.request.size for job in seas} == {"640x360"}
+    assert {job.request.extra["style"] for job in seas} == {"soft"}
+    assert len(api.sweep(["A sea", "A {wood}"], seconds=1).wait(60)) == 2
+    assert len(api.sweep("A sea", seconds=1).wait(60)) == 1
+    assert live.posts() == 7
+    with pytest.raises(InvalidRequest, match="seconds=0"):
+        api.sweep("A sea", seconds=[0, 1])
+
+
+def test_a_joblist_is_a_sequence_and_rows(reel):
+    seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 --size 640x360 -w")).result
+    assert [job.id for job in seas] == list(seas.ids)
+    assert seas[1].id == seas[-1].id == seas[1:][0].id
+    assert seas[1:].labels == ("wild",)
+    rows = seas.to_dict()
+    assert list(rows) == list(seas.ids)
+    row = rows[seas[1].id]
+    assert (row["mood"], row["seconds"], row["status"]) == ("wild", 1, "completed")
+    assert Path(row["path"]).exists()
+    assert row["took"] >= 0
+
+
+def test_rows_for_pandas(reel):
+    pd = pytest.importorskip("pandas")
+    seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w")).result
+    table = seas.to_pandas()
+    assert list(table["mood"]) == ["calm", "wild"]
+    assert str(table["created_at"].dt.tz) == "UTC"
+    assert isinstance(api.history("wild").to_pandas(), pd.DataFrame)
+    assert len(api.history("no such thing").to_pandas()) == 0
+
+
+def test_history_is_a_joblist_that_tells_apart(reel):
+    reel.run_cell(cell("--vary mood=calm,wild -s 1 -w"))
+    found = api.history()
+    assert isinstance(found, JobList)
+    assert sorted(found.labels) == ["A calm sea", "A wild sea"]
+    assert found.to_dict()[found[0].id]["prompt"] == found[0].request.prompt
+
+
+def test_costs_add_up(reel):
+    assert "Nothing was spent" in repr(reel.run_cell("%video cost").result)
+    reel.run_cell(cell("--vary mood=calm,wild -s 1 -w"))
+    text = repr(reel.run_cell("%video cost").result)
+    assert "2 without a known price" in text
+    (row,) = api.cost("provider")
+    assert row == {"provider": "lab", "jobs": 2, "usd": 0.0, "unpriced": 2}
+    (row,) = api.cost()
+    assert set(row) == {"day", "provider", "model", "jobs", "usd", "unpriced"}
+    with pytest.raises(UsageError, match="weather"):
+        reel.run_cell("%video cost weather")
+
+
+def test_export_is_one_page_that_holds_everything(reel, tmp_path):
+    hostile = 'A {mood} sea <script>alert("&")</script>'
+    seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w", hostile)).result
+    path = export_html(seas, tmp_path / "seas.html", title="Seas & <b>more</b>")
+    page = path.read_text(encoding="utf-8")
+    assert page.count('src="data:video/mp4;base64,') == 2
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "Seas &amp; &lt;b&gt;more&lt;/b&gt;" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert list(tmp_path.glob("*.part")) == []
+    with pytest.raises(InvalidRequest, match="overwrite=True"):
+        export_html(seas, path)
+    export_html([seas[0]], path, overwrite=True)
+    assert path.read_text(encoding="utf-8").count("<video") == 1
+    with pytest.raises(InvalidRequest, match="no jobs"):
+        export_html([], tmp_path / "none.html")
+
+
+def test_a_missing_file_is_said_on_the_page(reel, tmp_path):
+    job = reel.run_cell(cell("-s 1 -w", "A sea")).result
+    job.path.unlink()
+    page = export_html([job], tmp_path / "one.html").read_text(encoding="utf-8")
+    assert "<video" not in page
+    assert job.path.name in page
