@@ -1,0 +1,73 @@
+"""What a person gets to see of a job, read as a browser reads it; and where its files lie."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from ipyreel.notebook import display, words
+from ipyreel.notebook.display import Look
+from tests.conformance.shop import finals, sidecar
+
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+ELEMENTS = {"i", "figure", "video", "p", "div", "span", "strong", "details", "summary", "b"}
+ATTRIBUTES = {
+    *("src", "controls", "preload", "loop", "muted", "autoplay", "width", "height"),
+    *("title", "style", "dir", "class", "role"),
+}
+
+
+class Reader(HTMLParser):
+    """What a browser would make of a page: its elements, their attributes, its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.attributes, self.text = set(), set(), ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+
+    def handle_data(self, data):
+        self.text += data
+
+    def handle_comment(self, data):
+        raise AssertionError(f"a comment: {data}")
+
+    unknown_decl = handle_decl = handle_pi = handle_comment
+
+
+def check_shown(job, *texts):
+    """Whatever is drawn of a job has our elements only, and these texts as text."""
+    live = display.body_html(job) + display.phase_html(job) + display.clock_html(job, now=0)
+    saved = display.static_html(job)
+    played = display.finished_html(job, "videos/a.mp4", look=Look(), where=job.target)
+    for page in (saved, played, live):
+        page.encode()
+        reader = Reader(page)
+        assert reader.elements <= ELEMENTS
+        others = reader.attributes - ATTRIBUTES
+        assert all(name.startswith("aria-") for name in others)
+    for text in texts:
+        assert _flat(words.clean(text)) in _flat(Reader(saved).text)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", words.text(job))
+    repr(job).encode("utf-8", "backslashreplace")
+
+
+def _flat(text):
+    return " ".join(text.split())
+
+
+def check_inside(home, job):
+    """The film and its explanation lie in the folder, under names that hurt nobody."""
+    (film,) = finals(home)
+    assert film.parent.resolve() == (home / "videos").resolve()
+    assert NAME.fullmatch(film.name)
+    assert len(film.name) < 100
+    assert Path(job.target) == film
+    assert {path.name for path in film.parent.iterdir()} == {film.name, film.stem + ".json"}
+    assert sidecar(film)["remote_id"] == job.remote_id
+    return film

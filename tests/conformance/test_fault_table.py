@@ -1,0 +1,205 @@
+"""Every row of the fault table, at every step where it can happen, at every kind of vendor.
+
+Real sockets to a real server, through a real session; only the time is made up. `table.py`
+and the `rows_*.py` hold the cases as data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import sqlite3
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from ipyreel.client import Timeouts
+from ipyreel.demo.misbehave import AVI
+from tests.conformance.rows_content import content_cases
+from tests.conformance.rows_poll import poll_cases
+from tests.conformance.rows_submit import NEVER, submit_cases
+from tests.conformance.shop import (
+    KEY,
+    KINDS,
+    Kernel,
+    Shop,
+    finals,
+    open_shop,
+    parts,
+    reopened,
+    sha256,
+    sidecar,
+    told,
+)
+from tests.conformance.table import DONE, rule
+from tests.support.demo import Clock
+
+CASES = [*submit_cases(), *poll_cases(), *content_cases()]
+SHORT = 0.1
+"""Seconds of real time that an impatient client waits for a server that never answers."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.usefixtures("played")
+def test_a_fault_comes_to_what_the_table_says(case, market, home):
+    shop = market(case.kind)
+    shop.open(*case.rules)
+    base_url = _door(case, shop)
+    with Kernel(shop, home, base_url=base_url, timeouts=_timeouts(case)) as kernel:
+        job = kernel.order()
+        _check(case.end, kernel, job, kernel.session.error(job.id))
+        _check_way(case, kernel)
+    shop.behave()
+    with Kernel(shop, home, base_url=base_url) as kernel:
+        if job.remote_id is None or case.after is not None:
+            _check_resumed(case, kernel, job)
+        if case.adopt:
+            taken = kernel.adopt(shop.demo.job_ids()[0])
+            _check_film(shop, home, taken, ".mp4")
+            assert len(shop.seen("create")) == case.end.posts
+
+
+def _check_resumed(case, kernel, job):
+    """A new kernel is asked to go on, and the trouble is over."""
+    again, sentence = kernel.resume(job.id)
+    if case.after is not None:
+        posts = {"posts": case.end.posts, "accepted": case.end.accepted}
+        _check(replace(case.after, error=None, **posts), kernel, again, None)
+    else:
+        # Nothing is made of a job that nobody has: it is neither sent nor changed.
+        assert again == job
+        assert NEVER in sentence
+        assert len(kernel.shop.seen("create")) == case.end.posts
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.usefixtures("played")
+def test_a_door_that_opens_later_is_entered_once(name, tmp_path, home):
+    shop = Shop(kind=KINDS[name], demo=None, clock=Clock())
+    with ExitStack() as stack:
+        port = _closed_port()
+
+        def on_wait(_seconds):
+            if shop.demo is None and len(kernel.waits) > 1:
+                opened = open_shop(tmp_path / "shop", shop.kind, clock=shop.clock, port=port)
+                shop.demo = stack.enter_context(opened).demo
+
+        base_url = f"http://127.0.0.1:{port}/v1"
+        with Kernel(shop, home, base_url=base_url, on_wait=on_wait) as kernel:
+            job = kernel.order()
+            _check(DONE, kernel, job, kernel.session.error(job.id))
+            # With the chance of one half: half of 1 s, then half of 2 s.
+            assert kernel.waits[:2] == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("name", ["demo", "openai"])
+@pytest.mark.usefixtures("played")
+def test_a_lost_job_is_not_taken_for_an_equal_one(name, market, home):
+    shop = market(name)
+    shop.open(rule("create", count=1, skip=1, reset=True))
+    with Kernel(shop, home) as kernel:
+        first, second = kernel.order(), kernel.order()
+    assert (first.status, second.status) == ("completed", "unknown")
+    assert second.remote_id is None
+    assert shop.accepted == 1
+    assert len(shop.seen("create")) == 2
+
+
+def test_the_table_has_every_case_once():
+    names = [case.id for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+# ------------------------------------------------------------------------------ what is checked
+
+
+def _check(end, kernel, job, error):
+    shop, home = kernel.shop, kernel.home
+    assert job.status == end.status, told(job)
+    # Some are told apart further inside, by classes of their own.
+    kinds = [kind.__name__ for kind in type(error).__mro__] if error else [None]
+    assert end.error in kinds
+    for words in end.says:
+        assert words in told(job)
+    assert reopened(home, job.id) == job
+    posts = shop.seen("create")
+    assert len(posts) == end.posts
+    assert shop.accepted == end.accepted <= 1
+    # Only what was surely refused may be followed by another POST.
+    assert all(one.status == 429 for one in posts[:-1])
+    assert job.remote_id in {None, *shop.demo.job_ids()}
+    if end.status == "completed":
+        _check_film(shop, home, job, end.ending)
+    else:
+        assert finals(home) == []
+        assert job.file is None
+    _check_secrets(home, job)
+
+
+def _check_film(shop, home, job, ending):
+    assert job.status == "completed", told(job)
+    (film,) = finals(home)
+    assert film.suffix == ending
+    assert str(film) == job.file.path == job.target
+    expected = shop.film if ending == ".mp4" else _avi()
+    assert sha256(film) == job.file.sha256 == sidecar(film)["sha256"] == expected
+    assert parts(home) == []
+    assert reopened(home, job.id).file == job.file
+
+
+def _check_way(case, kernel):
+    shop = kernel.shop
+    assert not shop.seen(*case.never) or not case.never
+    for low, high in case.waits:
+        assert any(low <= wait <= high for wait in kernel.waits), kernel.waits
+    if case.waited is not None:
+        low, high = case.waited
+        assert low <= sum(kernel.waits) <= high
+    notes = " ".join(job.note for job in kernel.seen if job.note)
+    for words in case.notes:
+        assert words in notes
+    progress = [job.progress for job in kernel.seen if job.progress is not None]
+    assert progress == sorted(progress)
+
+
+def _check_secrets(home, job):
+    """The key is in no text and on no disk."""
+    assert KEY not in told(job) + repr(job)
+    with sqlite3.connect(home / "library.sqlite") as library:
+        rows = library.execute("SELECT * FROM jobs").fetchall()
+    library.close()
+    assert KEY not in repr(rows)
+    assert all(KEY.encode() not in path.read_bytes() for path in home.rglob("*.json"))
+
+
+def _avi():
+    return hashlib.sha256(AVI + bytes(1016)).hexdigest()
+
+
+# ---------------------------------------------------------------------------------- the vendor
+
+
+def _timeouts(case):
+    given = {"create": 30.0, "poll": 30.0, "read": 30.0}
+    if case.impatient:
+        given[case.impatient] = SHORT
+    return Timeouts(**given)
+
+
+def _closed_port():
+    """Return a port at which nobody listens."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return door.getsockname()[1]
+
+
+def _door(case, shop):
+    """Return the address that the kernels of a case are told; None: the true one."""
+    doors = {
+        None: None,
+        "refused": f"http://127.0.0.1:{_closed_port()}/v1",
+        "dns": "https://nobody.invalid/v1",
+        "tls": shop.demo.url.replace("http://", "https://"),
+    }
+    return doors[case.door]

@@ -1,0 +1,204 @@
+"""Hostile texts and addresses, through a whole session: shown as text, kept inside, no key out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from PIL import Image as Picture
+
+from ipyreel.client.inputs import as_image
+from tests.conformance.looks import check_inside, check_shown
+from tests.conformance.shop import Kernel, finals, reopened, sha256, sidecar, told
+from tests.conformance.table import rule
+
+TEXTS = {
+    "script": '"><script>alert(1)</script>',
+    "handler": "' onerror='alert(1)' x=\"",
+    "end of the player": '</video></p></div><img src=x onerror="alert(1)">',
+    "comment": "<!-- ]]> <![CDATA[",
+    "entities": "&lt;b&gt; &amp;amp; &#x3c;",
+    "lines": "one\ntwo\r\nthree\u2028four",
+    "bidi": "\u202egnp.exe\u2066 \u200f mp4",
+    "climbing": "../../../etc/passwd",
+    "windows": "..\\..\\C:\\CON.txt:stream",
+    "nul": "a\x00b",
+    "escapes": "\x1b[31mred\x1b[0m\x07\x08",
+    "template": "{0} %s ${HOME} $(id) `id` {{ 7*7 }}",
+    "sql": "'); DROP TABLE jobs; --",
+    "magic": "%%video\n!rm -rf /",
+    "dots": ".. . ...",
+    "100 kB": "long <b>and</b> longer " * 4400,
+}
+HALF = "half \ud83d of one"
+"""Half an emoji: text in Python and JSON, and yet no UTF-8."""
+
+LONG = 100_000
+# ----------------------------------------------------------------------------------- prompts
+
+
+@pytest.mark.parametrize("kind", ["openai", "apigo", "apiyi", "aiid"])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_a_hostile_prompt_comes_through_as_it_is(market, home, kind, text):
+    shop = market(kind)
+    shop.open()
+    with Kernel(shop, home) as kernel:
+        job = kernel.order(text)
+    assert job.status == "completed", told(job)
+    film = check_inside(home, job)
+    assert sha256(film) == shop.film
+    assert sidecar(film)["request"]["prompt"] == text
+    assert reopened(home, job.id).request.prompt == text
+    assert shop.demo.door.provider.shelf.all()[0].prompt == text
+    check_shown(job, text.strip()[:100])
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_a_hostile_prompt_is_found_again_in_the_list(market, home, text):
+    shop = market("openai")
+    shop.open(rule("create", drop_reply=True))
+    with Kernel(shop, home) as kernel:
+        job = kernel.order(text)
+    assert (job.status, shop.accepted) == ("completed", 1)
+
+
+@pytest.mark.parametrize("kind", ["openai", "apigo", "apiyi", "aiid"])
+def test_half_an_emoji_is_refused_before_anything_is_sent(market, home, kind):
+    shop = market(kind)
+    shop.open()
+    with Kernel(shop, home) as kernel:
+        job = kernel.order(HALF)
+    assert (job.status, job.sent_at) == ("failed", None)
+    assert "prompt" in told(job)
+    assert shop.seen() == []
+    assert reopened(home, job.id).request.prompt == HALF
+    check_shown(job)
+
+
+# ----------------------------------------------------------------------- what servers say
+
+
+@pytest.mark.parametrize("text", [*TEXTS.values(), HALF], ids=[*TEXTS, "half"])
+def test_a_hostile_refusal_is_shown_as_text(market, home, text):
+    shop = market("aiid")
+    error = {"message": text, "code": text, "type": text, "param": text}
+    headers = {"x-request-id": "<script>alert(1)</script>"}
+    shop.open(rule("create", status=400, body={"error": error}, headers=headers))
+    with Kernel(shop, home) as kernel:
+        job = kernel.order()
+    assert job.status == "failed"
+    assert len(told(job)) < LONG / 10
+    assert reopened(home, job.id) == job
+    check_shown(job, job.failure.message[:100])
+
+
+@pytest.mark.parametrize("text", [*TEXTS.values(), HALF], ids=[*TEXTS, "half"])
+def test_a_hostile_answer_is_shown_as_text(market, home, text):
+    shop = market("apiyi")
+    odd = {"status": text, "progress": text, "model": text, "size": text, "prompt": text}
+    end = {"status": "failed", "error": {"message": text, "code": text}, "expires_at": text}
+    shop.open(rule("retrieve", count=1, job=odd), rule("retrieve", job=end))
+    with Kernel(shop, home) as kernel:
+        job = kernel.order()
+    assert job.status == "failed"
+    for one in kernel.seen:
+        assert len(one.raw_status) + len(told(one)) < LONG / 10
+        check_shown(one)
+    assert finals(home) == []
+
+
+@pytest.mark.parametrize("text", [*TEXTS.values(), HALF], ids=[*TEXTS, "half"])
+def test_what_somebody_elses_job_says_is_shown_as_text(market, home, text):
+    """A job that is taken over brings its prompt along."""
+    shop = market("openai")
+    shop.open()
+    with Kernel(shop, home) as kernel:
+        kernel.order()
+    other = home / "other"
+    other.mkdir()
+    (remote_id,) = shop.demo.job_ids()
+    said = {"prompt": text, "model": text, "size": text, "seconds": text}
+    shop.demo.faults.add(rule("retrieve", job=said))
+    with Kernel(shop, other) as kernel:
+        job = kernel.adopt(remote_id)
+    assert job.status == "completed", told(job)
+    check_inside(other, job)
+    check_shown(job)
+
+
+IDS = {
+    "climbing": "../../../etc/passwd",
+    "absolute": "/etc/passwd",
+    "html": '"><script>alert(1)</script>',
+    "query": "x?y=1#z",
+    "encoded": "%2e%2e%2fmodels",
+    "line": "a\rX-Evil: 1",
+    "nul": "a\x00b",
+    "bidi": "\u202eid",
+    "4 kB": "i" * 4096,
+    "sql": "' OR 1=1 --",
+}
+
+
+@pytest.mark.parametrize("kind", ["openai", "apigo", "apiyi", "aiid"])
+@pytest.mark.parametrize("text", IDS.values(), ids=IDS)
+def test_a_hostile_id_is_only_an_id(market, home, kind, text):
+    shop = market(kind)
+    shop.open(rule("create", id=text))
+    with Kernel(shop, home) as kernel:
+        job = kernel.order()
+    assert job.status == "completed", told(job)
+    assert job.remote_id == text
+    check_inside(home, job)
+    check_shown(job)
+    # Each question stays under the job's own address.
+    assert {one.job_id for one in shop.seen("retrieve", "content")} == {text}
+
+
+@pytest.mark.parametrize(
+    "name", ['a"b.png', "a\r\nX-Evil: 1.png", "../../a.png", "a;b=c.png", "é\u202e.png", "x" * 200]
+)
+@pytest.mark.parametrize("kind", ["openai", "apiyi"])
+def test_a_hostile_name_of_an_image_stays_a_name(market, home, kind, name):
+    shop = market(kind)
+    shop.open()
+    picture = BytesIO()
+    Picture.new("RGB", (1280, 720), "red").save(picture, "PNG")
+    image = replace(as_image(picture.getvalue()), filename=name, source=name)
+    with Kernel(shop, home) as kernel:
+        job = kernel.order(images=(image,), size="1280x720", model="sora-2")
+    assert job.status == "completed", told(job)
+    (seen,) = shop.seen("create")
+    assert seen.files == ("input_reference",)
+    assert "evil" not in str(seen.fields).lower()
+    check_inside(home, job)
+
+
+def test_the_name_a_server_proposes_is_not_taken(market, home):
+    shop = market("openai")
+    headers = {"content-disposition": 'attachment; filename="../../evil.mp4"'}
+    shop.open(rule("content", headers=headers))
+    with Kernel(shop, home) as kernel:
+        job = kernel.order()
+    assert "evil" not in check_inside(home, job).name
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 100_000,
+        '{"a":' * 50_000,
+        "9" * 100_000,
+        '{"status":' + "9" * 5000 + "}",
+        "x" * 17 * 2**20,
+    ],
+    ids=["brackets", "braces", "digits", "long number", "17 MB"],
+)
+@pytest.mark.parametrize("step", ["retrieve", "content"])
+def test_an_answer_that_is_a_bomb_is_no_answer(market, home, step, body):
+    shop = market("apigo")
+    shop.open(rule(step, count=1, status=200, body=body))
+    with Kernel(shop, home) as kernel:
+        job = kernel.order()
+    assert job.status == "completed", told(job)

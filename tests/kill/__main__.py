@@ -1,0 +1,72 @@
+"""`python -m tests.kill --runs 100 --seed 0`: kill kernels at random moments, count what came.
+
+Prints a line for each run, then a summary; the exit code is 1 when a promise was broken. A
+single run is played again by `--runs 1 --seed ITS_SEED`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+
+from tests.kill import scene
+
+
+def main() -> int:
+    """Play the runs."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0, help="of the first run; then 1 more each")
+    options = parser.parse_args()
+    begun = time.monotonic()
+    reports, broken = list[scene.Report](), list[int]()
+    for seed in range(options.seed, options.seed + options.runs):
+        plan = scene.Plan.draw(seed)
+        try:
+            with tempfile.TemporaryDirectory(prefix="ipyreel-kill-") as folder:
+                report = scene.run(plan, Path(folder))
+        except Exception:  # noqa: BLE001 - whatever it is, it is said, and the next one is played
+            traceback.print_exc()
+            broken.append(seed)
+            say(f"seed {seed}: BROKEN  {plan}")
+        else:
+            reports.append(report)
+            kills = ", ".join(
+                f"{phase} (by {kill.how})"
+                for phase, kill in zip(report.phases, plan.kills, strict=True)
+            )
+            say(f"seed {seed}: killed in {kills}; {report.outcome}; {report.posts} POST")
+    say(summary(reports, broken, time.monotonic() - begun))
+    return 1 if broken else 0
+
+
+def summary(reports: list[scene.Report], broken: list[int], seconds: float) -> str:
+    """Sum up: kills by phase, runs by outcome, and what must be none."""
+    phases = Counter(phase for report in reports for phase in report.phases)
+    outcomes = Counter(report.outcome for report in reports)
+    accepted = sum(report.posts for report in reports)
+    return (
+        f"{len(reports) + len(broken)} runs, {phases.total()} kills"
+        f" ({listed(phases)}); {listed(outcomes)}; {accepted} jobs accepted, none twice, none"
+        f" lost; {len(broken)} broken{f' (seeds {broken})' if broken else ''}; {seconds:.0f} s"
+    )
+
+
+def listed(counts: Counter[str]) -> str:
+    """Say counts in words, the largest first."""
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""A kernel killed at any moment: nothing is lost, nothing is sent twice, no half file is left.
+
+Here is a sample; `python -m tests.kill --runs 100` plays a hundred.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kill.scene import AIMS, Kill, Plan, run
+
+pytestmark = pytest.mark.notebook
+
+MOMENTS = {
+    "written down, not sent": ("create", 1, True, "submit", "sent once"),
+    "accepted, found in the list": ("accept", 1, True, "submit", "found"),
+    "accepted, nowhere listed": ("accept", 1, False, "submit", "unknown"),
+    "asking how it stands": ("poll", 1, True, "poll", "went on"),
+    "writing the first part": ("write", 30, True, "download", "went on"),
+    "in the middle of the move": ("publish", 20, True, "finish", "went on"),
+}
+"""Where it dies -> anchor and steps (see hook.py), whether jobs are listed; phase, outcome."""
+
+SEEDS = (1060, 1076)
+"""Of drawn plans that kill the kernel that resumes, too."""
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_kernel_killed_at_an_exact_step_loses_nothing(moment, tmp_path):
+    anchor, steps, lists, phase, outcome = MOMENTS[moment]
+    kill = Kill(how="steps", aim=phase, anchor=anchor, wait=steps)
+    report = run(Plan(seed=0, lists=lists, named=False, kills=(kill,)), tmp_path)
+    assert (report.phases, report.outcome, report.posts) == ((phase,), outcome, 1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_kernel_killed_at_random_and_its_successor_lose_nothing(seed, tmp_path):
+    plan = Plan.draw(seed)
+    assert len(plan.kills) == 2
+    run(plan, tmp_path)
+
+
+def test_a_seed_is_a_plan_and_all_moments_are_drawn():
+    assert Plan.draw(7) == Plan.draw(7)
+    drawn = {(kill.how, kill.aim) for seed in range(100) for kill in Plan.draw(seed).kills}
+    assert drawn == {(how, aim) for how in ("clock", "sight", "steps") for aim in AIMS}
