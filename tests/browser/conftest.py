@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.support.lab import Lab, LabServer, find_chromium, launch_chromium
+from tests.support.lab import LAB, App, Lab, LabServer, find_chromium, launch_chromium
+from tests.support.lab import open_page as open_lab_page
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +34,24 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def start_server(tmp_path_factory):
-    """Return a function that starts one more JupyterLab; all end with the module.
+def app() -> App:
+    """The front end that a module tests."""
+    return LAB
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory, app):
+    """Return a function that starts one more of the module's `app`; all end with the module.
 
     `start_server(root)` has folders of its own, so that it trusts no notebook of another.
     """
     servers: list[LabServer] = []
     homes: list[Path] = []
 
-    def start(root: Path | None = None, *, kernels: bool = True, **env: str) -> LabServer:
+    def start(root: Path | None = None, **how: Any) -> LabServer:
         homes.append(tmp_path_factory.mktemp("lab-home"))
         where = root or tmp_path_factory.mktemp("lab-root")
-        servers.append(LabServer(where, homes[-1], kernels=kernels, **env))
+        servers.append(LabServer(where, homes[-1], app=app, **how))
         return servers[-1].wait_ready()
 
     yield start
@@ -64,7 +72,7 @@ def open_page(browser):
     pages: list[Lab] = []
 
     def open_lab(server: LabServer) -> Lab:
-        pages.append(Lab(server, browser))
+        pages.append(open_lab_page(server, browser))
         return pages[-1]
 
     yield open_lab

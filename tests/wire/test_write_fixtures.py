@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.wire.calls import render, request_from
 
 from ipyreel.errors import VideoError
 from ipyreel.wire.writer import DIALECTS, create_call, unsupported_fields
+from tests.wire.calls import render, request_from
 
 FOLDER = Path(__file__).parent / "fixtures" / "write"
 

@@ -4,7 +4,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.wire.calls import render
 
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.values import FormPart, Image, VideoRequest
@@ -26,6 +25,7 @@ from ipyreel.wire.writer import (
     sync_call,
     unsupported_fields,
 )
+from tests.wire.calls import render
 
 LITELLM_ID = "video_bGl0+ZWxs/bTpj=="
 FILM = FormPart(name="video", value=b"MP4", filename="a.mp4", media_type="video/mp4")

@@ -1,0 +1,20 @@
+"""The scenarios of JupyterLab in Notebook 7: what works in the one works in the other."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser import test_lab
+from tests.support.lab import NOTEBOOK
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def app():
+    return NOTEBOOK
+
+
+test_live = test_lab.test_the_card_moves_while_a_cell_blocks_and_then_the_video_plays
+test_saved = test_lab.test_what_was_saved_is_what_others_see
+test_reload = test_lab.test_a_page_reload_in_the_middle_loses_nothing

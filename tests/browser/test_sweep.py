@@ -1,0 +1,129 @@
+"""A sweep as a person sees it: small cards become one grid of videos, and stay it when saved."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.lab import write_notebook
+
+pytestmark = pytest.mark.browser
+
+LOAD = "%load_ext ipyreel"
+SWEEP = """%%video boats --provider demo --size 640x360 --vary mood=calm,stormy --vary seconds=1,2 \
+--vary seed=1,2
+A paper boat on a {mood} sea at dawn, drifting past lanterns"""
+LABELS = [
+    f"{mood} · {seconds} s · seed {seed}"
+    for mood in ("calm", "stormy")
+    for seconds in (1, 2)
+    for seed in (1, 2)
+]
+OUTPUT = "[...document.querySelectorAll('.jp-Notebook .jp-Cell')][index]"
+
+MOVING = f"""index => {OUTPUT}.querySelectorAll('[role=progressbar]').length === 8"""
+SOME_DONE = f"""index => {{
+  const cell = {OUTPUT};
+  return cell.querySelectorAll('video').length >= 2 && cell.querySelector('[role=progressbar]');
+}}"""
+STATIC = """index => { const panel = window.jupyterapp.shell.currentWidget;
+  const outputs = panel.content.widgets[index].model.outputs.toJSON();
+  return outputs.length === 1
+    && !('application/vnd.jupyter.widget-view+json' in outputs[0].data); }"""
+TILES = f"""index => [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output figure')].map(figure => {{
+  const video = figure.querySelector('video'), box = figure.getBoundingClientRect();
+  return {{label: figure.querySelector('b').innerText, seconds: video?.duration,
+          width: video?.videoWidth, left: Math.round(box.left), top: Math.round(box.top),
+          text: figure.innerText}};
+}})"""
+READY = f"""index => {{
+  const videos = [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output video')];
+  return videos.length === 8 && videos.every(video => video.readyState >= 2);
+}}"""
+PLAY = f"""index => Promise.all(
+  [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output video')].map(video => {{
+    video.muted = true;
+    return new Promise((done, fail) => {{
+      video.addEventListener('timeupdate', () => video.currentTime > 0 && done(video.currentTime));
+      video.play().catch(fail);
+    }});
+  }}))"""
+
+
+def check_grid(lab, index):
+    """Eight videos that play, in order, under their labels, in whole rows."""
+    lab.wait_for(READY, arg=index)
+    tiles = lab.page.evaluate(TILES, index)
+    assert [tile["label"] for tile in tiles] == LABELS
+    assert [round(tile["seconds"]) for tile in tiles] == [1, 1, 2, 2] * 2
+    assert {tile["width"] for tile in tiles} == {640}
+    rows = [tile["top"] for tile in tiles]
+    assert rows == sorted(rows)
+    assert len(set(rows)) == 2
+    assert [tile["left"] for tile in tiles[:4]] == [tile["left"] for tile in tiles[4:]]
+    assert all(second > 0 for second in lab.page.evaluate(PLAY, index))
+    assert re.search(r"8 jobs · 8 done · free", lab.output_text(index))
+
+
+def test_eight_cards_become_a_grid_of_eight_playing_videos(server, lab, open_page, start_server):
+    write_notebook(server.root / "sweep.ipynb", [LOAD, SWEEP, "boats[3].path.name"])
+    lab.open("sweep.ipynb")
+    lab.use_theme("light")
+    lab.run_cell(0)
+    lab.run_cell(1)  # done, while the jobs have only begun
+    lab.wait_for(MOVING, arg=1)
+    lab.wait_for(SOME_DONE, arg=1)
+    lab.screenshot("sweep-live-light", cell=1)
+    lab.use_theme("dark")
+    lab.screenshot("sweep-live-dark", cell=1)
+    lab.wait_for(STATIC, arg=1)
+    check_grid(lab, 1)
+    lab.screenshot("sweep-dark", cell=1)
+    lab.use_theme("light")
+    lab.screenshot("sweep-light", cell=1)
+    assert "paper-boat" in lab.run_cell(2)[0]["data"]["text/plain"]
+    saved = lab.save()
+    assert set(saved.cells[1].outputs[0].data) == {"text/html", "text/plain"}
+    assert "widgets" not in saved.metadata
+    assert (server.root / "sweep.ipynb").stat().st_size < 8 * 1500
+    assert lab.console_errors == []
+    lab.shutdown_kernel()
+
+    stranger = open_page(start_server(server.root, kernels=False))
+    stranger.open("sweep.ipynb", kernel=False)
+    assert not stranger.is_trusted(1)
+    check_grid(stranger, 1)
+    stranger.screenshot("sweep-untrusted-light", cell=1)
+    stranger.use_theme("dark")
+    stranger.screenshot("sweep-untrusted-dark", cell=1)
+    assert stranger.console_errors == []
+
+
+def test_cancel_all_stops_what_runs_and_what_waits(server, lab):
+    slow = "%%video --provider demo --seconds 20 --vary seed=1,2,3 --parallel 1\nA quiet sea"
+    write_notebook(server.root / "cancel.ipynb", [LOAD, slow])
+    lab.open("cancel.ipynb")
+    lab.run_cell(0)
+    lab.run_cell(1)
+    lab.wait_for(f"index => /1 running · 2 waiting/.test({OUTPUT}.innerText)", arg=1)
+    lab.screenshot("sweep-waiting", cell=1)
+    lab.output(1).get_by_role("button", name="Cancel all").click()
+    lab.wait_for(STATIC, arg=1)
+    text = lab.output_text(1)
+    assert "3 jobs · 3 cancelled" in text
+    assert text.count("before anything was sent") == 2
+    assert "DELETE" in text
+    lab.screenshot("sweep-cancelled", cell=1)
+    assert lab.console_errors == []
+
+
+def test_a_reload_in_the_middle_loses_nothing(server, lab):
+    write_notebook(server.root / "sweep-reload.ipynb", [LOAD, SWEEP])
+    lab.open("sweep-reload.ipynb")
+    lab.run_cell(0)
+    lab.run_cell(1)
+    lab.wait_for(SOME_DONE, arg=1)
+    lab.save()
+    lab.reload()
+    check_grid(lab, 1)

@@ -1,0 +1,76 @@
+"""In Voilà: a live card, then the video in the page itself, since Voilà serves no MP4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ipyreel.jobs.store import Store
+from tests.support.lab import write_notebook
+from tests.support.voila import VoilaPage, VoilaServer
+
+pytestmark = pytest.mark.browser
+
+LOAD = "%load_ext ipyreel"
+VIDEO = """%%video clip --provider demo --seconds 2 --size 640x360 --seed 7
+A paper boat on a dark sea at dawn"""
+MOVES = """() => {
+  const bar = document.querySelector('[role=progressbar]');
+  return !!bar && Number(bar.getAttribute('aria-valuenow')) > 0;
+}"""
+
+
+@pytest.fixture(scope="module")
+def voila(tmp_path_factory):
+    root = tmp_path_factory.mktemp("voila-root") / "zwei Wörter"
+    server = VoilaServer(root, tmp_path_factory.mktemp("voila-home"))
+    yield server.wait_ready()
+    server.stop()
+
+
+@pytest.fixture
+def visit(voila, browser):
+    page = VoilaPage(voila, browser)
+    yield page
+    page.close()
+
+
+def library(voila):
+    """Return the jobs in the library of the server's kernels, the newest first."""
+    path = Path(voila._env["IPYREEL_HOME"]) / "library.sqlite"
+    store = Store(path)
+    try:
+        return store.newest(9)
+    finally:
+        store.close()
+
+
+def test_a_visitor_sees_the_card_move_and_the_video_play(voila, visit):
+    write_notebook(voila.root / "ein Film ü.ipynb", [LOAD, VIDEO])
+    visit.open("ein Film ü.ipynb")
+    visit.wait_for(MOVES)
+    visit.screenshot("voila-card")
+    visit.page.reload()  # a new visit with a kernel of its own; the job of the first one stays
+    visit.wait_for(MOVES)
+    facts = visit.video()
+    assert (facts["width"], facts["height"]) == (640, 360)
+    assert facts["duration"] == pytest.approx(2, abs=0.05)
+    assert facts["src"].startswith("data:video/mp4;base64,")
+    assert visit.seek(1.5) == pytest.approx(1.5)
+    assert "embedded" in visit.text()
+    assert not [url for url in visit.asked if ".mp4" in url]
+    visit.screenshot("voila-light")
+    newest, first = library(voila)
+    assert newest.status == "completed"
+    assert first.remote_id is not None
+    assert Path(newest.file.path).parent == voila.root / "videos"
+
+
+def test_what_is_waited_for_needs_no_widget_in_the_page(voila, visit):
+    write_notebook(voila.root / "done.ipynb", [LOAD, VIDEO.replace("clip", "clip --wait")])
+    visit.open("done.ipynb", theme="dark")
+    assert visit.video()["width"] == 640
+    assert visit.seek(1) == pytest.approx(1)
+    assert visit.page.locator(".jp-RenderedHTMLCommon video").count() == 1
+    visit.screenshot("voila-dark")

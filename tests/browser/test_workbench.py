@@ -1,0 +1,208 @@
+"""The workbench as a person uses it: form, gallery and compare in JupyterLab and Chromium."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.demo import running_demo
+from tests.support.lab import write_notebook
+
+pytestmark = pytest.mark.browser
+
+LOAD = "%load_ext ipyreel"
+PROMPT = "A paper boat on a dark sea at dawn, {slow}"
+ESCAPED = PROMPT.replace("{", "{{").replace("}", "}}")
+
+STATUS = """text => [...document.querySelectorAll('.ipyreel-status')]
+  .some(line => line.checkVisibility() && line.innerText.includes(text))"""
+
+
+def press(lab, *keys):
+    for key in keys:
+        lab.page.keyboard.press(key)
+
+
+def focused(lab):
+    """Return what a person would say has the focus: the label, or the text of a button."""
+    return lab.page.evaluate(
+        """() => { const e = document.activeElement;
+             return (e.labels?.[0]?.innerText || e.getAttribute('aria-label') || e.innerText
+               || e.tagName).trim(); }"""
+    )
+
+
+def test_the_form_is_filled_with_the_keyboard_only(server, lab):
+    write_notebook(server.root / "form.ipynb", [LOAD, "%video form", "1 + 1"])
+    lab.open("form.ipynb")
+    lab.run_cell(0)
+    lab.run_cell(1)
+    form = lab.output(1)
+    form.locator("select").first.wait_for()
+    lab.page.evaluate("() => document.querySelector('.ipyreel-bench select').focus()")
+    seen = [focused(lab)]
+    press(lab, "Tab", "Tab")
+    seen.append(focused(lab))
+    lab.page.keyboard.type(PROMPT)
+    press(lab, "Tab")
+    seen.append(focused(lab))
+    lab.page.keyboard.type("640")  # a list takes what begins so
+    press(lab, "Tab")
+    seen.append(focused(lab))
+    lab.page.keyboard.type("99")
+    lab.wait_for(STATUS, arg="takes 1 to 60")
+    assert form.locator("button", has_text="Submit").is_disabled()
+    lab.screenshot("form-refused-light", cell=1)
+    press(lab, "Control+a")
+    lab.page.keyboard.type("2")
+    lab.wait_for(STATUS, arg="free · demo")
+    press(lab, "Tab")
+    seen.append(focused(lab))
+    lab.page.keyboard.type("7")
+    press(lab, "Tab")
+    seen.append(focused(lab))
+    assert seen == ["Provider", "Prompt", "Size", "Seconds", "Seed", "Videos"]
+    press(lab, *["Shift+Tab"] * 4)
+    assert focused(lab) == "Prompt"
+    lab.wait_for(STATUS, arg="seed 7")
+    press(lab, "Control+Enter")
+    lab.wait_for(STATUS, arg="Sent: v")
+    assert focused(lab) == "Prompt"
+    assert lab.outputs(2) == []  # Ctrl+Enter ran no cell
+    lab.screenshot("form-card-light", cell=1)
+    form.locator("button", has_text="Copy as cell").press("Enter")
+    cell = form.get_by_label("The same as a cell")
+    cell.wait_for()
+    assert cell.input_value() == f"%%video -p demo -s 2 --size 640x360 --seed 7\n{ESCAPED}"
+    facts = lab.video(1)
+    assert (facts["width"], facts["height"]) == (640, 360)
+    assert facts["duration"] == pytest.approx(2, abs=0.05)
+    assert lab.play(1) > 0
+    assert form.locator("textarea").first.input_value() == PROMPT
+    lab.screenshot("form-done-light", cell=1)
+    lab.use_theme("dark")
+    lab.screenshot("form-done-dark", cell=1)
+    assert lab.console_errors == []
+
+
+SIX = """import ipyreel
+prompts = ["A red balloon", "A blue boat", "A green train"]
+jobs = [ipyreel.submit(p, provider="demo", size="640x360", seconds=s, seed=1)
+        for p in prompts for s in (2, 3)]
+for job in jobs:
+    job.wait()"""
+
+WATCH = """() => {
+  // The time of the picture that is on the screen, and not merely what the clock was set to.
+  window.shown = new Map();
+  for (const video of document.querySelectorAll('.jp-OutputArea-output video')) {
+    const look = (_, facts) => {
+      window.shown.set(video, facts.mediaTime);
+      video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+  }
+}"""
+NEAR = """frame => {
+  const times = [...(window.shown || new Map()).values()];
+  return times.length === 6 && times.every(time => Math.abs(time - frame / 24) < 1 / 24) && times;
+}"""
+STEPPING = """() => {
+  const videos = [...document.querySelectorAll('.jp-OutputArea-output video')];
+  const times = videos.map(video => video.currentTime);
+  return videos.every(video => !video.paused) && Math.min(...times) > 0.5
+    && Math.max(...times) - Math.min(...times) < 1 / 24;
+}"""
+READY = """() => { const v = [...document.querySelectorAll('.jp-OutputArea-output video')];
+  return v.length === 6 && v.every(one => one.readyState >= 2 && !one.seeking); }"""
+
+
+def test_compare_keeps_six_videos_in_step(server, lab, open_page, start_server):
+    write_notebook(server.root / "compare.ipynb", [LOAD, SIX, "ipyreel.compare(*jobs);"])
+    lab.use_theme("light")
+    lab.open("compare.ipynb")
+    lab.run_cell(0)
+    lab.run_cell(1)
+    lab.run_cell(2)
+    lab.wait_for(READY)
+    bar = lab.output(2).locator("input[type=range]")
+    bar.wait_for()
+    lab.screenshot("compare-light", cell=2)
+    lab.page.evaluate(WATCH)
+    for wanted in (6, 25, 44):
+        bar.fill(str(wanted))
+        times = lab.wait_for(NEAR, arg=wanted)
+        assert max(times) - min(times) < 1 / 24
+    bar.focus()
+    press(lab, "ArrowRight", "ArrowRight", "ArrowLeft")
+    lab.wait_for(NEAR, arg=45)
+    assert bar.get_attribute("aria-valuetext").startswith("frame 45 of 71")
+    press(lab, "Space")  # plays on from here, and begins anew at the end
+    lab.wait_for(STEPPING)
+    press(lab, "Space")
+    sound = lab.output(2).locator("button", has_text="Sound")
+    assert sound.get_attribute("aria-pressed") == "false"
+    sound.click()
+    assert lab.page.evaluate("() => [...document.querySelectorAll('video')].every(v => !v.muted)")
+    lab.use_theme("dark")
+    lab.screenshot("compare-dark", cell=2)
+    saved = lab.save()
+    assert lab.console_errors == []
+    assert sum(len(str(output)) for output in saved.cells[2].outputs) < 10_000
+    lab.shutdown_kernel()
+
+    stranger = open_page(start_server(server.root, kernels=False))
+    stranger.open("compare.ipynb", kernel=False)
+    assert not stranger.is_trusted(2)
+    stranger.wait_for(READY)
+    assert stranger.output(2).locator("video[controls]").count() == 6
+    assert "A red balloon · 2 s" in stranger.output_text(2)
+    stranger.screenshot("compare-untrusted", cell=2)
+
+
+MANY = """import ipyreel
+nouns = ["balloon", "boat", "train", "river", "castle", "comet"]
+made = [ipyreel.submit(f"A {noun} number {i}", seed=i) for i in range(10) for noun in nouns]
+for job in made:
+    job.wait()"""
+
+
+@pytest.fixture
+def shop(server, tmp_path):
+    """A quick provider, which every notebook of this server asks: all videos are the same."""
+    with running_demo(tmp_path / "server", stub=True, speed=200) as demo:
+        toml = server.root / "ipyreel.toml"
+        toml.write_text(
+            f'provider = "lab"\n[providers.lab]\nbase_url = "{demo.url}"\ndialect = "openai"\n'
+            'routes = ["list", "delete", "remix"]\n',
+            encoding="utf-8",
+        )
+        yield demo
+        toml.unlink()
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_gallery_finds_one_of_many_and_opens_it(server, lab):
+    write_notebook(server.root / "gallery.ipynb", [LOAD, MANY, "%video gallery"])
+    lab.use_theme("light")
+    lab.open("gallery.ipynb")
+    lab.run_cell(0)
+    lab.run_cell(1, 300)
+    lab.run_cell(2)
+    gallery = lab.output(2)
+    lab.wait_for(STATUS, arg="1 to 12 of")
+    lab.wait_for("() => document.querySelectorAll('.ipyreel-tile img').length === 12")
+    lab.screenshot("gallery-light", cell=2)
+    gallery.locator("button", has_text="Next").click()
+    lab.wait_for(STATUS, arg="13 to 24 of")
+    gallery.get_by_label("Search prompts").fill("castle number 7")
+    lab.wait_for(STATUS, arg="1 to 1 of 1")
+    tile = gallery.locator(".ipyreel-tile button:visible")
+    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-tile button')]"
+                 ".filter(button => button.checkVisibility()).length === 1")  # fmt: skip
+    tile.press("Enter")  # the keyboard's way
+    facts = lab.video(2)
+    assert (facts["width"], facts["height"]) == (64, 64)
+    assert lab.play(2) > 0
+    lab.use_theme("dark")
+    lab.screenshot("gallery-opened-dark", cell=2)
+    assert lab.console_errors == []

@@ -1,0 +1,1 @@
+"""Servers as strict as the real ones, one for each dialect."""
