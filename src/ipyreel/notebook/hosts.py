@@ -136,15 +136,32 @@ def _kaggle(clues: _Clues) -> Host | None:
 def _headless(clues: _Clues) -> Host | None:
     if clues.stdin:
         return None
+    near = notebook_folder(clues.environ, clues.user_ns) != Path.cwd() or _lies_here(Path.cwd())
+    told = () if near else ("no notebook lies in the working directory, so links would lead astray",)
     return Host(
         kind="headless",
-        links=True,
+        links=near,
         embeds=True,
         front_end=False,
         stdin=False,
         threads_deliver=_delivers(clues),
-        reasons=("the kernel may ask nothing, as under nbclient, papermill and nbconvert",),
+        reasons=(
+            "the kernel may ask nothing, as under nbclient, papermill and nbconvert",
+            *told,
+            *_delivery(clues),
+        ),
     )
+
+
+def _lies_here(folder: Path) -> bool:
+    """Whether a notebook lies in a folder: nbclient and nbconvert run a kernel beside its own.
+
+    papermill runs it wherever it was called, and may write what comes of it somewhere else.
+    """
+    try:
+        return next(folder.glob("*.ipynb"), None) is not None
+    except OSError:
+        return False
 
 
 def _colab(clues: _Clues) -> Host | None:
