@@ -155,6 +155,18 @@ def test_bad_input_is_one_line_under_the_cell(server, lab):
     assert "Traceback" not in lines[0]
 
 
+def test_dollars_stay_dollars(server, lab):
+    """MathJax typesets what stands between two dollars in any HTML output, prices too."""
+    formula = "from IPython.display import HTML; HTML('<b>a $x^2$ b</b>')"
+    write_notebook(server.root / "dollars.ipynb", [LOAD, "%video models apiyi", formula])
+    lab.open("dollars.ipynb")
+    for index in range(3):
+        lab.run_cell(index)
+    lab.wait_for("() => document.querySelector('.jp-OutputArea-output mjx-container')")
+    assert "$0.30/s (720x1280, 1280x720); $0.50/s" in lab.output_text(1)
+    assert lab.output(1).locator("mjx-container").count() == 0
+
+
 def test_the_quickstart_runs_from_top_to_bottom(server, lab):
     shutil.copy(ROOT / "notebooks" / "00_quickstart.ipynb", server.root)
     lab.use_theme("light")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -451,5 +452,13 @@ def test_a_table_aligns_numbers_in_both_faces():
 def test_tables_and_notices_escape(text):
     page = Table((text,), [(text,)], title=text, note=text)._repr_mimebundle_()["text/html"]
     tags = {tag for tag, _ in Reader(page).tags}
-    assert tags <= {"table", "caption", "thead", "tbody", "tr", "th", "td", "div"}
-    assert {tag for tag, _ in Reader(Notice(text)._repr_mimebundle_()["text/html"]).tags} == {"div"}
+    assert tags <= {"table", "caption", "thead", "tbody", "tr", "th", "td", "div", "span"}
+    notice = Notice(text)._repr_mimebundle_()["text/html"]
+    assert {tag for tag, _ in Reader(notice).tags} <= {"div", "span"}
+
+
+def test_nothing_is_left_for_mathjax_to_typeset():
+    page = display.element("td", "$0.30/s (720p); $0.50/s", " \\(x\\) and $$y$$", title="$1 and $2")
+    shown = re.sub("<[^>]*>", "\0", page)
+    assert not [piece for piece in shown.split("\0") if len(re.findall(r"[$\\]", piece)) > 1]
+    assert html.unescape(re.sub("<[^>]*>", "", page)) == "$0.30/s (720p); $0.50/s \\(x\\) and $$y$$"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -24,7 +25,7 @@ def form(face):
 
 
 def text(form):
-    return form.status.value.partition(">")[2]
+    return re.sub("<[^>]*>", "", form.status.value)
 
 
 def choices(choice):

@@ -10,6 +10,7 @@ colours that are inherited or fit light and dark themes, and the source on the `
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -52,6 +53,9 @@ class Look:
     autoplay: bool = False
 
 
+_MATH = re.compile(r"[$\\]")
+
+
 class Markup(str):
     """HTML that was made here, so that `element` does not escape it a second time."""
 
@@ -76,9 +80,20 @@ def element(tag: str, *content: object, **attributes: object) -> Markup:
         name = key.rstrip("_").replace("_", "-")
         parts.append(f" {name}" if value is True else f' {name}="{_safe(value)}"')
     parts.append(">")
-    parts.extend(_safe(item) for item in content if item is not None)
+    parts.extend(_content(item) for item in content if item is not None)
     parts.append(f"</{tag}>")
     return Markup("".join(parts))
+
+
+def _content(value: object) -> str:
+    r"""Escape text, and keep Jupyter from typesetting what stands between two dollars.
+
+    MathJax looks for `$...$`, `\(...\)` and the like in every HTML output, but not across
+    tags. Classes that it ignores do not help within widgets, which hand it the inner element.
+    """
+    if isinstance(value, Markup):
+        return value
+    return _MATH.sub(r"<span>\g<0></span>", escape(value))
 
 
 def _safe(value: object) -> str:
@@ -347,15 +362,19 @@ def notice_html(sentence: str) -> str:
 def table_html(
     columns: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int], title: str = ""
 ) -> str:
-    """Return a table; the columns whose numbers are in `right` are aligned to the right."""
-    head = element("tr", *(_cell("th", name, i in right) for i, name in enumerate(columns)))
+    """Return a table; the columns whose numbers are in `right` are aligned to the right.
+
+    Without `columns` it has no head.
+    """
+    names = element("tr", *(_cell("th", name, i in right) for i, name in enumerate(columns)))
+    head = element("thead", names) if columns else None
     body = [
         element("tr", *(_cell("td", value, i in right) for i, value in enumerate(row)))
         for row in rows
     ]
     style = "border-collapse:collapse;font-size:13px;line-height:1.45;text-align:left"
     caption = element("caption", title, style="text-align:left;padding:2px 10px 6px 0")
-    return element("table", caption if title else None, element("thead", head),
+    return element("table", caption if title else None, head,
                    element("tbody", *body), style=style)  # fmt: skip
 
 

@@ -37,13 +37,11 @@ def status(face: Face) -> Shown:
         "videos": str(session.settings.videos_dir),
         "library": str(session.store.path),
     }
-    width = max(map(len, lines))
-    text = [f"{name:<{width}}  {value}" for name, value in lines.items()]
     notes = [*choice.notes, *session.address_notes(row), *filter(None, [session.store.notice])]
     if stranded:
         names = ", ".join(job.id for job in stranded[:8])
         notes.append(f"From an earlier kernel: {names}. %video resume goes on with them.")
-    return Notice(*text, *notes)
+    return Table((), lines.items(), note="\n".join(notes))
 
 
 def key_state(session: Session, row: Provider) -> str:

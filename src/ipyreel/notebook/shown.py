@@ -42,7 +42,7 @@ class Notice(Shown):
 
 
 class Table(Shown):
-    """Rows under column names; columns that hold only numbers are aligned to the right.
+    """Rows under column names, or under none; columns of numbers are aligned to the right.
 
     `right` names further columns to align so, such as sums that are already text. None is
     shown as nothing. `title` stands above, `note` below.
@@ -87,11 +87,12 @@ def table_text(
     columns: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int]
 ) -> str:
     """Return the table with its columns aligned by blanks; a cell has at most 60 characters."""
-    lines = [[words.one_line(name) for name in columns]]
+    widest = _WIDEST if columns else None  # without a head it is a list, and says all
+    lines = [[words.one_line(name) for name in columns]] if columns else []
     lines += [
-        ["" if cell is None else words.one_line(cell, _WIDEST) for cell in row] for row in rows
+        ["" if cell is None else words.one_line(cell, widest) for cell in row] for row in rows
     ]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
             cell.rjust(width) if index in right else cell.ljust(width)
