@@ -69,6 +69,19 @@ def test_models_show_sizes_seconds_and_prices(reel):
     assert "$0.30/s" in text
 
 
+def test_models_can_be_narrowed(reel):
+    assert "veo3-fast" in said(reel, "models aiid")
+    text = said(reel, "models aiid veo size=1280x720")
+    assert "veo3-fast" in text
+    assert "sora" not in text
+    text = said(reel, "models apiyi size=1920x1080 seconds=12")
+    assert "sora-2-pro" in text
+    assert "sora-2 " not in text
+    assert "sora" not in said(reel, "models apiyi seconds=10")
+    with pytest.raises(UsageError, match="colour"):
+        said(reel, "models colour=red")
+
+
 def test_jobs_and_history(reel):
     assert "none" in said(reel, "jobs")
     job = made(reel)

@@ -49,6 +49,12 @@ def check_request(
             raise InvalidRequest(complaint + _others(refuse, request, provider, model, catalog))
 
 
+def takes(request: VideoRequest, provider: Provider, model: Model) -> bool:
+    """Tell whether a model, as far as it is known, would take this length and size."""
+    refusals = (_refuse_seconds, _refuse_size)
+    return all(refuse(request, provider, model) is None for refuse in refusals)
+
+
 def complete_request(
     request: VideoRequest, provider: Provider, model: Model | None = None
 ) -> VideoRequest:

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ipyreel.catalog import Model, Price, Provider
+from ipyreel.catalog.checks import takes
 from ipyreel.doctor import Check, examine
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook import words
 from ipyreel.notebook.face import Face
 from ipyreel.notebook.shown import Notice, Shown, Table
 from ipyreel.session import Session
-from ipyreel.values import JobSnapshot, Json
+from ipyreel.values import JobSnapshot, Json, VideoRequest
 
 _LONGEST = 60
 """Characters of a path that a table has room for."""
@@ -34,8 +35,8 @@ def status(face: Face) -> Shown:
         "defaults": _defaults(session, row),
         "jobs": _in_flight(own, stranded),
         "spent": _spent(session),
-        "videos": str(session.settings.videos_dir),
-        "library": str(session.store.path),
+        "videos": face.place(session.settings.videos_dir),
+        "library": face.place(session.store.path),
     }
     notes = [*choice.notes, *session.address_notes(row), *filter(None, [session.store.notice])]
     if stranded:
@@ -82,9 +83,22 @@ def _origin(session: Session, row: Provider) -> str:
     return row.origin if len(row.origin) <= _LONGEST else f"…{row.origin[1 - _LONGEST :]}"
 
 
-def models(session: Session, provider: str | None) -> Shown:
-    """Return the table of a provider's models: seconds, sizes, images, price."""
-    found = session.models(provider)
+def models(
+    session: Session,
+    provider: str | None,
+    *,
+    texts: Sequence[str] = (),
+    wish: VideoRequest | None = None,
+) -> Shown:
+    """Return the table of a provider's models: seconds, sizes, images, price.
+
+    Only those with all `texts` in their name, title or family, and that would take `wish`.
+    """
+    found = [
+        (row, model)
+        for row, model in session.models(provider)
+        if _named(model, texts) and (wish is None or takes(wish, row, model))
+    ]
     name = provider or session.planner().choice().name
     rows = [
         (
@@ -100,6 +114,11 @@ def models(session: Session, provider: str | None) -> Shown:
     columns = ("model", "seconds", "sizes", "images", "price", "")
     note = "A model that is not listed is sent as it is given."
     return Table(columns, rows, title=f"Models of {name}", note=note)
+
+
+def _named(model: Model, texts: Sequence[str]) -> bool:
+    words = f"{model.name} {model.title} {model.family}".lower()
+    return all(text.lower() in words for text in texts)
 
 
 def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Shown:

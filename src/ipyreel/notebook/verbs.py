@@ -20,6 +20,7 @@ from ipyreel.notebook.face import Face
 from ipyreel.notebook.form import open_form
 from ipyreel.notebook.gallery import open_gallery
 from ipyreel.notebook.shown import Notice, Shown
+from ipyreel.values import VideoRequest
 
 Result = object
 Words = list[str]
@@ -83,7 +84,20 @@ def _providers(face: Face, words: Words) -> Shown:
 
 
 def _models(face: Face, words: Words) -> Shown:
-    return reports.models(face.session, _at_most_one(words, "models"))
+    session = face.session
+    wishes = dict(word.split("=", 1) for word in words if "=" in word)
+    if unknown := wishes.keys() - {"seconds", "size"}:
+        raise _unexpected("models", unknown.pop())
+    asked = session.settings.with_values("option", **wishes)
+    wish = VideoRequest(
+        prompt="",
+        seconds=asked.seconds if "seconds" in wishes else None,
+        size=asked.size if "size" in wishes else None,
+    )
+    plain = [word for word in words if "=" not in word]
+    named = plain[:1] if plain and plain[0] in session.catalog.providers else []
+    texts = plain[len(named) :]
+    return reports.models(session, named[0] if named else None, texts=texts, wish=wish)
 
 
 def _jobs(face: Face, words: Words) -> Shown:
@@ -206,7 +220,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "providers": Verb(
             run=_providers, usage="providers", help="Who can answer, and what is missing."
         ),
-        "models": Verb(run=_models, usage="models [PROVIDER]", help="Sizes, seconds and prices."),
+        "models": Verb(
+            run=_models,
+            usage="models [PROVIDER] [TEXT] [seconds=N] [size=WxH]",
+            help="Sizes, seconds and prices of those that fit.",
+        ),
         "jobs": Verb(run=_jobs, usage="jobs", help="The jobs in flight."),
         "history": Verb(
             run=_history, usage="history [TEXT]", help="The newest jobs, or those with TEXT."
