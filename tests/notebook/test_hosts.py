@@ -56,6 +56,14 @@ def test_what_each_can_do():
     assert (headless.widgets, headless.front_end, headless.stdin) == (False, False, False)
 
 
+def test_headless_links_only_where_a_notebook_lies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not hosts.detect(shell(stdin=False), {}, {}).links
+    assert hosts.detect(shell(stdin=False), SESSION, {}).links
+    (tmp_path / "a.ipynb").write_text("{}")
+    assert hosts.detect(shell(stdin=False), {}, {}).links
+
+
 def test_kaggle_in_batch_has_nobody_looking():
     host = hosts.detect(shell(), {"KAGGLE_KERNEL_RUN_TYPE": "Batch"}, {})
     assert (host.widgets, host.front_end) == (False, False)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,20 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Playwright, Re
 from playwright.sync_api import Error as PlaywrightError
 from typing_extensions import Self
 
-from tests.support.jupyter import KERNEL_NAME, environment
+from tests.support.jupyter import environment
+from tests.support.notebooks import write_notebook
+
+__all__ = [
+    "LAB",
+    "NOTEBOOK",
+    "Lab",
+    "LabServer",
+    "Server",
+    "find_chromium",
+    "launch_chromium",
+    "open_page",
+    "write_notebook",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(os.environ.get("IPYREEL_SCREENSHOTS") or ROOT / "screenshots")
@@ -99,21 +112,6 @@ def find_chromium() -> str | None:
 def launch_chromium(playwright: Playwright, executable: str) -> Browser:
     """Start the browser that all pages of a test module share."""
     return playwright.chromium.launch(executable_path=executable, args=list(CHROMIUM_FLAGS))
-
-
-def write_notebook(path: Path, cells: Sequence[str], *, title: str | None = None) -> Path:
-    """Write an unsigned, hence untrusted, notebook of code cells, with a heading at will."""
-    code = [nbformat.v4.new_code_cell(source) for source in cells]
-    heading = [nbformat.v4.new_markdown_cell(f"# {title}")] if title else []
-    notebook = nbformat.v4.new_notebook(cells=[*code, *heading])
-    notebook.metadata["kernelspec"] = {
-        "name": KERNEL_NAME,
-        "display_name": "Python 3 (tests)",
-        "language": "python",
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
-    return path
 
 
 class Server:

@@ -7,8 +7,9 @@ Pure functions of `values`; may import `words`. What is made here also stands in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ipyreel.notebook import words
 from ipyreel.values import JobSnapshot
@@ -114,19 +115,26 @@ def state(job: JobSnapshot) -> str:
     return words.phase(job)
 
 
-def text(board: Board, jobs: Sequence[JobSnapshot]) -> str:
-    """Return the whole sweep as plain lines, one for each job."""
+def text(
+    board: Board, jobs: Sequence[JobSnapshot], files: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return the whole sweep as plain lines, one for each job.
+
+    `files` has the line on a finished job's file by its id; its whole path where it has none.
+    """
     lines = [" · ".join(counts(board, jobs))]
     lines += [words.one_line(board.prompt, 300)] if board.prompt else []
     width = max((len(board.label(index)) for index in range(len(jobs))), default=0)
     for index, job in enumerate(jobs):
-        lines.append(f"  {board.label(index):<{width}}  {job.id}  {_told(job)}")
+        lines.append(f"  {board.label(index):<{width}}  {job.id}  {_told(job, files.get(job.id))}")
     return "\n".join(lines)
 
 
-def _told(job: JobSnapshot) -> str:
+def _told(job: JobSnapshot, file: str | None) -> str:
     if job.status != "completed":
         return state(job)
+    if file:
+        return words.one_line(file)
     size = f" ({words.amount(job.file.size)})" if job.file else ""
     return words.one_line((job.file.path if job.file else job.target) + size)
 

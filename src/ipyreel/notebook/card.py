@@ -48,7 +48,7 @@ def make_card(
         typical=typical,
         on_cancel=on_cancel,
         on_retry=on_retry,
-        threads_deliver=host.threads_deliver,
+        threads_deliver=host.pushes,
     )
     if host.widgets:
         return Card(snapshot, wiring)

@@ -131,8 +131,8 @@ def _dry_run(face: Face, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> 
         "",
         f"provider  {plan.provider.name} ({plan.why})",
         f"estimate  {words.money(plan.estimate.usd)}",
-        f"files     {video}",
-        f"          {sidecar}",
+        f"files     {face.place(video)}",
+        f"          {face.place(sidecar)}",
         *_warnings(plans),
         "Nothing was sent.",
     ]

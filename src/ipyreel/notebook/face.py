@@ -21,6 +21,7 @@ from ipyreel.notebook.grid import Grid, TextGrid, make_grid
 from ipyreel.notebook.hosts import Host
 from ipyreel.notebook.job import Job
 from ipyreel.notebook.joblist import JobList
+from ipyreel.notebook.shown import Notice
 from ipyreel.notebook.still import Wiring
 from ipyreel.notebook.video import Video
 from ipyreel.session import Session
@@ -129,7 +130,7 @@ class Face:
                 video=self.video,
                 clock=self.session.clock,
                 on_cancel=lambda: self.session.cancel_all(jobs.ids),
-                threads_deliver=self.host.threads_deliver,
+                threads_deliver=self.host.pushes,
             ),
             embed_limit=self.session.settings.embed_limit,
         )
@@ -182,6 +183,20 @@ class Face:
                 card.update(job.snapshot)
                 card.tick()
 
+    def catch_up(self) -> None:
+        """Bring all cards to where their jobs stand, where no thread can: before each command."""
+        if self.host.pushes:
+            return
+        if not self.host.threads_deliver and self.session.unsaid([hosts.DEAF]):
+            display(Notice(hosts.DEAF))
+        for job_id, card in list(self._cards.items()):
+            if not card.ended:
+                self._tick_one(job_id)
+
+    def place(self, path: str | Path) -> str:
+        """Return how a path is named here: whole where nothing is saved, else `hosts.place`."""
+        return hosts.place(path, self.folder) if self.host.html else str(path)
+
     def close(self) -> None:
         """Stop everything this face and its session started, and leave static cards behind."""
         self.session.close()
@@ -204,11 +219,14 @@ class Face:
     def _tick_one(self, *job_ids: str) -> None:
         for job_id in job_ids:
             card = self._cards.get(job_id)
-            if card is not None:
-                card.tick()
+            if card is None:
+                continue
+            if not self.host.pushes:
+                card.update(self.session.snapshot(job_id))
+            card.tick()
 
     def _start_ticking(self) -> None:
-        if not self._ticking and self.host.threads_deliver:
+        if not self._ticking and self.host.pushes:
             self._ticking = True
             self.session.loop.submit(self._tick())
 

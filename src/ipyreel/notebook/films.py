@@ -43,7 +43,7 @@ class Films:
     def _make(self, video: Video) -> Film:
         if video.chosen == "embedded" and video.how == "auto":
             if (video.size or 0) > self._left:
-                return Film(src=None, where=f"{video.path}: too much to be embedded here as well")
+                return Film(src=None, where=f"{video.place}: too much to be embedded here as well")
             self._left -= video.size or 0
         return film_of(video)
 
@@ -70,4 +70,4 @@ def embedded(video: Video) -> Film:
     try:
         return film_of(replace(video, how="embed"))
     except OSError as error:
-        return Film(src=None, where=f"{video.path} cannot be read: {error.strerror}")
+        return Film(src=None, where=f"{video.place} cannot be read: {error.strerror}")

@@ -256,9 +256,11 @@ def _set(part: Any, html: str) -> bool:
 
 
 def _bundle(given: Board, jobs: Sequence[JobSnapshot], films: Films) -> Bundle:
+    made = films.of(jobs)
+    lines = {job_id: film.path or film.where for job_id, film in made.items()}
     return {
-        "text/html": sheet.grid_html(given, jobs, films.of(jobs)),
-        "text/plain": board.text(given, jobs),
+        "text/html": sheet.grid_html(given, jobs, made),
+        "text/plain": board.text(given, jobs, lines),
     }
 
 

@@ -14,6 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+DEAF = (
+    "ipykernel 7.0 delivers nothing from threads, so cards move only with the next %video or "
+    'wait(); pip install "ipykernel>=7.1" and a restart of the kernel mend it.'
+)
+"""What is said once where it is so: https://github.com/ipython/ipykernel/issues/1450"""
+
 Kind = Literal[
     "jupyter", "voila", "vscode", "colab", "kaggle", "terminal", "console", "headless", "python"
 ]
@@ -39,6 +45,15 @@ class Host:
     stdin: bool = True
     threads_deliver: bool = True
     reasons: tuple[str, ...] = ()
+
+    @property
+    def pushes(self) -> bool:
+        """Whether an output may change at any time, and not only while a cell runs.
+
+        nbclient and papermill hear only what belongs to the cell that runs: what a thread
+        says between two cells is lost.
+        """
+        return self.threads_deliver and self.front_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +151,8 @@ def _kaggle(clues: _Clues) -> Host | None:
 def _headless(clues: _Clues) -> Host | None:
     if clues.stdin:
         return None
-    near = notebook_folder(clues.environ, clues.user_ns) != Path.cwd() or _lies_here(Path.cwd())
-    told = () if near else ("no notebook lies in the working directory, so links would lead astray",)
+    near = bool(_named_notebooks(clues.environ, clues.user_ns)) or _lies_here(Path.cwd())
+    told = () if near else ("no notebook lies in the working directory: links may lead astray",)
     return Host(
         kind="headless",
         links=near,
@@ -252,7 +267,7 @@ def _delivers(clues: _Clues) -> bool:
 def _delivery(clues: _Clues) -> tuple[str, ...]:
     if _delivers(clues):
         return ()
-    return ("ipykernel 7.0 delivers nothing from threads: upgrade to 7.1 or later",)
+    return (DEAF,)
 
 
 def notebook_path(
@@ -280,6 +295,20 @@ def notebook_folder(
         if named.is_absolute() and named.parent.is_dir():
             return named.parent
     return Path.cwd() if cwd is None else cwd
+
+
+def place(path: str | Path, folder: str | Path) -> str:
+    """Return how a file is named in what is saved, which is to tell nothing of this machine.
+
+    Below `folder` (the notebook's) relative to it, below the home as `~/...`, else whole.
+    """
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links stay as they are
+    if whole.is_relative_to(folder):
+        return whole.relative_to(folder).as_posix()
+    try:
+        return f"~/{whole.relative_to(Path.home()).as_posix()}"
+    except (ValueError, RuntimeError):  # RuntimeError: there is no home
+        return str(path)
 
 
 def _named_notebooks(

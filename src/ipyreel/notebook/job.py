@@ -139,6 +139,8 @@ class Job:
         return self._outcome(await wait_async(self._session.future(self.id)))
 
     def _outcome(self, snapshot: JobSnapshot) -> Video:
+        if self._tick is not None:
+            self._tick()  # the last word, where none comes from a thread
         if snapshot.status == "completed":
             return self._make_video(snapshot)
         error = _error_of(snapshot, self._session.error(self.id))

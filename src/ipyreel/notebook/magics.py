@@ -45,6 +45,7 @@ class VideoMagics(Magics):
         try:
             face = _heavy("api").face()
             self._configure(face)
+            face.catch_up()
             if cell is None:
                 return _heavy("verbs").run(face, line)
             return _heavy("cells").run(face, line, cell)

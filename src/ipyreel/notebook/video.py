@@ -143,20 +143,8 @@ class Video:
 
     @property
     def place(self) -> str:
-        """How the file is named in what is saved, which is to tell nothing of this machine.
-
-        Below the notebook's folder relative to it, else below the home as `~/...`; the whole
-        path where it is neither, or where nothing is saved.
-        """
-        if not self._host.html:
-            return str(self.path)
-        if self._parts:
-            return "/".join(self._parts)
-        try:
-            path = os.path.abspath(self.path)  # noqa: PTH100 - as typed
-            return "/".join(("~", *Path(path).relative_to(Path.home()).parts))
-        except (ValueError, RuntimeError):  # RuntimeError: there is no home
-            return str(self.path)
+        """How the file is named: as `hosts.place` says, whole where nothing is saved."""
+        return hosts.place(self.path, self._from) if self._host.html else str(self.path)
 
     @cached_property
     def chosen(self) -> Chosen:

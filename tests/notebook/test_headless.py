@@ -1,0 +1,73 @@
+"""Where nobody looks: cells wait by themselves, failures stop the run, `%video wait` gathers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.support.jupyter import environment
+from tests.support.notebooks import write_notebook
+
+pytestmark = pytest.mark.notebook
+
+LOAD = "%load_ext ipyreel"
+VIDEO = "%%video\nwaves at {}"
+AFTER = "open('after', 'w').close()"
+BROKEN = {"step": "retrieve", "do": {"job": {"status": "failed", "error": {"message": "too wet"}}}}
+REFUSED = {"step": "create", "do": {"status": 401, "body": {"error": {"message": "no such key"}}}}
+
+
+def run(tmp_path, *arguments):
+    """Run a module in the folder of the settings; return what became of the process."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        env=environment(tmp_path / "kernel"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def outputs(name):
+    """Return the outputs of each code cell of a notebook."""
+    return [cell.outputs for cell in nbformat.read(name, as_version=4).cells if "outputs" in cell]
+
+
+def shows_video(found):
+    return any("<video" in output.get("data", {}).get("text/html", "") for output in found)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [(REFUSED, "AuthenticationFailed: no such key"), (BROKEN, "JobFailed: too wet")],
+    ids=["refused", "broken"],
+)
+def test_a_failed_video_stops_papermill(live, tmp_path, fault, told):
+    live.faults.add(fault)
+    write_notebook(Path("in.ipynb"), [LOAD, VIDEO.format("dusk"), AFTER])
+    ran = run(tmp_path, "papermill", "in.ipynb", "out.ipynb")
+    assert ran.returncode != 0
+    assert not Path("after").exists()
+    error = next(one for found in outputs("out.ipynb") for one in found if "traceback" in one)
+    assert error.traceback[0].startswith(told)
+    assert len(error.traceback) <= 2
+    assert live.posts() <= 1
+
+
+def test_a_last_cell_gathers_what_did_not_wait(live, tmp_path):
+    settings = Path("ipyreel.toml")
+    settings.write_text(f"wait = false\n{settings.read_text('utf-8')}", encoding="utf-8")
+    cells = [LOAD, VIDEO.format("dawn"), VIDEO.format("noon"), "%video wait"]
+    write_notebook(Path("in.ipynb"), cells)
+    ran = run(tmp_path, "nbconvert", "--to", "notebook", "--execute", "--output", "out", "in.ipynb")
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    _, dawn, noon, last = outputs("out.ipynb")
+    assert shows_video(dawn)
+    assert shows_video(noon)
+    assert [len(dawn), len(noon)] == [1, 1]
+    assert last[0]["data"]["text/plain"] == "2 done."
+    assert live.posts() == 2
