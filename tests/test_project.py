@@ -106,7 +106,7 @@ def test_every_dependency_is_declared_and_used():
         name for found in PROJECT["optional-dependencies"].values() for name in names_of(found)
     }
     imported = {name.partition(".")[0] for module in READ for _, name in module.imports()}
-    foreign = imported - set(sys.stdlib_module_names) - {"ipyreel"}
+    foreign = imported - set(sys.stdlib_module_names) - {"ipyreel", "tomllib"}
     normal = {name: name.lower().replace("_", "-") for name in foreign}
     known = core | extra | {name.lower() for name in OPTIONAL} | COMES_WITH.keys()
     assert {name for name in foreign if NAMED.get(normal[name], normal[name]) not in known} == set()

@@ -205,7 +205,7 @@ class Session:
         jobs = exact or jobs
         if not jobs:
             what = "There is no job yet." if word is None else f'There is no job "{word}".'
-            raise InvalidRequest(what, hint="%video jobs lists them.")
+            raise InvalidRequest(what, hint="%video history lists them.")
         if len(jobs) > 1:
             names = ", ".join(job.id for job in jobs)
             raise InvalidRequest(f'"{word}" is the beginning of several jobs: {names}.')

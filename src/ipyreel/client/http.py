@@ -75,7 +75,8 @@ def transport_error(error: Exception, host: str) -> TransportError:
         text = f"Could not connect to {host}: {_reason(error)}."
     else:
         text = f"The connection to {host} broke: {_reason(error)}."
-    return TransportError(text, sent=sent)
+    hint = None if sent else "Is the server running, and its address right? %video doctor looks."
+    return TransportError(text, sent=sent, hint=hint)
 
 
 def _reason(error: Exception) -> str:

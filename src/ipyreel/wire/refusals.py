@@ -45,7 +45,8 @@ _BY_CODE: Mapping[str, type[ProviderError]] = MappingProxyType(
 
 _HINTS: Mapping[type[ProviderError], str] = MappingProxyType(
     {
-        AuthenticationFailed: "The key was not accepted. Check it with %video key PROVIDER.",
+        AuthenticationFailed: "The key was not accepted. %video doctor says where it came from, "
+        "%video key PROVIDER takes another.",
         PaymentRequired: "The account has no money for this. Top it up at the provider.",
         RateLimited: "Too many requests at once. Wait a little, then try again.",
         JobNotFound: "The provider does not know this job, or no longer keeps its file "
