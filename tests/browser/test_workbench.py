@@ -133,8 +133,11 @@ def test_compare_keeps_six_videos_in_step(server, lab, open_page, start_server):
         times = lab.wait_for(NEAR, arg=wanted)
         assert max(times) - min(times) < 1 / 24
     bar.focus()
-    press(lab, "ArrowRight", "ArrowRight", "ArrowLeft")
-    lab.wait_for(NEAR, arg=45)
+    # One at a time: the browser tells of pictures as best it can, and may leave out the last
+    # of several that come faster than the page is drawn.
+    for key, wanted in (("ArrowRight", 45), ("ArrowRight", 46), ("ArrowLeft", 45)):
+        press(lab, key)
+        lab.wait_for(NEAR, arg=wanted)
     assert bar.get_attribute("aria-valuetext").startswith("frame 45 of 71")
     press(lab, "Space")  # plays on from here, and begins anew at the end
     lab.wait_for(STEPPING)
