@@ -216,6 +216,8 @@ async def _read_form(request: Request) -> Ask:
                     fields[name] = value
     except HTTPException as error:
         raise Refused(400, f"The form could not be read: {error.detail}") from error
+    except ValueError as error:  # of python-multipart: older Starlettes let it through
+        raise Refused(400, f"The form could not be read: {error}") from error
     return Ask(fields=fields, uploads=tuple(uploads), is_form=True)
 
 
