@@ -123,7 +123,7 @@ def test_a_disk_that_fills_while_the_post_is_answered_loses_no_id(shop, home):
             full.enter_context(full_disk())
 
         def on_wait(_seconds):
-            if len(kernel.waits) == 2:
+            if len(kernel.waits) == 1:
                 full.close()
 
         with Kernel(shop, home, on_wait=on_wait) as kernel:

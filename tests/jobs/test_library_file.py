@@ -122,17 +122,17 @@ def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
         connection.execute("CREATE TABLE half (a)")
         connection.execute("no SQL at all")
 
-    monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("0002_half", half)))
+    monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("9999_half", half)))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         with pytest.raises(sqlite3.OperationalError):
             migrate(connection, 1.0)
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        assert {name for (name,) in tables} == {"migrations", "jobs"}
+        assert {name for (name,) in tables} == {"migrations", "jobs", "lessons"}
         assert unknown_steps(connection) == ()
-        monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("0002_whole", lambda _: None)))
+        monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("9999_whole", lambda _: None)))
         migrate(connection, 2.0)
         names = connection.execute("SELECT name, applied_at FROM migrations ORDER BY name")
-        assert names.fetchall() == [("0001_jobs", 1.0), ("0002_whole", 2.0)]
+        assert names.fetchall() == [*((name, 1.0) for name, _ in STEPS), ("9999_whole", 2.0)]
 
 
 # ---- files that cannot be used ------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 
 import pytest
@@ -20,10 +21,13 @@ from ipyreel.errors import (
     WaitTimeout,
     WireError,
 )
-from ipyreel.jobs.poller import Pace, Poller, trouble
+from ipyreel.jobs.poller import Crowd, Pace, Poller, trouble
+from ipyreel.jobs.schedule import Lesson, Schedule
 from tests.jobs.fakes import START, FakeTime, video
 
 PACE = Pace(jitter=0.0)
+FIRST, NEXT = 6.0, 3.0
+"""The first waits without history."""
 
 
 def refusal(kind, status):
@@ -39,7 +43,7 @@ def told_to_wait(seconds):
 class Watch:
     """A poller on a script of answers and errors; the last one is repeated."""
 
-    def __init__(self, *script, deadline=10_000.0, pace=PACE, chance=lambda: 0.5):
+    def __init__(self, *script, deadline=10_000.0, pace=PACE, chance=lambda: 0.5, **more):
         self.time = FakeTime()
         self.script = list(script)
         self.seen = []
@@ -54,6 +58,7 @@ class Watch:
             pace=pace,
             deadline=deadline,
             chance=chance,
+            **more,
         )
 
     async def _ask(self):
@@ -80,22 +85,85 @@ def test_an_end_ends_it(status):
     assert watch.questions == 3
 
 
-def test_the_waits_grow_up_to_the_cap():
+def test_without_history_the_waits_are_steady_after_the_first():
     watch = Watch(*[video("in_progress")] * 8, video("completed"))
     watch.run()
-    assert watch.waits == [2.0, 3.0, 4.5, 6.75, 10.0, 10.0, 10.0, 10.0, 10.0]
+    assert watch.waits == pytest.approx([FIRST, *[NEXT] * 8])
+
+
+def test_the_waits_keep_to_the_cap():
+    watch = Watch(*[video("in_progress")] * 3, video("completed"), pace=Pace(jitter=0.0, cap=2.0))
+    watch.run()
+    assert watch.waits == [2.0] * 4
 
 
 def test_after_a_restart_the_first_question_comes_at_once():
-    watch = Watch(video("in_progress"), video("completed"))
+    watch = Watch(video("in_progress"), video("completed"), age=50.0)
     watch.run(at_once=True)
-    assert watch.waits == [3.0]
+    assert watch.waits == pytest.approx([NEXT])
 
 
 def test_the_servers_hints_go_first():
     watch = Watch(video(poll_after=7.0), video("in_progress"), video("completed"))
     watch.run(hint=4.0)
-    assert watch.waits == [4.0, 7.0, 4.5]
+    assert watch.waits == pytest.approx([4.0, 7.0, NEXT])
+
+
+def test_with_history_it_asks_when_jobs_usually_end():
+    lessons = tuple(Lesson(100.0 + (7 * number) % 20) for number in range(30))
+    watch = Watch(*[video("in_progress")] * 20, video("completed"), schedule=Schedule(lessons))
+    watch.run()
+    assert sum(watch.waits[:3]) > 60.0
+    assert sum(wait >= 10 for wait in watch.waits[3:12]) == 0
+
+
+def test_what_a_job_teaches_lies_between_the_last_two_answers():
+    watch = Watch(video("in_progress", progress=40.0), video("completed"))
+    watch.run()
+    assert watch.poller.lesson == Lesson(FIRST + NEXT / 2, ((FIRST, 40.0),))
+
+
+def test_the_servers_times_are_believed_where_they_fit():
+    times = {"created_at": START - 500, "completed_at": START - 420}
+    watch = Watch(video("completed", **times), age=100.0)
+    watch.run(at_once=True)
+    assert watch.poller.lesson == Lesson(80.0)
+    wrong = {"created_at": START, "completed_at": START + 420}
+    watch = Watch(video("completed", **wrong), age=100.0)
+    watch.run(at_once=True)
+    assert watch.poller.lesson is None
+
+
+def test_progress_that_goes_back_is_not_noted():
+    told = [video("in_progress", progress=progress) for progress in (10.0, 5.0, None, 10.0, 60.0)]
+    watch = Watch(*told, video("completed"))
+    watch.run()
+    assert [progress for _, progress in watch.poller.lesson.trail] == [10.0, 60.0]
+
+
+def test_an_end_that_nobody_wanted_teaches_nothing():
+    watch = Watch(video("cancelled"))
+    watch.run()
+    assert watch.poller.lesson is None
+
+
+def test_a_crowd_asks_no_more_than_its_limit():
+    crowd, members = Crowd(limit=10.0), [object() for _ in range(100)]
+    for _ in range(3):
+        waits = [crowd.take(member, 2.0) for member in members]
+    assert waits == pytest.approx([10.0] * 100)
+    for member in members[1:]:
+        crowd.leave(member)
+    assert crowd.take(members[0], 2.0) == 2.0
+
+
+def test_who_has_ended_leaves_the_crowd():
+    crowd = Crowd(limit=1.0)
+    for script in ([video("completed")], [refusal(PaymentRequired, 402)]):
+        watch = Watch(*script, crowd=crowd)
+        with contextlib.suppress(PaymentRequired):
+            watch.run()
+    assert crowd.take(object(), 1.0) == 1.0
 
 
 def test_words_nobody_knows_mean_that_it_goes_on():
@@ -108,34 +176,37 @@ def test_words_nobody_knows_mean_that_it_goes_on():
     [(0.0, 1.0), (-5.0, 1.0), (0.5, 1.0), (30.0, 30.0), (1e9, 120.0), (float("inf"), 120.0)],
 )
 def test_hints_are_kept_within_bounds(hint, expected):
-    assert PACE.wait(0, hint=hint, troubles=0, chance=lambda: 0.0) == expected
+    assert PACE.wait(5.0, hint=hint, troubles=0, chance=lambda: 0.0) == expected
 
 
 def test_a_hint_that_is_no_number_is_no_wait_for_ever():
-    assert PACE.wait(0, hint=float("nan"), troubles=0, chance=lambda: 0.0) == PACE.floor
+    assert PACE.wait(5.0, hint=float("nan"), troubles=0, chance=lambda: 0.0) == PACE.floor
 
 
 @given(
-    st.integers(0, 10**9),
+    st.floats(0, 1e9),
     st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)),
     st.integers(0, 10**9),
     st.floats(0, 1, exclude_max=True),
 )
-def test_every_wait_is_within_bounds(asked, hint, troubles, chance):
+def test_every_wait_is_within_bounds(planned, hint, troubles, chance):
     pace = Pace()
-    wait = pace.wait(asked, hint=hint, troubles=troubles, chance=lambda: chance)
+    wait = pace.wait(planned, hint=hint, troubles=troubles, chance=lambda: chance)
     if hint is not None:
         assert pace.floor <= wait <= pace.hint_cap
     elif troubles:
         assert pace.floor <= wait <= pace.trouble_cap * (1 + pace.jitter)
     else:
-        assert pace.floor <= wait <= pace.cap * (1 + pace.jitter)
+        assert pace.floor <= wait <= pace.cap
 
 
 def test_jitter_goes_both_ways_and_no_further():
-    pace = Pace(jitter=0.1)
-    waits = [pace.wait(9, hint=None, troubles=0, chance=lambda c=c: c) for c in (0.0, 0.5, 1.0)]
-    assert waits == pytest.approx([9.0, 10.0, 11.0])
+    waits = []
+    for chance in (0.0, 0.5, 1.0):
+        watch = Watch(video("completed"), pace=Pace(jitter=0.1), chance=lambda c=chance: c)
+        watch.run()
+        waits += watch.waits
+    assert waits == pytest.approx([0.9 * FIRST, FIRST, FIRST + 0.1 * NEXT])
 
 
 PASSING = {
@@ -153,20 +224,20 @@ PASSING = {
 def test_passing_trouble_backs_off_and_goes_on(error):
     watch = Watch(error, error, video("in_progress"), video("completed"))
     assert watch.run().status == "completed"
-    assert watch.waits == [2.0, 4.0, 8.0, 6.75]
+    assert watch.waits == pytest.approx([FIRST, 4.0, 8.0, NEXT])
     assert watch.notes == [trouble(error)] * 2
 
 
 def test_trouble_waits_a_minute_at_most():
     watch = Watch(*[refusal(ServerBroken, 503)] * 9, video("completed"))
     watch.run()
-    assert watch.waits == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0, 60.0]
+    assert watch.waits == [FIRST, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0, 60.0]
 
 
 def test_retry_after_is_done_as_told_and_capped():
     watch = Watch(told_to_wait(33.0), told_to_wait(9e9), told_to_wait(0.0), video("completed"))
     watch.run()
-    assert watch.waits == [2.0, 33.0, 120.0, 1.0]
+    assert watch.waits == [FIRST, 33.0, 120.0, 1.0]
     assert "patience" in watch.notes[0]
 
 
@@ -194,16 +265,16 @@ def test_the_deadline_is_kept_and_asked_once_more_at_it():
 
 
 def test_a_job_that_ends_right_at_the_deadline_is_seen():
-    watch = Watch(video("in_progress"), video("completed"), deadline=3.0)
+    watch = Watch(video("in_progress"), video("completed"), deadline=7.0)
     assert watch.run().status == "completed"
-    assert watch.waits == [2.0, 1.0]
+    assert watch.waits == [FIRST, 1.0]
 
 
 def test_a_long_hint_does_not_go_past_the_deadline():
     watch = Watch(video("in_progress", poll_after=120.0), deadline=50.0)
     with pytest.raises(WaitTimeout):
         watch.run()
-    assert watch.waits == [2.0, 48.0]
+    assert watch.waits == [FIRST, 50.0 - FIRST]
 
 
 def test_trouble_does_not_go_past_the_deadline():
@@ -263,7 +334,7 @@ def test_ten_thousand_troubles_overflow_nothing():
 def test_ten_thousand_quiet_answers_overflow_nothing():
     watch = Watch(*[video("in_progress")] * 10_000, video("completed"), deadline=1e9, pace=Pace())
     assert watch.run().status == "completed"
-    assert max(watch.waits) <= 11.0
+    assert max(watch.waits) <= 60.0
 
 
 def test_giving_up_the_watch_stops_the_asking():

@@ -134,7 +134,8 @@ from ipyreel.notebook import api
 %xmode Verbose
 logging.basicConfig(level=logging.DEBUG, filename="everything.log", force=True)
 lookup.WAITS = (0.0,)
-manager, pace = api.face().session.manager, poller.Pace(first=0.05, factor=1.0, floor=0.05)
+manager = api.face().session.manager
+pace = poller.Pace(first=0.05, factor=1.0, floor=0.05, cap=0.05)
 manager.rules = dataclasses.replace(manager.rules, pace=pace)
 """
 

@@ -44,7 +44,8 @@ class Live:
 
     def change(self, job: JobSnapshot, *, answer: object = None, save: bool = True) -> None:
         """Take the next snapshot, write it down and tell everybody who listens."""
-        if job == self.snapshot:
+        if replace(job, updated_at=self.snapshot.updated_at) == self.snapshot:
+            # Most answers say nothing new, and writing that down costs more than the question.
             return
         self.snapshot = job
         if save:

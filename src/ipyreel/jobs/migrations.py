@@ -85,4 +85,21 @@ def _jobs(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX jobs_remote ON jobs (provider, remote_id)")
 
 
-STEPS = (("0001_jobs", _jobs),)
+def _lessons(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """
+        CREATE TABLE lessons (
+            id INTEGER PRIMARY KEY,
+            provider TEXT NOT NULL,
+            model TEXT,
+            took REAL NOT NULL,         -- seconds from sending to the server's being done
+            trail TEXT NOT NULL         -- JSON: pairs of seconds and progress
+        )
+        """
+    )
+    connection.execute("CREATE INDEX lessons_whose ON lessons (provider, model)")
+    # How long a model takes is asked for each new card: not a walk over all jobs.
+    connection.execute("CREATE INDEX jobs_whose ON jobs (provider, model, created_at)")
+
+
+STEPS = (("0001_jobs", _jobs), ("0002_lessons", _lessons))

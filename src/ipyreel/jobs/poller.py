@@ -1,13 +1,13 @@
 """Asking a server how a job stands, again and again, until it ends.
 
-May import `values`, `errors` and the client's error kinds. Time and chance are arguments.
+May import `values`, `errors` and the room's `schedule`. Time and chance are arguments.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ipyreel.errors import (
     AuthenticationFailed,
@@ -20,21 +20,31 @@ from ipyreel.errors import (
     WaitTimeout,
     WireError,
 )
+from ipyreel.jobs.schedule import Lesson, Schedule
 from ipyreel.values import VideoJob
+
+VAGUE = 2.0
+"""Seconds: a server's times are whole seconds, and the POST takes a moment."""
+
+NOTES = 20
+"""Moments of progress that are kept of one job, about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often a server is asked; all in seconds.
+    """The bounds of the waits, and what is done in trouble; all in seconds.
 
-    The vendors advise 10 to 15 s between two questions; short jobs are over by then, so the
-    first questions come sooner and each wait is half as long again, up to `cap`. A server's
-    own hint goes before all of this, kept between `floor` and `hint_cap`.
+    When to ask is the schedule's to say (`schedule`), between `floor` and `cap`: more than one
+    question a second is asked by nobody, and after `cap` something may have gone wrong that
+    the schedule knows nothing of. A server's own hint goes before the schedule, kept between
+    `floor` and `hint_cap`. Without an answer the waits begin at `first` and grow by `factor`.
+    `jitter` is the part by which chance moves a question, so that jobs that began together
+    do not ask together.
     """
 
     first: float = 2.0
-    factor: float = 1.5
-    cap: float = 10.0
+    factor: float = 2.0
+    cap: float = 600.0
     floor: float = 1.0
     hint_cap: float = 120.0
     jitter: float = 0.1
@@ -42,20 +52,50 @@ class Pace:
     missing_grace: float = 30.0
 
     def wait(
-        self, asked: int, *, hint: float | None, troubles: int, chance: Callable[[], float]
+        self, planned: float, *, hint: float | None, troubles: int, chance: Callable[[], float]
     ) -> float:
         """Return the seconds until the next question.
 
-        `asked` counts the questions so far, `troubles` those of the last that went without
-        an answer; `chance` returns numbers in [0, 1) that keep many jobs from asking at once.
+        `planned` is what the schedule says, `troubles` counts the last questions that went
+        without an answer; `chance` returns numbers in [0, 1).
         """
         if hint is not None:
             return max(self.floor, min(hint, self.hint_cap))
         if troubles:
-            wait = min(self.first * 2.0 ** min(troubles, 16), self.trouble_cap)
-        else:
-            wait = min(self.first * self.factor ** min(asked, 64), self.cap)
-        return max(self.floor, wait * (1 + self.jitter * (2 * chance() - 1)))
+            wait = min(self.first * self.factor ** min(troubles, 16), self.trouble_cap)
+            return max(self.floor, wait * self.moved(chance))
+        return max(self.floor, min(planned, self.cap))
+
+    def moved(self, chance: Callable[[], float]) -> float:
+        """Return a factor near 1 that keeps many jobs from asking at once."""
+        return 1 + self.jitter * (2 * chance() - 1)
+
+
+class Crowd:
+    """The jobs of one kernel that are being polled: together they ask so often and no more.
+
+    `limit` is in questions a second. Beyond it all waits grow alike, which keeps a thousand
+    jobs from taking a core (a question costs about one millisecond of it) and from running
+    into the provider's limits. Belongs to one loop.
+    """
+
+    def __init__(self, limit: float = 40.0) -> None:
+        self.limit = limit
+        self._rates: dict[int, float] = {}
+        self._sum = 0.0
+
+    def take(self, member: object, wait: float) -> float:
+        """Note the wait that `member` would like; return the one that it gets."""
+        self.leave(member)
+        self._rates[id(member)] = rate = 1 / wait
+        self._sum += rate
+        return wait * max(1.0, self._sum / self.limit)
+
+    def leave(self, member: object) -> None:
+        """Forget a member that is not polled any more."""
+        self._sum -= self._rates.pop(id(member), 0.0)
+        if not self._rates:
+            self._sum = 0.0  # and with it the roundings
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +103,8 @@ class Poller:
     """Polls one job: `ask` puts one question, `on_video` and `on_trouble` get what came of it.
 
     `deadline` is in seconds from the start of the watch; `clock` gives seconds that never
-    go back.
+    go back. `schedule` says when to ask, `age` is how many seconds ago the job was sent.
+    Afterwards `lesson` holds what the job teaches, None when that is not known well enough.
     """
 
     ask: Callable[[], Awaitable[VideoJob]]
@@ -74,6 +115,12 @@ class Poller:
     pace: Pace
     deadline: float
     chance: Callable[[], float] = random.random
+    schedule: Schedule = field(default_factory=Schedule)
+    age: float = 0.0
+    crowd: Crowd = field(default_factory=Crowd)
+    lesson: Lesson | None = None
+    _begun: float = 0.0
+    _trail: list[tuple[float, float]] = field(default_factory=list)
 
     async def run(self, *, hint: float | None = None, at_once: bool = False) -> VideoJob:
         """Ask until the server says that the job ended, and return that answer.
@@ -84,14 +131,21 @@ class Poller:
         `PaymentRequired` when the key no longer opens the door, and `JobNotFound` when the
         server says for longer than the grace time that it knows no such job.
         """
-        begun = self.clock()
-        asked = troubles = 0
+        self._begun = self.clock()
+        try:
+            return await self._run(hint, at_once=at_once)
+        finally:
+            self.crowd.leave(self)
+
+    async def _run(self, hint: float | None, *, at_once: bool) -> VideoJob:
+        troubles = 0
         missing_since: float | None = None
+        # The last moment at which the job surely went on; unknown after a restart.
+        going = None if at_once else 0.0
         while True:
-            if not (at_once and asked == 0):
-                await self._pause(asked, hint, troubles, begun)
-            asked += 1
-            hint = None
+            if not at_once:
+                await self._pause(hint, troubles)
+            at_once, hint = False, None
             try:
                 video = await self.ask()
             except (AuthenticationFailed, PaymentRequired):
@@ -112,14 +166,51 @@ class Poller:
                 hint = video.poll_after
                 self.on_video(video)
                 if video.status in {"completed", "failed", "cancelled"}:
+                    self._learn(video, going)
                     return video
+                going = self._age()
+                self._note(video.progress)
 
-    async def _pause(self, asked: int, hint: float | None, troubles: int, begun: float) -> None:
-        left = begun + self.deadline - self.clock()
+    async def _pause(self, hint: float | None, troubles: int) -> None:
+        left = self._begun + self.deadline - self.clock()
         if left <= 0:
             raise WaitTimeout(f"The job did not end within {self.deadline:.0f} s.")
-        wait = self.pace.wait(asked, hint=hint, troubles=troubles, chance=self.chance)
-        await self.sleep(min(wait, left))
+        planned = 0.0
+        if hint is None and not troubles:
+            age, seen = self._age(), self._trail[-1] if self._trail else None
+            step = self.pace.moved(self.chance)
+            planned = self.schedule.next_age(age, step=step, seen=seen) - age
+        wait = self.pace.wait(planned, hint=hint, troubles=troubles, chance=self.chance)
+        await self.sleep(min(self.crowd.take(self, wait), left))
+
+    def _age(self) -> float:
+        return self.age + self.clock() - self._begun
+
+    def _note(self, progress: float | None) -> None:
+        """Keep when each progress was first seen; one that goes back says nothing new."""
+        if progress is not None and (not self._trail or progress > self._trail[-1][1]):
+            self._trail.append((self._age(), progress))
+
+    def _learn(self, video: VideoJob, going: float | None) -> None:
+        took = _took(video, going, self._age())
+        if video.status != "cancelled" and took is not None:
+            trail = self._trail[:: max(1, len(self._trail) // NOTES)]
+            self.lesson = Lesson(took, tuple(trail))
+
+
+def _took(video: VideoJob, going: float | None, seen: float) -> float | None:
+    """Return how long a job took that went on at the age `going` and had ended when `seen`.
+
+    Somewhere in between, so in the middle; where that is vague, the server's own two times
+    (of one clock, so that its being wrong does not matter) are believed if they fit.
+    """
+    since = going or 0.0
+    vague = going is None or seen - since > VAGUE
+    if vague and video.created_at is not None and video.completed_at is not None:
+        said = video.completed_at - video.created_at
+        if since - VAGUE <= said <= seen + VAGUE and said > 0:
+            return max(since, min(said, seen))
+    return None if going is None else (since + seen) / 2
 
 
 def trouble(error: VideoError) -> str:

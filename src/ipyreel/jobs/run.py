@@ -17,9 +17,10 @@ from ipyreel.client.download import inspect_file
 from ipyreel.errors import InvalidRequest, JobFailed, StoreError, SubmissionUnknown
 from ipyreel.jobs import transitions
 from ipyreel.jobs.files import clear_parts, is_part, make_folder, write_sidecar
-from ipyreel.jobs.live import Live
+from ipyreel.jobs.live import Live, log
 from ipyreel.jobs.lookup import find_accepted
-from ipyreel.jobs.poller import Pace, Poller
+from ipyreel.jobs.poller import Crowd, Pace, Poller
+from ipyreel.jobs.schedule import KEPT, Lesson, Schedule
 from ipyreel.values import ENDED, Failure, JobSnapshot, VideoFile, VideoJob
 
 REDRAW = 0.25
@@ -31,6 +32,7 @@ class Rules:
     """Time, chance and patience, the same for all jobs; `deadline` in seconds for one watch."""
 
     pace: Pace = field(default_factory=Pace)
+    crowd: Crowd = field(default_factory=Crowd)
     deadline: float = 7200.0
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -114,8 +116,8 @@ class Run:
         self.live.change(step, answer=video.raw)
 
     async def _watch(self, *, hint: float | None, at_once: bool) -> VideoJob:
-        remote_id = self.live.snapshot.remote_id or ""
-        rules = self.rules
+        job, rules = self.live.snapshot, self.rules
+        remote_id = job.remote_id or ""
         poller = Poller(
             ask=lambda: self.client.retrieve(remote_id),
             on_video=self._observe,
@@ -125,8 +127,32 @@ class Run:
             pace=rules.pace,
             deadline=rules.deadline,
             chance=rules.chance,
+            schedule=self._schedule(),
+            age=0.0 if job.sent_at is None else max(0.0, self._now() - job.sent_at),
+            crowd=rules.crowd,
         )
-        return await poller.run(hint=hint, at_once=at_once)
+        video = await poller.run(hint=hint, at_once=at_once)
+        self._learn(poller.lesson)
+        return video
+
+    def _schedule(self) -> Schedule:
+        job = self.live.snapshot
+        try:
+            lessons = self.live.store.lessons(job.provider, job.request.model, KEPT)
+        except StoreError as error:
+            log.warning("%s", error)
+            lessons = ()
+        return Schedule.of(lessons)
+
+    def _learn(self, lesson: Lesson | None) -> None:
+        job = self.live.snapshot
+        if lesson is None:
+            return
+        try:
+            self.live.store.learn(job.provider, job.request.model, lesson)
+        except StoreError as error:
+            # The job goes on without; so does every later one.
+            log.warning("%s", error)
 
     def _observe(self, video: VideoJob) -> None:
         job = _with_prompt(self.live.snapshot, video)

@@ -21,6 +21,7 @@ from ipyreel.errors import StoreError
 from ipyreel.jobs.migrations import migrate, unknown_steps
 from ipyreel.jobs.query import ORDERS, Query
 from ipyreel.jobs.rows import COLUMNS, from_row, storable, to_row
+from ipyreel.jobs.schedule import Lesson
 from ipyreel.values import JobSnapshot, JobStatus
 
 IN_FLIGHT: tuple[JobStatus, ...] = (
@@ -149,6 +150,27 @@ class Store:
             (provider, model, limit),
         )
         return [float(seconds) for (seconds,) in rows]
+
+    def learn(self, provider: str, model: str | None, lesson: Lesson) -> None:
+        """Keep what an ended job teaches about how long jobs take."""
+        row = (provider, model, lesson.took, json.dumps(lesson.trail))
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO lessons (provider, model, took, trail) VALUES (?, ?, ?, ?)",
+                tuple(map(storable, row)),
+            )
+
+    def lessons(self, provider: str, model: str | None, limit: int) -> tuple[Lesson, ...]:
+        """Return what the last jobs of this provider and model taught, the newest first."""
+        rows = self._rows(
+            "SELECT took, trail FROM lessons WHERE provider = ? AND model IS ?"
+            " ORDER BY id DESC LIMIT ?",
+            (provider, model, limit),
+        )
+        return tuple(
+            Lesson(took, tuple((age, progress) for age, progress in json.loads(trail)))
+            for took, trail in rows
+        )
 
     def spent(self, since: float) -> tuple[float, int]:
         """Return the USD spent on jobs sent since then, and how many have no known price."""

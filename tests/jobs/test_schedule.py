@@ -1,0 +1,228 @@
+"""When to ask: how long jobs take, and what their progress was worth."""
+
+from __future__ import annotations
+
+import math
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipyreel.errors import StoreError
+from ipyreel.jobs.density import CELLS, estimate, since_change
+from ipyreel.jobs.schedule import KEPT, UNTAUGHT, Lesson, Schedule, plan
+
+
+def draws(count, *, median=60.0, sigma=0.3, seed=1):
+    rng = random.Random(seed)  # noqa: S311 - chance that can be repeated
+    return [median * math.exp(sigma * rng.gauss(0, 1)) for _ in range(count)]
+
+
+def taught(durations, trail=lambda _took: ()):
+    return Schedule(tuple(Lesson(took, tuple(trail(took))) for took in durations))
+
+
+def ages(schedule, until, **told):
+    """Return the ages at which a job is asked for that goes on until then."""
+    found = [0.0]
+    while found[-1] < until:
+        found.append(schedule.next_age(found[-1], **told))
+    return found[1:]
+
+
+def late_and_asked(schedule, durations):
+    late = asked = 0.0
+    for took in durations:
+        questions = ages(schedule, took)
+        late += questions[-1] - took
+        asked += len(questions)
+    return late / len(durations), asked / len(durations)
+
+
+# ---- the density -------------------------------------------------------------------------
+
+
+def test_a_density_is_one_in_sum_and_falls_off_in_what_stays():
+    density = estimate(draws(40))
+    step = math.log(density.times[1] / density.times[0])
+    assert sum(density.falls) * step == pytest.approx(1.0, abs=0.02)
+    assert all(a >= b for a, b in pairwise(density.stays))
+    assert density.stays[0] == pytest.approx(1.0, abs=1e-3)
+    assert 50 < density.typical < 70
+    assert len(density.times) == CELLS
+
+
+def test_two_humps_are_two():
+    density = estimate([*draws(25, median=40, sigma=0.1), *draws(25, median=160, sigma=0.1)])
+    between = density.falls[density.cell(80.0)]
+    assert between < 0.1 * density.falls[density.cell(40.0)]
+    assert between < 0.1 * density.falls[density.cell(160.0)]
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0, 4.0])
+def test_a_change_of_speed_is_found(factor):
+    old = draws(60, sigma=0.2)
+    new = [factor * took for took in draws(12, sigma=0.2, seed=2)]
+    kept = since_change([*new, *old])
+    # A few of the old ones may pass for new.
+    assert kept[:12] == new
+    assert len(kept) <= 15
+
+
+def test_what_did_not_change_is_kept():
+    kept = sum(len(since_change(draws(80, seed=seed))) == 80 for seed in range(50))
+    assert kept >= 48
+
+
+def test_few_or_equal_durations_harm_nothing():
+    assert since_change([5.0]) == [5.0]
+    assert since_change([]) == []
+    equal = taught([60.0] * 30)
+    assert all(map(math.isfinite, ages(equal, 500.0)))
+
+
+# ---- the schedule ------------------------------------------------------------------------
+
+
+def test_without_history_it_is_the_untaught_one():
+    for lessons in ((), (Lesson(50.0),) * 4):
+        found = ages(Schedule(lessons), 40.0)
+        assert found[0] == pytest.approx(6.0)
+        assert {round(b - a, 6) for a, b in pairwise(found)} == {3.0}
+
+
+def test_a_schedule_is_near_the_limit():
+    # For a log-normal the limit is a number: (integral of sqrt(f S))^2 / 2 for 60 s and 0.3.
+    durations = draws(4000, seed=9)
+    schedule = taught(draws(KEPT))
+    late, asked = late_and_asked(schedule, durations)
+    assert 0.5 < late < 1.0
+    density = estimate(durations[:200])
+    assert late * asked < 1.25 * density.effort() ** 2 / 2
+    assert late * asked < 0.7 * sum(durations) / len(durations) / 2
+
+
+def test_beyond_all_history_the_waits_grow_gently():
+    schedule = taught(draws(50, sigma=0.2))
+    late = [one for one in ages(schedule, 7200.0) if one > 200.0]
+    waits = [b - a for a, b in pairwise(late)]
+    assert all(b > a * 0.999 for a, b in pairwise(waits))
+    assert waits[-1] < 60.0
+    assert waits[-1] / waits[0] == pytest.approx(math.sqrt(late[-2] / late[0]), rel=0.1)
+
+
+def test_somebody_looks_early_too():
+    schedule = taught(draws(50, median=300.0, sigma=0.3))
+    assert ages(schedule, 300.0)[0] < 200.0
+
+
+@given(
+    st.lists(st.floats(0.01, 1e5), max_size=40),
+    st.floats(0, 1e5),
+    st.floats(0.1, 30),
+    st.tuples(st.floats(0.01, 1e5), st.floats(-50, 150)),
+)
+def test_the_next_question_is_always_later(durations, age, step, seen):
+    schedule = taught(durations, lambda took: ((took / 2, 50.0), (took * 0.9, 90.0)))
+    following = schedule.next_age(age, step=step, seen=seen)
+    assert math.isfinite(following)
+    assert following >= age or following == pytest.approx(age)
+
+
+@given(st.lists(st.floats(0.01, 1e5), min_size=5, max_size=40), st.floats(0, 1e5))
+def test_a_timetable_can_be_read_both_ways(durations, age):
+    density = estimate(durations)
+    table = plan(density, effort=density.effort())
+    assert all(a <= b for a, b in pairwise(table.asked))
+    assert table.due(table.when(table.due(age))) == pytest.approx(
+        table.due(age), rel=1e-6, abs=1e-6
+    )
+
+
+def test_the_untaught_timetable_goes_on_for_ever():
+    assert UNTAUGHT.when(UNTAUGHT.due(1200.0)) == pytest.approx(1200.0)
+    day = 86400.0
+    assert 2.8 < UNTAUGHT.when(UNTAUGHT.due(day) + 1) - day < 60.0
+
+
+def test_equal_lessons_share_a_schedule():
+    lessons = tuple(map(Lesson, draws(10)))
+    assert Schedule.of(lessons) is Schedule.of(tuple(lessons))
+
+
+# ---- progress ----------------------------------------------------------------------------
+
+
+def steps(took, *, parts=(0.3, 0.5, 0.7, 0.9)):
+    return [(took * part, 100.0 * part) for part in parts]
+
+
+def test_progress_that_was_true_before_is_believed():
+    schedule = taught(draws(40, sigma=0.5), steps)
+    # Half done at 100 s: it will take 200.
+    following = schedule.next_age(100.0, seen=(100.0, 50.0))
+    assert 180.0 < following < 205.0
+    assert schedule.next_age(100.0) < 110.0
+
+
+def test_progress_that_says_nothing_is_left_alone():
+    rng = random.Random(3)  # noqa: S311 - chance that can be repeated
+
+    def dice(took):
+        return sorted((took * rng.random(), 100 * rng.random()) for _ in range(4))
+
+    schedule = taught(draws(40, sigma=0.3), dice)
+    for age, progress in ((20.0, 10.0), (40.0, 50.0), (70.0, 90.0)):
+        assert schedule.next_age(age, seen=(age, progress)) == schedule.next_age(age)
+
+
+@pytest.mark.parametrize("progress", [0.0, 100.0, -5.0, 150.0, float("nan"), float("inf")])
+def test_progress_that_is_none_is_left_alone(progress):
+    schedule = taught(draws(40), steps)
+    assert schedule.next_age(30.0, seen=(20.0, progress)) == schedule.next_age(30.0)
+
+
+def test_a_job_that_outlives_its_progress_is_watched_by_the_clock():
+    schedule = taught(draws(40, sigma=0.5), steps)
+    assert schedule.next_age(130.0, seen=(50.0, 50.0)) == schedule.next_age(130.0)
+
+
+def test_a_lesson_guesses_between_its_notes():
+    lesson = Lesson(100.0, ((20.0, 10.0), (60.0, 50.0)))
+    assert lesson.guess(40.0, 50.0) == pytest.approx(40.0 * 100 / 60)
+    assert lesson.guess(40.0, 30.0) == pytest.approx(100.0)
+    assert lesson.guess(40.0, 53.0) is not None
+    assert lesson.guess(40.0, 80.0) is None
+    assert Lesson(100.0).guess(40.0, 50.0) is None
+
+
+# ---- the library -------------------------------------------------------------------------
+
+
+def test_the_library_keeps_lessons_by_provider_and_model(store):
+    lessons = [Lesson(float(number), ((1.0, 10.0), (2.5, 50.0))) for number in range(5)]
+    for lesson in lessons:
+        store.learn("a", "m", lesson)
+    store.learn("a", None, Lesson(99.0))
+    assert store.lessons("a", "m", 3) == tuple(reversed(lessons[2:]))
+    assert store.lessons("a", None, 9) == (Lesson(99.0),)
+    assert store.lessons("b", "m", 9) == ()
+
+
+def test_every_job_that_ends_teaches_the_next(bench):
+    job = bench.submit()
+    model = job.request.model
+    (lesson,) = bench.store.lessons(job.provider, model, KEPT)
+    assert lesson.trail == ((bench.time.waits[0], 50.0),)
+    assert bench.time.waits[0] < lesson.took < sum(bench.time.waits)
+
+
+def test_a_library_that_cannot_be_written_loses_no_job(bench):
+    bench.store.learn = refuse
+    assert bench.submit().status == "completed"
+
+
+def refuse(*_):
+    raise StoreError("the disk is full")
