@@ -224,14 +224,14 @@ PASSING = {
 def test_passing_trouble_backs_off_and_goes_on(error):
     watch = Watch(error, error, video("in_progress"), video("completed"))
     assert watch.run().status == "completed"
-    assert watch.waits == pytest.approx([FIRST, 4.0, 8.0, NEXT])
+    assert watch.waits == pytest.approx([FIRST, 2.0, 4.0, NEXT])
     assert watch.notes == [trouble(error)] * 2
 
 
 def test_trouble_waits_a_minute_at_most():
     watch = Watch(*[refusal(ServerBroken, 503)] * 9, video("completed"))
     watch.run()
-    assert watch.waits == [FIRST, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0, 60.0]
+    assert watch.waits == [FIRST, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
 
 
 def test_retry_after_is_done_as_told_and_capped():
@@ -239,6 +239,13 @@ def test_retry_after_is_done_as_told_and_capped():
     watch.run()
     assert watch.waits == [FIRST, 33.0, 120.0, 1.0]
     assert "patience" in watch.notes[0]
+
+
+def test_being_told_when_to_come_back_is_no_trouble_to_back_off_from():
+    busy, broken = told_to_wait(1.0), refusal(ServerBroken, 502)
+    watch = Watch(busy, busy, busy, broken, broken, video("completed"))
+    watch.run()
+    assert watch.waits == [FIRST, 1.0, 1.0, 1.0, 2.0, 4.0]
 
 
 @pytest.mark.parametrize("kind", [AuthenticationFailed, PaymentRequired])

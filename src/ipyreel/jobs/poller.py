@@ -62,7 +62,7 @@ class Pace:
         if hint is not None:
             return max(self.floor, min(hint, self.hint_cap))
         if troubles:
-            wait = min(self.first * self.factor ** min(troubles, 16), self.trouble_cap)
+            wait = min(self.first * self.factor ** min(troubles - 1, 16), self.trouble_cap)
             return max(self.floor, wait * self.moved(chance))
         return max(self.floor, min(planned, self.cap))
 
@@ -158,8 +158,9 @@ class Poller:
                 troubles += 1
                 self.on_trouble(trouble(error))
             except (ProviderError, TransportError, WireError) as error:
-                troubles += 1
                 hint = error.retry_after if isinstance(error, RateLimited) else None
+                # A server that says when to come back is not in trouble.
+                troubles = troubles + 1 if hint is None else 0
                 self.on_trouble(trouble(error))
             else:
                 troubles, missing_since = 0, None
