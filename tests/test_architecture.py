@@ -103,7 +103,7 @@ BAD = [
 
 GOOD = [
     ("arrows", "jobs/manager.py", "from ipyreel.client.client import VideoClient\nimport json"),
-    ("arrows", "session.py", "from ipyreel.demo.process import DemoServer"),
+    ("arrows", "connections.py", "from ipyreel.demo.process import DemoServer"),
     ("arrows", "errors.py", "from ipyreel.values import Failure"),
     ("arrows", "demo/server.py", "from ipyreel.demo import render"),
     ("arrows", "jobs/manager.py", "from .store import Store"),

@@ -6,7 +6,6 @@ may be called from any thread and never wait for a server, but for those that sa
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import os
 import statistics
@@ -21,7 +20,7 @@ from ipyreel.catalog import Catalog, KeyRing, Model, Provider
 from ipyreel.catalog.choice import FALLBACK, base_url_of, require_base_url
 from ipyreel.catalog.loader import base_url_problem
 from ipyreel.client import VideoClient
-from ipyreel.demo.process import DemoServer
+from ipyreel.connections import Connections
 from ipyreel.errors import InvalidRequest, JobNotFound, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
 from ipyreel.jobs.live import Listener
@@ -71,18 +70,22 @@ class Session:
     store: Store = field(init=False)
     manager: JobManager = field(init=False)
     started_at: float = field(init=False)
-    _demo: DemoServer = field(init=False)
-    _clients: dict[tuple[str, str], VideoClient] = field(default_factory=dict)
+    _connections: Connections = field(init=False)
     _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
         self.store = Store(self.settings.home / "library.sqlite")
         self.rules = replace(self.rules, deadline=self.settings.deadline)
+        self._connections = Connections(
+            home=self.settings.home,
+            catalog=lambda: self.catalog,
+            keys=self.keys,
+            rules=self.rules,
+        )
         self.manager = JobManager(
             store=self.store, loop=self.loop, connect=self.client, rules=self.rules
         )
-        self._demo = DemoServer()
 
     @classmethod
     def open(cls, *, environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> Session:
@@ -320,11 +323,15 @@ class Session:
         """Stop polling, end the demo server and close the library; jobs stay in it."""
         if self.loop.started:
             self.manager.release()
-            closing = self.loop.submit(self._close_clients())
+            closing = self.loop.submit(self._connections.aclose())
             concurrent.futures.wait((closing,), timeout=5)
         self.loop.stop()
-        self._demo.stop()
+        self._connections.stop()
         self.store.close()
+
+    async def client(self, name: str, base_url: str | None = None) -> VideoClient:
+        """Return the client for a provider, with the key of this moment; on the loop's thread."""
+        return await self._connections.client(name, base_url)
 
     # ---- inside ---------------------------------------------------------------------------
 
@@ -361,33 +368,3 @@ class Session:
         except JobNotFound:
             return f"{job.provider} no longer had it."
         return f"Deleted at {job.provider}."
-
-    async def client(self, name: str, base_url: str | None = None) -> VideoClient:
-        """Return the client for a provider, with the key of this moment; on the loop's thread."""
-        provider = self.catalog.provider(name)
-        if name == FALLBACK:
-            base_url = await asyncio.to_thread(self._demo.start, self.settings.home)
-        url = base_url or require_base_url(provider, self.keys.environ)
-        key = self.keys.require(provider) if provider.needs_key else self.keys.find(provider)
-        old = self._clients.get((name, url))
-        if old is not None and old.key == key:
-            return old
-        client = VideoClient(
-            provider,
-            key=key,
-            base_url=url,
-            sleep=self.rules.sleep,
-            clock=self.rules.clock,
-            rng=self.rules.chance,
-            timeouts=self.rules.timeouts,
-            catalog=self.catalog,
-        )
-        # The old one, with the old key, may be in the middle of a download: it closes at the end.
-        self._clients[name, url] = client
-        return client
-
-    async def _close_clients(self) -> None:
-        clients: Iterable[VideoClient] = tuple(self._clients.values())
-        self._clients.clear()
-        for client in clients:
-            await client.aclose()

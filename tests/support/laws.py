@@ -29,7 +29,7 @@ LEVELS = (
     {"wire"},
     {"client"},
     {"jobs", "media", "images"},
-    {"plan", "variants"},
+    {"connections", "plan", "variants"},
     {"session"},
     {"doctor"},
     {"notebook"},
@@ -243,7 +243,7 @@ def _may_import(module: Module, target: str, name: str) -> bool:
     if here == "demo":
         return target in DEMO_MAY
     if target == "demo":
-        return here == "session" and f"{name}.".startswith("ipyreel.demo.process.")
+        return here == "connections" and f"{name}.".startswith("ipyreel.demo.process.")
     if not target or here not in LEVEL:  # the facade, or a room that no level knows
         return False
     if here == "notebook" and target in ASKS_SESSION:
