@@ -76,7 +76,8 @@ class Planner:
         base_url = None
         if provider.name != FALLBACK:
             base_url = require_base_url(provider, self.keys.environ)
-        request = self._with_defaults(request)
+        if request.chain is None:
+            request = self._with_defaults(request)
         model = self.catalog.model(request.model or provider.default_model, provider)
         request = complete_request(request, provider, model)
         check_request(request, provider, model, catalog=self.catalog)
@@ -132,6 +133,8 @@ def plain_http_notes(provider: Provider, base_url: str | None) -> tuple[str, ...
 
 def _left_out(request: VideoRequest, provider: Provider) -> tuple[str, ...]:
     """Name what was asked that the provider refuses or drops."""
+    if request.chain is not None:
+        return ()
     names = unsupported_fields(request, provider.dialect)
     return tuple(f"{provider.name} does not take {name}; it is not sent." for name in names)
 

@@ -19,19 +19,20 @@ from typing import Any
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
 from ipyreel.catalog.choice import FALLBACK, base_url_of, require_base_url
 from ipyreel.catalog.loader import base_url_problem
+from ipyreel.chains import next_request
 from ipyreel.client import VideoClient
 from ipyreel.connections import Connections
-from ipyreel.errors import InvalidRequest, JobNotFound, StoreError, VideoError
+from ipyreel.errors import InvalidRequest, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
 from ipyreel.jobs.live import Listener
-from ipyreel.jobs.loop import LoopThread, wait_async
+from ipyreel.jobs.loop import LoopThread
 from ipyreel.jobs.manager import JobManager, Lane
 from ipyreel.jobs.run import Rules
 from ipyreel.jobs.store import Store
 from ipyreel.jobs.transitions import resumable
 from ipyreel.plan import Plan, Planner, check_cost, find_finished, plain_http_notes
 from ipyreel.settings import Layer, Settings
-from ipyreel.values import HttpCall, JobSnapshot, VideoRequest
+from ipyreel.values import Chain, HttpCall, JobSnapshot, VideoRequest
 
 ENOUGH = 3
 """Past jobs of a provider and model that are needed before "what is left" is shown."""
@@ -168,16 +169,22 @@ class Session:
         `parallel` are under way at once (None: all). Raises `VideoError`, and then nothing
         was sent.
         """
-        found = find_finished(plans, self.store) if reuse else [None] * len(plans)
+        found = self._checked(plans, max_cost=max_cost, reuse=reuse)
         new = tuple(plan for plan, old in zip(plans, found, strict=True) if old is None)
-        limit = self.settings.max_cost if max_cost is None else max_cost
-        check_cost(new, max_cost=limit, left=self.budget_left())
         for plan in new:
-            if plan.provider.needs_key:
-                self.keys.require(plan.provider)
             make_folder(Path(plan.job.target))
         self.manager.submit(*(plan.job for plan in new), parallel=parallel)
         return [old or plan.job for plan, old in zip(plans, found, strict=True)]
+
+    def refusal(
+        self, *plans: Plan, max_cost: float | None = None, reuse: bool = False
+    ) -> VideoError | None:
+        """Return why `submit` would refuse these plans; None: limits and keys allow them."""
+        try:
+            self._checked(plans, max_cost=max_cost, reuse=reuse)
+        except VideoError as error:
+            return error
+        return None
 
     def snapshot(self, job_id: str) -> JobSnapshot:
         """Return how a job stands; raises `StoreError` when the library does not have it."""
@@ -270,30 +277,31 @@ class Session:
 
         The file that was downloaded stays. A job that has not ended is cancelled first.
         """
-        return self.loop.submit(self._delete(self.snapshot(job_id)))
+        return self.manager.delete(self.snapshot(job_id))
 
     def again(self, job: JobSnapshot) -> JobSnapshot:
         """Send the request of an ended job once more, as a new job (which is paid anew)."""
         planner = self.planner(provider=job.provider)
         folder = Path(job.target).parent
         plan = planner.plan(job.request, folder=folder, now=self.clock())
+        if job.request.chain is not None:
+            plan = self._beside(job, plan)
         return self.submit(plan)[0]
 
-    def remix(self, job: JobSnapshot, prompt: str) -> JobSnapshot:
-        """Ask the provider to change a finished video as `prompt` says, as a new job.
+    def chain(
+        self, job: JobSnapshot, how: Chain, prompt: str, *, seconds: float | None = None
+    ) -> Plan:
+        """Settle what is to be made of a finished video, by the provider that has it.
 
-        Raises `InvalidRequest` where it cannot do that, or there is no video of it yet.
+        `seconds` is what an extension adds (None: as much as was asked for last). Raises
+        `InvalidRequest` where that cannot be done, and says what can.
         """
         row = self.catalog.provider(job.provider)
-        if "remix" not in row.routes:
-            raise InvalidRequest(f"{row.title} cannot remix videos.")
-        if job.status != "completed" or job.remote_id is None:
-            raise InvalidRequest(f"{job.id} is {job.status}; only a finished video is remixed.")
-        request = replace(job.request, prompt=prompt, remix_of=job.remote_id)
+        model = self.catalog.model(job.request.model or row.default_model, row)
+        request = next_request(job, how, prompt, provider=row, model=model, seconds=seconds)
         planner = self.planner(provider=job.provider)
         plan = planner.plan(request, folder=Path(job.target).parent, now=self.clock())
-        # To the server that has the video, wherever the provider is today.
-        return self.submit(replace(plan, job=replace(plan.job, base_url=job.base_url)))[0]
+        return self._beside(job, plan)
 
     def typical_seconds(self, job: JobSnapshot) -> float | None:
         """Return how long jobs of this provider and model usually take; None: not known yet."""
@@ -335,6 +343,26 @@ class Session:
 
     # ---- inside ---------------------------------------------------------------------------
 
+    @staticmethod
+    def _beside(job: JobSnapshot, plan: Plan) -> Plan:
+        """Have a plan sent to the server that has the video, wherever its provider is today."""
+        return replace(plan, job=replace(plan.job, base_url=job.base_url))
+
+    def _checked(
+        self, plans: tuple[Plan, ...], *, max_cost: float | None, reuse: bool
+    ) -> list[JobSnapshot | None]:
+        """Return what takes the place of each plan; raises where the others may not be sent."""
+        found: list[JobSnapshot | None] = [None] * len(plans)
+        if reuse:
+            found = find_finished(plans, self.store)
+        new = tuple(plan for plan, old in zip(plans, found, strict=True) if old is None)
+        limit = self.settings.max_cost if max_cost is None else max_cost
+        check_cost(new, max_cost=limit, left=self.budget_left())
+        for plan in new:
+            if plan.provider.needs_key:
+                self.keys.require(plan.provider)
+        return found
+
     def _resume(self, job: JobSnapshot, lane: Lane | None = None) -> Resumed:
         if job.status == "completed" and Path(job.target).exists():
             return Resumed(
@@ -346,25 +374,3 @@ class Session:
         taken = self.manager.resume(job, lane)
         words = "going on with it." if taken else "another kernel is working on it."
         return Resumed(job=self.snapshot(job.id), taken=taken, sentence=f"{job.id}: {words}")
-
-    async def _delete(self, job: JobSnapshot) -> str:
-        if not job.ended:
-            job = await wait_async(self.manager.cancel(job))
-            if not job.ended:
-                return job.note or f"{job.id} could not be cancelled, so it was not deleted."
-        told = await self._delete_there(job)
-        self.manager.forget(job.id)
-        kept = f" Its file stays at {job.target}." if job.file is not None else ""
-        return f"{told} Forgotten here.{kept}"
-
-    async def _delete_there(self, job: JobSnapshot) -> str:
-        if job.remote_id is None:
-            return f"{job.provider} never had it."
-        client = await self.client(job.provider, job.base_url)
-        if "delete" not in client.provider.routes:
-            return f"{job.provider} cannot delete, so it keeps its copy."
-        try:
-            await client.delete(job.remote_id)
-        except JobNotFound:
-            return f"{job.provider} no longer had it."
-        return f"Deleted at {job.provider}."

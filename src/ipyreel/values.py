@@ -30,6 +30,9 @@ JobStatus = Literal[
 ServerStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 """What a server can say of a job, after its own word was translated."""
 
+Chain = Literal["remix", "edit", "extend"]
+"""What can be made of a finished video: another by its idea, the same changed, a longer one."""
+
 ENDED: frozenset[JobStatus] = frozenset({"completed", "failed", "cancelled"})
 """A job in one of these will not move again by itself."""
 
@@ -69,8 +72,9 @@ class VideoRequest:
     """What was asked for, in our words; `None` means "as the server likes".
 
     `seconds` is the length of the clip, `size` is "WIDTHxHEIGHT" in pixels (some servers
-    take words such as "720p"), `extra` holds further fields sent as they are. `remix_of` is
-    the server's id of a finished video that the prompt changes.
+    take words such as "720p"), `extra` holds further fields sent as they are. `remix_of`,
+    `edit_of` and `extend_of` (one of them at most) are the server's id of the finished video
+    that this one is made of; `seconds` of an extension is what is added to it.
     """
 
     prompt: str
@@ -81,6 +85,18 @@ class VideoRequest:
     images: tuple[Image, ...] = ()
     extra: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     remix_of: str | None = None
+    edit_of: str | None = None
+    extend_of: str | None = None
+
+    @property
+    def chain(self) -> tuple[Chain, str] | None:
+        """What is done to which video of the server's; None: this one is made from nothing."""
+        given: tuple[tuple[Chain, str | None], ...] = (
+            ("remix", self.remix_of),
+            ("edit", self.edit_of),
+            ("extend", self.extend_of),
+        )
+        return next(((how, source) for how, source in given if source is not None), None)
 
     def to_dict(self) -> dict[str, Json]:
         """Return plain JSON data, without the pixels of the images."""
@@ -93,6 +109,8 @@ class VideoRequest:
             "images": [image.to_dict() for image in self.images],
             "extra": dict(self.extra),
             "remix_of": self.remix_of,
+            "edit_of": self.edit_of,
+            "extend_of": self.extend_of,
         }
 
     @classmethod
@@ -117,12 +135,18 @@ class VideoRequest:
             images=images,
             extra=data.get("extra") or NOTHING,
             remix_of=data.get("remix_of"),
+            edit_of=data.get("edit_of"),
+            extend_of=data.get("extend_of"),
         )
 
     def fingerprint(self, provider: str) -> str:
         """Hash the request as it would be sent to `provider`: equal asks, equal hex digest."""
         words = {**self.to_dict(), "provider": provider}
         words["images"] = [image.to_dict()["sha256"] or image.url for image in self.images]
+        for name in ("edit_of", "extend_of"):
+            # Libraries hold fingerprints from before there were such requests.
+            if words[name] is None:
+                del words[name]
         if isinstance(self.seconds, float) and self.seconds.is_integer():
             words["seconds"] = int(self.seconds)
         text = json.dumps(words, sort_keys=True, ensure_ascii=False, default=str)

@@ -56,6 +56,17 @@ def test_retrieve_list_delete_remix(client):
         client.videos.retrieve(second.id)
 
 
+def test_edit_and_extend(client):
+    if not hasattr(client.videos, "extend"):
+        pytest.skip("an SDK from before these routes")
+    first = client.videos.create_and_poll(**client.ask, poll_interval_ms=20)
+    # By file: of `{"id": ...}`, which its types allow, openai 3.54 says that it is no file.
+    film = ("a.mp4", client.videos.download_content(first.id).read())
+    second = client.videos.edit(video=film, prompt="at night")
+    third = client.videos.extend(video=film, prompt="and on", seconds="8")
+    assert (second.prompt, second.seconds, third.seconds) == ("at night", "1", "9")
+
+
 def test_an_input_image(client, png, tmp_path):
     path = tmp_path / "start.png"
     path.write_bytes(png(1280, 720))

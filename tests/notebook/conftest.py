@@ -17,7 +17,7 @@ def live(tmp_path):
     with running_demo(tmp_path / "server", stub=True, speed=50) as demo:
         Path("ipyreel.toml").write_text(
             f'provider = "lab"\n[providers.lab]\nbase_url = "{demo.url}"\ndialect = "openai"\n'
-            'routes = ["list", "delete", "remix"]\n',
+            'routes = ["list", "delete", "remix", "edits", "extensions"]\n',
             encoding="utf-8",
         )
         yield demo

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
+
 import pytest
 from IPython.core.error import UsageError
 
+from ipyreel.catalog.rows import CHAINS
 from ipyreel.notebook import api
 from ipyreel.notebook.gallery import PAGE, Gallery
 from ipyreel.notebook.hosts import Host
@@ -128,19 +132,35 @@ def test_re_run_with_changes_opens_the_form_filled_in(face):
     assert form.fields.provider.value == "lab"
 
 
-def test_remix_sends_a_new_job(library, face, live):
+@pytest.mark.parametrize("how", CHAINS)
+def test_what_is_made_of_a_video_is_a_new_job(face, live, how):
+    source = api.submit("A balloon")
+    source.wait()
     gallery = Gallery(face)
     gallery._tiles[0].button.click()
-    press(gallery.opened, "Remix")
+    press(gallery.opened, how.title())
     field = gallery.opened._asked.children[0]
-    press(gallery.opened, "Send remix")
-    assert "Say what is to change" in said(gallery)
+    press(gallery.opened, f"Send {how}")
+    assert ("Say what comes" if how == "extend" else "Say what is to change") in said(gallery)
     field.value = "Make it blue"
-    press(gallery.opened, "Send remix")
+    press(gallery.opened, f"Send {how}")
     (card,) = gallery.opened.below.children
-    assert card.snapshot.request.remix_of == library[-1].remote_id
+    assert card.snapshot.request.chain == (how, source.remote_id)
     face.job(card.snapshot.id).wait()
-    assert live.log("remix")
+    assert live.log(CHAINS[how])
+
+
+def test_what_the_provider_cannot_do_is_greyed(face):
+    api.submit("A balloon").wait()
+    session = face.session
+    row = replace(session.catalog.provider("lab"), routes=frozenset({"edits"}))
+    rows = {**session.catalog.providers, "lab": row}
+    session.catalog = replace(session.catalog, providers=MappingProxyType(rows))
+    gallery = Gallery(face)
+    gallery._tiles[0].button.click()
+    buttons = {one.description: one for one in gallery.opened._actions.children}
+    assert [buttons[how.title()].disabled for how in CHAINS] == [True, False, True]
+    assert "cannot extend" in buttons["Extend"].tooltip
 
 
 def test_delete_asks_first_and_keeps_the_file(library, face, live):
@@ -168,17 +188,7 @@ def test_a_page_without_widgets(library, reel):
     assert library[3].id in shown.text
 
 
-@pytest.mark.parametrize("line", ["remix", "remix v1", "compare v1"])
+@pytest.mark.parametrize("line", ["remix", "remix v1", "edit", "extend v1", "compare v1"])
 def test_bad_words_are_one_line(reel, line):
     with pytest.raises(UsageError):
         reel.run_cell(f"%video {line}")
-
-
-def test_remix_by_a_verb_and_by_a_job(library, reel, live):
-    new = reel.run_cell(f"%video remix {library[0].id} make it 'very blue'").result
-    assert new.request.prompt == "make it very blue"
-    new.wait()
-    again = new.remix("now green")
-    again.wait()
-    assert again.request.remix_of == new.remote_id
-    assert len(live.log("remix")) == 2

@@ -29,7 +29,7 @@ LEVELS = (
     {"wire"},
     {"client"},
     {"jobs", "media", "images"},
-    {"connections", "plan", "variants"},
+    {"chains", "connections", "plan", "variants"},
     {"session"},
     {"doctor"},
     {"notebook"},

@@ -12,6 +12,7 @@ from ipyreel.wire.pictures import PICTURES
 from ipyreel.wire.sizes import SIZES, aspect_ratio, resolution
 from ipyreel.wire.writer import (
     DIALECTS,
+    chain_call,
     character_call,
     content_call,
     create_call,
@@ -62,6 +63,26 @@ FILM = FormPart(name="video", value=b"MP4", filename="a.mp4", media_type="video/
             {"method": "POST", "path": "/videos/v/remix", "json": {"prompt": "make it night"}},
         ),
         (
+            chain_call(VideoRequest(prompt="at night", remix_of="v")),
+            {"method": "POST", "path": "/videos/v/remix", "json": {"prompt": "at night"}},
+        ),
+        (
+            chain_call(VideoRequest(prompt="rain", seconds=8, model="m", edit_of="v")),
+            {
+                "method": "POST",
+                "path": "/videos/edits",
+                "json": {"prompt": "rain", "video": {"id": "v"}},
+            },
+        ),
+        (
+            chain_call(VideoRequest(prompt="on", seconds=8, seed=1, extend_of="v")),
+            {
+                "method": "POST",
+                "path": "/videos/extensions",
+                "json": {"prompt": "on", "seconds": "8", "video": {"id": "v"}},
+            },
+        ),
+        (
             edit_call("rain", video="v"),
             {
                 "method": "POST",
@@ -101,6 +122,11 @@ FILM = FormPart(name="video", value=b"MP4", filename="a.mp4", media_type="video/
 )
 def test_the_other_routes(call, shown):
     assert render(call) == shown
+
+
+def test_a_request_that_is_made_of_nothing_is_no_chain():
+    with pytest.raises(InvalidRequest, match="made of no other video"):
+        chain_call(VideoRequest(prompt="a"))
 
 
 @pytest.mark.parametrize("dialect", [*DIALECTS])

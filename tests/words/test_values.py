@@ -47,6 +47,8 @@ requests = st.builds(
     ).map(tuple),
     extra=st.dictionaries(texts, json_values, max_size=3),
     remix_of=st.none() | texts,
+    edit_of=st.none() | texts,
+    extend_of=st.none() | texts,
 )
 
 
@@ -89,6 +91,19 @@ def test_another_request_has_another_fingerprint(change):
     request = VideoRequest(prompt="a")
     other = dataclasses.replace(request, **change)
     assert other.fingerprint("demo") != request.fingerprint("demo")
+
+
+def test_what_a_video_is_made_of_is_told_apart():
+    made = [VideoRequest(prompt="a", **{f"{how}_of": "v"}) for how in ("remix", "edit", "extend")]
+    assert [one.chain for one in made] == [("remix", "v"), ("edit", "v"), ("extend", "v")]
+    assert VideoRequest(prompt="a").chain is None
+    assert len({one.fingerprint("demo") for one in made}) == 3
+
+
+def test_fingerprints_that_lie_in_libraries_stay_true():
+    # Written before there were edits and extensions.
+    old = "918554cc4fa692431e885db5fc093f1242efc1cd602425c87d6d29ba9f4a6ac6"
+    assert VideoRequest(prompt="a", model="m", seconds=8.0).fingerprint("demo") == old
 
 
 def test_a_fingerprint_is_of_what_is_sent():

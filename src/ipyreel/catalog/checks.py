@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from ipyreel.catalog.loader import Catalog
-from ipyreel.catalog.rows import Model, Notice, Price, Provider
+from ipyreel.catalog.rows import CHAINS, Model, Notice, Price, Provider
 from ipyreel.errors import InvalidRequest
-from ipyreel.values import Estimate, VideoRequest
+from ipyreel.values import Chain, Estimate, VideoRequest
 
 _HEIGHTS = {"2k": 1440, "4k": 2160}
 """Words for a resolution that do not carry the height of the frame."""
@@ -40,6 +40,9 @@ def check_request(
         raise InvalidRequest("The prompt is empty.")
     if request.seconds is not None and not 0 < request.seconds < math.inf:
         raise InvalidRequest(f"--seconds {request.seconds:g}: takes a number above 0.")
+    if request.chain is not None:
+        check_chain(request.chain[0], provider)
+        return  # model, size and images are those of the video it is made of
     if model is None:
         return
     refusers: tuple[_Refuser, ...] = (_refuse_seconds, _refuse_size, _refuse_images)
@@ -47,6 +50,16 @@ def check_request(
         complaint = refuse(request, provider, model)
         if complaint is not None:
             raise InvalidRequest(complaint + _others(refuse, request, provider, model, catalog))
+
+
+def check_chain(how: Chain, provider: Provider) -> None:
+    """Refuse where the provider has no such route, and say what can be done instead."""
+    if provider.can(how):
+        return
+    has = [f"%video {verb}" for verb in CHAINS if provider.can(verb)]
+    ways = [f"It has {_either(has, 'and')}."] if has else []
+    ways.append("%%video -i $JOB makes a new video that starts from the last frame.")
+    raise InvalidRequest(f"{provider.title} cannot {how} videos.", hint=" ".join(ways))
 
 
 def takes(request: VideoRequest, provider: Provider, model: Model) -> bool:
@@ -95,7 +108,7 @@ def price_of(request: VideoRequest, provider: Provider, model: Model) -> Price |
 
 def warnings(request: VideoRequest, provider: Provider, model: Model | None) -> tuple[str, ...]:
     """Return sentences on what may not come out as asked; empty for an unknown model."""
-    if model is None:
+    if model is None or request.chain is not None:
         return ()
     held = [notice for notice in model.warnings if _holds(notice, request, provider)]
     found = [_of_the_end(provider, model), *_of_ratios(request, model)]

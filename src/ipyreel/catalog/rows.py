@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
+from ipyreel.values import Chain
+
 BUILT_IN = "built in"
 """The `origin` of rows that come with the package."""
 
@@ -18,6 +20,11 @@ ROUTES = frozenset(
     {"list", "delete", "remix", "edits", "extensions", "characters", "variants", "sync"}
 )
 """Routes beside create, retrieve and content that a provider may have."""
+
+CHAINS: Mapping[Chain, str] = MappingProxyType(
+    {"remix": "remix", "edit": "edits", "extend": "extensions"}
+)
+"""The routes by which one video is made of another."""
 
 DIALECTS = (
     "openai",
@@ -72,6 +79,10 @@ class Provider:
     source: str = ""
     checked: str = ""
     origin: str = BUILT_IN
+
+    def can(self, how: Chain) -> bool:
+        """Whether it makes one video of another in this way."""
+        return CHAINS[how] in self.routes
 
     @property
     def kinds(self) -> tuple[str, ...]:

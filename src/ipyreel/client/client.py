@@ -34,7 +34,7 @@ from ipyreel.client.retry import RetryPolicy, Timeouts
 from ipyreel.client.siblings import Siblings
 from ipyreel.client.submit import OnSend, Submission, unheard
 from ipyreel.client.waiting import until_ended
-from ipyreel.errors import DownloadError, InvalidRequest
+from ipyreel.errors import DownloadError
 from ipyreel.values import (
     NOTHING,
     HttpCall,
@@ -47,12 +47,12 @@ from ipyreel.values import (
 )
 from ipyreel.wire.reader import read_deleted, read_job, read_page, wants_form
 from ipyreel.wire.writer import (
+    chain_call,
     content_call,
     create_call,
     delete_call,
     list_call,
     needs_image_bytes,
-    remix_call,
     retrieve_call,
 )
 
@@ -319,8 +319,6 @@ class VideoClient(Siblings):
     def _checked(self, asked: VideoRequest) -> VideoRequest:
         model = self._model(asked)
         complete = complete_request(asked, self.provider, model)
-        if complete.remix_of is not None and "remix" not in self.provider.routes:
-            raise InvalidRequest(f"{self.provider.title} cannot remix videos.")
         check_request(complete, self.provider, model if self._checks else None)
         return complete
 
@@ -335,8 +333,8 @@ class VideoClient(Siblings):
         return replace(request, images=tuple(images))
 
     def _call(self, request: VideoRequest, *, as_form: bool) -> HttpCall:
-        if request.remix_of is not None:
-            return remix_call(request.remix_of, request.prompt)
+        if request.chain is not None:
+            return chain_call(request)
         model = self._model(request)
         shape = (model.shape if model else None) or ""
         return create_call(request, self.provider.dialect, as_form=as_form, shape=shape)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ipyreel.demo import readers, writers
+from ipyreel.demo import orders, readers, writers
 from ipyreel.demo.orders import Ask, Order, Refused
 from ipyreel.demo.state import JobRecord, View
 from ipyreel.values import Json
@@ -22,8 +22,9 @@ Sentence = Callable[[str], Refused]
 class Dialect:
     """How one vendor speaks.
 
-    `routes` are those beyond create, retrieve and content; `job` gets the address of the
-    video's download as its last argument; `content_moves`: /content answers 302 to it;
+    `read_more` reads how many seconds an extension adds; `routes` are those beyond create,
+    retrieve and content; `job` gets the address of the video's download as its last argument;
+    `content_moves`: /content answers 302 to it;
     `poll_hint`: answers on unfinished jobs carry `openai-poll-after-ms`; `bare_key`: the
     key is also taken without "Bearer"; the sentences say no to a job's id.
     """
@@ -37,13 +38,14 @@ class Dialect:
     not_ready: Sentence
     gone: Sentence
     wrong_key: Refused
+    read_more: Callable[[Ask], float] = orders.read_seconds
     routes: frozenset[str] = frozenset()
     content_moves: bool = False
     poll_hint: bool = False
     bare_key: bool = False
 
 
-FULL = frozenset({"list", "delete", "remix"})
+FULL = frozenset({"list", "delete", "remix", "edits", "extensions"})
 
 GATEWAY_KEY = Refused(401, "Invalid token", code="", kind="new_api_error")
 OPENAI_KEY = Refused(401, "Incorrect API key provided.", code="invalid_api_key")
@@ -66,6 +68,7 @@ _ROWS = (
         name="openai",
         title="api.openai.com as it was: strict about every field",
         read=readers.read_openai,
+        read_more=readers.read_openai_more,
         job=writers.openai_job,
         error=writers.openai_error,
         unknown_job=writers.openai_unknown,

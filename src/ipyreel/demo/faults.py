@@ -1,10 +1,11 @@
 """Scripted faults: rules that say when the demo provider misbehaves, and how.
 
 A rule is a JSON object. When: `step` (create, retrieve, content, file, list, delete, remix,
-models, or any), `skip` the first k requests that match, then at most `count` times or with a
-`probability` (drawn from `seed`), only `after_seconds` or `before_seconds` of the job's age
-(of the server's age where a request is about no job). What: `do`, an object with the keys
-of `ACTIONS`. The first rule that matches is played. May import nothing of ipyreel but `values`.
+edits, extensions, models, or any), `skip` the first k requests that match, then at most
+`count` times or with a `probability` (drawn from `seed`), only `after_seconds` or
+`before_seconds` of the job's age (of the server's age where a request is about no job). What:
+`do`, an object with the keys of `ACTIONS`. The first rule that matches is played. May import
+nothing of ipyreel but `values`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ STEPS = (
     "list",
     "delete",
     "remix",
+    "edits",
+    "extensions",
     "models",
     "any",
 )

@@ -82,7 +82,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What will be rendered: seconds of clip, pixels, and the bytes of a start image."""
+    """What will be rendered: seconds of clip, pixels, and the bytes of a start image.
+
+    `clip` are the bytes of a film that comes first, as it is; it is within `seconds`.
+    """
 
     prompt: str
     model: str
@@ -91,6 +94,7 @@ class Order:
     height: int
     seed: int | None = None
     image: bytes | None = field(default=None, repr=False)
+    clip: bytes | None = field(default=None, repr=False)
 
 
 def quoted(words: tuple[str, ...]) -> str:
@@ -234,6 +238,26 @@ def _read_data_url(address: str, name: str) -> bytes:
         "the image itself, as a file or as a base64 data URL.",
         code="invalid_value",
         param=name,
+    )
+
+
+def read_video(ask: Ask) -> str | bytes:
+    """Read `video`: the id of a job, `{"id": ...}` (in a form `video[id]`), or a film's bytes."""
+    films = [upload.data for upload in ask.uploads if upload.name == "video"]
+    if films:
+        return films[0]
+    value = ask.fields.get("video")
+    found = value.get("id") if isinstance(value, dict) else ask.fields.get("video[id]")
+    if isinstance(found, str) and found:
+        return found
+    if value is None:
+        raise Refused(400, "Missing required parameter: 'video'.", param="video")
+    raise Refused(
+        400,
+        f"Invalid type for 'video': expected an object with an id, but got {json_kind(value)} "
+        "instead.",
+        code="invalid_type",
+        param="video",
     )
 
 

@@ -16,13 +16,16 @@ from urllib.parse import unquote
 from ipyreel.demo import workshop
 from ipyreel.demo.answers import Answer, Visit, file_answer
 from ipyreel.demo.dialects import DIALECTS, Dialect
-from ipyreel.demo.orders import Ask, Order, Refused
+from ipyreel.demo.orders import Ask, Order, Refused, read_prompt, read_size, read_video
 from ipyreel.demo.state import JobRecord, Shelf, View, plan, view
 from ipyreel.demo.tables import models_of
 from ipyreel.demo.workshop import Workshop
 
 POLL_MS = 400
 """What `openai-poll-after-ms` says at speed 1."""
+
+LONGEST = 120
+"""Seconds to which a video can be extended: OpenAI's own limit."""
 
 _STEPS = {
     ("POST", "videos"): "create",
@@ -43,6 +46,8 @@ def find_step(method: str, raw_path: str) -> tuple[str, str]:
     path = raw_path.rstrip("/")
     if method == "GET" and (found := re.fullmatch(r"/files/([^/]+)\.mp4", path)):
         return "file", unquote(found[1])
+    if method == "POST" and (found := re.fullmatch(r"/v1/videos/(edits|extensions)", path)):
+        return found[1], ""
     found = re.fullmatch(r"/v1/(models|videos)(?:/([^/]+)(/content|/remix)?)?", path)
     if found is None:
         return "", ""
@@ -99,14 +104,18 @@ class Provider:
         if visit.step == "models":
             return self._models()
         if visit.step in self.dialect.routes | {"retrieve", "content"}:
-            if visit.step == "list":
-                return self._list(visit)
-            record = self._known(visit)
-            if visit.step == "remix":
-                return self._remix(visit, ask, record, job_id)
-            steps = {"retrieve": self._retrieve, "content": self._content, "delete": self._delete}
-            return steps[visit.step](visit, record)
+            return self._beyond(visit, ask, job_id)
         raise Refused(404, f"Invalid URL ({visit.method} {visit.path})")
+
+    def _beyond(self, visit: Visit, ask: Ask, job_id: str | None) -> Answer:
+        """Answer on the route of a step that this dialect has."""
+        if visit.step == "list":
+            return self._list(visit)
+        made_of = {"edits": self._edit, "extensions": self._extend, "remix": self._remix}
+        if visit.step in made_of:
+            return made_of[visit.step](visit, ask, job_id)
+        steps = {"retrieve": self._retrieve, "content": self._content, "delete": self._delete}
+        return steps[visit.step](visit, self._known(visit.job_id))
 
     def _check_key(self, visit: Visit) -> None:
         if self.key is None:
@@ -120,10 +129,10 @@ class Provider:
         if not hmac.compare_digest(given.encode(), self.key.encode()):
             raise self.dialect.wrong_key
 
-    def _known(self, visit: Visit) -> JobRecord:
-        record = self.record(visit)
+    def _known(self, job_id: str) -> JobRecord:
+        record = self.shelf.read(job_id)
         if record is None:
-            raise self.dialect.unknown_job(visit.job_id)
+            raise self.dialect.unknown_job(job_id)
         return record
 
     def _create(
@@ -140,17 +149,21 @@ class Provider:
         record = dataclasses.replace(
             record, stub=self.stub, rendered_at=rendered, remixed_from=remixed_from
         )
-        self.shelf.add(record, order.image)  # before the answer: an id once told is kept
+        self.shelf.add(
+            record, order.image, order.clip
+        )  # before the answer: an id once told is kept
         self.shop.want(record)
         return dataclasses.replace(self._tell(visit, record), created=True)
 
-    def _remix(self, visit: Visit, ask: Ask, source: JobRecord, job_id: str | None) -> Answer:
-        prompt = ask.text("prompt")
-        if prompt is None:
-            raise Refused(400, "Missing required parameter: 'prompt'.", param="prompt")
-        if view(source, self.clock()).status != "completed":
-            raise self.dialect.not_ready(source.id)
-        order = Order(
+    def _remix(self, visit: Visit, ask: Ask, job_id: str | None) -> Answer:
+        source = self._known(visit.job_id)
+        order = self._like(source, read_prompt(ask))
+        return self._create(visit, order, job_id=job_id, remixed_from=source.id)
+
+    def _like(self, source: JobRecord, prompt: str) -> Order:
+        """Order what a finished job was made of, with another prompt: the same scene, redone."""
+        self._ready_file(source)
+        return Order(
             prompt=prompt,
             model=source.model,
             seconds=source.seconds,
@@ -159,7 +172,42 @@ class Provider:
             seed=source.seed,
             image=self.shelf.image(source),
         )
-        return self._create(visit, order, job_id=job_id, remixed_from=source.id)
+
+    def _edit(self, visit: Visit, ask: Ask, job_id: str | None) -> Answer:
+        prompt, video = read_prompt(ask), read_video(ask)
+        if isinstance(video, bytes):
+            order = self._of_upload(video, prompt)
+        else:
+            order = self._like(self._known(video), prompt)
+        return self._create(visit, order, job_id=job_id)
+
+    def _extend(self, visit: Visit, ask: Ask, job_id: str | None) -> Answer:
+        prompt, video = read_prompt(ask), read_video(ask)
+        more = self.dialect.read_more(ask)
+        if isinstance(video, bytes):
+            before, clip = self._of_upload(video, prompt), video
+        else:
+            source = self._known(video)
+            before, clip = self._like(source, prompt), self._ready_file(source).read_bytes()
+        total = before.seconds + more
+        if total > LONGEST:
+            message = f"A video can be extended to {LONGEST} seconds; this makes {total:g}."
+            raise Refused(400, message, code="invalid_value", param="seconds")
+        order = dataclasses.replace(before, seconds=total, image=None, clip=clip)
+        return self._create(visit, order, job_id=job_id)
+
+    def _of_upload(self, film: bytes, prompt: str) -> Order:
+        """Order a film as long and large as one that was sent, which begins as that begins."""
+        try:
+            width, height, seconds, image = workshop.look_at(film)
+        except ValueError as error:
+            message = "Invalid video: 'video' could not be read as a film."
+            raise Refused(400, message, code="invalid_video", param="video") from error
+        width, height = read_size(f"{width}x{height}")
+        model = next(iter(models_of(self.dialect.name)))
+        return Order(
+            prompt=prompt, model=model, seconds=seconds, width=width, height=height, image=image
+        )
 
     def _view(self, record: JobRecord) -> View:
         seen = view(record, self.clock())
@@ -229,16 +277,23 @@ class Provider:
                 target = self.download_url(visit, record)
                 return Answer(status=302, headers={"location": target}, record=record)
             return self._bytes(visit, record, path)
-        image = self.shelf.image(record)
+        draw = self._draw(record, path)
         if variant == "thumbnail":
-            body = workshop.make_still(record, image, at=record.seconds / 2, kind="webp")
+            body = draw(record.seconds / 2, "webp")
             return Answer(body=body, headers={"content-type": "image/webp"}, record=record)
         if variant == "spritesheet":
-            body = workshop.make_spritesheet(record, image)
+            body = workshop.make_spritesheet(record, draw)
             return Answer(body=body, headers={"content-type": "image/jpeg"}, record=record)
         allowed = "'video', 'thumbnail', and 'spritesheet'"
         message = f"Invalid value: '{variant}'. Supported values are: {allowed}."
         raise Refused(400, message, code="invalid_value", param="variant")
+
+    def _draw(self, record: JobRecord, path: Path) -> workshop.Draw:
+        """Return what makes pictures of a job: anew, or out of a film that is made of two."""
+        if record.has_clip and not record.stub:
+            return lambda at, kind: workshop.picture_of(path, at, kind)
+        image = self.shelf.image(record)
+        return lambda at, kind: workshop.make_still(record, image, at=at, kind=kind)
 
     def _bytes(self, visit: Visit, record: JobRecord, path: Path) -> Answer:
         tag = f'"{self.shelf.stem(record.id)}"'

@@ -13,6 +13,9 @@ from ipyreel.values import Json
 # ---------------------------------------------------------------------- OpenAI and what is like it
 
 SORA_SECONDS = ("4", "8", "12")
+MORE_SECONDS = ("4", "8", "12", "16", "20")
+"""What an extension may add (openai 3.54: `types/video_extend_params.py`)."""
+
 SORA_FIELDS = {"model", "prompt", "seconds", "size", "input_reference"}
 
 
@@ -40,6 +43,16 @@ def sora_seconds(ask: Ask) -> float:
         )
     if value not in SORA_SECONDS:
         raise _invalid("seconds", value, SORA_SECONDS)
+    return float(value)
+
+
+def read_openai_more(ask: Ask) -> float:
+    """Read the length of an extension, which has to be said: one of five texts."""
+    value = ask.fields.get("seconds")
+    if value is None:
+        raise Refused(400, "Missing required parameter: 'seconds'.", param="seconds")
+    if value not in MORE_SECONDS:
+        raise _invalid("seconds", value, MORE_SECONDS)
     return float(value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -43,14 +44,83 @@ def _frame(planes: Planes) -> VideoFrame:
     return frame
 
 
-def _frames(picture: Picture, count: int, fps: int) -> Iterator[VideoFrame]:
+def _frames(picture: Picture, count: int, fps: int, after: int = 0) -> Iterator[VideoFrame]:
+    """Draw so many frames; those that come after others do not show the last of these twice."""
     for index in range(count):
-        frame = _frame(picture.at(index / fps))
-        frame.pts = index
+        frame = _frame(picture.at((index + bool(after)) / fps))
+        frame.pts = after + index
         yield frame
 
 
-def render(
+def look_at(film: bytes) -> tuple[int, int, float, bytes]:
+    """Return width, height, seconds and the first picture (PNG) of a film, given as its bytes.
+
+    Raises `ValueError` for what is no film.
+    """
+    try:
+        with av.open(io.BytesIO(film)) as container:
+            stream = container.streams.video[0]
+            first = next(container.decode(stream))
+            seconds = float(container.duration or 0) / av.time_base
+    except (av.FFmpegError, IndexError, StopIteration) as error:
+        raise ValueError(f"the film cannot be read: {error}") from error
+    if seconds <= 0:
+        raise ValueError("the film does not say how long it is.")
+    return first.width, first.height, seconds, _file_of(first, "png")
+
+
+def picture_of(path: Path, at: float, format: str) -> bytes:  # noqa: A002 - as in `still`
+    """Return the picture of a film at ``at`` seconds, as an image file's bytes."""
+    with av.open(str(path)) as container:
+        shown = None
+        for frame in container.decode(container.streams.video[0]):
+            if shown is not None and frame.time is not None and frame.time > at:
+                break
+            shown = frame
+    if shown is None:
+        raise ValueError(f"{path.name} has no picture.")
+    return _file_of(shown, format)
+
+
+def _file_of(frame: VideoFrame, format: str) -> bytes:  # noqa: A002 - as in `still`
+    target = io.BytesIO()
+    frame.to_image(src_colorspace="ITU709").save(target, _FORMATS[format], quality=88)
+    return target.getvalue()
+
+
+class _Clip:
+    """A film that comes first, picture by picture at our rate; `last` is the one it ends with."""
+
+    def __init__(self, path: Path, size: tuple[int, int], fps: int) -> None:
+        self._path, self._size, self._fps = path, size, fps
+        self.count = 0
+        self.last: bytes | None = None
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Decode and bring to our size, each picture as often as its time wants."""
+        with av.open(str(self._path)) as container:
+            seconds = float(container.duration or 0) / av.time_base
+            whole = max(1, round(seconds * self._fps))
+            shown = None
+            for decoded in container.decode(container.streams.video[0]):
+                due = round((decoded.time or 0) * self._fps)
+                while shown is not None and self.count < min(due, whole):
+                    yield self._next(shown)
+                shown = decoded
+            while shown is not None and self.count < whole:
+                yield self._next(shown)
+        if shown is not None:
+            self.last = _file_of(shown, "png")
+
+    def _next(self, decoded: VideoFrame) -> VideoFrame:
+        width, height = self._size
+        frame = decoded.reformat(width, height, "yuv420p")
+        frame.pts, frame.time_base = self.count, Fraction(1, self._fps)
+        self.count += 1
+        return frame
+
+
+def render(  # noqa: PLR0913 - all that a film is made of, by name
     prompt: str,
     *,
     seed: int,
@@ -59,6 +129,7 @@ def render(
     seconds: float,
     path: Path,
     image: bytes | None = None,
+    clip: Path | None = None,
     fps: int = 24,
 ) -> None:
     """Write the film of ``prompt`` to ``path``: H.264 in MP4, index first, no sound.
@@ -71,14 +142,13 @@ def render(
         Chooses among the pictures of one prompt. The same arguments give the same bytes.
     width, height
         Pixels; even.
-    seconds
-        Length. The film has exactly ``round(seconds * fps)`` frames, at least one.
+    seconds, fps
+        Length, and frames per second; the film has ``round(seconds * fps)``, at least one.
     path
         Where the file goes; one that is there is overwritten.
-    image
-        PNG, JPEG or WEBP bytes: it becomes the first frame, cut to cover it.
-    fps
-        Frames per second.
+    image, clip
+        PNG, JPEG or WEBP bytes that become the first frame, cut to cover it; or a film that
+        comes first: the picture goes on from its end, and ``seconds`` is the length of both.
 
     Raises
     ------
@@ -88,7 +158,7 @@ def render(
         If ``path`` cannot be written.
     """
     _check(width, height, seconds)
-    picture = Picture(prompt, seed=seed, size=(width, height), seconds=seconds, image=image)
+    size = (width, height)
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         # Without bitexact the muxer writes its own version into the file.
         container.flags |= Flags.bitexact.value
@@ -98,7 +168,15 @@ def render(
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED
         context.thread_type = "FRAME"
-        for frame in _frames(picture, max(1, round(seconds * fps)), fps):
+        start = 0
+        if clip is not None:
+            before = _Clip(clip, size, fps)
+            for frame in before.frames():
+                container.mux(stream.encode(frame))
+            start, image = before.count, before.last
+        left = seconds - start / fps
+        picture = Picture(prompt, seed=seed, size=size, seconds=left, image=image)
+        for frame in _frames(picture, max(1, round(left * fps)), fps, after=start):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 

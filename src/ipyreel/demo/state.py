@@ -1,8 +1,8 @@
 """Jobs of the demo provider: files that outlive their server, and where each stands at a time.
 
-A job is one JSON file, an MP4 once it is rendered, and the input image if there was one. What
-the server says of it is a pure function of that record and the time, so that any later
-server goes on with it. May import nothing of ipyreel but `values` and `orders`.
+A job is one JSON file, an MP4 once it is rendered, and the input image or film if there was
+one. What the server says of it is a pure function of that record and the time, so that any
+later server goes on with it. May import nothing of ipyreel but `values` and `orders`.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class JobRecord:
     keeps: float
     ticket: str
     has_image: bool = False
+    has_clip: bool = False
     remixed_from: str | None = None
     stub: bool = False
     rendered_at: float | None = None
@@ -116,6 +117,7 @@ def plan(
         keeps=keeps,
         ticket=secrets.token_hex(16),
         has_image=order.image is not None,
+        has_clip=order.clip is not None,
     )
 
 
@@ -174,11 +176,17 @@ class Shelf:
             return None
         return (self.folder / f"{self.stem(record.id)}.image").read_bytes()
 
-    def add(self, record: JobRecord, image: bytes | None = None) -> None:
+    def clip(self, record: JobRecord) -> Path | None:
+        """Say where the film lies that the job goes on from."""
+        return self.folder / f"{self.stem(record.id)}.clip" if record.has_clip else None
+
+    def add(self, record: JobRecord, image: bytes | None = None, clip: bytes | None = None) -> None:
         """Keep a new job; when this returns, a server that is killed has not lost it."""
         with self._lock:
             if image is not None:
                 self._put(f"{self.stem(record.id)}.image", image)
+            if clip is not None:
+                self._put(f"{self.stem(record.id)}.clip", clip)
             self._write(record)
 
     def change(self, record: JobRecord, **changes: Json) -> None:
@@ -207,7 +215,7 @@ class Shelf:
         """Forget a job and its files."""
         stem = self.stem(job_id)
         with self._lock:
-            for suffix in (".json", ".mp4", ".image"):
+            for suffix in (".json", ".mp4", ".image", ".clip"):
                 (self.folder / f"{stem}{suffix}").unlink(missing_ok=True)
 
     def sweep(self, now: float) -> None:

@@ -15,13 +15,27 @@ from typing import Literal
 
 from PIL import Image as Picture
 
-from ipyreel.demo.render import render, still
+from ipyreel.demo.render import look_at, picture_of, render, still
 from ipyreel.demo.state import JobRecord, Shelf
 
 log = logging.getLogger(__name__)
 
 SPRITES = 8
 """Pictures in a spritesheet, in one row."""
+
+Kind = Literal["webp", "jpeg"]
+Draw = Callable[[float, Kind], bytes]
+"""Makes the picture of a job at some second, as a file of some kind."""
+
+__all__ = [
+    "Draw",
+    "Workshop",
+    "look_at",
+    "make_spritesheet",
+    "make_still",
+    "make_stub",
+    "picture_of",
+]
 
 
 class Workshop:
@@ -73,6 +87,7 @@ class Workshop:
                 seconds=record.seconds,
                 path=scratch,
                 image=self._shelf.image(record),
+                clip=self._shelf.clip(record),
             )
             scratch.replace(self._shelf.video(record))
         except Exception as error:
@@ -96,9 +111,7 @@ def make_stub(shelf: Shelf) -> None:
         scratch.replace(target)
 
 
-def make_still(
-    record: JobRecord, image: bytes | None, *, at: float, kind: Literal["webp", "jpeg"]
-) -> bytes:
+def make_still(record: JobRecord, image: bytes | None, *, at: float, kind: Kind) -> bytes:
     """Return the picture of a job's video at `at` seconds."""
     return still(
         record.prompt,
@@ -112,14 +125,14 @@ def make_still(
     )
 
 
-def make_spritesheet(record: JobRecord, image: bytes | None) -> bytes:
+def make_spritesheet(record: JobRecord, draw: Draw) -> bytes:
     """Return eight moments of a job's video side by side, 160 pixels wide each, as JPEG."""
     width = 160
     height = max(2, round(width * record.height / record.width))
     sheet = Picture.new("RGB", (width * SPRITES, height))
     for number in range(SPRITES):
         moment = record.seconds * number / SPRITES
-        picture = Picture.open(io.BytesIO(make_still(record, image, at=moment, kind="jpeg")))
+        picture = Picture.open(io.BytesIO(draw(moment, "jpeg")))
         sheet.paste(picture.convert("RGB").resize((width, height)), (width * number, 0))
     target = io.BytesIO()
     sheet.save(target, "JPEG", quality=85)

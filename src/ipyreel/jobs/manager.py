@@ -19,6 +19,7 @@ from ipyreel.client import VideoClient
 from ipyreel.errors import (
     AuthenticationFailed,
     ConfigError,
+    JobNotFound,
     PaymentRequired,
     StoreError,
     VideoError,
@@ -26,7 +27,7 @@ from ipyreel.errors import (
 )
 from ipyreel.jobs import transitions
 from ipyreel.jobs.live import Listener, Live, log
-from ipyreel.jobs.loop import LoopThread
+from ipyreel.jobs.loop import LoopThread, wait_async
 from ipyreel.jobs.run import Rules, Run
 from ipyreel.jobs.store import Store, owner_name
 from ipyreel.values import JobSnapshot
@@ -132,6 +133,13 @@ class JobManager:
         with self._lock:
             self._lives.pop(job_id, None)
         self.store.delete(job_id)
+
+    def delete(self, job: JobSnapshot) -> concurrent.futures.Future[str]:
+        """Delete a job at its server and in the library; the future says what was done.
+
+        Its file stays. A job that has not ended is cancelled first.
+        """
+        return self.loop.submit(self._delete(job))
 
     def cancel(self, job: JobSnapshot) -> concurrent.futures.Future[JobSnapshot]:
         """Stop a job and tell its server where that is possible.
@@ -265,6 +273,28 @@ class JobManager:
         except VideoError as error:
             return f"Stopped watching; DELETE did not work ({error.message}) {still}"
         return f"Told {job.provider} to delete the job (DELETE). Work done so far may be billed."
+
+    async def _delete(self, job: JobSnapshot) -> str:
+        if not job.ended:
+            job = await wait_async(self.cancel(job))
+            if not job.ended:
+                return job.note or f"{job.id} could not be cancelled, so it was not deleted."
+        told = await self._delete_there(job)
+        self.forget(job.id)
+        kept = f" Its file stays at {job.target}." if job.file is not None else ""
+        return f"{told} Forgotten here.{kept}"
+
+    async def _delete_there(self, job: JobSnapshot) -> str:
+        if job.remote_id is None:
+            return f"{job.provider} never had it."
+        client = await self.connect(job.provider, job.base_url)
+        if "delete" not in client.provider.routes:
+            return f"{job.provider} cannot delete, so it keeps its copy."
+        try:
+            await client.delete(job.remote_id)
+        except JobNotFound:
+            return f"{job.provider} no longer had it."
+        return f"Deleted at {job.provider}."
 
     async def _beat(self) -> None:
         while self.in_hand():

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from IPython.display import display
 
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook import options, sweeps, words
+from ipyreel.notebook.display import Look
 from ipyreel.notebook.face import Face
 from ipyreel.notebook.job import Job
 from ipyreel.notebook.joblist import JobList
@@ -37,7 +37,8 @@ def run(face: Face, line: str, cell: str) -> Job | JobList | Shown:
     plans = _plans(face, said, sweep)
     parallel = said.parallel or face.session.settings.parallel
     if said.dry_run:
-        return Notice(*_dry_run(face, sweep, plans, parallel))
+        head = _all_of(face, sweep, plans, parallel)
+        return Notice(*head, *dry_run(face, *plans, max_cost=said.max_cost, reuse=said.reuse))
     found = face.session.submit(*plans, max_cost=said.max_cost, reuse=said.reuse, parallel=parallel)
     jobs = sweeps.job_list(face, sweep, plans, found)
     shown = jobs if len(jobs) > 1 else jobs[0]
@@ -45,13 +46,18 @@ def run(face: Face, line: str, cell: str) -> Job | JobList | Shown:
         names[said.name] = shown
     if warnings := _warnings(plans):
         display(Notice(*warnings))
-    if isinstance(shown, JobList):
-        face.show_all(shown, _look(face, said))
-    else:
-        face.show(shown, _look(face, said))
-    if _waits(face, said):
-        _wait(face, shown)
+    show(face, shown, look=_look(face, said), wait=said.wait)
     return shown
+
+
+def show(face: Face, shown: Job | JobList, *, look: Look | None = None, wait: bool = False) -> None:
+    """Show what was just sent in this cell, and see it to its end where that is wanted."""
+    if isinstance(shown, JobList):
+        face.show_all(shown, look)
+    else:
+        face.show(shown, look)
+    if wait or _waits(face):
+        _wait(face, shown)
 
 
 def _plans(face: Face, said: CellOptions, sweep: Sweep) -> tuple[Plan, ...]:
@@ -72,7 +78,7 @@ def _warnings(plans: Iterable[Plan]) -> list[str]:
     return list(dict.fromkeys(warning for plan in plans for warning in plan.warnings))
 
 
-def _look(face: Face, said: CellOptions) -> Any:
+def _look(face: Face, said: CellOptions) -> Look:
     return face.look(
         how=said.show,
         width=said.width,
@@ -82,9 +88,9 @@ def _look(face: Face, said: CellOptions) -> Any:
     )
 
 
-def _waits(face: Face, said: CellOptions) -> bool:
+def _waits(face: Face) -> bool:
     wait = face.session.settings.wait
-    if said.wait or wait is True:
+    if wait is True:
         return True
     # Where nobody will ever look, an output is recorded once: it has to be the video.
     return wait == "auto" and not face.host.front_end
@@ -116,14 +122,25 @@ def _go_on(jobs: Sequence[Job]) -> str:
     return "%video wait waits again, Cancel all (or the list's cancel()) stops them."
 
 
-def _dry_run(face: Face, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> list[str]:
-    plan, *more = plans
+def _all_of(face: Face, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> list[str]:
+    if len(plans) == 1:
+        return []
+    first = f"The first of them, {sweep.variants[0].label}:"
+    return [*sweeps.summary(face.session, sweep, plans, parallel), "", first]
+
+
+def dry_run(
+    face: Face, *plans: Plan, max_cost: float | None = None, reuse: bool = False
+) -> list[str]:
+    """Return the lines that say what sending these plans would do; of several, the first.
+
+    `max_cost` is in USD; where a limit or a missing key would keep them here, it is said.
+    """
+    plan = plans[0]
     call = face.session.call(plan)
     video, sidecar = plan.files
-    first = ["", f"The first of them, {sweep.variants[0].label}:"] if more else []
+    refusal = face.session.refusal(*plans, max_cost=max_cost, reuse=reuse)
     return [
-        *(sweeps.summary(face.session, sweep, plans, parallel) if more else []),
-        *first,
         f"{call.method} {call.path}",
         *(f"{name}: {value}" for name, value in call.headers.items()),
         "",
@@ -134,8 +151,15 @@ def _dry_run(face: Face, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> 
         f"files     {face.place(video)}",
         f"          {face.place(sidecar)}",
         *_warnings(plans),
-        "Nothing was sent.",
+        *_ending(refusal),
     ]
+
+
+def _ending(refusal: VideoError | None) -> list[str]:
+    end = "Nothing was sent."
+    if refusal is None:
+        return [end]
+    return [f"It would be refused: {refusal}".removesuffix(end).rstrip(), end]
 
 
 def _body(call: HttpCall) -> list[str]:

@@ -20,7 +20,7 @@ IDENTIFIER = "ipyreel"
 
 VERBS: tuple[str, ...] = (
     "use", "providers", "models", "jobs", "history", "cost", "show", "wait", "resume", "cancel",
-    "delete", "remix", "compare", "form", "gallery", "key", "doctor", "help",
+    "delete", "remix", "edit", "extend", "compare", "form", "gallery", "key", "doctor", "help",
 )  # fmt: skip
 """The verbs of `%video` as they are offered; `install` takes others."""
 

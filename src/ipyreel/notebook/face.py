@@ -66,6 +66,7 @@ class Face:
             job_id,
             show=self.show_again,
             make_video=self.video,
+            make_job=self.job,
             tick=lambda: self._tick_one(job_id),
         )
 

@@ -65,7 +65,8 @@ class Form(Bench):
         """Take over a request, to be changed and sent anew."""
         self._busy = True
         try:
-            missing = self.fields.fill(replace(request, remix_of=None), provider)
+            anew = replace(request, remix_of=None, edit_of=None, extend_of=None)
+            missing = self.fields.fill(anew, provider)
         finally:
             self._busy = False
         self._changed({"name": "value", "owner": self.fields.provider})

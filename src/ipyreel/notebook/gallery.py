@@ -7,8 +7,9 @@ from the library, and only its posters are made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from types import MappingProxyType
 from typing import Any
 
 import ipywidgets as widgets
@@ -24,10 +25,23 @@ from ipyreel.notebook.posters import Posters
 from ipyreel.notebook.shown import Shown
 from ipyreel.notebook.still import Wiring
 from ipyreel.notebook.tiles import Filters, Tile, page_html
-from ipyreel.values import JobSnapshot
+from ipyreel.values import Chain, JobSnapshot
 
 PAGE = 12
 """Videos on a page: three rows of four where there is room."""
+
+CHAINS: Mapping[Chain, str] = MappingProxyType(
+    {
+        "remix": "A new video by the idea of this one",
+        "edit": "This video with changes",
+        "extend": "A longer video that goes on from the end of this one",
+    }
+)
+"""What can be made of a video, in words."""
+
+QUESTIONS: Mapping[Chain, str] = MappingProxyType(
+    {"remix": "What is to change", "edit": "What is to change", "extend": "What comes next"}
+)
 
 
 class Gallery(Bench):
@@ -135,17 +149,20 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._again = self._does(
             "Re-run with changes", "Open the form with this request", self._fill_form
         )
-        self._remix = self._does("Remix", "Change the video by a prompt", self._ask_remix)
+        self._chains = {how: self._chain_button(how) for how in CHAINS}
         self._where = self._does("Show path", "Say where the file lies", self._tell_path)
         self._delete = self._does("Delete", "Delete the job, after a question", self._ask_delete)
         close = self._does("Close", "Close what was opened", lambda _: self.look_at(None))
-        self._actions = _bar(self._again, self._remix, self._where, self._delete, close)
+        self._actions = _bar(self._again, *self._chains.values(), self._where, self._delete, close)
         self._asked = widgets.VBox()
         self.below = widgets.VBox(_dom_classes=("ipyreel-cards",))
         super().__init__((), _dom_classes=("ipyreel-opened",))
 
     def _does(self, name: str, hint: str, hook: Callable[[Any], object]) -> Any:
         return _button(name, hint, lambda button: self._gallery.act(hook, button))
+
+    def _chain_button(self, how: Chain) -> Any:
+        return self._does(how.title(), CHAINS[how], lambda _: self._ask_prompt(how))
 
     def look_at(self, job: JobSnapshot | None) -> None:
         """Show a job as it stands now; None closes."""
@@ -155,11 +172,11 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.children = ()
             return
         row = self._face.session.catalog.providers.get(self._job.provider)
-        can = row is not None and "remix" in row.routes and self._job.status == "completed"
-        self._remix.disabled = not can
-        self._remix.tooltip = (
-            "Change the video by a prompt" if can else f"{self._job.provider} cannot remix this"
-        )
+        for how, button in self._chains.items():
+            can = row is not None and row.can(how) and self._job.status == "completed"
+            button.disabled = not can
+            cannot = f"{self._job.provider} cannot {how} this"
+            button.tooltip = CHAINS[how] if can else cannot
         # The page shows what was opened: it may lie below the edge of the window.
         shows = "this.closest('.ipyreel-opened').scrollIntoView({block: 'nearest'})"
         hook = widgets.HTML(element("style", data_job=self._job.id, onload=shows))
@@ -184,20 +201,21 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         form.fill(self._chosen.request, self._chosen.provider)
         self._asked.children = (form,)
 
-    def _ask_remix(self, _button: object) -> None:
-        field = widgets.Textarea(description="What is to change", rows=2)
+    def _ask_prompt(self, how: Chain) -> None:
+        field = widgets.Textarea(description=QUESTIONS[how], rows=2)
         field.layout.width = "auto"
         field.add_class("ipyreel-sends")
         send = self._does(
-            "Send remix", "Ask for it, as a new job", lambda _: self._send_remix(field)
+            f"Send {how}", "Ask for it, as a new job", lambda _: self._ask_for(how, field)
         )
         send.add_class("ipyreel-submit")
         self._asked.children = (field, _bar(send))
 
-    def _send_remix(self, field: Any) -> None:
+    def _ask_for(self, how: Chain, field: Any) -> None:
         if not field.value.strip():
-            raise InvalidRequest("Say what is to change.")
-        new = self._face.session.remix(self._chosen, field.value.strip())
+            raise InvalidRequest(f"Say {QUESTIONS[how].lower()}.")
+        session = self._face.session
+        (new,) = session.submit(session.chain(self._chosen, how, field.value.strip()))
         card = self._face.card(self._face.job(new.id))
         self._asked.children = ()
         self.below.children = (card, *self.below.children)

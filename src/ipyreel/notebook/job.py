@@ -17,7 +17,7 @@ from ipyreel.jobs.loop import nested_wait, wait_async, wait_blocking
 from ipyreel.notebook import words
 from ipyreel.notebook.video import Video
 from ipyreel.session import Session
-from ipyreel.values import JobSnapshot, JobStatus, VideoRequest
+from ipyreel.values import Chain, JobSnapshot, JobStatus, VideoRequest
 
 T = TypeVar("T")
 Show = Callable[["Job"], None]
@@ -36,12 +36,14 @@ class Job:
         *,
         show: Show,
         make_video: Callable[[JobSnapshot], Video],
+        make_job: Callable[[str], Job],
         tick: Callable[[], object] | None = None,
     ) -> None:
         self.id = job_id
         self._session = session
         self._show = show
         self._make_video = make_video
+        self._make_job = make_job
         self._tick = tick
 
     @property
@@ -157,13 +159,38 @@ class Job:
         snapshot = wait_blocking(self._session.cancel(self.id))
         return snapshot.note or f"{self.id} had ended before ({snapshot.status})."
 
-    def remix(self, prompt: str) -> Job:
-        """Have the finished video changed as `prompt` says; returns the new job at once.
+    def remix(self, prompt: str, *, max_cost: float | None = None) -> Job:
+        """Have a new video made by the idea of the finished one; returns its job at once.
 
-        Raises `InvalidRequest` where the provider has no such route.
+        `max_cost` is in USD. Raises `InvalidRequest` where the provider has no such route, and
+        then nothing was sent. So do `edit` and `extend`.
         """
-        new = self._session.remix(self.snapshot, prompt)
-        return Job(self._session, new.id, show=self._show, make_video=self._make_video)
+        return self._chain("remix", prompt, max_cost=max_cost)
+
+    def edit(self, prompt: str, *, max_cost: float | None = None) -> Job:
+        """Have the finished video changed as `prompt` says; returns the new job at once."""
+        return self._chain("edit", prompt, max_cost=max_cost)
+
+    def extend(
+        self, prompt: str, *, seconds: float | None = None, max_cost: float | None = None
+    ) -> Job:
+        """Have the finished video go on as `prompt` says; returns the new job at once.
+
+        Its film is the old one and `seconds` more (None: as many as were asked for last).
+        """
+        return self._chain("extend", prompt, seconds=seconds, max_cost=max_cost)
+
+    def _chain(
+        self,
+        how: Chain,
+        prompt: str,
+        *,
+        seconds: float | None = None,
+        max_cost: float | None = None,
+    ) -> Job:
+        plan = self._session.chain(self.snapshot, how, prompt, seconds=seconds)
+        (new,) = self._session.submit(plan, max_cost=max_cost)
+        return self._make_job(new.id)
 
     def show(self) -> None:
         """Show the job's card, or its video, in this cell."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.jobs.loop import wait_blocking
-from ipyreel.notebook import api, reports
+from ipyreel.notebook import api, chains, reports
 from ipyreel.notebook.compare import side_by_side
 from ipyreel.notebook.export import board_of
 from ipyreel.notebook.face import Face
@@ -129,10 +129,15 @@ def _delete(face: Face, words: Words) -> Shown:
 
 
 def _remix(face: Face, words: Words) -> Result:
-    if len(words) < 2 or not words[1].strip():  # noqa: PLR2004 - the job and the prompt
-        raise InvalidRequest('%video remix: name a job and say what changes: remix ID "PROMPT"')
-    job = face.session.find(words[0])
-    return face.job(face.session.remix(job, " ".join(words[1:])).id)
+    return chains.run(face, "remix", words)
+
+
+def _edit(face: Face, words: Words) -> Result:
+    return chains.run(face, "edit", words)
+
+
+def _extend(face: Face, words: Words) -> Result:
+    return chains.run(face, "extend", words)
 
 
 def _compare(face: Face, words: Words) -> None:
@@ -248,7 +253,19 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             help="Delete a job at its provider and here; its file stays.",
         ),
         "remix": Verb(
-            run=_remix, usage='remix ID "PROMPT"', help="Change a finished video, as a new job."
+            run=_remix,
+            usage=chains.usage("remix"),
+            help="A new video by the idea of a finished one; --max-cost, --wait, --dry-run.",
+        ),
+        "edit": Verb(
+            run=_edit,
+            usage=chains.usage("edit"),
+            help="The same video with changes; options as remix.",
+        ),
+        "extend": Verb(
+            run=_extend,
+            usage=chains.usage("extend"),
+            help="A longer video that goes on from the end; options as remix.",
         ),
         "compare": Verb(
             run=_compare, usage="compare ID ID ...", help="Two to six videos, playing in step."

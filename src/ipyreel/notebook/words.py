@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ipyreel.values import JobSnapshot, JobStatus
+from ipyreel.values import Chain, JobSnapshot, JobStatus
 
 PHASES: Mapping[JobStatus, str] = MappingProxyType(
     {
@@ -33,6 +33,12 @@ SLIVER = 3.0
 """The least that is drawn of the bar, so that it can be seen that there is one."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+MADE: Mapping[Chain, str] = MappingProxyType(
+    {"remix": "remix", "edit": "edit", "extend": "extension"}
+)
+"""What a video is that is made of another."""
 
 
 def clean(text: object) -> str:
@@ -162,6 +168,9 @@ def settings(snapshot: JobSnapshot) -> tuple[str, ...]:
         words.append(f"seed {request.seed}")
     if request.images:
         words.append("1 image" if len(request.images) == 1 else f"{len(request.images)} images")
+    if request.chain is not None:
+        how, source = request.chain
+        words.append(f"{MADE[how]} of {one_line(source, 24)}")
     return tuple(words)
 
 

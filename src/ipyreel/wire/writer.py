@@ -20,6 +20,7 @@ __all__ = [
     "DIALECTS",
     "SHAPES",
     "Dialect",
+    "chain_call",
     "character_call",
     "content_call",
     "create_call",
@@ -272,6 +273,18 @@ def delete_call(remote_id: str) -> HttpCall:
 def remix_call(remote_id: str, prompt: str) -> HttpCall:
     """Write the wish for a finished video with another prompt."""
     return HttpCall(method="POST", path=_job_path(remote_id, "/remix"), json={"prompt": prompt})
+
+
+def chain_call(request: VideoRequest) -> HttpCall:
+    """Write the wish for a video that is made of a finished one; `request.chain` says how."""
+    how, source = request.chain or ("", "")
+    if how == "remix":
+        return remix_call(source, request.prompt)
+    if how == "edit":
+        return edit_call(request.prompt, video=source)
+    if how == "extend":
+        return extension_call(request.prompt, video=source, seconds=request.seconds)
+    raise InvalidRequest("The request is made of no other video.")
 
 
 def edit_call(prompt: str, *, video: str | FormPart) -> HttpCall:

@@ -1,0 +1,82 @@
+"""What is made of a finished video is paid for once too, whatever becomes of the POST."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from ipyreel.catalog.rows import CHAINS
+from ipyreel.client import Timeouts
+from tests.conformance.shop import Kernel, reopened
+from tests.conformance.table import SAID, rule, said
+
+LOST = {
+    "reset after": {"reset": True, "when": "after"},
+    "closed": {"drop_reply": True},
+    "500 after": said(500, when="after"),
+    "silence": {"hang": 30, "when": "after"},
+    "no id": {"without": ["id"], "job": {"status": None}},
+}
+"""The job was made, and its answer never came; a second POST would pay twice."""
+
+IMPATIENT = Timeouts(create=0.1, poll=30, read=30)
+AGAIN = "It rains on the boat"
+
+
+def follow(kernel, source, how):
+    """Send what is made of `source`, see it through and return how it ended."""
+    session = kernel.session
+    plan = session.chain(source, how, AGAIN, seconds=4 if how == "extend" else None)
+    (new,) = session.submit(plan)
+    return kernel.end(new.id)
+
+
+def forgetful(kernel):
+    """Have the kernel's provider list nothing, so that nobody can say what became of a job."""
+    session, name = kernel.session, kernel.shop.kind.row
+    row = replace(session.catalog.provider(name), routes=frozenset(CHAINS.values()))
+    rows = {**session.catalog.providers, name: row}
+    session.catalog = replace(session.catalog, providers=MappingProxyType(rows))
+
+
+@pytest.mark.parametrize("kind", ["demo", "openai"])
+@pytest.mark.parametrize("how", CHAINS)
+@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.usefixtures("played")
+def test_a_lost_answer_is_not_asked_for_twice(fault, how, kind, market, home):
+    shop, route = market(kind), CHAINS[how]
+    shop.open(rule(route, **LOST[fault]))
+    timeouts = IMPATIENT if "hang" in LOST[fault] else Timeouts(create=30, poll=30, read=30)
+    with Kernel(shop, home) as kernel:
+        source = kernel.order()
+    with Kernel(shop, home, timeouts=timeouts) as kernel:
+        forgetful(kernel)
+        job = follow(kernel, source, how)
+        assert (job.status, job.remote_id) == ("unknown", None)
+        assert reopened(home, job.id).request.chain == (how, source.remote_id)
+        kernel.resume(job.id)
+    with Kernel(shop, home) as kernel:
+        # The list is there again, and in it the job that was made.
+        found, _ = kernel.resume(job.id)
+        assert found.status == "completed"
+    assert [one.accepted for one in shop.seen(route)] == [True]
+    assert len(shop.seen("create")) == 1
+
+
+@pytest.mark.parametrize("how", CHAINS)
+@pytest.mark.usefixtures("played")
+def test_a_no_and_a_wish_for_patience_are_heard_there_too(how, market, home):
+    shop, route = market("openai"), CHAINS[how]
+    shop.open(rule(route, count=1, **said(429, headers={"retry-after": "7"})))
+    with Kernel(shop, home) as kernel:
+        source = kernel.order()
+        job = follow(kernel, source, how)
+        assert job.status == "completed"
+        assert 7 in kernel.waits
+        assert [one.accepted for one in shop.seen(route)] == [False, True]
+        shop.demo.faults.add(rule(route, **said(400)))
+        job = follow(kernel, source, how)
+        assert (job.status, SAID in job.failure.message) == ("failed", True)
+        assert len(shop.seen(route)) == 3

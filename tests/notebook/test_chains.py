@@ -1,0 +1,177 @@
+"""From one video to the next: remix, edit, extend, by a line, by a Job, in a terminal too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from IPython.core.error import UsageError
+
+from ipyreel.catalog.rows import CHAINS, Price
+from ipyreel.errors import InvalidRequest
+from ipyreel.notebook import api
+from ipyreel.notebook.hosts import Host
+
+COUNTED = Host(kind="terminal", html=False)
+
+
+@pytest.fixture
+def clip(reel):
+    """A finished video of two seconds."""
+    job = reel.run_cell("%%video -s 2 --size 64x64\nA blue boat").result
+    job.wait()
+    return job
+
+
+def lab(**fields):
+    """Change the row of the provider that answers."""
+    session = api.face().session
+    row = replace(session.catalog.provider("lab"), **fields)
+    rows = {**session.catalog.providers, "lab": row}
+    session.catalog = replace(session.catalog, providers=MappingProxyType(rows))
+
+
+@pytest.mark.parametrize("how", CHAINS)
+def test_a_line_makes_the_next_video(reel, live, clip, how):
+    new = reel.run_cell(f"%video {how} {clip.id} make it 'very blue'").result
+    video = new.wait()
+    assert new.request.chain == (how, clip.remote_id)
+    assert (new.request.prompt, new.request.size) == ("make it very blue", "64x64")
+    assert video.path != clip.path
+    (seen,) = live.log(CHAINS[how])
+    wanted = {"prompt": "make it very blue", "video": {"id": clip.remote_id}, "seconds": "2"}
+    if how != "extend":
+        del wanted["seconds"]
+    if how == "remix":
+        del wanted["video"]
+    assert seen.fields == wanted
+    api.close()  # the library remembers what it came from
+    kept = api.job(new.id)
+    assert kept.request.chain == (how, clip.remote_id)
+    word = {"remix": "remix", "edit": "edit", "extend": "extension"}[how]
+    assert f"{word} of {clip.remote_id[:20]}" in repr(kept)
+
+
+def test_an_extension_is_as_long_as_is_said_and_a_job_does_the_same(clip, live):
+    longer = clip.extend("and on", seconds=8)
+    longer.wait()
+    assert longer.request.seconds == 8
+    again = longer.extend("still on")
+    again.wait()
+    edited = longer.edit("at night")
+    edited.wait()
+    assert [one.fields["seconds"] for one in live.log("extensions")] == ["8", "8"]
+    # An edit is as long as the film, whatever was asked for its end (the stub has 1 s).
+    assert edited.request.seconds == 1
+
+
+def test_nothing_but_what_is_sent_stands_in_the_row(reel, clip):
+    first = reel.run_cell("%%video -s 2 --size 64x64 --seed 7 -x tone=warm\nA blue boat").result
+    first.wait()
+    new = first.edit("at night")
+    assert (new.request.seed, dict(new.request.extra), new.request.images) == (None, {}, ())
+    new.wait()
+    clip.wait()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("edit", 'edit ID "PROMPT"'),
+        ("edit nobody at night", 'no job "nobody"'),
+        ("extend CLIP and on -s", "a value is missing: -s, --seconds N"),
+        ("extend CLIP and on -s long", "'long' is not a length"),
+        ("edit CLIP at night -s 4", "there is no option -s; there are --max-cost"),
+        ("remix CLIP at night --max-cots 4", "there is no option --max-cots"),
+    ],
+)
+def test_bad_words_are_one_line_and_nothing_is_sent(reel, live, clip, line, words):
+    with pytest.raises(UsageError, match=words):
+        reel.run_cell("%video " + line.replace("CLIP", clip.id))
+    assert live.posts() == 1
+
+
+def test_where_there_is_no_such_route_it_says_what_there_is(reel, live, clip):
+    lab(routes=frozenset({"remix"}))
+    with pytest.raises(
+        UsageError, match=r"cannot extend videos\. It has %video remix\. %%video -i"
+    ):
+        reel.run_cell(f"%video extend {clip.id} and on")
+    lab(routes=frozenset())
+    with pytest.raises(InvalidRequest, match="cannot edit videos") as caught:
+        clip.edit("at night")
+    assert "It has" not in caught.value.hint
+    assert live.posts() == 1
+
+
+def priced():
+    """Have the lab's model cost half a dollar a second."""
+    session = api.face().session
+    row = session.catalog.model("demo-1", session.catalog.provider("demo"))
+    prices = (Price(usd_per_second=0.5),)
+    models = {
+        **session.catalog.models,
+        "demo-1": replace(row, prices=prices, providers=(), open_sizes=True),
+    }
+    session.catalog = replace(session.catalog, models=MappingProxyType(models))
+    lab(default_model="demo-1")
+
+
+def test_limits_hold_and_a_dry_run_says_so(reel, live):
+    priced()
+    clip = reel.run_cell("%%video -s 2 --size 64x64\nA blue boat").result
+    clip.wait()
+    line = f"%video extend {clip.id} and on -s 8"
+    with pytest.raises(UsageError, match=r"4\.00 USD; --max-cost leaves 3\.00 USD"):
+        reel.run_cell(f"{line} --max-cost 3")
+    with pytest.raises(InvalidRequest, match=r"1\.00 USD; --max-cost leaves 0\.50"):
+        clip.edit("at night", max_cost=0.5)
+    api.use(budget=4.5)
+    with pytest.raises(UsageError, match=r"4\.00 USD; the budget leaves 3\.50 USD"):
+        reel.run_cell(line)
+    told = repr(reel.run_cell(f"{line} --dry-run --max-cost 3").result)
+    assert "/v1/videos/extensions" in told
+    assert '"seconds": "8"' in told
+    assert "It would be refused: This would cost about 4.00 USD; --max-cost leaves 3.00" in told
+    assert "the budget leaves 3.50" in repr(reel.run_cell(f"{line} --dry-run").result)
+    assert "refused" not in repr(reel.run_cell(f"{line} --dry-run".replace("8", "4", 1)).result)
+    assert live.posts() == 1
+
+
+def test_a_dry_run_of_a_cell_says_what_a_limit_would_do(reel, live):
+    priced()
+    cell = "%%video -s 2 --size 64x64 --dry-run"
+    told = repr(reel.run_cell(f"{cell} --max-cost 0.5\nA boat").result)
+    assert "It would be refused: This would cost about 1.00 USD; --max-cost leaves 0.50" in told
+    assert told.count("Nothing was sent.") == 1
+    told = repr(reel.run_cell(f"{cell} -n 3 --max-cost 2\nA boat").result)
+    assert "It would be refused: These 3 jobs would cost about 3.00 USD" in told
+    api.use(budget=0.25)
+    assert "the budget leaves 0.25 USD" in repr(reel.run_cell(f"{cell}\nA boat").result)
+    assert live.posts() == 0
+
+
+def test_a_retry_goes_where_the_video_is(live, clip):
+    live.faults.add({"step": "edits", "count": 1, "do": {"status": 400}})
+    new = clip.edit("at night")
+    with pytest.raises(Exception, match="400"):
+        new.wait()
+    session = api.face().session
+    home = new.snapshot.base_url
+    session.use("lab", base_url="http://127.0.0.1:9/v1")
+    again = session.again(new.snapshot)
+    assert again.base_url == home
+    assert session.future(again.id).result(20).status == "completed"
+
+
+def test_a_terminal_sees_its_line_move(clip, capsys):
+    face = api.face()
+    face.host = COUNTED
+    job = clip.remix("now green")
+    job.show()
+    job.wait()
+    assert f"Video {job.id}: Done" in capsys.readouterr().out
+    assert Path(job.path).exists()
+    assert job._tick is not None
