@@ -346,7 +346,8 @@ class Session:
     @staticmethod
     def _beside(job: JobSnapshot, plan: Plan) -> Plan:
         """Have a plan sent to the server that has the video, wherever its provider is today."""
-        return replace(plan, job=replace(plan.job, base_url=job.base_url))
+        told = "it has the video"
+        return replace(plan, job=replace(plan.job, base_url=job.base_url), why=told)
 
     def _checked(
         self, plans: tuple[Plan, ...], *, max_cost: float | None, reuse: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -277,6 +278,14 @@ def test_costs_add_up(reel):
     assert set(row) == {"day", "provider", "model", "jobs", "usd", "unpriced"}
     with pytest.raises(UsageError, match="weather"):
         reel.run_cell("%video cost weather")
+
+
+def test_sums_are_told_in_cents_and_not_in_bits(reel):
+    reel.run_cell(cell("--vary seed=1,2,3 -s 1 -w", "A sea"))
+    store = api.face().session.store
+    for job in store.newest():
+        store.save(replace(job, estimate=0.1))
+    assert [row["usd"] for row in api.cost("day")] == [0.3]
 
 
 def test_export_is_one_page_that_holds_everything(reel, tmp_path):

@@ -158,7 +158,12 @@ def cost_rows(session: Session, by: Sequence[str]) -> list[dict[str, Json]]:
         had = sums.get(key, (0, 0.0, 0))
         sums[key] = (had[0] + count, had[1] + usd, had[2] + unpriced)
     return [
-        {**dict(zip(by, key, strict=True)), "jobs": count, "usd": usd, "unpriced": unpriced}
+        {
+            **dict(zip(by, key, strict=True)),
+            "jobs": count,
+            "usd": round(usd, 6),
+            "unpriced": unpriced,
+        }
         for key, (count, usd, unpriced) in sums.items()
     ]
 
