@@ -235,10 +235,14 @@ class Session:
         return self.store.newest(limit, text=text)
 
     def resume(self, word: str | None = None) -> list[Resumed]:
-        """Go on with a job, or with everything that an ended kernel left behind."""
-        if word is not None:
+        """Go on with a job, with a sweep, or with everything that an ended kernel left behind."""
+        group = self.store.group(word) if word is not None else None
+        if word is not None and group is None:
             return [self._resume(self.find(word))]
         jobs = [*self.stranded(), *filter(resumable, self.store.undelivered())]
+        if group is not None:
+            own = {place.job for place in group.places}
+            jobs = [job for job in jobs if job.id in own]
         # What a sweep had not sent yet keeps to its turn; what is at a server needs none.
         lane = Lane(self.settings.parallel)
         return [self._resume(job, None if job.sent_at else lane) for job in jobs]

@@ -278,6 +278,34 @@ class VideoFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The place of a job in a sweep: `label` and `differs` say what sets it apart.
+
+    `reused`: the job was finished before, and nothing was paid for it here.
+    """
+
+    job: str
+    label: str
+    differs: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The jobs of one sweep as the library keeps them.
+
+    `prompt` is the one that all share, as it was typed; `abreast` is how many of the places
+    belong side by side; `created_at` is in seconds since the epoch.
+    """
+
+    id: str
+    prompt: str | None
+    abreast: int
+    created_at: float
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSnapshot:
     """Everything that is known of one of our jobs at one moment; what faces are drawn from.
 

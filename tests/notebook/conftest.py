@@ -23,14 +23,18 @@ def live(tmp_path):
         yield demo
 
 
+def hurry():
+    """Have the session ask a server on this machine as quickly as it allows."""
+    session = api.face().session
+    quick = session.rules.pace.__class__(first=0.02, floor=0.02, cap=0.1)
+    session.manager.rules = session.rules.__class__(pace=quick)
+
+
 @pytest.fixture
 def reel(shell, live):  # noqa: ARG001 - it is there for the toml it wrote
     """The shell with `%load_ext ipyreel` done; what it started is stopped afterwards."""
     shell.run_cell("%load_ext ipyreel")
-    # Against a server on this machine: as quick as it allows.
-    session = api.face().session
-    quick = session.rules.pace.__class__(first=0.02, floor=0.02, cap=0.1)
-    session.manager.rules = session.rules.__class__(pace=quick)
+    hurry()
     yield shell
     api.close()
 

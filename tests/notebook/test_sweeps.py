@@ -10,10 +10,11 @@ from IPython.core.error import UsageError
 from PIL import Image
 
 from ipyreel import export_html
-from ipyreel.errors import InvalidRequest, VideoError, WaitTimeout
+from ipyreel.errors import InvalidRequest, StoreError, VideoError, WaitTimeout
 from ipyreel.notebook import api
 from ipyreel.notebook.job import Job
 from ipyreel.notebook.joblist import JobList
+from tests.notebook.conftest import hurry
 
 KEY = "sk-0123456789abcdef-secret"
 
@@ -210,12 +211,13 @@ def test_resume_shows_what_was_left_as_one_grid(reel, live, capsys):
     while seas[0].remote_id is None:
         pass
     api.close()  # as if the kernel had ended
+    hurry()
     text = repr(reel.run_cell("%video resume").result)
     assert text.count("going on with it") == 3
     reel.run_cell("%video wait")
     out = capsys.readouterr().out
     assert "3 jobs · 3 done" in out
-    assert "A wild sea" in out
+    assert "A {mood} sea" in out
     assert live.posts() == 3
 
 
@@ -313,3 +315,60 @@ def test_a_missing_file_is_said_on_the_page(reel, tmp_path):
     page = export_html([job], tmp_path / "one.html").read_text(encoding="utf-8")
     assert "<video" not in page
     assert job.path.name in page
+
+
+def test_a_later_kernel_shows_the_sweep_again(reel, live):
+    line = "--vary mood=calm,wild --vary seconds=1,2 -n 2 -w"
+    seas = reel.run_cell(cell(line)).result
+    api.close()  # as if the kernel had ended
+    again = reel.run_cell(f"%video show {seas.id}").result
+    assert again is not seas
+    assert (again.id, again.ids, again.labels, again.board) == (
+        seas.id,
+        seas.ids,
+        seas.labels,
+        seas.board,
+    )
+    assert again.to_dict() == seas.to_dict()
+    assert seas.id in repr(reel.run_cell("%video history").result)
+    assert {row["sweep"] for row in api.history().to_dict().values()} == {seas.id}
+    assert live.posts() == 8
+
+
+def test_resuming_shows_the_whole_grid(reel, live, capsys):
+    reel.run_cell(cell("--vary mood=calm -s 1 -w"))
+    live.faults.add({"step": "retrieve", "count": 3, "do": {"job": {"status": "queued"}}})
+    line = "--vary mood=calm,wild,dark -s 1 --parallel 1 --reuse"
+    seas = reel.run_cell(cell(line)).result
+    while seas[1].remote_id is None:
+        pass
+    api.close()  # as if the kernel had ended
+    hurry()
+    capsys.readouterr()
+    assert repr(reel.run_cell(f"%video resume {seas.id}").result).count("going on with it") == 2
+    reel.run_cell("%video wait")
+    assert "3 jobs · 3 done · 1 reused" in capsys.readouterr().out
+    assert live.posts() == 3
+    assert "Nothing to resume" in repr(reel.run_cell(f"%video resume {seas.id}").result)
+
+
+def test_a_sweep_keeps_what_it_reused_and_loses_what_was_deleted(reel):
+    first = reel.run_cell(cell("--vary mood=calm -s 1 -w")).result
+    seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w --reuse")).result
+    store = api.face().session.store
+    assert store.sweeps_of(seas.ids) == {seas.ids[1]: seas.id}
+    assert store.group(seas.id).places[0].reused
+    reel.run_cell(f"%video delete {first.id}")
+    left = reel.run_cell(f"%video show {seas.id}").result
+    assert (left.ids, left.labels) == (seas.ids[1:], ("wild",))
+
+
+def test_jobs_do_not_hang_on_the_note_of_their_sweep(reel, monkeypatch, caplog):
+    def full(_group):
+        raise StoreError("The disk is full.")
+
+    reel.run_cell("%video")
+    monkeypatch.setattr(api.face().session.store, "keep", full)
+    seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w")).result
+    assert (seas.id, len(seas.videos)) == (None, 2)
+    assert "The disk is full" in caplog.text

@@ -25,9 +25,12 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 SLUG_LENGTH = 40
 
 
-def new_id(choose: Callable[[str], str] = secrets.choice) -> str:
-    """Make an id for a job: "v" and six characters, easy to read out and to type."""
-    return "v" + "".join(choose(ALPHABET) for _ in range(6))
+def new_id(choose: Callable[[str], str] = secrets.choice, *, kind: str = "v") -> str:
+    """Make an id for a job: "v" and six characters, easy to read out and to type.
+
+    Other things begin with another letter, their `kind`; a sweep with an "s".
+    """
+    return kind + "".join(choose(ALPHABET) for _ in range(6))
 
 
 def slug(prompt: str) -> str:

@@ -102,4 +102,31 @@ def _lessons(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX jobs_whose ON jobs (provider, model, created_at)")
 
 
-STEPS = (("0001_jobs", _jobs), ("0002_lessons", _lessons))
+def _sweeps(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """
+        CREATE TABLE sweeps (
+            id TEXT PRIMARY KEY,
+            prompt TEXT,                -- the one all share, as it was typed
+            abreast INTEGER NOT NULL,   -- how many jobs belong side by side
+            created_at REAL NOT NULL
+        )
+        """
+    )
+    connection.execute(
+        """
+        CREATE TABLE places (
+            sweep TEXT NOT NULL,
+            at INTEGER NOT NULL,
+            job TEXT NOT NULL,
+            label TEXT NOT NULL,
+            differs TEXT NOT NULL,      -- JSON: what sets the job apart
+            reused INTEGER NOT NULL,    -- it was finished before, and cost nothing here
+            PRIMARY KEY (sweep, at)
+        )
+        """
+    )
+    connection.execute("CREATE INDEX places_job ON places (job)")
+
+
+STEPS = (("0001_jobs", _jobs), ("0002_lessons", _lessons), ("0003_sweeps", _sweeps))

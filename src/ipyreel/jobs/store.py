@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ipyreel.errors import StoreError
+from ipyreel.jobs.groups import Groups
 from ipyreel.jobs.migrations import migrate, unknown_steps
 from ipyreel.jobs.query import ORDERS, Query
 from ipyreel.jobs.rows import COLUMNS, from_row, storable, to_row
@@ -60,7 +61,7 @@ def owner_name(token: str) -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{token}"
 
 
-class Store:
+class Store(Groups):
     """The library at `path`, opened (and brought to today's shape) when first used.
 
     A file that cannot be read, or that a newer ipyreel wrote, is moved aside and never
@@ -232,6 +233,7 @@ class Store:
         """Forget a job; its file is not touched."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+            connection.execute("DELETE FROM places WHERE job = ?", (job_id,))
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""

@@ -119,7 +119,9 @@ def history(text: str = "", *, limit: int = 50) -> JobList:
     They are a sequence of Jobs; `to_pandas()` and `to_dict()` give them as rows.
     """
     found = face().session.history(text, limit=limit)
-    return face().jobs((one.id for one in found), board_of(found))
+    of = face().session.store.sweeps_of([one.id for one in found])
+    differs = ({"sweep": of.get(one.id)} for one in found)
+    return face().jobs((one.id for one in found), board_of(found), differs)
 
 
 def cost(*by: str) -> list[dict[str, Json]]:

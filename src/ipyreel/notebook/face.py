@@ -25,7 +25,7 @@ from ipyreel.notebook.shown import Notice
 from ipyreel.notebook.still import Wiring
 from ipyreel.notebook.video import Video
 from ipyreel.session import Session
-from ipyreel.values import JobSnapshot, Json
+from ipyreel.values import Group, JobSnapshot, Json
 
 TICK = 1.0
 """Seconds between two moves of the clock on the cards."""
@@ -75,6 +75,8 @@ class Face:
         job_ids: Iterable[str],
         board: Board,
         differs: Iterable[Mapping[str, Json]] = (),
+        *,
+        sweep: str | None = None,
     ) -> JobList:
         """Return the handle of several jobs; `board` and `differs` are in their order."""
         ids = tuple(job_ids)
@@ -85,7 +87,19 @@ class Face:
             show=self.show_again,
             tick=lambda: self._tick_one(*ids[:1]),
             differs=differs,
+            sweep=sweep,
         )
+
+    def group(self, group: Group) -> JobList:
+        """Return the handle of a sweep that the library remembers."""
+        board = Board(
+            labels=tuple(place.label for place in group.places),
+            prompt=group.prompt,
+            inner=group.abreast,
+            reused=frozenset(place.job for place in group.places if place.reused),
+        )
+        jobs = (place.job for place in group.places)
+        return self.jobs(jobs, board, (place.differs for place in group.places), sweep=group.id)
 
     def video(self, snapshot: JobSnapshot) -> Video:
         """Return the video of a completed job, shown as was asked for it or is set."""

@@ -28,7 +28,8 @@ class JobList(Sequence[Job]):
     """Jobs in order: `await jobs` or `jobs.wait()` sees all of them to their ends.
 
     As the last line of a cell it shows its grid. A job that fails stops no other, and waiting
-    raises nothing for it: `failed` holds those jobs, `videos` what came of the others.
+    raises nothing for it: `failed` holds those jobs, `videos` what came of the others. `id` is
+    that of a sweep, by which `%video show ID` shows it in any later kernel.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class JobList(Sequence[Job]):
         show: Show,
         tick: Callable[[], object] | None = None,
         differs: Iterable[Mapping[str, Json]] = (),
+        sweep: str | None = None,
     ) -> None:
+        self.id = sweep
         self._session = session
         self._jobs = tuple(jobs)
         self._show = show

@@ -123,10 +123,12 @@ def _named(model: Model, texts: Sequence[str]) -> bool:
 
 def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Shown:
     """Return the table of jobs: id, state, provider, model, age, money, prompt."""
-    now = session.clock()
+    now, found = session.clock(), list(found)
+    of = session.store.sweeps_of([job.id for job in found])
     rows = [
         (
             job.id,
+            *([of.get(job.id, "")] if of else []),
             words.phase(job),
             job.provider,
             job.request.model or "",
@@ -138,8 +140,9 @@ def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Shown
     ]
     if not rows:
         return Notice(f"{title}: none.")
-    columns = ("id", "state", "provider", "model", "asked", "cost", "prompt")
-    return Table(columns, rows, title=title, note="%video show ID shows one of them.")
+    columns = ("id", *(["sweep"] if of else []), "state", "provider", "model", "asked", "cost")
+    note = "%video show ID shows one of them" + (", or a whole sweep." if of else ".")
+    return Table((*columns, "prompt"), rows, title=title, note=note)
 
 
 BY = ("day", "provider", "model")

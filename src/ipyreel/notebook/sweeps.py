@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ipyreel.errors import InvalidRequest
+from ipyreel.errors import InvalidRequest, StoreError
 from ipyreel.images import read_image
+from ipyreel.jobs.files import new_id
+from ipyreel.jobs.live import log
 from ipyreel.notebook import options, words
 from ipyreel.notebook.board import Board
 from ipyreel.notebook.face import Face
@@ -22,7 +24,7 @@ from ipyreel.notebook.options import CellOptions
 from ipyreel.notebook.prompts import interpolate
 from ipyreel.plan import Plan
 from ipyreel.session import Session
-from ipyreel.values import Image, JobSnapshot, VideoRequest
+from ipyreel.values import Group, Image, JobSnapshot, Place, VideoRequest
 from ipyreel.variants import FIELDS, Axis, Sweep, expand, names_in, read_axis
 
 Names = Mapping[str, Any]
@@ -168,16 +170,42 @@ def job_list(
     face: Face, sweep: Sweep, plans: Sequence[Plan], found: Sequence[JobSnapshot]
 ) -> JobList:
     """Return the handle of what was submitted; `found` are the jobs of the plans, in order."""
+    places = [
+        Place(
+            job=job.id,
+            label=variant.label,
+            differs=variant.differs,
+            reused=job.id != plan.job.id,
+        )
+        for job, plan, variant in zip(found, plans, sweep.variants, strict=True)
+    ]
+    kept = _keep(face.session, sweep, places) if len(places) > 1 else None
     board = Board(
-        labels=tuple(variant.label for variant in sweep.variants),
+        labels=tuple(place.label for place in places),
         prompt=sweep.prompt,
         inner=sweep.inner,
-        reused=frozenset(
-            job.id for job, plan in zip(found, plans, strict=True) if job.id != plan.job.id
-        ),
+        reused=frozenset(place.job for place in places if place.reused),
     )
-    differs = (variant.differs for variant in sweep.variants)
-    return face.jobs((job.id for job in found), board, differs)
+    differs = (place.differs for place in places)
+    return face.jobs((place.job for place in places), board, differs, sweep=kept)
+
+
+def _keep(session: Session, sweep: Sweep, places: Sequence[Place]) -> str | None:
+    """Have the library remember that jobs belong together; return the id of the sweep."""
+    group = Group(
+        id=new_id(kind="s"),
+        prompt=sweep.prompt,
+        abreast=sweep.inner,
+        created_at=session.clock(),
+        places=tuple(places),
+    )
+    try:
+        session.store.keep(group)
+    except StoreError as error:
+        # The jobs are under way by now, and none of them needs it.
+        log.warning("a sweep is not kept: %s", error)
+        return None
+    return group.id
 
 
 def summary(session: Session, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> list[str]:

@@ -6,7 +6,7 @@ May import `session` and its own room. What a verb returns is the value of the c
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,7 @@ from ipyreel.notebook.face import Face
 from ipyreel.notebook.form import open_form
 from ipyreel.notebook.gallery import open_gallery
 from ipyreel.notebook.shown import Notice, Shown
-from ipyreel.values import VideoRequest
+from ipyreel.values import JobSnapshot, VideoRequest
 
 Result = object
 Words = list[str]
@@ -115,7 +115,9 @@ def _cost(face: Face, words: Words) -> Shown:
 
 
 def _show(face: Face, words: Words) -> Result:
-    return face.job(face.session.find(_at_most_one(words, "show")).id)
+    word = _at_most_one(words, "show")
+    group = face.session.store.group(word) if word is not None else None
+    return face.job(face.session.find(word).id) if group is None else face.group(group)
 
 
 def _cancel(face: Face, words: Words) -> Shown:
@@ -167,12 +169,23 @@ def _resume(face: Face, words: Words) -> Shown | None:
         resumed = face.session.resume(word)
     if not resumed:
         return Notice("Nothing to resume: no job is in flight from an earlier kernel.")
-    taken = [one.job for one in resumed if one.taken]
-    if len(taken) > 1:
-        face.show_all(face.jobs((job.id for job in taken), board_of(taken)))
-    elif taken:
-        face.show(face.job(taken[0].id))
+    _show_taken(face, [one.job for one in resumed if one.taken])
     return Notice(*(one.sentence for one in resumed))
+
+
+def _show_taken(face: Face, taken: Sequence[JobSnapshot]) -> None:
+    """Show jobs in the grids of their sweeps, beside what was done before; others as they are."""
+    store = face.session.store
+    of = store.sweeps_of([job.id for job in taken])
+    for sweep in dict.fromkeys(of.values()):
+        group = store.group(sweep)
+        if group is not None:
+            face.show_all(face.group(group))
+    alone = [job for job in taken if job.id not in of]
+    if len(alone) > 1:
+        face.show_all(face.jobs((job.id for job in alone), board_of(alone)))
+    elif alone:
+        face.show(face.job(alone[0].id))
 
 
 def _wait(face: Face, words: Words) -> Shown:
@@ -239,7 +252,9 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             usage="cost [day] [provider] [model]",
             help="What was spent, added up by these (all three if none is named).",
         ),
-        "show": Verb(run=_show, usage="show [ID]", help="A job's card or video, here."),
+        "show": Verb(
+            run=_show, usage="show [ID]", help="A job's card or video, or a sweep's grid, here."
+        ),
         "wait": Verb(run=_wait, usage="wait [ID]", help="Block until the jobs have ended."),
         "resume": Verb(
             run=_resume,
