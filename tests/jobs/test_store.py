@@ -13,7 +13,7 @@ import pytest
 
 from ipyreel.errors import StoreError
 from ipyreel.jobs.store import IN_FLIGHT, STALE, Store, owner_name
-from ipyreel.values import Failure, Image, JobSnapshot, VideoFile, VideoRequest
+from ipyreel.values import Failure, Group, Image, JobSnapshot, Place, VideoFile, VideoRequest
 from tests.jobs.fakes import START, make_job
 
 HERE, THERE = "host-a:1:one", "host-b:2:two"
@@ -314,3 +314,21 @@ def test_many_threads_write_at_once(store, tmp_path):
         thread.join()
     assert broken == []
     assert len(store.newest(1000)) == 81
+
+
+def test_a_sweep_round_trips_whatever_its_texts(tmp_path, store):
+    jobs = [make_job(tmp_path, id=f"v{number}") for number in range(1200)]
+    store.insert(*jobs, owner="me", now=1.0)
+    texts = [*HOSTILE.values(), "half \ud83d"]
+    places = tuple(
+        Place(job=job.id, label=text, differs={"mood": text, "seconds": 4}, reused=at == 1)
+        for at, (job, text) in enumerate(zip(jobs, texts, strict=False))
+    )
+    group = Group(id="s1", prompt=texts[-1], abreast=2, created_at=5.0, places=places)
+    store.keep(group)
+    assert store.group("s1") == group
+    assert store.group("s2") is None
+    own = {place.job: "s1" for place in places if not place.reused}
+    assert store.sweeps_of([job.id for job in jobs]) == own
+    store.delete(places[0].job)
+    assert store.group("s1") == replace(group, places=places[1:])

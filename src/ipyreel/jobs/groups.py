@@ -14,6 +14,9 @@ from typing import Any
 from ipyreel.jobs.rows import storable
 from ipyreel.values import Group, Place
 
+AT_ONCE = 500
+"""Ids in one question: some builds of SQLite take 999 values."""
+
 
 class Groups:
     """What a `Store` knows of sweeps. Raises `StoreError`."""
@@ -66,9 +69,13 @@ class Groups:
 
     def sweeps_of(self, jobs: Collection[str]) -> dict[str, str]:
         """Return the id of the sweep for which each of these jobs was made, where there is one."""
-        marks = ", ".join("?" * len(jobs))
-        query = f"SELECT job, sweep FROM places WHERE NOT reused AND job IN ({marks})"  # noqa: S608
-        return dict(self._rows(query, tuple(jobs)))
+        asked, found = tuple(jobs), dict[str, str]()
+        for start in range(0, len(asked), AT_ONCE):
+            some = asked[start : start + AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT job, sweep FROM places WHERE NOT reused AND job IN ({marks})"  # noqa: S608
+            found.update(self._rows(query, some))
+        return found
 
     def _rows(self, query: str, values: Sequence[object]) -> list[Any]:
         raise NotImplementedError
