@@ -58,6 +58,7 @@ def test_an_extension_is_as_long_as_is_said_and_a_job_does_the_same(clip, live):
     longer = clip.extend("and on", seconds=8)
     longer.wait()
     assert longer.request.seconds == 8
+    assert "· +8 s ·" in repr(longer)
     again = longer.extend("still on")
     again.wait()
     edited = longer.edit("at night")

@@ -66,6 +66,9 @@ def test_of_a_cell(before, expected):
         ("use demo ", ["--model"]),
         ("use gateway -m ", ["slow"]),
         ("show ", []),
+        ("edit v", []),
+        ("extend v1 --s", ["--seconds"]),
+        ("edit v1 'at night' ", ["--max-cost", "--wait", "--dry-run"]),
     ],
 )
 def test_of_a_line(before, expected):

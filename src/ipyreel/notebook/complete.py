@@ -26,6 +26,7 @@ VERBS: tuple[str, ...] = (
 
 _MAGIC = re.compile(r"\s*(?:\w+\s*=\s*)?(?P<magic>%%?)video(?=\s)(?P<rest>.*)", re.DOTALL)
 _OF_PROVIDERS = frozenset({"use", "models", "key", "doctor"})
+_OF_CHAINS = frozenset({"remix", "edit", "extend"})
 
 
 class ModelRow(Protocol):
@@ -147,6 +148,9 @@ def _for_verb(words: Sequence[str], catalog: CatalogRows, verbs: Sequence[str]) 
         return [*verbs, "--help"]
     if len(words) == 1 and words[0] in _OF_PROVIDERS:
         return list(catalog.providers)
+    if words[0] in _OF_CHAINS and len(words) > 1:
+        more = ["--seconds"] if words[0] == "extend" else []
+        return [*more, "--max-cost", "--wait", "--dry-run"]
     return ["--model"] if words[0] == "use" else []
 
 

@@ -275,12 +275,12 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "edit": Verb(
             run=_edit,
             usage=chains.usage("edit"),
-            help="The same video with changes; options as remix.",
+            help="The same video with changes; --max-cost, --wait, --dry-run.",
         ),
         "extend": Verb(
             run=_extend,
             usage=chains.usage("extend"),
-            help="A longer video that goes on from the end; options as remix.",
+            help="A longer one, on from the end; --max-cost, --wait, --dry-run.",
         ),
         "compare": Verb(
             run=_compare, usage="compare ID ID ...", help="Two to six videos, playing in step."

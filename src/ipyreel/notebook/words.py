@@ -157,11 +157,15 @@ def seconds(value: float) -> str:
 
 
 def settings(snapshot: JobSnapshot) -> tuple[str, ...]:
-    """Return what was asked for, each in a few characters: `8 s`, `1280×720`, `seed 7`."""
+    """Return what was asked for, each in a few characters: `8 s`, `1280×720`, `seed 7`.
+
+    Of an extension the seconds are what it adds: `+8 s`.
+    """
     request = snapshot.request
     words = []
     if request.seconds is not None:
-        words.append(seconds(request.seconds))
+        more = "+" if request.extend_of is not None else ""
+        words.append(more + seconds(request.seconds))
     if request.size is not None:
         words.append(re.sub(r"(?<=\d)x(?=\d)", "×", request.size))
     if request.seed is not None:
