@@ -1,4 +1,8 @@
-"""A library with 100,000 jobs, against sqlite3 by hand with the same schema."""
+"""A library with 100,000 jobs, against sqlite3 by hand with the same schema.
+
+By hand means: `sqlite3` with the same pragmas, rows made into plain dicts, the JSON in them read;
+no check of the file, no migrations, no values of a class of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from tests.benchmarks.table import Figure, say
 
 WORDS = ("lighthouse", "retriever", "fog", "harbour", "tram", "meadow", "comet", "violin")
 NEWEST = f"SELECT {', '.join(COLUMNS)} FROM jobs ORDER BY created_at DESC LIMIT 50"  # noqa: S608
+ONE = f"SELECT {', '.join(COLUMNS)} FROM jobs WHERE id = 'v0000001'"  # noqa: S608
 FOUND = (
     f"SELECT {', '.join(COLUMNS)} FROM jobs "  # noqa: S608
     "WHERE instr(lower(prompt), lower(?)) > 0 ORDER BY created_at DESC LIMIT 50"
@@ -34,7 +39,7 @@ def run(*, quick: bool) -> list[Figure]:
         say(f"{count} jobs, {path.stat().st_size / 2**20:.0f} MiB")
         return [
             _figure(
-                f"open a library of {count} jobs", _opened(path), _by_hand_opened(path), rounds
+                f"open a library of {count} jobs", _opened(path), _by_hand_opened(path), rounds * 5
             ),
             *_asked(path, count, rounds),
         ]
@@ -87,7 +92,8 @@ def _opened(path: Path) -> Callable[[], None]:
 def _by_hand_opened(path: Path) -> Callable[[], None]:
     def work() -> None:
         connection = _connect(path)
-        connection.execute("SELECT * FROM jobs WHERE id = 'v0000001'").fetchall()
+        for row in connection.execute(ONE):
+            _read(row)
         connection.close()
 
     return work

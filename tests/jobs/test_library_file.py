@@ -7,15 +7,15 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ipyreel.errors import StoreError
-from ipyreel.jobs import migrations
-from ipyreel.jobs.migrations import STEPS, migrate, unknown_steps
+from ipyreel.jobs import library, migrations
+from ipyreel.jobs.migrations import STEPS, migrate
 from ipyreel.jobs.store import Store
 from tests.jobs.fakes import make_job
 
@@ -128,9 +128,8 @@ def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
             migrate(connection, 1.0)
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         assert {name for (name,) in tables} == {"migrations", "jobs", "lessons", "sweeps", "places"}
-        assert unknown_steps(connection) == ()
         monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("9999_whole", lambda _: None)))
-        migrate(connection, 2.0)
+        assert migrate(connection, 2.0) == ()
         names = connection.execute("SELECT name, applied_at FROM migrations ORDER BY name")
         assert names.fetchall() == [*((name, 1.0) for name, _ in STEPS), ("9999_whole", 2.0)]
 
@@ -218,8 +217,169 @@ def test_a_damaged_file_is_kept_aside_as_it_was(path, open_store, tmp_path, dama
     assert [job.id for job in open_store().newest()] == ["new"]
 
 
+def damage(path, *, in_silence=False):
+    """Overwrite the last pages, which hold jobs; `in_silence`: as a disk does that forgets."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(before.st_size // 4096 // 2 * 4096)
+        file.write(b"\xff" * 4096 * 3)
+    if in_silence:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_file_that_changed_since_it_was_closed_is_looked_through(path, open_store, tmp_path):
+    fill(open_store(), tmp_path)
+    damage(path)
+    store = open_store()
+    # Nothing that is asked here lies on the damaged pages.
+    assert store.makers() == []
+    assert "could not be read" in store.notice
+    assert len(list(tmp_path.glob("*.aside"))) == 1
+
+
+def test_changes_that_a_killed_kernel_left_are_looked_through(path, open_store, tmp_path):
+    killed = open_store()
+    for number in range(50):
+        job = make_job(tmp_path, id=f"v{number}", note="x" * 2000)
+        killed.insert(job, owner="me", now=1.0)
+    there = tmp_path / "there" / path.name
+    there.parent.mkdir()
+    wal = path.with_name(path.name + "-wal")
+    (there.parent / wal.name).write_bytes(wal.read_bytes())
+    there.write_bytes(path.read_bytes())
+    whole = Store(there)
+    assert whole.get("v49") is not None
+    assert whole.notice is None
+    whole._open().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole.insert(make_job(tmp_path, id="in the wal"), owner="me", now=1.0)
+    damaged = tmp_path / "damaged" / path.name
+    damaged.parent.mkdir()
+    damaged.write_bytes(there.read_bytes())
+    changes = (there.parent / wal.name).read_bytes()
+    whole.close()
+    damage(damaged)
+    # As if this were how it was closed: the changes beside it are reason enough.
+    library._note_as_whole(damaged)
+    (damaged.parent / wal.name).write_bytes(changes)
+    store = Store(damaged)
+    assert store.makers() == []
+    assert "could not be read" in store.notice
+    assert len(list(damaged.parent.glob("*.aside"))) == 1
+    store.close()
+
+
+def test_damage_that_shows_only_in_a_query_is_kept_aside_and_said(
+    path, open_store, tmp_path, caplog
+):
+    fill(open_store(), tmp_path)
+    damage(path, in_silence=True)
+    before = path.read_bytes()
+    store = open_store()
+    assert store.get("v0") is not None
+    assert store.notice is None
+    # What is in hand when the damage shows is written into the new library.
+    job = replace(store.get("v0"), status="in_progress")
+    assert store.claim("v0", owner="me", now=2.0)
+    assert store.newest(100) == []
+    (aside,) = tmp_path.glob("*.aside")
+    assert aside.name in store.notice
+    assert store.notice in caplog.messages
+    store.save(job)
+    assert store.get("v0") == job
+    assert store._rows("SELECT owner, heartbeat FROM jobs", ()) == [("me", 2.0)]
+    kept = path.with_name(aside.name)
+    assert len(kept.read_bytes()) == len(before)
+    store.delete("v0")
+    store.close()
+    assert open_store().newest() == []
+    assert folder_of(path)[0] == path.name
+
+
+def test_a_change_that_meets_the_damage_is_made_in_the_new_library(path, open_store, tmp_path):
+    fill(open_store(), tmp_path)
+    damage(path, in_silence=True)
+    store = open_store()
+    assert store.get("v0") is not None
+    for number in range(200):
+        name = f"new{number}"
+        store.insert(make_job(tmp_path, id=name, note="y" * 3000), owner="me", now=1.0)
+        store.save(make_job(tmp_path, id=name, note="z" * 9000))
+        assert store.get(name).note == "z" * 9000
+        store.get(f"v{number}")
+    assert "could not be read" in store.notice
+    assert len(list(tmp_path.glob("*.aside"))) == 1
+
+
+def test_a_file_that_was_closed_in_peace_is_not_looked_through(path, open_store, monkeypatch):
+    open_store().newest()
+    open_store().close()
+    checks = []
+    monkeypatch.setattr(library, "_refuse_broken", lambda *asked: checks.append(asked[1]))
+    for _ in range(2):  # the first store is still open: what it does may lie beside the file
+        open_store().close()
+        assert open_store().newest() == []
+        checks.clear()
+    path.touch()
+    assert Store(path).newest() == []
+    assert checks == ["quick_check"]
+
+
+ENDING = """
+import sys
+from pathlib import Path
+from ipyreel.jobs.store import Store
+
+store = Store(Path(sys.argv[1]))
+store.learn("p", "m", __import__("ipyreel.jobs.schedule").jobs.schedule.Lesson(1.0, ()))
+"""
+
+
+def test_a_kernel_that_ends_without_closing_leaves_the_file_in_peace(path):
+    subprocess.run([sys.executable, "-W", "error", "-c", ENDING, str(path)], check=True)
+    assert folder_of(path) == [path.name, f"{path.name}.checked"]
+    assert library._note_that_holds(path)
+
+
+def test_a_library_that_another_kernel_moved_aside_is_left_for_the_new_one(
+    path, open_store, tmp_path
+):
+    fill(open_store(), tmp_path, 3)
+    one, other = open_store(), open_store()
+    job = replace(one.get("v1"), status="in_progress")
+    one.beat(owner="one", now=7.0)
+    library._move_aside(path, library._identity(path))
+    other.insert(make_job(tmp_path, id="others"), owner="other", now=1.0)
+    one.save(job)
+    assert "moved away" in one.notice
+    assert {found.id for found in other.newest()} == {"others", "v1"}
+    one.close()
+    other.close()
+    assert {found.id for found in open_store().newest()} == {"others", "v1"}
+    assert len(list(tmp_path.glob("*.aside"))) == 1
+
+
+def test_two_kernels_that_find_it_broken_at_once_move_it_once(
+    path, open_store, tmp_path, monkeypatch
+):
+    path.write_bytes(b"broken")
+    alone, faster = library._alone, open_store()
+
+    @contextmanager
+    def later(where):
+        monkeypatch.setattr(library, "_alone", alone)
+        faster.insert(make_job(tmp_path, id="new"), owner="me", now=1.0)
+        with alone(where):
+            yield
+
+    monkeypatch.setattr(library, "_alone", later)
+    store = open_store()
+    assert [job.id for job in store.newest()] == ["new"]
+    assert "another kernel kept it aside" in store.notice
+    assert [one.read_bytes() for one in tmp_path.glob("*.aside")] == [b"broken"]
+
+
 def test_two_broken_files_in_one_second_are_both_kept(path, open_store, tmp_path, monkeypatch):
-    monkeypatch.setattr("ipyreel.jobs.store.time.strftime", lambda _: "20260101-000000")
+    monkeypatch.setattr("ipyreel.jobs.library.time.strftime", lambda _: "20260101-000000")
     for number in range(3):
         path.write_bytes(b"broken %d" % number)
         store = open_store()
@@ -267,7 +427,7 @@ def test_opening_waits_for_another_kernel_that_is_creating_the_file(path, open_s
             if len(pauses) == 3:
                 other.execute("COMMIT")
 
-        monkeypatch.setattr("ipyreel.jobs.store.time.sleep", pause)
+        monkeypatch.setattr("ipyreel.jobs.library.time.sleep", pause)
         assert open_store().newest() == []
         assert len(pauses) == 3
 
@@ -276,7 +436,7 @@ def test_opening_does_not_wait_for_ever(path, open_store, monkeypatch):
     run_sql(path, "CREATE TABLE other (a)")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr("ipyreel.jobs.store.time.sleep", lambda _: None)
+        monkeypatch.setattr("ipyreel.jobs.library.time.sleep", lambda _: None)
         with pytest.raises(StoreError, match="locked"):
             open_store().newest()
     assert folder_of(path) == ["library.sqlite"]

@@ -55,7 +55,7 @@ DOORS = {
     "nest_asyncio": ("jobs/loop.py",),
     "nest_asyncio2": ("jobs/loop.py",),
     "python_multipart": ("demo/server.py",),
-    "sqlite3": ("jobs/store.py", "jobs/migrations.py"),
+    "sqlite3": ("jobs/library.py", "jobs/groups.py", "jobs/store.py", "jobs/migrations.py"),
     "starlette": ("demo/server.py", "demo/__main__.py"),
     "traitlets": ("notebook/",),
     "uvicorn": ("demo/server.py", "demo/__main__.py"),
@@ -87,7 +87,10 @@ LAZY = {
 """Functions that may import our own rooms, or load modules by name, and why."""
 
 STATE = {
-    ("jobs/store.py", "_INHERITED"): "a fork's connections must outlive everything: SQLite's rule",
+    (
+        "jobs/library.py",
+        "_INHERITED",
+    ): "a fork's connections must outlive everything: SQLite's rule",
 }
 """(module, name) of module-level state that is written after import, and why."""
 

@@ -1,16 +1,17 @@
 """The sweeps of the library: which jobs belong together, and what sets each of them apart.
 
-May import `values` and `rows`. Nothing of a job hangs on its sweep: a kernel that ends between
+May import `sqlite3`, `values`, `library` and `rows`. Nothing of a job hangs on its sweep: a kernel that ends between
 the two leaves jobs that stand alone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Collection, Sequence
+import sqlite3
+from collections.abc import Collection
 from typing import Any
 
+from ipyreel.jobs.library import Library
 from ipyreel.jobs.rows import storable
 from ipyreel.values import Group, Place
 
@@ -18,8 +19,8 @@ AT_ONCE = 500
 """Ids in one question: some builds of SQLite take 999 values."""
 
 
-class Groups:
-    """What a `Store` knows of sweeps. Raises `StoreError`."""
+class Groups(Library):
+    """What the library knows of sweeps. Raises `StoreError`."""
 
     def keep(self, group: Group) -> None:
         """Write down a sweep."""
@@ -35,7 +36,8 @@ class Groups:
             )
             for at, place in enumerate(group.places)
         ]
-        with self._transaction() as connection:
+
+        def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT INTO sweeps VALUES (?, ?, ?, ?)", tuple(map(storable, sweep))
             )
@@ -43,6 +45,8 @@ class Groups:
                 "INSERT INTO places VALUES (?, ?, ?, ?, ?, ?)",
                 [tuple(map(storable, place)) for place in places],
             )
+
+        self._change(work)
 
     def group(self, sweep: str) -> Group | None:
         """Return a sweep by its id, without the jobs that were deleted since; None: no such."""
@@ -76,12 +80,6 @@ class Groups:
             query = f"SELECT job, sweep FROM places WHERE NOT reused AND job IN ({marks})"  # noqa: S608
             found.update(self._rows(query, some))
         return found
-
-    def _rows(self, query: str, values: Sequence[object]) -> list[Any]:
-        raise NotImplementedError
-
-    def _transaction(self) -> contextlib.AbstractContextManager[Any]:
-        raise NotImplementedError
 
 
 def _text(value: Any) -> Any:

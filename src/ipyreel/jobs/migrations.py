@@ -13,35 +13,39 @@ Step = Callable[[sqlite3.Connection], None]
 STEPS: tuple[tuple[str, Step], ...]
 
 
-def migrate(connection: sqlite3.Connection, now: float) -> None:
-    """Bring a library to today's shape, each step in a transaction of its own."""
+def migrate(connection: sqlite3.Connection, now: float) -> tuple[str, ...]:
+    """Bring a library to today's shape, each step in a transaction of its own.
+
+    Returns the steps it has seen and we have not: it was written by a newer ipyreel.
+    """
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at REAL NOT NULL)"
     )
+    seen = _seen(connection)
     for name, step in STEPS:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # Looked up inside the transaction: another kernel may have been faster.
-            if not _seen(connection, name):
-                step(connection)
-                connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk may have rolled back already
-                connection.execute("ROLLBACK")
-            raise
-
-
-def unknown_steps(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Return the steps a file has seen and we have not: it was written by a newer ipyreel."""
+        if name not in seen:
+            _run(connection, name, step, now)
     known = {name for name, _ in STEPS}
-    rows = connection.execute("SELECT name FROM migrations ORDER BY applied_at").fetchall()
-    return tuple(name for (name,) in rows if name not in known)
+    return tuple(name for name in seen if name not in known)
 
 
-def _seen(connection: sqlite3.Connection, name: str) -> bool:
-    row = connection.execute("SELECT 1 FROM migrations WHERE name = ?", (name,)).fetchone()
-    return row is not None
+def _seen(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute("SELECT name FROM migrations ORDER BY applied_at")
+    return [name for (name,) in rows]
+
+
+def _run(connection: sqlite3.Connection, name: str, step: Step, now: float) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Looked up inside the transaction: another kernel may have been faster.
+        if name not in _seen(connection):
+            step(connection)
+            connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have rolled back already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _jobs(connection: sqlite3.Connection) -> None:

@@ -43,6 +43,15 @@ COLUMNS = (
 )
 """The columns of a job, but for who has it and the server's last answer."""
 
+FIELDS = tuple(name for name in COLUMNS if name not in {"model", "prompt", "fingerprint"})
+"""The columns that a job is read from: those three are for searching, and in the request."""
+
+_scan = json.JSONDecoder().raw_decode
+"""What `json.loads` does in the end, for texts that begin with their value, as ours do.
+
+Looking for spaces around it takes an eighth of the time in which a list of jobs is read.
+"""
+
 
 def to_row(job: JobSnapshot) -> dict[str, object]:
     """Return the values of all columns, as SQLite takes them."""
@@ -60,16 +69,18 @@ def to_row(job: JobSnapshot) -> dict[str, object]:
     return {name: storable(value) for name, value in row.items()}
 
 
-def from_row(row: dict[str, Any]) -> JobSnapshot:
-    """Return the job that a row stands for; images come back without their pixels."""
-    for name in ("model", "prompt", "fingerprint"):
-        del row[name]
-    row = {name: _readable(value) for name, value in row.items()}
-    row["request"] = VideoRequest.from_dict(json.loads(row["request"]))
-    row["failure"] = Failure(**json.loads(row["failure"])) if row["failure"] else None
-    row["file"] = VideoFile(**json.loads(row["file"])) if row["file"] else None
-    row["ready"] = bool(row["ready"])
-    return JobSnapshot(**row)
+def from_row(row: tuple[Any, ...]) -> JobSnapshot:
+    """Return the job that the values of `FIELDS` stand for; images come without their pixels."""
+    if bytes in map(type, row):
+        row = tuple(map(_readable, row))
+    found = dict(zip(FIELDS, row, strict=True))
+    found["request"] = VideoRequest.from_dict(_scan(found["request"])[0])
+    if found["failure"]:
+        found["failure"] = Failure(**_scan(found["failure"])[0])
+    if found["file"]:
+        found["file"] = VideoFile(**_scan(found["file"])[0])
+    found["ready"] = bool(found["ready"])
+    return JobSnapshot(**found)
 
 
 def storable(value: object) -> object:

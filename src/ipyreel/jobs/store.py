@@ -1,27 +1,21 @@
 """The library: one SQLite file in which every job is written before it is sent.
 
-May import `sqlite3`, `values`, `errors` and the rooms' own helpers. Any thread may call:
-one connection behind one lock, every call short. Each change is one transaction.
+May import `sqlite3`, `values` and the room's own helpers; what is done to the file as such
+is in `library.py`. Each change is one transaction.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
 import sqlite3
-import threading
-import time
-from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from ipyreel.errors import StoreError
 from ipyreel.jobs.groups import Groups
-from ipyreel.jobs.migrations import migrate, unknown_steps
 from ipyreel.jobs.query import ORDERS, Query
-from ipyreel.jobs.rows import COLUMNS, from_row, storable, to_row
+from ipyreel.jobs.rows import COLUMNS, FIELDS, from_row, storable, to_row
 from ipyreel.jobs.schedule import Lesson
 from ipyreel.values import JobSnapshot, JobStatus
 
@@ -32,9 +26,6 @@ IN_FLIGHT: tuple[JobStatus, ...] = (
     "downloading",
     "unknown",
 )
-
-OPENING, PAUSE = 200, 0.05
-"""How often, and how many seconds apart, opening is tried while another kernel opens too."""
 
 STALE = 30.0
 """Seconds without a heartbeat after which a kernel is taken to have left its jobs."""
@@ -48,12 +39,7 @@ _UPDATE = (
     + ", ".join(f"{name} = :{name}" for name in COLUMNS if name != "id")
     + ", answer = coalesce(:answer, answer) WHERE id = :id"
 )
-
-
-_MAGIC = b"SQLite format 3\x00"
-
-_INHERITED: list[sqlite3.Connection] = []
-"""Connections that a forked process got from its parent; kept, so that none is closed."""
+_SELECTED = ", ".join(FIELDS)
 
 
 def owner_name(token: str) -> str:
@@ -62,30 +48,30 @@ def owner_name(token: str) -> str:
 
 
 class Store(Groups):
-    """The library at `path`, opened (and brought to today's shape) when first used.
+    """The library at `path` as what it knows: jobs, who has them, what they taught."""
 
-    A file that cannot be read, or that a newer ipyreel wrote, is moved aside and never
-    deleted; `notice` then holds a sentence that says so. Raises `StoreError`.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.notice: str | None = None
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._pid = 0
+    _alive: tuple[str | None, float | None] = (None, None)
+    """Who this kernel is to the library, and its last sign of life."""
 
     def insert(self, *jobs: JobSnapshot, owner: str, now: float) -> None:
         """Write new jobs, claimed by `owner`: all of them or none; on disk when this returns."""
         rows = [{**to_row(job), "owner": owner, "heartbeat": now} for job in jobs]
-        with self._transaction() as connection:
-            connection.executemany(_INSERT, rows)
+        self._alive = owner, now
+        self._change(lambda connection: connection.executemany(_INSERT, rows))
 
     def save(self, job: JobSnapshot, *, answer: object = None) -> None:
         """Write how a job stands now, and the server's last answer where there is one."""
         text = None if answer is None else json.dumps(answer, ensure_ascii=False, default=str)
-        with self._transaction() as connection:
-            connection.execute(_UPDATE, {**to_row(job), "answer": storable(text)})
+        row = {**to_row(job), "answer": storable(text)}
+
+        def work(connection: sqlite3.Connection) -> None:
+            known = connection.execute(_UPDATE, row).rowcount
+            if not known and self.renewed:
+                # Its row is in the file that was moved aside while the job was in hand.
+                owner, now = self._alive
+                connection.execute(_INSERT, {**row, "owner": owner, "heartbeat": now})
+
+        self._change(work)
 
     def get(self, job_id: str) -> JobSnapshot | None:
         """Return one job by its id, or None."""
@@ -155,11 +141,8 @@ class Store(Groups):
     def learn(self, provider: str, model: str | None, lesson: Lesson) -> None:
         """Keep what an ended job teaches about how long jobs take."""
         row = (provider, model, lesson.took, json.dumps(lesson.trail))
-        with self._transaction() as connection:
-            connection.execute(
-                "INSERT INTO lessons (provider, model, took, trail) VALUES (?, ?, ?, ?)",
-                tuple(map(storable, row)),
-            )
+        query = "INSERT INTO lessons (provider, model, took, trail) VALUES (?, ?, ?, ?)"
+        self._write(query, row)
 
     def lessons(self, provider: str, model: str | None, limit: int) -> tuple[Lesson, ...]:
         """Return what the last jobs of this provider and model taught, the newest first."""
@@ -204,168 +187,49 @@ class Store(Groups):
 
     def claim(self, job_id: str, *, owner: str, now: float) -> bool:
         """Take a job to poll it, unless another living kernel has it; tell whether it is ours."""
-        with self._transaction() as connection:
-            found = connection.execute(
-                "SELECT owner, heartbeat FROM jobs WHERE id = ?", (job_id,)
-            ).fetchone()
+        query = "SELECT owner, heartbeat FROM jobs WHERE id = ?"
+        self._alive = owner, now
+
+        def work(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(query, (job_id,)).fetchone()
             if found is None or not _is_free(*found, owner=owner, now=now):
                 return False
             connection.execute(
                 "UPDATE jobs SET owner = ?, heartbeat = ? WHERE id = ?", (owner, now, job_id)
             )
-        return True
+            return True
+
+        return self._change(work)
 
     def beat(self, *, owner: str, now: float) -> None:
         """Say that `owner` is alive and still has its jobs."""
-        with self._transaction() as connection:
-            connection.execute("UPDATE jobs SET heartbeat = ? WHERE owner = ?", (now, owner))
+        self._alive = owner, now
+        self._write("UPDATE jobs SET heartbeat = ? WHERE owner = ?", (now, owner))
 
     def release(self, *, owner: str, job_id: str | None = None) -> None:
         """Give a job back, or all that `owner` has, so that any kernel may take it."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE jobs SET owner = NULL, heartbeat = NULL"
-                " WHERE owner = ? AND id = coalesce(?, id)",
-                (owner, job_id),
-            )
+        self._write(
+            "UPDATE jobs SET owner = NULL, heartbeat = NULL"
+            " WHERE owner = ? AND id = coalesce(?, id)",
+            (owner, job_id),
+        )
 
     def delete(self, job_id: str) -> None:
         """Forget a job; its file is not touched."""
-        with self._transaction() as connection:
+
+        def work(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
             connection.execute("DELETE FROM places WHERE job = ?", (job_id,))
 
-    def close(self) -> None:
-        """Close the file; the next call opens it again."""
-        with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
-                self._connection = None
+        self._change(work)
 
     def _select(self, where: str, values: Sequence[object]) -> list[JobSnapshot]:
-        query = f"SELECT {', '.join(COLUMNS)} FROM jobs {where}"  # noqa: S608 - our own names
-        return [from_row(dict(zip(COLUMNS, row, strict=True))) for row in self._rows(query, values)]
+        query = f"SELECT {_SELECTED} FROM jobs {where}"  # noqa: S608 - our own names
+        return [from_row(row) for row in self._rows(query, values)]
 
-    def _rows(self, query: str, values: Sequence[object]) -> list[Any]:
-        with self._lock, _told(self.path):
-            return self._open().execute(query, tuple(map(storable, values))).fetchall()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _told(self.path):
-            connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:  # a full disk may have rolled back already
-                    connection.execute("ROLLBACK")
-                raise
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._pid == os.getpid():
-            return self._connection
-        if self._connection is not None:
-            # After a fork the parent's connection must not be used, nor closed, by the child.
-            _INHERITED.append(self._connection)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection, self.notice = _open_or_move_aside(self.path)
-        self._connection, self._pid = connection, os.getpid()
-        return connection
-
-
-def _open_or_move_aside(path: Path) -> tuple[sqlite3.Connection, str | None]:
-    try:
-        _refuse_foreign(path)
-        return _connect(path), None
-    except sqlite3.OperationalError:
-        raise  # locked, read-only, disk full: nothing is wrong with the file itself
-    except sqlite3.DatabaseError as error:
-        reason = error
-    aside = _move_aside(path)
-    notice = f"The library {path} could not be read ({reason}); it was kept as {aside.name}."
-    return _connect(path), notice
-
-
-def _refuse_foreign(path: Path) -> None:
-    # SQLite throws away the -wal beside a file that is empty or none of its own.
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        head = file.read(len(_MAGIC))
-    wal = path.with_name(path.name + "-wal")
-    left_behind = not head and wal.exists() and wal.stat().st_size > 0
-    if left_behind or (head and head != _MAGIC):
-        raise sqlite3.DatabaseError("it is no SQLite file")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-    try:
-        _switch_to_wal(connection)
-        # FULL, though WAL does not need it to stay whole: a job that was paid for must
-        # survive a power cut too.
-        connection.execute("PRAGMA synchronous = FULL")
-        _refuse_broken(connection)
-        migrate(connection, time.time())
-        _refuse_newer(connection)
-    except BaseException:
-        # Before it is moved aside: closing removes the -wal of that name, whosever it is.
-        connection.close()
-        raise
-    return connection
-
-
-def _refuse_broken(connection: sqlite3.Connection) -> None:
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise sqlite3.DatabaseError(found)
-
-
-def _refuse_newer(connection: sqlite3.Connection) -> None:
-    if newer := unknown_steps(connection):
-        raise sqlite3.DatabaseError(f"a newer ipyreel wrote it: {newer[-1]}")
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # While another kernel creates the file, this is "locked" at once, whatever the timeout.
-    left = OPENING
-    while True:
-        left -= 1
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or not left:
-                raise
-            time.sleep(PAUSE)
-        else:
-            return
-
-
-def _move_aside(path: Path) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = path.with_name(f"{path.name}.{stamp}.aside")
-    count = 1
-    while aside.exists():
-        count += 1
-        aside = path.with_name(f"{path.name}.{stamp}-{count}.aside")
-    for ending in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + ending)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + ending))
-    return aside
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StoreError(
-            f"The library {path} could not be used: {error}.",
-            hint="Set IPYREEL_HOME to a folder you can write to, or free some space.",
-        ) from error
+    def _write(self, query: str, values: Sequence[object]) -> None:
+        stored = tuple(map(storable, values))
+        self._change(lambda connection: connection.execute(query, stored))
 
 
 def _is_free(holder: str | None, beat: float | None, *, owner: str, now: float) -> bool:
