@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from ipyreel.demo.art.picture import Picture, Planes
 _FORMATS = {"webp": "WEBP", "jpeg": "JPEG", "png": "PNG"}
 # Without macroblock-tree: with it, equal frames of small sizes come out as unequal bytes.
 _OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "2", "mbtree": "0"}
+# Frames that are drawn and not yet encoded: what one of them takes longer, the others make up for.
+_AHEAD = 4
 _BT709 = 1
 _LIMITED = 1
 
@@ -45,11 +49,23 @@ def _frame(planes: Planes) -> VideoFrame:
 
 
 def _frames(picture: Picture, count: int, fps: int, after: int = 0) -> Iterator[VideoFrame]:
-    """Draw so many frames; those that come after others do not show the last of these twice."""
-    for index in range(count):
+    """Draw so many frames in order, a few ahead of the one that is being encoded.
+
+    Those that come `after` others do not show the last of these twice.
+    """
+
+    def drawn(index: int) -> VideoFrame:
         frame = _frame(picture.at((index + bool(after)) / fps))
         frame.pts = after + index
-        yield frame
+        return frame
+
+    # Pillow and the encoder both work outside Python's lock.
+    with ThreadPoolExecutor(1, thread_name_prefix="ipyreel-demo-draw") as pool:
+        waiting = deque(pool.submit(drawn, index) for index in range(min(_AHEAD, count)))
+        for index in range(count):
+            yield waiting.popleft().result()
+            if index + _AHEAD < count:
+                waiting.append(pool.submit(drawn, index + _AHEAD))
 
 
 def look_at(film: bytes) -> tuple[int, int, float, bytes]:

@@ -1,7 +1,7 @@
 """The sweeps of the library: which jobs belong together, and what sets each of them apart.
 
-May import `sqlite3`, `values`, `library` and `rows`. Nothing of a job hangs on its sweep: a kernel that ends between
-the two leaves jobs that stand alone.
+May import `sqlite3`, `values`, `library` and `rows`. Nothing of a job hangs on its sweep: a
+kernel that ends between the two leaves jobs that stand alone.
 """
 
 from __future__ import annotations

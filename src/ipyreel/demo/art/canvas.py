@@ -6,6 +6,8 @@ takes: composing RGB and converting every frame would cost more than the encodin
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -27,7 +29,10 @@ _TO_YUV = np.array(
 )
 _OFFSET = np.array([16.0, 128.0, 128.0], dtype=np.float32)
 _NEUTRAL = 128
+_WHOLE = 255
 STEPS = 8
+# Columns of a tile, and pairs of rows under which a run of them is no tile of its own.
+_TILE, _SHORT = 480, 8
 # The two cast chromas of the monochrome styles.
 CASTS = {"mono": (128, 128), "sepia": (112, 143)}
 
@@ -52,10 +57,26 @@ def to_image(values: Floats | NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(values))
 
 
+def doubled(image: Image.Image) -> Image.Image:
+    """Return a grey image at twice its size, as a bilinear resize does, in a fifth of the time."""
+    small = np.asarray(image)
+    thrice = small * np.uint16(3)
+    wide = np.empty((small.shape[0], 2 * small.shape[1]), np.uint16)
+    wide[:, 2::2] = thrice[:, 1:] + small[:, :-1]
+    wide[:, 1:-1:2] = thrice[:, :-1] + small[:, 1:]
+    wide[:, 0], wide[:, -1] = 4 * small[:, 0].astype(np.uint16), 4 * small[:, -1].astype(np.uint16)
+    thrice = wide * np.uint16(3) + np.uint16(8)
+    full = np.empty((2 * small.shape[0], wide.shape[1]), np.uint8)
+    full[2::2] = (thrice[1:] + wide[:-1]) >> 4
+    full[1:-1:2] = (thrice[:-1] + wide[1:]) >> 4
+    full[0], full[-1] = (thrice[0] + wide[0]) >> 4, (thrice[-1] + wide[-1]) >> 4
+    return Image.fromarray(full)
+
+
 def _halved(plane: Floats) -> Floats:
-    height, width = plane.shape
-    blocks = plane.reshape(height // 2, 2, width // 2, 2)
-    halved: Floats = blocks.mean(axis=(1, 3), dtype=np.float32)
+    # Not mean(axis=(1, 3)) over blocks: for axes of length 2 that takes four times as long.
+    rows = plane[::2] + plane[1::2]
+    halved: Floats = (rows[:, ::2] + rows[:, 1::2]) * np.float32(0.25)
     return halved
 
 
@@ -82,6 +103,63 @@ class Sprite:
             part and faded(part.transpose(turn), opacity) for part in (self.alpha, self.alpha_half)
         ]
         return Sprite(parts[0], parts[1], parts[2], masks[0], masks[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A part of a large sprite, and where in it it stands."""
+
+    x: int
+    y: int
+    piece: Sprite
+
+
+def tiles(piece: Sprite) -> list[Tile]:
+    """Return ``piece`` in tiles that show the same: nothing where it covers nothing.
+
+    Where a tile covers everything it needs no mask. Blending a pixel costs ten times what
+    copying one does, and of most layers only the edge is neither all nor nothing.
+    """
+    if piece.alpha is None or piece.alpha_half is None:
+        return [Tile(0, 0, piece)]
+    full, half = np.asarray(piece.alpha), np.asarray(piece.alpha_half)
+    found = []
+    for left in range(0, piece.size[0], _TILE):
+        right = min(left + _TILE, piece.size[0])
+        strips = (
+            full[:, left:right].reshape(-1, 2 * (right - left)),
+            half[:, left // 2 : right // 2],
+        )
+        least = np.minimum(*(strip.min(axis=1) for strip in strips))
+        most = np.maximum(*(strip.max(axis=1) for strip in strips))
+        for top, bottom, kind in _runs(np.where(least == _WHOLE, 2, np.where(most == 0, 0, 1))):
+            if kind:
+                box = (left, 2 * top, right, 2 * bottom)
+                found.append(Tile(left, 2 * top, _cut(piece, box, masked=kind == 1)))
+    return found
+
+
+def _runs(kinds: NDArray[np.integer[Any]]) -> list[tuple[int, int, int]]:
+    """Return where each run of equal kinds begins and ends, and its kind; short ones are mixed."""
+    edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
+    runs: list[tuple[int, int, int]] = []
+    for begin, end in itertools.pairwise(edges):
+        kind = int(kinds[begin]) if end - begin >= _SHORT else 1
+        if runs and runs[-1][2] == kind:
+            begin = runs.pop()[0]  # noqa: PLW2901 - one run with the one before
+        runs.append((begin, end, kind))
+    return runs
+
+
+def _cut(piece: Sprite, box: tuple[int, int, int, int], *, masked: bool) -> Sprite:
+    half = (box[0] // 2, box[1] // 2, box[2] // 2, box[3] // 2)
+    return Sprite(
+        piece.y.crop(box),
+        piece.u.crop(half),
+        piece.v.crop(half),
+        piece.alpha.crop(box) if masked and piece.alpha else None,
+        piece.alpha_half.crop(half) if masked and piece.alpha_half else None,
+    )
 
 
 def ladder(piece: Sprite) -> list[Sprite]:
@@ -161,10 +239,21 @@ class Canvas:
         self.u.paste(piece.u, (left >> 1, top >> 1), half)
         self.v.paste(piece.v, (left >> 1, top >> 1), half)
 
-    def wash(self, colour: Rgb, mask: Image.Image, x: int, y: int) -> None:
-        """Lay ``colour`` on as much as ``mask`` (full size, even sides) says; x and y even."""
+    def lay(self, parts: Sequence[Tile], x: float, y: float) -> None:
+        """Put the tiles of a sprite with its upper left corner at (x, y)."""
+        left, top = round(x), round(y)
+        for part in parts:
+            self.blit(part.piece, left + part.x, top + part.y)
+
+    def wash(
+        self, colour: Rgb, mask: Image.Image, x: int, y: int, *, half: Image.Image | None = None
+    ) -> None:
+        """Lay ``colour`` on as much as ``mask`` (full size, even sides) says; x and y even.
+
+        ``half`` is the mask at half its size, where that is there already.
+        """
         levels = yuv(colour)
-        half = mask.resize((mask.width // 2, mask.height // 2), Image.Resampling.BOX)
+        half = half or mask.reduce(2)
         self.y.paste(levels[0], (x, y, x + mask.width, y + mask.height), mask)
         corner = (x // 2, y // 2, x // 2 + half.width, y // 2 + half.height)
         self.u.paste(levels[1], corner, half)
@@ -172,10 +261,8 @@ class Canvas:
 
     def veil(self, colour: Rgb, mask: Image.Image) -> None:
         """Lay ``colour`` over the whole frame as much as ``mask``, of any size, says."""
-        for plane, level in zip((self.y, self.u, self.v), yuv(colour), strict=True):
-            if plane is not self.v:  # u and v are of one size: what was scaled for u serves v
-                scaled = mask.resize(plane.size, Image.Resampling.BILINEAR)
-            plane.paste(level, (0, 0, *plane.size), scaled)
+        half = mask.resize(self.u.size, Image.Resampling.BILINEAR)
+        self.wash(colour, doubled(half), 0, 0, half=half)
 
     def planes(self, style: str = "") -> tuple[Image.Image, Image.Image, Image.Image]:
         """Return the three planes; monochrome styles lose their chroma here."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ipyreel.demo.art.actors import floating, flock, in_sky, on_floor
-from ipyreel.demo.art.canvas import Canvas, Rgb, Sprite, mix, scale, sprite
+from ipyreel.demo.art.canvas import Canvas, Rgb, Sprite, mix, scale, sprite, tiles
 from ipyreel.demo.art.heavens import clouds, glitter, mirror, sky, sun_place
 from ipyreel.demo.art.stage import (
     Part,
@@ -149,14 +149,14 @@ def _swell(stage: Stage, k: int, rough: float) -> Part:
     crest_light = mix(deep, stage.scene.light, 0.5)
     paint = shaded(mix(deep, stage.scene.sky[2], 0.28), deep, stage.height * 0.1, crest_light)
     piece = ground(line.astype(np.float32), stage.height, paint)
-    wide, top = piece.size[0], crest(line)
+    wide, top, parts = piece.size[0], crest(line), tiles(piece)
     pace = stage.unit * (0.05 + 0.05 * k) * stage.scene.tempo
 
     def draw(canvas: Canvas, t: float) -> None:
         y = top + stage.height * 0.008 * rough * math.sin(1.3 * t * stage.scene.tempo + 1.9 * k)
         x = -((pace * t) % wide)
         while x < canvas.width:
-            canvas.blit(piece, x, y)
+            canvas.lay(parts, x, y)
             x += wide
 
     return draw

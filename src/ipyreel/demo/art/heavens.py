@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from ipyreel.demo.art.canvas import Canvas, Floats, Rgb, Sprite, mix, sprite, to_image
+from ipyreel.demo.art.canvas import Canvas, Floats, Rgb, Sprite, doubled, mix, sprite, to_image
 from ipyreel.demo.art.stage import (
     Part,
     Stage,
@@ -136,9 +136,8 @@ def aurora(stage: Stage, horizon: float) -> Part:
     def draw(canvas: Canvas, t: float) -> None:
         bright = sum(_curtain(x, y, phase + 1.6 * tempo * t, k) for k in range(3))
         mask = to_image(np.asarray(bright, dtype=np.float32) * 255)
-        full = mask.resize((stage.width, rows), Image.Resampling.BILINEAR)
         half = mask.resize((stage.width // 2, rows // 2), Image.Resampling.BILINEAR)
-        canvas.blit(Sprite(paint.y, paint.u, paint.v, full, half), 0, 0)
+        canvas.blit(Sprite(paint.y, paint.u, paint.v, doubled(half), half), 0, 0)
 
     return draw
 
@@ -154,6 +153,7 @@ def mirror(stage: Stage, line: int, bottom: int, *, colour: Rgb, share: float = 
     stretch = min(1.0, (line - 2) / max(1, high))
     near = depth / max(1, high)
     veil = to_image(np.repeat((255 * (share + (0.85 - share) * near))[:, None], stage.width, 1))
+    half = veil.reduce(2)
     wave = 2 * np.pi / (stage.unit * (0.012 + 0.05 * near))
     tempo = 0.5 + 0.5 * stage.scene.tempo
 
@@ -168,7 +168,7 @@ def mirror(stage: Stage, line: int, bottom: int, *, colour: Rgb, share: float = 
         gather(canvas.y, t, 1)
         gather(canvas.u, t, 2)
         gather(canvas.v, t, 2)
-        canvas.wash(colour, veil, 0, line)
+        canvas.wash(colour, veil, 0, line, half=half)
 
     return draw
 
@@ -205,8 +205,8 @@ def glitter(stage: Stage, line: int, bottom: int, *, at: float, colour: Rgb) -> 
         return total
 
     def wash(canvas: Canvas, colour: Rgb, level: np.ndarray) -> None:
-        mask = Image.fromarray(grey(level)).resize((wide * 2, high * 2), Image.Resampling.BILINEAR)
-        canvas.wash(colour, mask, 0, line)
+        mask = Image.fromarray(grey(level))
+        canvas.wash(colour, doubled(mask), 0, line, half=mask)
 
     def dark(canvas: Canvas, t: float) -> None:
         wash(canvas, mix(stage.scene.sky[0], (0, 0, 0), 0.3), np.minimum(-waves(t) - 20, 80))

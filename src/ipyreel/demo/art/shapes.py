@@ -49,11 +49,13 @@ class Pen:
         steps = np.linspace(0, len(points) - 1, 10 * (len(points) - 1) + 1)
         x, y = _curve([p[0] for p in points], steps), _curve([p[1] for p in points], steps)
         r = np.interp(steps, range(len(points)), radii)
-        for i in range(len(steps)):
-            box = np.array([x[i] - r[i], y[i] - r[i], x[i] + r[i], y[i] + r[i]]) * self.one
-            self.draw.ellipse([float(v) for v in box], _ink(colour))
+        joints = list(zip(x.tolist(), y.tolist(), r.tolist(), strict=True))
+        ink = _ink(colour)
+        for i, (across, down, thick) in enumerate(joints):
+            box = (across - thick, down - thick, across + thick, down + thick)
+            self.draw.ellipse([v * self.one for v in box], ink)
             if i:
-                self._link((x[i - 1], y[i - 1], r[i - 1]), (x[i], y[i], r[i]), colour)
+                self._link(joints[i - 1], joints[i], colour)
 
     def _link(
         self, a: tuple[float, float, float], b: tuple[float, float, float], colour: Rgb
@@ -67,7 +69,7 @@ class Pen:
 
     def done(self) -> Image.Image:
         """Return the drawing at its own size."""
-        return self.image.resize(self.out, Image.Resampling.BOX)
+        return self.image.reduce(_OVER)
 
 
 def _curve(values: Sequence[float], steps: np.ndarray) -> np.ndarray:

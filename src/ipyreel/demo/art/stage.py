@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ipyreel.demo.art.canvas import Canvas, Floats, Rgb, Sprite, sprite
+from ipyreel.demo.art.canvas import Canvas, Floats, Rgb, Sprite, sprite, tiles
 from ipyreel.demo.art.scene import Scene
 
 # A layer: draws itself on the canvas as it is t seconds after the beginning.
@@ -150,12 +150,12 @@ def crest(line: Floats) -> int:
 
 def scrolling(piece: Sprite, y: float, speed: float) -> Part:
     """Show a periodic layer at row ``y`` passing to the left at ``speed`` pixels per second."""
-    wide = piece.size[0]
+    wide, parts = piece.size[0], tiles(piece)
 
     def draw(canvas: Canvas, t: float) -> None:
         x = -((speed * t) % wide)
         while x < canvas.width:
-            canvas.blit(piece, x, y)
+            canvas.lay(parts, x, y)
             x += wide
 
     return draw
@@ -163,9 +163,10 @@ def scrolling(piece: Sprite, y: float, speed: float) -> Part:
 
 def fixed(piece: Sprite, x: float, y: float) -> Part:
     """Show a sprite that does not move."""
+    parts = tiles(piece)
 
     def draw(canvas: Canvas, t: float) -> None:  # noqa: ARG001 - the same at every moment
-        canvas.blit(piece, x, y)
+        canvas.lay(parts, x, y)
 
     return draw
 

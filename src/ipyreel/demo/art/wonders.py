@@ -13,6 +13,7 @@ from ipyreel.demo.art.canvas import (
     Canvas,
     Rgb,
     Sprite,
+    doubled,
     mix,
     sprite,
     sprite_of,
@@ -257,15 +258,17 @@ def silk(stage: Stage) -> list[Part]:
     table = sprite(np.concatenate([ramp, ramp], axis=1))
     tables = [np.asarray(plane)[:, 0] for plane in (table.y, table.u, table.v)]
     pace = 60 * scene.tempo
-    full, half = (stage.width, stage.height), (stage.width // 2, stage.height // 2)
+    half = (stage.width // 2, stage.height // 2)
 
     def draw(canvas: Canvas, t: float) -> None:
         level = fold[(one + int(pace * t)) & 1023] + fold[(two - int(0.7 * pace * t)) & 1023] + 256
         sheen = np.clip(
             level + (fold[(two + 3 * one // 2 + int(1.3 * pace * t)) & 1023] >> 1), 0, 512
         )
-        for name, values, size in zip("yuv", tables, (full, half, half), strict=True):
-            plane = Image.fromarray(values[sheen >> (name != "y")])
-            setattr(canvas, name, plane.resize(size, Image.Resampling.BICUBIC))
+        y, u, v = (
+            Image.fromarray(values[sheen >> shrink]).resize(half, Image.Resampling.BICUBIC)
+            for values, shrink in zip(tables, (0, 1, 1), strict=True)
+        )
+        canvas.y, canvas.u, canvas.v = doubled(y), u, v
 
     return [draw, *in_sky(stage), *on_floor(stage, stage.row(0.84)), motes(stage)]
