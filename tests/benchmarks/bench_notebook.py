@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from pathlib import Path
 
+import nbformat
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import Video as PlainVideo
 
@@ -33,10 +33,16 @@ def run(*, quick: bool) -> list[Figure]:  # noqa: ARG001 - there is nothing to m
 
 
 def _bytes(shown: object) -> int:
-    """Return what a cell's output takes in the file, as nbformat writes it."""
+    """Return how much longer a notebook's file is with a cell's output, as nbformat writes it."""
     shell = InteractiveShell.instance()
     data, metadata = shell.display_formatter.format(shown)
-    return len(json.dumps({"data": data, "metadata": metadata}).encode())
+    output = nbformat.v4.new_output("display_data", data=data, metadata=metadata)
+    return _length([output]) - _length([])
+
+
+def _length(outputs: list[nbformat.NotebookNode]) -> int:
+    cell = nbformat.v4.new_code_cell("clip", outputs=outputs, id="one")
+    return len(nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode())
 
 
 def _ours(folder: Path, path: Path, how: str, *, bare: bool) -> int:

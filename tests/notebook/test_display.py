@@ -10,9 +10,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.display import Video as PlainVideo
 
 from ipyreel.notebook import display, words
 from ipyreel.notebook.display import Look
@@ -185,8 +187,56 @@ def test_a_source_with_the_hole_mark_is_not_mistaken():
 
 
 def test_autoplay_is_muted():
-    page = display.finished_html(None, "a.mp4", look=Look(autoplay=True), where="a.mp4")
+    page = display.finished_html(
+        STATES["completed"], "a.mp4", look=Look(autoplay=True), where="a.mp4"
+    )
     assert {"autoplay", "muted"} <= set(Reader(page).of("video"))
+
+
+def weight(data):
+    """Return how many bytes longer a notebook's file is with this output."""
+    output = nbformat.v4.new_output("display_data", data=dict(data))
+    cells = [nbformat.v4.new_code_cell("v", id="a", outputs=some) for some in ([output], [])]
+    one, none = (
+        len(nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()) for cell in cells
+    )
+    return one - none
+
+
+@pytest.mark.parametrize("how", ["link", "embed"])
+def test_a_bare_video_adds_no_more_than_ipythons_own(clip, tmp_path, monkeypatch, how):
+    monkeypatch.chdir(tmp_path)
+    name = "videos/a.mp4"
+    clip.rename(name)
+    ours = Video(name, how=how, host=JUPYTER, folder=tmp_path)._repr_mimebundle_()
+    plain = PlainVideo(name, embed=how == "embed")
+    theirs = {"text/plain": repr(plain), "text/html": plain._repr_html_()}
+    assert weight(ours) <= weight(theirs)
+    reader = Reader(ours["text/html"])
+    video = reader.of("video")
+    assert video["title"] == "a.mp4"
+    assert video["preload"] == "metadata"
+    assert "controls" in video
+    assert video["style"] == "max-width:100%"
+    assert "autoplay" not in video
+    chosen = "1 kB, linked" if how == "link" else "1 kB, embedded (+1 kB)"
+    assert reader.text == chosen
+    assert ours["text/plain"] == f"{name}, {chosen}"
+    for tag, attributes in reader.tags:
+        assert tag in KEPT_TAGS
+        assert set(attributes) <= KEPT_ATTRIBUTES | KEPT_OF_VIDEO
+
+
+@given(hostile)
+def test_a_bare_video_escapes_its_name(text):
+    look = Look(width=320, loop=True, autoplay=True)
+    reader = Reader(display.player_html(text, look=look, name=text, told=text))
+    assert [tag for tag, _ in reader.tags][:2] == ["video", "p"]
+    assert reader.text == words.clean(text)
+    video = reader.of("video")
+    assert video["title"] == words.clean(text)
+    assert (video["src"], video["width"]) == (words.clean(text), "320")
+    assert {"loop", "muted", "autoplay"} <= set(video)
 
 
 @pytest.mark.parametrize(
@@ -362,7 +412,8 @@ def test_elsewhere_it_is_embedded_whole(clip, tmp_path):
     assert base64.b64decode(data, validate=True) == clip.read_bytes()
     assert video.chosen == "embedded"
     assert video.added == len(data)
-    assert "+1 kB in this notebook" in video.where
+    assert video.where.endswith("1 kB, embedded (+1 kB in this notebook)")
+    assert repr(video).endswith(".mp4, 1 kB, embedded (+1 kB)")
 
 
 def test_pieces_of_a_large_file_join(tmp_path):

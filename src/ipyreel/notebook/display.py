@@ -189,15 +189,9 @@ def _maker(snapshot: JobSnapshot) -> Markup:
 
 
 def _meta(snapshot: JobSnapshot) -> Markup:
-    facts = (element("span", fact) for fact in _facts(snapshot))
-    return element("div", _maker(snapshot), *_spaced(facts), class_="ipyreel-meta")
-
-
-def _spaced(items: Iterable[Markup]) -> Iterable[str]:
-    """Put a blank before each item, for whoever reads the text without the style."""
-    for item in items:
-        yield Markup(" ")
-        yield item
+    # The blanks are for whoever reads the text without the style.
+    facts = (Markup(f" {element('span', fact)}") for fact in _facts(snapshot))
+    return element("div", _maker(snapshot), *facts, class_="ipyreel-meta")
 
 
 def card_html(
@@ -226,24 +220,42 @@ _PAPER = (
     "box-sizing:border-box;max-width:{}px;margin:0;padding:12px 14px;font-size:13px;"
     "line-height:1.45;border:1px solid rgba(128,128,128,0.4);border-radius:8px"
 )
-_SMALL = (
-    "margin-top:4px;display:flex;flex-wrap:wrap;gap:2px 10px;"
-    "font-size:12px;opacity:0.75;overflow-wrap:break-word"
-)
+_SMALL = "margin-top:4px;font-size:12px;opacity:0.75;overflow-wrap:break-word"
+_PLAYER = "display:block;max-width:100%;height:auto;border-radius:6px"
 _RED, _GREY = "#d32f2f", "#808080"
 _WIDE, _TALL = 530, 480
 _HOLE = Markup("\x00")  # `escape` lets none through, so the one that is found is ours
 
 
-def finished_html(snapshot: JobSnapshot | None, src: str, *, look: Look, where: str) -> str:
-    """Return the finished video as it is saved in the notebook.
+def finished_html(snapshot: JobSnapshot, src: str, *, look: Look, where: str) -> str:
+    """Return the finished video of a job as it is saved in the notebook.
 
     `src` is a relative URL or a data URI; `where` is the line on the file ("videos/a.mp4 ·
-    3.1 MB, linked"). The source is put in last: a data URI is long, and is copied once.
+    3.1 MB, linked").
     """
-    width, height = frame(snapshot, look.width)
-    title = words.one_line(snapshot.request.prompt, 300) if snapshot else where
-    video = element(
+    size = frame(snapshot, look.width)
+    video = _player(size, look, words.one_line(snapshot.request.prompt, 300), _PLAYER)
+    page = _paper(video, *_caption(snapshot, where), width=(size[0] or _WIDE) + 30)
+    return _filled(page, src)
+
+
+def player_html(src: str, *, look: Look, name: str, told: str) -> str:
+    """Return a video without a job as it is saved: the player and a line, not a byte more.
+
+    `name` is the file's, for screen readers; `told` is how it is shown ("3.1 MB, linked").
+    """
+    player = _player((look.width, None), look, name, "max-width:100%")
+    return _filled(Markup(player + element("p", told)), src)
+
+
+def _filled(page: Markup, src: str) -> str:
+    # Put in last: a data URI is long, and is copied once.
+    before, _, after = page.partition(_HOLE)
+    return "".join((before, escape(src), after))
+
+
+def _player(size: tuple[int | None, int | None], look: Look, title: str, style: str) -> Markup:
+    return element(
         "video",
         src=_HOLE,
         controls=True,
@@ -251,14 +263,11 @@ def finished_html(snapshot: JobSnapshot | None, src: str, *, look: Look, where: 
         loop=look.loop,
         muted=look.muted or look.autoplay,  # browsers play by themselves only what is silent
         autoplay=look.autoplay,
-        width=width,
-        height=height,
-        title=title,
-        style="display:block;max-width:100%;height:auto;border-radius:6px",
+        width=size[0],
+        height=size[1],
+        title=title,  # what a screen reader says; aria-label does not outlive the sanitizer
+        style=style,
     )
-    page = _paper(video, *_caption(snapshot, where), width=(width or _WIDE) + 30)
-    before, _, after = page.partition(_HOLE)
-    return "".join((before, escape(src), after))
 
 
 def frame(snapshot: JobSnapshot | None, width: int | None) -> tuple[int | None, int | None]:
@@ -278,8 +287,7 @@ def _caption(snapshot: JobSnapshot | None, where: str) -> Iterable[Markup]:
     if snapshot is not None:
         yield _prompt(snapshot.request.prompt)
         facts = [*words.settings(snapshot), words.lasted(snapshot), words.price(snapshot)]
-        yield _small(snapshot, facts)
-    yield element("div", where, style=_SMALL)
+        yield _small(snapshot, facts, where)
 
 
 def _prompt(prompt: str) -> Markup:
@@ -292,9 +300,12 @@ def _prompt(prompt: str) -> Markup:
                    style="margin:8px 0 0 0")  # fmt: skip
 
 
-def _small(snapshot: JobSnapshot, facts: Iterable[str]) -> Markup:
-    spans = (element("span", fact) for fact in facts if fact)
-    return element("div", _maker(snapshot), *_spaced(spans), style=_SMALL)
+def _small(snapshot: JobSnapshot, facts: Iterable[str], where: str = "") -> Markup:
+    """Return who made it and with what, and the line on the file below."""
+    model = snapshot.request.model
+    told = " · ".join((f" {model}" if model else "", *filter(None, facts)))
+    line = element("div", where) if where else None
+    return element("div", element("b", snapshot.provider), told, line, style=_SMALL)
 
 
 def _paper(*content: Markup | None, width: int = 560) -> Markup:

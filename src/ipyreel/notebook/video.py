@@ -201,15 +201,21 @@ class Video:
     @property
     def where(self) -> str:
         """The line on the file: `videos/a.mp4 · 3.1 MB, linked`."""
-        name = self.place
         if self.size is None:
-            return name
-        line = f"{name} · {words.amount(self.size)}, {self.chosen}"
-        return f"{line} (+{words.amount(self.added)} in this notebook)" if self.added else line
+            return self.place
+        return f"{self.place} · {self._told(self.size, ' in this notebook')}"
+
+    def _told(self, size: int, there: str = "") -> str:
+        """Say how large the file is, how it is shown, and what that adds to the notebook."""
+        told = f"{words.amount(size)}, {self.chosen}"
+        return f"{told} (+{words.amount(self.added)}{there})" if self.added else told
 
     def _player(self, src: str) -> str:
         look = Look(width=self.width, loop=self.loop, muted=self.muted, autoplay=self.autoplay)
-        return display.finished_html(self.snapshot, src, look=look, where=self.where)
+        if self.snapshot is not None:
+            return display.finished_html(self.snapshot, src, look=look, where=self.where)
+        told = self._told(self.size or 0)
+        return display.player_html(src, look=look, name=Path(self.path).name, told=told)
 
     def _repr_html_(self) -> str:
         """Return the player, or the sentence that says where the file is."""
@@ -227,17 +233,19 @@ class Video:
         exclude: object = None,  # noqa: ARG002
     ) -> Mapping[str, str]:
         """Return HTML and text; only text where nothing shows HTML, so that nothing is read."""
-        bundle = {"text/plain": repr(self)}
-        if self._host.html:
-            bundle["text/html"] = self._repr_html_()
-        return bundle
+        if not self._host.html:
+            return {"text/plain": repr(self)}
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     def __repr__(self) -> str:
         """Return the job's two lines, or the path and size of a file without a job."""
         if self.snapshot is not None:
             return words.text(self.snapshot, place=self.place if self._host.html else None)
-        size = "not there" if self.size is None else words.amount(self.size)
-        return words.one_line(f"Video {self.place} ({size})")
+        if self.size is None:
+            return words.one_line(f"Video {self.place} (not there)")
+        if self.chosen == "not shown":
+            return words.one_line(f"Video {self.place} ({words.amount(self.size)})")
+        return words.one_line(f"{self.place}, {self._told(self.size)}")
 
 
 def _data_uri(path: Path) -> Iterator[str]:
