@@ -283,7 +283,9 @@ def test_damage_that_shows_only_in_a_query_is_kept_aside_and_said(
     assert store.newest(100) == []
     (aside,) = tmp_path.glob("*.aside")
     assert aside.name in store.notice
+    assert "\n" not in store.notice
     assert store.notice in caplog.messages
+    assert not library._note_of(path).exists()
     store.save(job)
     assert store.get("v0") == job
     assert store._rows("SELECT owner, heartbeat FROM jobs", ()) == [("me", 2.0)]

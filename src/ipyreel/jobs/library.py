@@ -128,6 +128,9 @@ class Library:
                 if not _says_broken(error):
                     raise
             self.close()
+            with contextlib.suppress(OSError):
+                # Should this kernel end now, the next one must look too.
+                _note_of(self.path).unlink(missing_ok=True)
             return work(self._open(in_doubt=True))
 
     def _open(self, *, in_doubt: bool = False) -> sqlite3.Connection:
@@ -222,7 +225,7 @@ def _connect(path: Path, *, whole: bool, in_doubt: bool) -> sqlite3.Connection:
 def _refuse_broken(connection: sqlite3.Connection, check: str) -> None:
     found = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
     if found != "ok":
-        raise sqlite3.DatabaseError(found)
+        raise sqlite3.DatabaseError(found.rpartition("\n")[2])  # the first line names "main"
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -259,6 +262,10 @@ def _has_changes(path: Path) -> bool:
         return False
 
 
+def _note_of(path: Path) -> Path:
+    return path.with_name(path.name + ".checked")
+
+
 def _looks(path: Path) -> str:
     try:
         found = os.stat(path)  # noqa: PTH116 - as above
@@ -282,7 +289,7 @@ def _note_as_whole(path: Path) -> None:
     # A note that cannot be written costs the next kernel a look through the file.
     with contextlib.suppress(OSError):
         if not path.with_name(path.name + "-wal").exists():
-            path.with_name(path.name + ".checked").write_text(_looks(path), "ascii")
+            _note_of(path).write_text(_looks(path), "ascii")
 
 
 # ---- moved aside --------------------------------------------------------------------------
