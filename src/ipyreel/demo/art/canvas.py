@@ -33,6 +33,7 @@ _WHOLE = 255
 STEPS = 8
 # Columns of a tile, and pairs of rows under which a run of them is no tile of its own.
 _TILE, _SHORT = 480, 8
+_NONE, _MIXED, _ALL = 0, 1, 2
 # The two cast chromas of the monochrome styles.
 CASTS = {"mono": (128, 128), "sepia": (112, 143)}
 
@@ -95,6 +96,13 @@ class Sprite:
         """Width and height in pixels, both even."""
         return self.y.size
 
+    def faded(self, opacity: float) -> Sprite:
+        """Return what covers ``opacity`` as much; what has no mask stays whole."""
+        if self.alpha is None or self.alpha_half is None:
+            return self
+        masks = faded(self.alpha, opacity), faded(self.alpha_half, opacity)
+        return Sprite(self.y, self.u, self.v, *masks)
+
     def flipped(self, opacity: float) -> Sprite:
         """Return the mirror image in water below, covering ``opacity`` as much."""
         turn = Image.Transpose.FLIP_TOP_BOTTOM
@@ -122,33 +130,41 @@ def tiles(piece: Sprite) -> list[Tile]:
     """
     if piece.alpha is None or piece.alpha_half is None:
         return [Tile(0, 0, piece)]
-    full, half = np.asarray(piece.alpha), np.asarray(piece.alpha_half)
     found = []
-    for left in range(0, piece.size[0], _TILE):
-        right = min(left + _TILE, piece.size[0])
-        strips = (
-            full[:, left:right].reshape(-1, 2 * (right - left)),
-            half[:, left // 2 : right // 2],
-        )
-        least = np.minimum(*(strip.min(axis=1) for strip in strips))
-        most = np.maximum(*(strip.max(axis=1) for strip in strips))
-        for top, bottom, kind in _runs(np.where(least == _WHOLE, 2, np.where(most == 0, 0, 1))):
-            if kind:
-                box = (left, 2 * top, right, 2 * bottom)
-                found.append(Tile(left, 2 * top, _cut(piece, box, masked=kind == 1)))
+    for top, bottom, kind in _bands(piece):
+        if kind != _MIXED:
+            found += _tile(piece, (0, top, piece.size[0], bottom), kind)
+            continue
+        for left in range(0, piece.size[0], _TILE):
+            right = min(left + _TILE, piece.size[0])
+            part = _cut(piece, (left, top, right, bottom), masked=True)
+            for low, high, inner in _bands(part):
+                found += _tile(piece, (left, top + low, right, top + high), inner)
     return found
 
 
-def _runs(kinds: NDArray[np.integer[Any]]) -> list[tuple[int, int, int]]:
-    """Return where each run of equal kinds begins and ends, and its kind; short ones are mixed."""
+def _bands(piece: Sprite) -> list[tuple[int, int, int]]:
+    """Return first row, end and kind of what covers nothing, everything, or is mixed.
+
+    Rows go in pairs, for the planes of half the size; short bands count as mixed.
+    """
+    full, half = np.asarray(piece.alpha), np.asarray(piece.alpha_half)
+    strips = full.reshape(len(half), -1), half
+    least = np.minimum(*(strip.min(axis=1) for strip in strips))
+    most = np.maximum(*(strip.max(axis=1) for strip in strips))
+    kinds = np.where(least == _WHOLE, _ALL, np.where(most == 0, _NONE, _MIXED))
     edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
-    runs: list[tuple[int, int, int]] = []
+    bands: list[tuple[int, int, int]] = []
     for begin, end in itertools.pairwise(edges):
-        kind = int(kinds[begin]) if end - begin >= _SHORT else 1
-        if runs and runs[-1][2] == kind:
-            begin = runs.pop()[0]  # noqa: PLW2901 - one run with the one before
-        runs.append((begin, end, kind))
-    return runs
+        kind = int(kinds[begin]) if end - begin >= _SHORT else _MIXED
+        top = bands.pop()[0] if bands and bands[-1][2] == kind else 2 * begin
+        bands.append((top, 2 * end, kind))
+    return bands
+
+
+def _tile(piece: Sprite, box: tuple[int, int, int, int], kind: int) -> list[Tile]:
+    masked = kind == _MIXED
+    return [] if kind == _NONE else [Tile(box[0], box[1], _cut(piece, box, masked=masked))]
 
 
 def _cut(piece: Sprite, box: tuple[int, int, int, int], *, masked: bool) -> Sprite:
@@ -164,12 +180,7 @@ def _cut(piece: Sprite, box: tuple[int, int, int, int], *, masked: bool) -> Spri
 
 def ladder(piece: Sprite) -> list[Sprite]:
     """Return ``piece`` in nine strengths, from nothing to all: fading it per frame costs more."""
-    if piece.alpha is None or piece.alpha_half is None:
-        return [piece] * (STEPS + 1)
-    return [
-        Sprite(piece.y, piece.u, piece.v, faded(piece.alpha, k), faded(piece.alpha_half, k))
-        for k in (step / STEPS for step in range(STEPS + 1))
-    ]
+    return [piece.faded(step / STEPS) for step in range(STEPS + 1)]
 
 
 def faded(mask: Image.Image, opacity: float) -> Image.Image:
