@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ipyreel.demo.art import canvas as drawing
-from ipyreel.demo.art.canvas import Canvas, doubled, sprite, tiles
+from ipyreel.demo.art.canvas import Canvas, Frames, doubled, sprite, tiles
 from ipyreel.demo.art.stage import noise, smooth
 
 
@@ -53,3 +53,18 @@ def test_doubled_is_a_bilinear_resize_to_within_a_level(size):
     wanted = small.resize((2 * size[0], 2 * size[1]), Image.Resampling.BILINEAR)
     away = np.asarray(doubled(small), dtype=int) - np.asarray(wanted, dtype=int)
     assert np.abs(away).max() <= 1
+
+
+def test_a_movement_is_drawn_as_far_as_it_is_shown():
+    drawn = []
+
+    def make(index):
+        drawn.append(index)
+        return layer(8, 8, "all")
+
+    frames = Frames(12, make)
+    turned = frames.each(lambda piece: piece.flipped(0.5))
+    assert len(turned) == 12
+    assert turned[3] is turned[3]
+    assert frames[3] is frames[3]
+    assert drawn == [3]

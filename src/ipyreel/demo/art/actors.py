@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ipyreel.demo.art import machines, shapes
-from ipyreel.demo.art.canvas import Canvas, Rgb, Sprite, mix, scale, sprite
+from ipyreel.demo.art.canvas import Canvas, Frames, Rgb, Sprite, mix, scale, sprite
 from ipyreel.demo.art.stage import Part, Stage
 
 Figure: TypeAlias = Callable[[float, float, Rgb], Image.Image]
@@ -70,7 +70,7 @@ ROLES: dict[str, Role] = {
 }
 
 
-def cycle(stage: Stage, name: str, *, factor: float = 1.0, coat: Rgb | None = None) -> list[Sprite]:
+def cycle(stage: Stage, name: str, *, factor: float = 1.0, coat: Rgb | None = None) -> Frames:
     """Return the sprites of one stride, coloured by the prompt and lit by the hour."""
     role, scene = ROLES[name], stage.scene
     colour = coat or (scene.accent if scene.accent and scene.subjects[:1] == (name,) else role.coat)
@@ -83,27 +83,24 @@ def cycle(stage: Stage, name: str, *, factor: float = 1.0, coat: Rgb | None = No
     tint = 0.36 + 0.64 * tint
     length = max(8.0, role.size * stage.unit * factor)
     rim = mix(scene.light, (255, 255, 255), 0.15)
-    frames = []
-    for i in range(role.phases):
-        image = role.draw(length, i / role.phases, colour)
+
+    def drawn(index: int) -> Sprite:
+        image = role.draw(length, index / role.phases, colour)
         image = shapes.rimmed(image, rim, strength=role.backlit, side=0.6)
         values = np.asarray(image, dtype=np.float32)
         rgb = values[..., :3] * tint
         glare = np.clip(values[..., :3] - 225, 0, 30) * 2
-        frames.append(sprite(np.clip(rgb + glare, 0, 255), values[..., 3]))
-    return frames
+        return sprite(np.clip(rgb + glare, 0, 255), values[..., 3])
+
+    return Frames(role.phases, drawn)
 
 
-def mirrored(frames: list[Sprite]) -> list[Sprite]:
+def mirrored(piece: Sprite) -> Sprite:
     """Return the same figure looking to the left."""
     turn = Image.Transpose.FLIP_LEFT_RIGHT
-
-    def flip(piece: Sprite) -> Sprite:
-        parts = [piece.y.transpose(turn), piece.u.transpose(turn), piece.v.transpose(turn)]
-        masks = [mask and mask.transpose(turn) for mask in (piece.alpha, piece.alpha_half)]
-        return Sprite(parts[0], parts[1], parts[2], masks[0], masks[1])
-
-    return [flip(piece) for piece in frames]
+    parts = [piece.y.transpose(turn), piece.u.transpose(turn), piece.v.transpose(turn)]
+    masks = [mask and mask.transpose(turn) for mask in (piece.alpha, piece.alpha_half)]
+    return Sprite(parts[0], parts[1], parts[2], masks[0], masks[1])
 
 
 def _shadow(length: float, colour: Rgb) -> Sprite:
@@ -120,7 +117,7 @@ def on_ground(stage: Stage, name: str, floor: int, *, at: float = 0.5, wet: bool
     role, frames = ROLES[name], cycle(stage, name)
     wide, high = frames[0].size
     shadow = _shadow(wide * 0.86, scale(stage.scene.sky[0], 0.35))
-    images = [piece.flipped(0.26) for piece in frames] if wet else []
+    images = frames.each(lambda piece: piece.flipped(0.26))
     travel = 0.0 if name == "dancer" else 0.2
     tempo, seconds = stage.scene.tempo, max(stage.seconds, 0.1)
 
@@ -203,8 +200,7 @@ def traffic(stage: Stage, lanes: int, *, rows: tuple[float, float]) -> list[Part
         frames = cycle(stage, "hover", factor=0.35 + 0.85 * near)
         trail = _trail(stage, frames[0].size[0], (60, 220, 255) if k % 2 else (255, 70, 170))
         if k % 2:
-            frames = mirrored(frames)
-            trail = mirrored([trail])[0]
+            frames, trail = frames.each(mirrored), mirrored(trail)
         row = stage.height * (rows[0] + (rows[1] - rows[0]) * near)
         parts.append(
             _lane(stage, f"lane{k}", (frames, trail), row, (0.14 + 0.3 * near, -1 if k % 2 else 1))
@@ -223,7 +219,7 @@ def _trail(stage: Stage, wide: int, colour: Rgb) -> Sprite:
 def _lane(
     stage: Stage,
     name: str,
-    cast: tuple[list[Sprite], Sprite],
+    cast: tuple[Frames, Sprite],
     row: float,
     motion: tuple[float, int],
 ) -> Part:

@@ -7,7 +7,7 @@ takes: composing RGB and converting every frame would cost more than the encodin
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -111,6 +111,30 @@ class Sprite:
             part and faded(part.transpose(turn), opacity) for part in (self.alpha, self.alpha_half)
         ]
         return Sprite(parts[0], parts[1], parts[2], masks[0], masks[1])
+
+
+class Frames:
+    """The pictures of one movement, each drawn when it is first shown.
+
+    So the film begins before all are there, and a still needs but one.
+    """
+
+    def __init__(self, count: int, make: Callable[[int], Sprite]) -> None:
+        self._make = make
+        self._made: list[Sprite | None] = [None] * count
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __getitem__(self, index: int) -> Sprite:
+        found = self._made[index]
+        if found is None:
+            found = self._made[index] = self._make(index)
+        return found
+
+    def each(self, change: Callable[[Sprite], Sprite]) -> Frames:
+        """Return the same movement, every picture changed."""
+        return Frames(len(self), lambda index: change(self[index]))
 
 
 @dataclass(frozen=True, slots=True)

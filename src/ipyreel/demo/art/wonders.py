@@ -11,6 +11,7 @@ from ipyreel.demo.art.actors import ROLES, cycle, flock, in_sky, on_floor, risin
 from ipyreel.demo.art.air import motes
 from ipyreel.demo.art.canvas import (
     Canvas,
+    Frames,
     Rgb,
     Sprite,
     doubled,
@@ -40,8 +41,8 @@ def _weed(stage: Stage, k: int) -> Part:
     dice = stage.dice(f"weed{k}")
     x0, size = dice.uniform(0, 1), dice.uniform(0.2, 0.42)
     colour = mix((20, 110, 90), (10, 50, 70), dice.random())
-    frames = []
-    for p in range(16):
+
+    def drawn(p: int) -> Sprite:
         pen = Pen(stage.unit * size, 0.7, 1.05)
         for blade in range(4):
             lean = 0.1 * math.sin(2 * math.pi * p / 16 + blade)
@@ -54,7 +55,9 @@ def _weed(stage: Stage, k: int) -> Part:
                 (foot + (blade - 1.5) * 0.09 + lean * 1.8, 1.05 - tall),
             ]
             pen.limb(points, [0.02, 0.028, 0.022, 0.003], mix(colour, (80, 200, 120), 0.12 * blade))
-        frames.append(sprite_of(pen.done()))
+        return sprite_of(pen.done())
+
+    frames = Frames(16, drawn)
 
     def draw(canvas: Canvas, t: float) -> None:
         index = int(t * 16 * 0.22 * (0.5 + 0.5 * stage.scene.tempo) + 5 * k) % 16
