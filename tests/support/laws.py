@@ -55,6 +55,7 @@ DOORS = {
     "nest_asyncio": ("jobs/loop.py",),
     "nest_asyncio2": ("jobs/loop.py",),
     "python_multipart": ("demo/server.py",),
+    # The file as such, what is asked of it (jobs, sweeps), and its shape: over 400 lines together.
     "sqlite3": ("jobs/library.py", "jobs/groups.py", "jobs/store.py", "jobs/migrations.py"),
     "starlette": ("demo/server.py", "demo/__main__.py"),
     "traitlets": ("notebook/",),
