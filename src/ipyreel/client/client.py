@@ -28,8 +28,9 @@ from ipyreel.catalog.keys import read_key
 from ipyreel.client.addresses import bare
 from ipyreel.client.download import Download, Patience
 from ipyreel.client.fetch import OnProgress
-from ipyreel.client.http import Http, Transport
+from ipyreel.client.http import Http
 from ipyreel.client.inputs import as_image, with_bytes
+from ipyreel.client.pools import Transport
 from ipyreel.client.retry import RetryPolicy, Timeouts
 from ipyreel.client.siblings import Siblings
 from ipyreel.client.submit import OnSend, Submission, unheard

@@ -1,7 +1,7 @@
 """HTTP as this project needs it: the key goes home only, and a POST is never sent twice.
 
-The only importer of `httpx`. May import `errors`, `values`, `catalog`, `wire`
-and `addresses`.
+With `pools` and `loopback`, the only importer of `httpx`. May import those two, `errors`,
+`values`, `catalog`, `wire` and `addresses`.
 """
 
 from __future__ import annotations
@@ -10,24 +10,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
 
-from ipyreel._version import __version__
 from ipyreel.catalog.keys import Secret, read_key
 from ipyreel.client import addresses
 from ipyreel.client.addresses import bare
 from ipyreel.client.body import encode_body
+from ipyreel.client.pools import AGENT, Pools, Transport
 from ipyreel.client.retry import Timeouts
 from ipyreel.client.stream import MAX_REPLY, Stream, is_encoded
 from ipyreel.errors import ConfigError, ProviderError, TransportError, WireError
 from ipyreel.values import NOTHING, HttpCall, HttpReply
 from ipyreel.wire.urls import join_base, resolve
-
-Transport = httpx.AsyncBaseTransport
-"""What may stand in for the network: anything httpx takes as a transport."""
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -53,8 +49,6 @@ TROUBLE = (
     # ssl.SSLError can come out of a read unmapped (encode/httpcore maps it in the handshake).
     OSError,
 )
-
-LOOPBACK_MOUNTS = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
 class Refused(ProviderError):
@@ -122,10 +116,9 @@ class Http:
         self._key = None if key is None else read_key(key.reveal(), "what was given")
         self._key_header = key_header
         self._allow_plain = allow_plain_http
-        self._transport = transport
         self._timeouts = timeouts or Timeouts()
         self._gate = addresses.Gate(_place(self._home), lookup, direct=transport is None)
-        self._pools: tuple[httpx.AsyncClient, httpx.AsyncClient] | None = None
+        self._pools = Pools(transport)
         if not self._plain_is_fine(self._home):
             raise ConfigError(
                 f"{bare(base_url)} is plain http: others could read the key and the prompt.",
@@ -158,7 +151,7 @@ class Http:
     def headers_for(self, call: HttpCall, *, masked: bool = False) -> dict[str, str]:
         """Return the headers of a call to the API itself; `masked`: as they may be shown."""
         kind = {} if call.json is None else {"Content-Type": "application/json"}
-        return {"User-Agent": _agent(), **kind, **call.headers, **self._credentials(masked=masked)}
+        return {"User-Agent": AGENT, **kind, **call.headers, **self._credentials(masked=masked)}
 
     async def send(self, call: HttpCall, *, timeout: float, limit: int = MAX_REPLY) -> HttpReply:
         """Send one request once and read the whole answer, whatever its status.
@@ -207,11 +200,13 @@ class Http:
         async with _streamed(response, place, self._key) as stream:
             yield stream
 
+    def open(self) -> None:
+        """Make ready what a POST home needs, so that it then leaves at once."""
+        self._pools.choose(self._home, kept=False)
+
     async def aclose(self) -> None:
         """Close the connections; a later question opens new ones."""
-        pools, self._pools = self._pools, None
-        for pool in pools or ():
-            await pool.aclose()
+        await self._pools.aclose()
 
     async def _follow(
         self, url: httpx.URL, headers: Mapping[str, str], read: float
@@ -240,29 +235,25 @@ class Http:
         if not self._plain_is_fine(url):
             plain = url.scheme == "http"
             raise _refused(url, "it is plain http" if plain else "it is no http address")
-        kept, fresh = self.open()
         timeout = httpx.Timeout(read, connect=min(self._timeouts.connect, read))
         if _place(url) == _place(self._home):
             # A kept connection may have been closed by the server meanwhile; a POST lost on
             # it could not be told from one that arrived, so only GETs use them.
-            pool = kept if method == "GET" else fresh
+            pool = self._pools.choose(url, kept=method == "GET")
             merged = {**headers, **self._credentials()}
             request = _build(pool, method, url, merged, timeout, body)
             with mapped(url.host):
                 return await pool.send(request, stream=True)
-        return await self._hop_abroad(fresh, url, headers, timeout)
+        return await self._hop_abroad(url, headers, timeout)
 
     async def _hop_abroad(
-        self,
-        pool: httpx.AsyncClient,
-        url: httpx.URL,
-        headers: Mapping[str, str],
-        timeout: httpx.Timeout,
+        self, url: httpx.URL, headers: Mapping[str, str], timeout: httpx.Timeout
     ) -> httpx.Response:
         """GET from another origin: no key, and only from addresses that were checked."""
         found = await self._gate.admit(_place(url))
         if found is None:
             raise _refused(url, "it lies in a private network")
+        pool = self._pools.choose(url, kept=False)
         for number, address in enumerate(found, start=1):
             request = _build(pool, "GET", url, headers, timeout)
             if address is not None:
@@ -288,28 +279,6 @@ class Http:
         text = self._key.masked if masked else self._key.reveal()
         bearer = self._key_header.lower() == "authorization"
         return {self._key_header: f"Bearer {text}" if bearer else text}
-
-    def open(self) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
-        """Make and return the pool that keeps connections and the one that never does."""
-        if self._pools is None:
-            kept = httpx.Limits(max_connections=None)
-            fresh = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-            # Reading the certificates takes tens of milliseconds: once for both.
-            trust = httpx.create_ssl_context()
-            self._pools = (self._pool(kept, trust), self._pool(fresh, trust))
-        return self._pools
-
-    def _pool(self, limits: httpx.Limits, trust: Any) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            verify=trust,
-            limits=limits,
-            transport=self._transport,
-            headers={"User-Agent": _agent()},
-            # No cookie is kept: one that names an account would be a second key.
-            cookies=httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[]))),
-            mounts=dict.fromkeys(LOOPBACK_MOUNTS),
-            follow_redirects=False,
-        )
 
 
 def _build(
@@ -361,10 +330,6 @@ async def _close(response: httpx.Response) -> None:
     """Give the connection back; one that cannot even be closed harms nobody."""
     with contextlib.suppress(*TROUBLE):
         await response.aclose()
-
-
-def _agent() -> str:
-    return f"ipyreel/{__version__}"
 
 
 def _place(url: httpx.URL) -> addresses.Place:
