@@ -715,7 +715,7 @@ def test_large_files_are_the_same_too(target):
     told = []
     file, _ = download(target, File(film, cuts=[1_500_000]), progress=lambda *now: told.append(now))
     assert_whole(file, target, film)
-    # A piece of half a MiB is told once, and no film more than about a hundred times.
+    # Each piece is told at most once, and no film more than about a hundred times.
     assert 9 < len(told) < 120
 
 

@@ -1,6 +1,6 @@
 """Getting a video's bytes from one place into the part file, and knowing one when it comes.
 
-May import `http`, `part` and `container` of the client, `wire`, `values` and `errors`.
+May import `http`, `flow`, `part` and `container` of the client, `wire`, `values` and `errors`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from ipyreel.client.addresses import bare
 from ipyreel.client.container import SNIFFED, VIDEO_TYPES
+from ipyreel.client.flow import Flow
 from ipyreel.client.http import Http
 from ipyreel.client.part import Part, Source, content_range, final_path, taken
 from ipyreel.client.stream import Stream
@@ -22,9 +23,6 @@ from ipyreel.wire.reader import read_envelope, read_error, retry_after, sniff
 
 OnProgress = Callable[[int, int | None], None]
 """Is told the bytes that are here and those of the whole file (None: not known)."""
-
-BATCH = 2**20
-"""Bytes gathered before they go to the disk; large, since each batch costs a thread's turn."""
 
 STEP = 2**16
 """Bytes between two reports of progress, at least."""
@@ -151,27 +149,17 @@ class Fetch:
 
     async def _pour(self, stream: Stream, pieces: AsyncIterator[bytes], first: bytes = b"") -> None:
         """Write the body behind what is there; what came is kept even when it breaks off."""
-        part = self.part
-        here = part.size + len(first)
-        batch, held = [first], len(first)
-        pending: asyncio.Future[None] | None = None
+        here = self.part.size + len(first)
+        flow = Flow(self.part)
         self._report(here)
         try:
+            await flow.put(first)
             async for piece in pieces:
-                batch.append(piece)
-                held += len(piece)
                 here += len(piece)
-                if held >= BATCH:
-                    # One batch is hashed and written while the next one comes in.
-                    if pending is not None:
-                        await pending
-                    pending = asyncio.ensure_future(asyncio.to_thread(part.write, batch))
-                    batch, held = [], 0
+                await flow.put(piece)
                 self._report(here)
         finally:
-            if pending is not None:
-                await pending
-            await asyncio.to_thread(part.write, batch)
+            await flow.drain()
         self._check_length(stream)
 
     def _check_length(self, stream: Stream) -> None:

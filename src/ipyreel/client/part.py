@@ -14,6 +14,7 @@ import json
 import os
 import re
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,10 +97,44 @@ class Source:
         return self.etag or self.last_modified
 
 
+class Digest:
+    """SHA-256 of bytes in their order, worked out when there is time, in any thread."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._waiting: deque[memoryview] = deque()
+        self._lock = threading.Lock()
+        # Two counts, each with one thread at a time that writes it.
+        self._added = self._hashed = 0
+
+    @property
+    def behind(self) -> int:
+        """The bytes that were added and not hashed yet; they are held in memory."""
+        return self._added - self._hashed
+
+    def add(self, piece: memoryview) -> None:
+        """Take the next bytes, to be hashed later."""
+        self._added += len(piece)
+        self._waiting.append(piece)
+
+    def catch_up(self) -> None:
+        """Hash what was added until now."""
+        with self._lock:
+            for _ in range(len(self._waiting)):
+                piece = self._waiting.popleft()
+                self._sha256.update(piece)
+                self._hashed += len(piece)
+
+    def hex(self) -> str:
+        """Hash what is left, and return the sum of all."""
+        self.catch_up()
+        return self._sha256.hexdigest()
+
+
 class Part:
     """The `.part` file of one target; blocking, and safe to use from several threads.
 
-    `size` counts the bytes that are there, `source` says whose they are.
+    `size` counts the bytes that are there, `source` says whose they are, `digest` sums them up.
     """
 
     def __init__(self, target: Path) -> None:
@@ -108,7 +143,7 @@ class Part:
         self._side = target.with_name(f"{target.name}.part.json")
         self.size = 0
         self.source: Source | None = None
-        self._digest = hashlib.sha256()
+        self.digest = Digest()
         self._file: int | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -148,7 +183,7 @@ class Part:
     @property
     def sha256(self) -> str:
         """The hash of the bytes that are there, in hex."""
-        return self._digest.hexdigest()
+        return self.digest.hex()
 
     @property
     def is_complete(self) -> bool:
@@ -162,31 +197,37 @@ class Part:
             # no length, never one that claims a source it does not have.
             os.ftruncate(self._open_file(), 0)
             self._side.write_text(json.dumps(asdict(source)), encoding="utf-8")
-        self.size, self.source, self._digest = 0, source, hashlib.sha256()
+        self.size, self.source, self.digest = 0, source, Digest()
 
     def forget(self) -> None:
         """Distrust the bytes: they stay, but the next answer replaces them."""
-        self.size, self.source, self._digest = 0, None, hashlib.sha256()
+        self.size, self.source, self.digest = 0, None, Digest()
         with disk(self._side):
             self._side.unlink(missing_ok=True)
 
     def write(self, pieces: Sequence[bytes]) -> None:
-        """Append bytes and hash them; raises `DownloadError` when the disk refuses."""
+        """Append bytes; raises `DownloadError` when the disk refuses. `digest` is then behind."""
         with disk(self.path, self.path), self._lock:
             file = self._open_file()
             os.lseek(file, self.size, os.SEEK_SET)
             for piece in pieces:
-                self._append(file, piece)
+                rest = memoryview(piece)
+                while rest:
+                    # A disk that runs full takes a part of it first, and refuses the rest.
+                    written = os.write(file, rest)
+                    self.digest.add(rest[:written])
+                    self.size += written
+                    rest = rest[written:]
 
-    def _append(self, file: int, piece: bytes) -> None:
-        done = 0
-        while done < len(piece):
-            # A disk that runs full takes a part of it first, and refuses the rest.
-            rest = memoryview(piece)[done:]
-            written = os.write(file, rest)
-            self._digest.update(rest[:written])
-            self.size += written
-            done += written
+    def flush(self) -> None:
+        """Wait until the disk has what was written until now; others may write meanwhile."""
+        with disk(self.path, self.path), self._lock:
+            file = os.dup(self._open_file())
+        with disk(self.path, self.path):
+            try:
+                getattr(os, "fdatasync", os.fsync)(file)
+            finally:
+                os.close(file)
 
     def sync(self) -> None:
         """Make sure that the bytes are on the disk, and no older ones after them."""
@@ -249,7 +290,8 @@ class Part:
     def _hash_again(self, file: int) -> None:
         os.lseek(file, 0, os.SEEK_SET)
         while block := os.read(file, BLOCK):
-            self._digest.update(block)
+            self.digest.add(memoryview(block))
+            self.digest.catch_up()
             self.size += len(block)
 
 
