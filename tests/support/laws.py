@@ -84,6 +84,7 @@ LAZY = {
     ("__init__.py", "unload_ipython_extension"): "called by IPython only",
     ("__init__.py", "__getattr__"): "the exports load on first use",
     ("notebook/magics.py", "_heavy"): "%load_ext brings in nothing heavy, the first use does",
+    ("client/pools.py", "_loopback"): "httpcore comes with the first pool, as it does in httpx",
     ("jobs/loop.py", "_module"): "nest_asyncio or nest_asyncio2, whichever is safe here",
 }
 """Functions that may import our own rooms, or load modules by name, and why."""

@@ -12,7 +12,6 @@ import httpx
 
 from ipyreel._version import __version__
 from ipyreel.client.addresses import is_loopback
-from ipyreel.client.loopback import Loopback
 
 Transport = httpx.AsyncBaseTransport
 """What may stand in for the network: anything httpx takes as a transport."""
@@ -51,7 +50,7 @@ class Pools:
             await pool.aclose()
 
     def _near(self, limits: httpx.Limits) -> httpx.AsyncClient:
-        return _client(Loopback(limits), limits)
+        return _client(_loopback(limits), limits)
 
     def _far(self, limits: httpx.Limits) -> httpx.AsyncClient:
         if self._trust is None:
@@ -72,3 +71,11 @@ def _client(
         mounts=dict.fromkeys(LOOPBACK_MOUNTS),
         follow_redirects=False,
     )
+
+
+def _loopback(limits: httpx.Limits) -> Transport:
+    # httpx too loads httpcore with its first pool. Done here that is on the loop's thread, and
+    # not while the first cell of a kernel is waited for.
+    from ipyreel.client.loopback import Loopback  # noqa: PLC0415 - as above
+
+    return Loopback(limits)
