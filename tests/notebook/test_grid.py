@@ -179,7 +179,7 @@ def test_hostile_words_are_text(label, prompt):
     hostile = replace(FAILED, failure=Failure(message=prompt), id="v0")
     for html in (
         sheet.grid_html(given, [hostile], {}),
-        sheet.tiles_html(given, [hostile], [0]),
+        sheet.live_tile(given, 0, hostile),
         "".join(sheet.page_html(given, [hostile], [None], label)),
     ):
         tags = set(re.findall(r"<(\w+)", html))
@@ -281,6 +281,23 @@ def test_forty_jobs_are_at_most_four_bundles_a_second():
     clock.now += 1
     grid.tick()
     assert grid._moving.value.count("Generating 24 %</span>") == 40
+
+
+def test_a_tile_is_made_anew_only_for_the_job_that_moved(monkeypatch):
+    clock, made, make = Clock(), [], sheet.live_tile
+    monkeypatch.setattr(
+        sheet, "live_tile", lambda given, index, job: made.append(index) or make(given, index, job)
+    )
+    grid = grid_of([job(0), job(1), job(2)], clock=clock, given=Board(labels=LABELS[:3]))
+    assert made == [0, 1, 2]
+    for _ in range(5):
+        clock.now += 1
+        grid.tick()
+    clock.now += 1
+    grid.update(job(1, progress=50.0))
+    assert made == [0, 1, 2, 1]
+    assert "Generating 50 %" in grid._moving.value
+    grid.close()
 
 
 def test_a_finished_video_plays_while_the_others_move(folder):

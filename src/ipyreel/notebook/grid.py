@@ -1,7 +1,7 @@
 """The grid of a sweep: small cards while the jobs live, one static grid when all have ended.
 
-May import `sheet`, `board`, `films`, `stage`, `still` and `hosts`. As with the single card,
-snapshots come from the poller's thread, where only widget traits are set and
+May import `sheet`, `display`, `board`, `films`, `stage`, `still` and `hosts`. As with the single
+card, snapshots come from the poller's thread, where only widget traits are set and
 `DisplayHandle.update` is called.
 """
 
@@ -17,6 +17,7 @@ import ipywidgets as widgets
 
 from ipyreel.notebook import board, sheet, words
 from ipyreel.notebook.board import Board
+from ipyreel.notebook.display import Markup
 from ipyreel.notebook.films import Films
 from ipyreel.notebook.hosts import Host
 from ipyreel.notebook.stage import Stage, output
@@ -86,6 +87,7 @@ class Grid(Stage):
         self._jobs = _Jobs(jobs)
         self._wiring = wiring
         self._films = films
+        self._tiles: dict[int, tuple[JobSnapshot, Markup]] = {}
         self._busy, self._trouble = "", ""
         self._next_at = 0.0
         self._lingers_until: float | None = None
@@ -181,11 +183,19 @@ class Grid(Stage):
             bundle = {"text/html": str(tile), "text/plain": words.text(job)}
             self._places[index].outputs = (output(bundle),)
         moving = [index for index in range(len(jobs)) if index not in done]
-        changed = _set(self._moving, sheet.tiles_html(self._given, jobs, moving))
+        changed = _set(self._moving, sheet.tiles_html(map(self._tile, moving)))
         if new:
             # At the end: what stands before a new child stays as it is, and plays on.
             self.children = (*self.children, *(self._places[index] for index in new))
         return changed or bool(new)
+
+    def _tile(self, index: int) -> Markup:
+        """Return a tile; a thousand of them are not made again because one job moved on."""
+        job = self._jobs.all[index]
+        known = self._tiles.get(index)
+        if known is None or known[0] is not job:
+            known = self._tiles[index] = (job, sheet.live_tile(self._given, index, job))
+        return known[1]
 
     def _paint_button(self) -> bool:
         going = any(not job.ended and job.status != "unknown" for job in self._jobs.all)

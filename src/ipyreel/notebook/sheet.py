@@ -76,13 +76,13 @@ def prompt_html(given: Board, trouble: str | None = None) -> Markup:
     )
 
 
-def tiles_html(given: Board, jobs: Sequence[JobSnapshot], wanted: Iterable[int]) -> Markup:
-    """Return the tiles of the jobs at the `wanted` places, each with its place in the grid."""
-    return element("div", *(_live_tile(given, index, jobs[index]) for index in wanted),
-                   class_="ipyreel-tiles")  # fmt: skip
+def tiles_html(tiles: Iterable[Markup]) -> Markup:
+    """Return the tiles as one; each says its place in the grid."""
+    return element("div", *tiles, class_="ipyreel-tiles")
 
 
-def _live_tile(given: Board, index: int, job: JobSnapshot) -> Markup:
+def live_tile(given: Board, index: int, job: JobSnapshot) -> Markup:
+    """Return the tile of a job at place `index` that has not ended in a video."""
     wide, high = shape(job, given.tile)
     full = words.bar(job)
     bad = job.status == "failed"
