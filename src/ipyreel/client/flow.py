@@ -13,8 +13,11 @@ from ipyreel.client.part import Part
 BATCH = 2**20
 """Bytes gathered before they go to the disk; large, since each batch costs a thread's turn."""
 
-BACKLOG = 2**22
+BACKLOG = 2**21
 """Bytes that may be written and not hashed yet: with two batches, all that is held in memory."""
+
+AT_HAND = 2**23
+"""Bytes that the C library is to keep for the next pieces, instead of giving them back."""
 
 FLUSH = 2**26
 """Bytes between two times that the disk is told to begin, so that the end is not all its work."""
@@ -35,6 +38,10 @@ class Flow:
         self._writing: asyncio.Future[None] | None = None
         self._hashing: asyncio.Future[None] | None = None
         self._flushing: asyncio.Future[None] | None = None
+        # glibc gives each block of 128 KiB or more back to the system, and has pages cleared
+        # for the next: a fifth of the work. It stops when it sees a larger one come and go
+        # (mallopt(3), the dynamic M_MMAP_THRESHOLD); this one is never touched.
+        bytes(AT_HAND)
 
     async def put(self, piece: bytes) -> None:
         """Take the next piece; raises `DownloadError` when the disk refused an earlier one."""

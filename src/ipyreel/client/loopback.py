@@ -21,8 +21,8 @@ from ipyreel.client.addresses import look_up, numeric
 
 T = TypeVar("T")
 
-PIECE = 2**18
-"""Bytes that are read at most at once; for larger ones the memory is fetched anew each time."""
+PIECE = 2**19
+"""Bytes that are read at most at once; larger ones fall out of the processor's caches."""
 
 SHARED = (
     "ConnectError",
