@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.support.demo import running_demo
+from ipyreel.demo.process import DemoServer
+from ipyreel.session import Session
+from ipyreel.values import VideoRequest
 from tests.support.lab import write_notebook
 
 pytestmark = pytest.mark.browser
@@ -162,50 +166,71 @@ def test_compare_keeps_six_videos_in_step(server, lab, open_page, start_server):
     stranger.screenshot("compare-untrusted", cell=2)
 
 
-MANY = """import ipyreel
-nouns = ["balloon", "boat", "train", "river", "castle", "comet"]
-made = [ipyreel.submit(f"A {noun} number {i}", seed=i) for i in range(10) for noun in nouns]
-for job in made:
-    job.wait()"""
+MANY, PLACE = 500, 377
+NOUNS = ("balloon", "boat", "castle", "comet", "river")
+SMALLEST = {"size": "16x16", "seconds": 1}
+"""The least the demo server renders: one macroblock, one second."""
 
 
-@pytest.fixture
-def shop(server, tmp_path):
-    """A quick provider, which every notebook of this server asks: all videos are the same."""
-    with running_demo(tmp_path / "server", stub=True, speed=200) as demo:
-        toml = server.root / "ipyreel.toml"
+@pytest.fixture(scope="module")
+def many(server, tmp_path_factory):
+    """Return the jobs of 500 videos, each rendered by a demo server and downloaded by us."""
+    toml = server.root / "ipyreel.toml"
+    with DemoServer() as demo:
+        options = ("--speed", "50", "--threads", "2")
+        url = demo.start(tmp_path_factory.mktemp("demo"), options=options)
+        # As `openai`, whose answers say when to ask again.
         toml.write_text(
-            f'provider = "lab"\n[providers.lab]\nbase_url = "{demo.url}"\ndialect = "openai"\n'
-            'routes = ["list", "delete", "remix"]\n',
-            encoding="utf-8",
+            f'provider = "shop"\n[providers.shop]\nbase_url = "{url}"\ndialect = "openai"'
         )
-        yield demo
+        home = {"IPYREEL_HOME": str(server.home / "ipyreel")}
+        session = Session.open(environ=home, cwd=server.root)
         toml.unlink()
+        asked = [
+            VideoRequest(prompt=f"A {NOUNS[i % 5]} number {i}", seed=i, **SMALLEST)
+            for i in range(MANY)
+        ]
+        jobs = session.submit(*map(session.plan, asked), parallel=60)
+        done = [session.future(job.id).result() for job in jobs]
+    session.close()
+    assert {job.status for job in done} == {"completed"}
+    assert len({job.file.sha256 for job in done}) == MANY
+    return done
 
 
-@pytest.mark.usefixtures("shop")
-def test_the_gallery_finds_one_of_many_and_opens_it(server, lab):
-    write_notebook(server.root / "gallery.ipynb", [LOAD, MANY, "%video gallery"])
+def test_the_gallery_finds_one_of_500_and_opens_it(server, lab, many):
+    write_notebook(server.root / "gallery.ipynb", [LOAD, "%video gallery"])
+    fetched = []
+    lab.page.on("request", lambda one: fetched.append(one.url) if ".mp4" in one.url else None)
+    posters = server.home / "ipyreel" / "posters"
     lab.use_theme("light")
     lab.open("gallery.ipynb")
     lab.run_cell(0)
-    lab.run_cell(1, 300)
-    lab.run_cell(2)
-    gallery = lab.output(2)
-    lab.wait_for(STATUS, arg="1 to 12 of")
+    lab.run_cell(1)
+    gallery = lab.output(1)
+    lab.wait_for(STATUS, arg=f"1 to 12 of {MANY}")
     lab.wait_for("() => document.querySelectorAll('.ipyreel-tile img').length === 12")
-    lab.screenshot("gallery-light", cell=2)
+    assert len(list(posters.iterdir())) == 12  # what is not seen is not made
+    lab.screenshot("gallery-light", cell=1)
     gallery.locator("button", has_text="Next").click()
-    lab.wait_for(STATUS, arg="13 to 24 of")
-    gallery.get_by_label("Search prompts").fill("castle number 7")
+    lab.wait_for(STATUS, arg=f"13 to 24 of {MANY}")
+    gallery.get_by_label("Search prompts").fill(f"castle number {PLACE}")
     lab.wait_for(STATUS, arg="1 to 1 of 1")
     tile = gallery.locator(".ipyreel-tile button:visible")
     lab.wait_for("() => [...document.querySelectorAll('.ipyreel-tile button')]"
                  ".filter(button => button.checkVisibility()).length === 1")  # fmt: skip
+    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-tile img')]"
+                 ".filter(image => image.checkVisibility()).length === 1")  # fmt: skip
+    assert fetched == []
     tile.press("Enter")  # the keyboard's way
-    facts = lab.video(2)
-    assert (facts["width"], facts["height"]) == (64, 64)
-    assert lab.play(2) > 0
+    facts = lab.video(1)
+    name = Path(many[PLACE].file.path).name
+    assert name in facts["src"]
+    assert (facts["width"], facts["height"]) == (16, 16)
+    assert facts["duration"] == pytest.approx(1, abs=0.05)
+    assert lab.play(1) > 0
+    assert all(name in url for url in fetched)
+    assert len(list(posters.iterdir())) <= 25  # two pages, and the one that was found
     lab.use_theme("dark")
-    lab.screenshot("gallery-opened-dark", cell=2)
+    lab.screenshot("gallery-opened-dark", cell=1)
     assert lab.console_errors == []
