@@ -13,7 +13,7 @@ from tests.support import quiet
 from tests.support.jupyter import environment
 
 HEAVY = {"httpx", "ipywidgets", "av", "sqlite3", "numpy", "PIL", "starlette", "uvicorn"}
-HEAVY |= {"nest_asyncio", "nest_asyncio2", "anywidget"}
+HEAVY |= {"nest_asyncio", "nest_asyncio2"}
 OURS = {"IPYREEL_PROVIDER": "apiyi", "IPYREEL_HOME": "/nowhere", "APIYI_API_KEY": "sk-not-read"}
 OURS |= {"OPENAI_API_KEY": "sk-not-read", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 

@@ -46,7 +46,6 @@ DEMO_MAY = {"demo", "values", "errors", "_version"}
 
 DOORS = {
     "IPython": ("notebook/",),
-    "anywidget": ("notebook/",),
     "av": ("demo/render.py", "media.py"),
     "comm": ("notebook/",),
     "httpcore": ("client/loopback.py",),
@@ -67,7 +66,6 @@ DOORS = {
 OPTIONAL = {
     "IPython": "the package works in a plain Python without it running",
     "PIL": "extra",
-    "anywidget": "extra",
     "av": "extra",
     "google": "google.colab is there in Colab only",
     "ipykernel": "there in kernels only",

@@ -1,20 +1,19 @@
 """Compare: two to six videos side by side, and one bar that plays them in step.
 
-May import `session` through the face, and its own room. The row is plain HTML and is what is
-saved; the bar is a widget beside it (anywidget, optional) that takes hold of the row's videos,
-so that their links are resolved by the page as everywhere else.
+May import `session` through the face, and its own room. All of it is plain HTML, so that it is
+saved whole: the bar is a script beside the videos, which needs no kernel, and which a notebook
+that is not trusted does without.
 """
 
 from __future__ import annotations
 
 import contextlib
-import secrets
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-import traitlets
 from IPython.display import display
 
 from ipyreel import media
@@ -31,8 +30,6 @@ LEAST, MOST = 2, 6
 RATE = 24.0
 """Frames a second where PyAV is not there to say: what most models make."""
 
-NO_BAR = 'One bar for all of them needs anywidget: pip install "ipyreel[compare]"'
-
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;margin:0"
 _CELL = "flex:1 1 240px;min-width:0;max-width:530px;margin:0"
 _PLAYER = "display:block;width:100%;height:auto;border-radius:6px"
@@ -42,12 +39,14 @@ _SMALL = "margin-top:2px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
 
 @dataclass(frozen=True, repr=False)
 class Row:
-    """The videos side by side, each with what sets it apart; shows itself as plain HTML."""
+    """The videos side by side, each with what sets it apart; shows itself as plain HTML.
+
+    `rate` is in frames a second: a step of the bar is a frame of that.
+    """
 
     videos: tuple[Video, ...]
     labels: tuple[str, ...]
-    name: str
-    note: str = ""
+    rate: float = RATE
 
     def _repr_mimebundle_(
         self,
@@ -57,14 +56,18 @@ class Row:
         return {"text/plain": repr(self), "text/html": self.html()}
 
     def html(self) -> str:
-        """Return the row; every part of it outlives JupyterLab's sanitizer."""
+        """Return the row and its bar; what JupyterLab's sanitizer takes away is the bar's."""
         cells = [_cell(*pair) for pair in zip(self.videos, self.labels, strict=True)]
-        row = element("div", *cells, class_=self.name, style=_GRID)
         shared = {video.snapshot.request.prompt for video in self.videos if video.snapshot}
         prompt = words.one_line(shared.pop(), 400) if len(shared) == 1 else None
-        head = element("p", prompt, style="margin:0 0 8px 0", dir="auto") if prompt else None
-        note = element("div", self.note, style=_SMALL) if self.note else None
-        return element("div", head, row, note)
+        return element(
+            "div",
+            element("p", prompt, style="margin:0 0 8px 0", dir="auto") if prompt else None,
+            element("div", *cells, style=_GRID),
+            element("style", _packed("compare.css")),
+            element("script", _packed("compare.js")),
+            data_rate=f"{self.rate:g}",
+        )
 
     def __repr__(self) -> str:
         """Return a line for each video: its label and its path."""
@@ -94,21 +97,16 @@ def _cell(video: Video, label: str) -> Markup:
 
 
 def side_by_side(face: Face, jobs: Sequence[JobSnapshot | Video]) -> Row:
-    """Show the videos of finished jobs in a row, with a bar below it where one can be.
+    """Show the videos of finished jobs in a row, with a bar below it.
 
-    Displays both and returns the row. Raises `InvalidRequest` for another number than two to
+    Displays it and returns it. Raises `InvalidRequest` for another number than two to
     six, and for a job without a video.
     """
     if not LEAST <= len(jobs) <= MOST:
         raise InvalidRequest(f"compare takes {LEAST} to {MOST} videos, not {len(jobs)}.")
     videos = tuple(one if isinstance(one, Video) else _video(face, one) for one in jobs)
-    name = f"ipyreel-row-{secrets.token_hex(4)}"
-    bar = _bar(videos, name) if face.host.widgets else None
-    note = NO_BAR if face.host.widgets and bar is None else ""
-    row = Row(videos, _labels(videos), name, note)
+    row = Row(videos, _labels(videos), _rate(videos))
     display(row)
-    if bar is not None:
-        display(bar)
     return row
 
 
@@ -136,26 +134,11 @@ def _rate(videos: Sequence[Video]) -> float:
     return max(found, default=RATE)
 
 
-def _bar(videos: Sequence[Video], name: str) -> Any:
-    """Return the bar; None where anywidget is not installed."""
-    try:
-        import anywidget  # noqa: PLC0415 - an optional extra
-    except ImportError:
-        return None
-
-    class Bar(anywidget.AnyWidget):
-        """Play, step, scrub, mute and loop for all videos of one row."""
-
-        _esm = static("compare.js")
-        _css = static("compare.css")
-        row = traitlets.Unicode().tag(sync=True)
-        rate = traitlets.Float(RATE).tag(sync=True)
-
-        def _repr_mimebundle_(self, **wishes: Any) -> Any:
-            shown = super()._repr_mimebundle_(**wishes)
-            bundle, *rest = shown if isinstance(shown, tuple) else (shown,)
-            # Where no kernel runs, the row above has the controls of each video.
-            still = {**(bundle or {}), "text/plain": "", "text/html": ""}
-            return (still, *rest) if rest else still
-
-    return Bar(row=name, rate=_rate(videos))
+@cache
+def _packed(name: str) -> Markup:
+    """Return a file of `static/` as it is saved with every row: without its indents and notes."""
+    text = re.sub(r"/\*.*?\*/|(^|\s)// .*", "", static(name))
+    lines = (line.strip() for line in text.splitlines())
+    inside = "\n".join(line for line in lines if line)
+    # A scope of its own: several rows may stand on one page.
+    return Markup(f"(() => {{\n{inside}\n}})();" if name.endswith(".js") else inside)

@@ -1,5 +1,6 @@
-// One bar for several videos. They stand in the static row that is saved with the notebook;
-// this finds them by the row's class, and takes over their playing.
+// One bar for several videos. It is saved with the row of videos that stands above it, so that
+// it is there without a kernel too; where scripts are not run, each video has its own controls.
+// Comments and indents are not saved: a line here must not depend on them.
 
 const SLACK = 1; // frames that a playing video may be off before it is put right
 
@@ -20,31 +21,19 @@ function clock(seconds) {
 }
 
 class Together {
-  constructor(model, changed) {
-    this.rate = model.get('rate');
-    this.row = model.get('row');
+  constructor(videos, rate, changed) {
+    this.videos = videos;
+    this.rate = rate;
     this.changed = changed;
-    this.videos = [];
     this.frame = 0;
     this.playing = false;
     this.loop = true;
     this.muted = true;
-    this.watcher = new MutationObserver(() => this.find());
-    this.watcher.observe(document.body, {childList: true, subtree: true});
-    this.find();
-  }
-
-  find() {
-    const found = [...document.querySelectorAll(`.${this.row} video`)];
-    if (found.length === this.videos.length && found.every((v, i) => v === this.videos[i])) return;
-    this.videos = found;
-    for (const video of found) {
+    for (const video of videos) {
       video.controls = false; // one bar for all
-      video.muted = this.muted;
-      video.loop = false;
+      video.muted = true;
       video.addEventListener('loadedmetadata', () => this.show(this.frame));
     }
-    this.show(this.frame);
   }
 
   get seconds() {
@@ -95,13 +84,9 @@ class Together {
     this.changed();
   }
 
-  stop() {
-    this.pause();
-    this.watcher.disconnect();
-  }
-
   tick() {
     if (!this.playing) return;
+    if (!this.videos.some(video => video.isConnected)) return this.pause(); // the output went away
     const now = (performance.now() - this.began) / 1000;
     if (now >= this.seconds) return this.end();
     this.frame = Math.min(this.last, Math.floor(now * this.rate));
@@ -133,49 +118,45 @@ class Together {
   }
 }
 
-export default {
-  render({model, el}) {
-    const button = (name, hint, act) =>
-      make('button', {type: 'button', class: 'ipyreel-compare-button', title: hint, onclick: act}, name);
-    const play = button('Play', 'Play or pause all (space)', () => (all.playing ? all.pause() : all.play()));
-    const back = button('◀', 'One frame back (left arrow)', () => all.step(-1));
-    const next = button('▶', 'One frame on (right arrow)', () => all.step(1));
-    back.setAttribute('aria-label', 'One frame back');
-    next.setAttribute('aria-label', 'One frame on');
-    const mute = button('Sound', 'Sound on or off', () => all.mute(!all.muted));
-    const loop = button('Loop', 'Begin anew at the end', () => { all.loop = !all.loop; paint(); });
-    const bar = make('input', {
-      type: 'range', min: 0, step: 1, value: 0, class: 'ipyreel-compare-bar', 'aria-label': 'Frame of all videos',
-      oninput: () => all.step(Number(bar.value) - all.frame),
-    });
-    const told = make('span', {class: 'ipyreel-compare-time'});
-    const paint = () => {
-      if (!all) return;
-      play.textContent = all.playing ? 'Pause' : 'Play';
-      mute.setAttribute('aria-pressed', String(!all.muted));
-      loop.setAttribute('aria-pressed', String(all.loop));
-      bar.max = all.last;
-      bar.value = all.frame;
-      bar.setAttribute('aria-valuetext', `frame ${all.frame} of ${all.last}, ${clock(all.frame / all.rate)}`);
-      told.textContent = `${clock(all.frame / all.rate)} · frame ${all.frame}/${all.last}`;
-    };
-    const keys = event => {
-      const act = {ArrowLeft: () => all.step(-1), ArrowRight: () => all.step(1)}[event.key]
-        || (event.key === ' ' && event.target === bar && (() => play.click()));
-      if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
-      event.preventDefault();
-      event.stopPropagation();
-      act();
-    };
-    // JupyterLab takes arrows and space for its own, unless it is told not to.
-    const root = make('div', {
-      class: 'ipyreel-compare', role: 'group', 'aria-label': 'All videos together',
-      'data-lm-suppress-shortcuts': 'true', onkeydown: keys,
-    }, play, back, next, bar, told, mute, loop);
-    el.append(root);
-    let all = null;
-    all = new Together(model, paint);
-    paint();
-    return () => all.stop();
-  },
-};
+function stand(place) {
+  const button = (name, hint, act) =>
+    make('button', {type: 'button', class: 'ipyreel-compare-button', title: hint, onclick: act}, name);
+  const play = button('Play', 'Play or pause all (space)', () => (all.playing ? all.pause() : all.play()));
+  const back = button('◀', 'One frame back (left arrow)', () => all.step(-1));
+  const next = button('▶', 'One frame on (right arrow)', () => all.step(1));
+  back.setAttribute('aria-label', 'One frame back');
+  next.setAttribute('aria-label', 'One frame on');
+  const mute = button('Sound', 'Sound on or off', () => all.mute(!all.muted));
+  const loop = button('Loop', 'Begin anew at the end', () => { all.loop = !all.loop; paint(); });
+  const bar = make('input', {
+    type: 'range', min: 0, step: 1, value: 0, class: 'ipyreel-compare-bar', 'aria-label': 'Frame of all videos',
+    oninput: () => all.step(Number(bar.value) - all.frame),
+  });
+  const told = make('span', {class: 'ipyreel-compare-time'});
+  const paint = () => {
+    play.textContent = all.playing ? 'Pause' : 'Play';
+    mute.setAttribute('aria-pressed', String(!all.muted));
+    loop.setAttribute('aria-pressed', String(all.loop));
+    bar.max = all.last;
+    bar.value = all.frame;
+    bar.setAttribute('aria-valuetext', `frame ${all.frame} of ${all.last}, ${clock(all.frame / all.rate)}`);
+    told.textContent = `${clock(all.frame / all.rate)} · frame ${all.frame}/${all.last}`;
+  };
+  const keys = event => {
+    const act = {ArrowLeft: () => all.step(-1), ArrowRight: () => all.step(1)}[event.key]
+      || (event.key === ' ' && event.target === bar && (() => play.click()));
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  };
+  // JupyterLab takes arrows and space for its own, unless it is told not to.
+  place.append(make('div', {
+    class: 'ipyreel-compare', role: 'group', 'aria-label': 'All videos together',
+    'data-lm-suppress-shortcuts': 'true', onkeydown: keys,
+  }, play, back, next, bar, told, mute, loop));
+  const all = new Together([...place.querySelectorAll('video')], Number(place.dataset.rate), paint);
+  paint();
+}
+
+stand(document.currentScript.parentElement);
