@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from ipyreel.demo.process import DemoServer
 from ipyreel.session import Session
 from ipyreel.values import VideoRequest
+from tests.support.axe import grave_faults
+from tests.support.demo import running_demo
 from tests.support.lab import write_notebook
 
 pytestmark = pytest.mark.browser
@@ -223,17 +227,17 @@ def test_the_gallery_finds_one_of_500_and_opens_it(server, lab, many):
     lab.run_cell(1)
     gallery = lab.output(1)
     lab.wait_for(STATUS, arg=f"1 to 12 of {MANY}")
-    lab.wait_for("() => document.querySelectorAll('.ipyreel-tile img').length === 12")
+    lab.wait_for("() => document.querySelectorAll('.ipyreel-pick img').length === 12")
     assert len(list(posters.iterdir())) == 12  # what is not seen is not made
     lab.screenshot("gallery-light", cell=1)
     gallery.locator("button", has_text="Next").click()
     lab.wait_for(STATUS, arg=f"13 to 24 of {MANY}")
     gallery.get_by_label("Search prompts").fill(f"castle number {PLACE}")
     lab.wait_for(STATUS, arg="1 to 1 of 1")
-    tile = gallery.locator(".ipyreel-tile button:visible")
-    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-tile button')]"
+    tile = gallery.locator(".ipyreel-pick button:visible")
+    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-pick button')]"
                  ".filter(button => button.checkVisibility()).length === 1")  # fmt: skip
-    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-tile img')]"
+    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-pick img')]"
                  ".filter(image => image.checkVisibility()).length === 1")  # fmt: skip
     assert fetched == []
     tile.press("Enter")  # the keyboard's way
@@ -248,3 +252,68 @@ def test_the_gallery_finds_one_of_500_and_opens_it(server, lab, many):
     lab.use_theme("dark")
     lab.screenshot("gallery-opened-dark", cell=1)
     assert lab.console_errors == []
+
+
+REFUSED = {
+    "status": "failed",
+    "error": {"code": "moderation_blocked", "message": "The content filter refused the prompt."},
+}
+SHOPS = {
+    "quick": {"speed": 200},
+    "slow": {"speed": 0.002},  # as good as never: what it makes stays under way
+    "bad": {"speed": 200, "faults": [{"step": "retrieve", "do": {"job": REFUSED}}]},
+}
+LONG = "A paper boat on a dark sea at dawn, cinematic, golden hour, slow motion, with lanterns"
+FACES = {
+    "card-live": f"%%video -p slow\n{LONG}",
+    "card-done": f"%%video done -p quick --width 480\n{LONG}",
+    "card-failed": f"%%video -p bad\n{LONG}",
+    "grid-live": "%%video --vary mood=calm,wild --vary provider=quick,slow,bad\nA {mood} sea",
+    "grid-done": "%%video sea --vary provider=quick,bad --count 2\nA sea",
+    "form": "%video form",
+    "gallery": "%video gallery",
+    "compare": "import ipyreel\nsea.wait()\nipyreel.compare(*sea[:2]);",
+}
+
+
+@pytest.fixture
+def shops(server, tmp_path):
+    """Three providers that every notebook of the server may ask: see `SHOPS`."""
+    with contextlib.ExitStack() as stack:
+        rows = ['provider = "quick"']
+        for name, how in SHOPS.items():
+            demo = stack.enter_context(running_demo(tmp_path / name, stub=True, **how))
+            rows += [f"[providers.{name}]", f'base_url = "{demo.url}"', 'dialect = "openai"']
+            rows += ['routes = ["list", "delete", "remix"]']
+        toml = server.root / "ipyreel.toml"
+        toml.write_text("\n".join(rows), encoding="utf-8")
+        yield
+        toml.unlink()
+
+
+@pytest.mark.usefixtures("shops")
+def test_axe_finds_no_serious_fault_in_any_face(server, lab):
+    write_notebook(server.root / "faces.ipynb", [LOAD, *FACES.values()])
+    lab.page.set_viewport_size({"width": 1280, "height": 6000})
+    lab.use_theme("light")
+    lab.open("faces.ipynb")
+    for index in range(len(FACES) + 1):
+        lab.run_cell(index)
+    names = {name: index for index, name in enumerate(FACES, 1)}
+    form, gallery = lab.output(names["form"]), lab.output(names["gallery"])
+    form.get_by_label("Prompt").fill(LONG)
+    form.locator("button", has_text="Submit").click()
+    form.locator("video").wait_for()
+    gallery.locator(".ipyreel-pick", has_text="A sea").locator("button").first.click()
+    gallery.locator("button", has_text="Remix").wait_for()
+    lab.output(names["card-failed"]).locator("button", has_text="Retry").wait_for()
+    lab.output(names["card-done"]).locator("video").wait_for()
+    live = lab.output(names["grid-live"])
+    live.get_by_text(re.compile(r"2 done · 2 failed · 2 running")).wait_for()
+    for theme in ("light", "dark"):
+        lab.use_theme(theme)
+        for name, index in names.items():
+            lab.screenshot(f"face-{name}-{theme}", cell=index)
+        faults, read = grave_faults(lab.page, ".jp-OutputArea-output")
+        assert faults == [], "\n".join(faults)
+        assert read > 80  # of the texts, whose contrast it could judge

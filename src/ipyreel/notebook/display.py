@@ -220,10 +220,12 @@ _PAPER = (
     "box-sizing:border-box;max-width:{}px;margin:0;padding:12px 14px;font-size:13px;"
     "line-height:1.45;border:1px solid rgba(128,128,128,0.4);border-radius:8px"
 )
-_SMALL = "margin-top:4px;font-size:12px;opacity:0.75;overflow-wrap:break-word"
+_SMALL = "margin-top:4px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
 _PLAYER = "display:block;max-width:100%;height:auto;border-radius:6px"
 _RED, _GREY = "#d32f2f", "#808080"
 _WIDE, _TALL = 530, 480
+_NARROW = 330
+"""The least that the text below a small video is given."""
 _HOLE = Markup("\x00")  # `escape` lets none through, so the one that is found is ours
 
 
@@ -235,7 +237,7 @@ def finished_html(snapshot: JobSnapshot, src: str, *, look: Look, where: str) ->
     """
     size = frame(snapshot, look.width)
     video = _player(size, look, words.one_line(snapshot.request.prompt, 300), _PLAYER)
-    page = _paper(video, *_caption(snapshot, where), width=(size[0] or _WIDE) + 30)
+    page = _paper(video, *_caption(snapshot, where), width=max(size[0] or _WIDE, _NARROW) + 30)
     return _filled(page, src)
 
 

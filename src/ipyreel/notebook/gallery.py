@@ -56,7 +56,7 @@ class Gallery(Bench):
         self._jobs: Sequence[JobSnapshot] = ()
         self.filters = Filters(self._narrowed)
         self._tiles = tuple(Tile(self._opener(place)) for place in range(PAGE))
-        self.grid = widgets.VBox(self._tiles, _dom_classes=("ipyreel-grid",))
+        self.grid = widgets.VBox(self._tiles, _dom_classes=("ipyreel-shelf",))
         self._back = _button("‹ Previous", "The page before", self._turned(-1))
         self._next = _button("Next ›", "The next page", self._turned(1))
         again = _button("Refresh", "Look into the library again", self._refresh)

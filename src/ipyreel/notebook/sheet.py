@@ -176,10 +176,12 @@ def static_tile(given: Board, index: int, job: JobSnapshot, film: Film | None) -
     label = given.label(index)
     name = element("b", label, style="font-weight:500")
     if film is None or film.src is None:
-        colour = f"color:{_RED};" if job.status == "failed" else _DIM
+        bad = job.status == "failed"
         told = film.where if film else board.state(job)
         picture = element("div", style=_hole(high))
-        line = element("span", told, style=_LINE + colour, dir="auto")
+        # The dot and not the letters: no red can be read on white and on black.
+        dot = element("span", "● ", style=f"color:{_RED}") if bad else None
+        line = element("span", dot, told, style=_LINE + ("" if bad else _DIM), dir="auto")
     else:
         picture = _player(label, film.src, (wide, high), film.look)
         line = _file(film)

@@ -100,7 +100,7 @@ class Tile(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.button = widgets.Button()
         self.button.on_click(on_click)
         parts = (self._picture, self.button, self._facts)
-        super().__init__(parts, _dom_classes=("ipyreel-tile",))
+        super().__init__(parts, _dom_classes=("ipyreel-pick",))
 
     def show(self, job: JobSnapshot | None, poster: bytes | None, now: float) -> None:
         """Show a job, or nothing; `now` is in seconds since the epoch."""
