@@ -1,8 +1,8 @@
 """What the form, the gallery and compare are built of.
 
-May import `display`, `still`, `errors` and `values`. Callbacks arrive on whatever thread the
-front end's message is handled on, so each runs under one lock, and what goes wrong in it is
-shown in the status line: anywhere else it would vanish.
+May import `display`, `kept`, `still`, `errors` and `values`. Callbacks arrive on whatever
+thread the front end's message is handled on, so each runs under one lock, and what goes wrong
+in it is shown in the status line: anywhere else it would vanish.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import ipywidgets as widgets
 
 from ipyreel.errors import VideoError
 from ipyreel.notebook.display import Markup, element
-from ipyreel.notebook.still import told_of
+from ipyreel.notebook.kept import Kept
+from ipyreel.notebook.still import Slot, told_of
 
 P = ParamSpec("P")
 B = TypeVar("B", bound="Bench")
@@ -74,6 +75,7 @@ class Bench(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def __init__(self, *children: Any, name: str, classes: Sequence[str] = ()) -> None:
         self.lock = threading.RLock()
         self.status = widgets.HTML()
+        self.kept: Kept | None = None
         self._name = name
         self._sheet = widgets.HTML(sheet())
         self._sheet.add_class("ipyreel-sheet")
@@ -89,13 +91,28 @@ class Bench(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         if self.status.value != html:
             self.status.value = html
 
-    def still_html(self) -> str:
-        """Return what is saved: a widget shows nothing once its kernel is gone."""
-        return element("div", repr(self), style="opacity:0.75")
+    def still(self) -> tuple[str, str]:
+        """Return what is saved, as HTML and as text: a widget is nothing without its kernel."""
+        return element("div", repr(self), style="opacity:0.75"), repr(self)
+
+    def renew(self) -> None:
+        """Bring what is saved up to date."""
+        if self.kept is not None:
+            self.kept.renew()
 
     def _repr_mimebundle_(self, **wishes: Any) -> Mapping[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**wishes) or {}
-        return {**bundle, "text/plain": repr(self), "text/html": self.still_html()}
+        html, text = self.still()
+        return {**bundle, "text/plain": text, "text/html": html}
+
+    def _ipython_display_(self) -> None:
+        bundle = self._repr_mimebundle_()
+        if self.kept is None:
+            Slot().display(bundle, raw=True)
+            return
+        # What stands below says it all, also where this notebook is not trusted.
+        Slot().display({**bundle, "text/plain": "", "text/html": ""}, raw=True)
+        self.kept.show()
 
     def __repr__(self) -> str:
         """Return a line on what stood here."""

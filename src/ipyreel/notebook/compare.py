@@ -87,7 +87,8 @@ def _cell(video: Video, label: str) -> Markup:
             title=label, style=_PLAYER,
         )
     )  # fmt: skip
-    small = " · ".join((words.maker(job), job.id)) if job else ""
+    facts = (words.maker(job), job.id if label != job.id else "") if job else ()
+    small = " · ".join(filter(None, facts))
     caption = element(
         "figcaption",
         element("div", label, style=_LABEL, dir="auto"),

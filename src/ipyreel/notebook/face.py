@@ -6,7 +6,8 @@ May import `session` and its own room. One `Face` belongs to one session.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ipyreel.notebook.grid import Grid, TextGrid, make_grid
 from ipyreel.notebook.hosts import Host
 from ipyreel.notebook.job import Job
 from ipyreel.notebook.joblist import JobList
+from ipyreel.notebook.kept import Kept, Made
 from ipyreel.notebook.shown import Notice
 from ipyreel.notebook.still import Wiring
 from ipyreel.notebook.video import Video
@@ -48,6 +50,7 @@ class Face:
     shell: Any = None
     _cards: dict[str, Shows] = field(default_factory=dict)
     _looks: dict[str, Look] = field(default_factory=dict)
+    _made: dict[str, Made] = field(default_factory=dict)
     _just_shown: tuple[object, int] | None = None
     _ticking: bool = False
 
@@ -154,11 +157,30 @@ class Face:
         for job in jobs:
             self._follow(grid, job)
 
-    def card(self, job: Job) -> Card | TextCard:
-        """Return a card to be put into a widget, where `show` would land in another cell."""
+    def card(self, job: Job, made: Made | None = None) -> Card | TextCard:
+        """Return a card to be put into a widget, where `show` would land in another cell.
+
+        `made` hears of the job, and of its retries.
+        """
         card = self._make_card(job.snapshot)
+        if made is not None:
+            self._made[job.id] = made
+            self.session.listen(job.id, made.take)
+            made.take(job.snapshot)
         self._follow(card, job)
         return card
+
+    def made(self, renew: Callable[[], None]) -> Made:
+        """Return a list of jobs to be saved; `renew` is called when one of them has news."""
+        settings = self.session.settings
+        limit = math.inf if settings.show == "embed" else settings.embed_limit
+        return Made(Wiring(video=self.video, clock=self.session.clock), limit, renew)
+
+    def kept(self, tell: Callable[[], tuple[str, str]]) -> Kept | None:
+        """Return what is saved beside a widget; None where it could not be told to hide."""
+        if self.host.kind != "jupyter":
+            return None
+        return Kept(tell, threads_deliver=self.host.pushes)
 
     def _make_card(self, snapshot: JobSnapshot) -> Card | TextCard:
         job_id = snapshot.id
@@ -229,6 +251,11 @@ class Face:
         if card is not None:
             self._cards[new.id] = card
             self.session.listen(new.id, card.update)
+        made = self._made.get(job_id)
+        if made is not None:
+            self._made[new.id] = made
+            self.session.listen(new.id, made.take)
+            made.take(new, instead_of=job_id)
         return new
 
     def _tick_one(self, *job_ids: str) -> None:

@@ -21,6 +21,7 @@ from ipyreel.notebook.bench import Bench, guarded, told
 from ipyreel.notebook.display import element
 from ipyreel.notebook.face import Face
 from ipyreel.notebook.fields import Fields
+from ipyreel.notebook.kept import Made
 from ipyreel.notebook.shown import Notice
 from ipyreel.notebook.source import cell_of
 from ipyreel.plan import Plan, check_cost
@@ -36,8 +37,10 @@ _NO_PROMPT = "Write a prompt."
 class Form(Bench):
     """Fields, an estimate, Submit and Copy as cell; each submitted job's card stands below."""
 
-    def __init__(self, face: Face) -> None:
+    def __init__(self, face: Face, made: Made | None = None) -> None:
         self._face = face
+        # Within the gallery it is the gallery that is saved.
+        self._made = made or face.made(self.renew)
         self._checked: tuple[object, str | None] = (None, None)
         self._busy = False
         self._submit = widgets.Button(description="Submit", disabled=True)
@@ -52,6 +55,7 @@ class Form(Bench):
         bar.add_class("ipyreel-bar-row")
         bar.add_class("ipyreel-wide")
         super().__init__(self.fields, self.cards, name="form")
+        self.kept = face.kept(self.still)
         self._cell.add_class("ipyreel-wide")
         self.status.add_class("ipyreel-wide")
         self.fields.children = (*self.fields.children, self.status, bar, self._cell)
@@ -60,6 +64,11 @@ class Form(Bench):
         self.fields.pictures.upload.observe(self._uploaded, "value")
         self.fields.provider.value = face.session.planner().choice().name
         self._changed({"name": "value", "owner": self.fields.provider})
+
+    def still(self) -> tuple[str, str]:
+        """Return what is saved: the videos that were made from here."""
+        (head, line), (html, text) = super().still(), self._made.tell()
+        return head + html, f"{line}\n{text}".strip()
 
     def fill(self, request: VideoRequest, provider: str) -> None:
         """Take over a request, to be changed and sent anew."""
@@ -146,7 +155,7 @@ class Form(Bench):
         if not request.prompt:
             raise InvalidRequest(_NO_PROMPT)
         sent = self._face.session.submit(*self._plans(request))
-        cards = [self._face.card(self._face.job(job.id)) for job in sent]
+        cards = [self._face.card(self._face.job(job.id), self._made) for job in sent]
         self.cards.children = (*cards, *self.cards.children)
         self.say(f"Sent: {', '.join(job.id for job in sent)}.")
 

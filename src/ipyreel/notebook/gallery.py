@@ -16,13 +16,14 @@ import ipywidgets as widgets
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.jobs.query import Query
-from ipyreel.notebook import reports
+from ipyreel.notebook import reports, words
 from ipyreel.notebook.bench import Bench, guarded, hint_html
 from ipyreel.notebook.display import element
 from ipyreel.notebook.face import Face
 from ipyreel.notebook.form import Form
 from ipyreel.notebook.posters import Posters
 from ipyreel.notebook.shown import Shown
+from ipyreel.notebook.stage import output
 from ipyreel.notebook.still import Wiring
 from ipyreel.notebook.tiles import Filters, Tile, page_html
 from ipyreel.values import Chain, JobSnapshot
@@ -60,8 +61,10 @@ class Gallery(Bench):
         self._back = _button("‹ Previous", "The page before", self._turned(-1))
         self._next = _button("Next ›", "The next page", self._turned(1))
         again = _button("Refresh", "Look into the library again", self._refresh)
+        self.made = face.made(self.renew)
         self.opened = Opened(face, self)
         super().__init__(name="gallery", classes=("ipyreel-wide-bench",))
+        self.kept = face.kept(self.still)
         bar = _bar(self.status, self._back, self._next, again)
         self.place(self.filters, bar, self.grid, self.opened)
         self._refresh(None)
@@ -107,7 +110,16 @@ class Gallery(Bench):
         self._back.disabled = self._page == 0
         self._next.disabled = (self._page + 1) * PAGE >= self._total
         self.say(self._counted())
+        self.renew()
         self._make_posters()
+
+    def still(self) -> tuple[str, str]:
+        """Return what is saved: the page that is seen, what is open, and what was made here."""
+        (head, line), (made, text) = super().still(), self.made.tell()
+        page = [(job, self._posters.small(job)) for job in self._jobs]
+        html = page_html(page)
+        texts = (line, *map(words.text, self._jobs), text)
+        return f"{head}{html}{self.opened.still_html()}{made}", "\n".join(texts).strip()
 
     def _counted(self) -> str:
         if not self._total:
@@ -134,6 +146,7 @@ class Gallery(Bench):
                 if self._turn != turn:
                     return
                 tile.show(job, poster, self._face.session.clock())
+        self.renew()
 
 
 class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
@@ -170,6 +183,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._job = job if job is None else self._face.session.snapshot(job.id)
         if self._job is None:
             self.children = ()
+            self._gallery.renew()
             return
         row = self._face.session.catalog.providers.get(self._job.provider)
         for how, button in self._chains.items():
@@ -182,13 +196,18 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         hook = widgets.HTML(element("style", data_job=self._job.id, onload=shows))
         hook.add_class("ipyreel-sheet")
         self.children = (self._shown(self._job), self._actions, self._asked, self.below, hook)
+        self._gallery.renew()
 
     def _shown(self, job: JobSnapshot) -> Any:
         if not job.ended:
             return self._face.card(self._face.job(job.id))
-        bundle = Wiring(video=self._face.video).ending(job)
-        self.screen.outputs = ({"output_type": "display_data", "data": bundle, "metadata": {}},)
+        self.screen.outputs = (output(Wiring(video=self._face.video).ending(job)),)
         return self.screen
+
+    def still_html(self) -> str:
+        """Return what is saved of it."""
+        shown = self.screen.outputs if self.screen in self.children else ()
+        return "".join(one["data"]["text/html"] for one in shown)
 
     @property
     def _chosen(self) -> JobSnapshot:
@@ -197,7 +216,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return self._job
 
     def _fill_form(self, _button: object) -> None:
-        form = Form(self._face)
+        form = Form(self._face, self._gallery.made)
         form.fill(self._chosen.request, self._chosen.provider)
         self._asked.children = (form,)
 
@@ -216,7 +235,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             raise InvalidRequest(f"Say {QUESTIONS[how].lower()}.")
         session = self._face.session
         (new,) = session.submit(session.chain(self._chosen, how, field.value.strip()))
-        card = self._face.card(self._face.job(new.id))
+        card = self._face.card(self._face.job(new.id), self._gallery.made)
         self._asked.children = ()
         self.below.children = (card, *self.below.children)
         self._gallery.load()
@@ -268,7 +287,7 @@ def open_gallery(face: Face, text: str = "") -> Gallery | Shown:
     plain = reports.jobs(face.session, jobs, title=f"The newest of {total} jobs")
     if not face.host.html or not jobs:
         return plain
-    html = page_html([(job, posters.make(job)) for job in jobs], face.session.clock())
+    html = page_html([(job, posters.make(job)) for job in jobs])
     return Shown(plain.text, html)
 
 

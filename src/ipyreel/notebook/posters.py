@@ -9,8 +9,11 @@ import re
 from pathlib import Path
 
 from ipyreel.errors import VideoError
-from ipyreel.media import save_poster
+from ipyreel.media import save_poster, thumbnail
 from ipyreel.values import JobSnapshot
+
+SMALL = 100
+"""Height in pixels of a poster in a saved notebook: some 2 kB each."""
 
 
 class Posters:
@@ -44,6 +47,11 @@ class Posters:
         except (VideoError, OSError):
             self._without.add(path.name)
         return self.cached(job)
+
+    def small(self, job: JobSnapshot) -> bytes | None:
+        """Return a poster that was made before, in the size for a notebook that is saved."""
+        poster = self.cached(job)
+        return thumbnail(poster, SMALL) if poster is not None else None
 
     def _path(self, job: JobSnapshot) -> Path | None:
         """Return where a job's poster lies: named by its video, which many jobs may share."""

@@ -6,6 +6,7 @@ May import `bench`, `display`, `words`, the library's `Query` and `values`.
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -142,13 +143,16 @@ def _age(seconds: float) -> str:
     return "just now"
 
 
-def page_html(jobs: Sequence[tuple[JobSnapshot, bytes | None]], now: float) -> str:
+def page_html(jobs: Sequence[tuple[JobSnapshot, bytes | None]]) -> str:
     """Return a page of tiles as plain HTML that needs no kernel."""
     cells = []
     for job, poster in jobs:
         picture = element("img", src=_uri(poster), alt="", style=_IMG) if poster else None
         prompt = element("div", words.one_line(job.request.prompt, 90), dir="auto")
-        small = element("div", f"{words.phase(job)} · {facts(job, now)} · {job.id}", style=_SMALL)
+        # Its day and not its age: this is saved.
+        day = time.strftime("%Y-%m-%d", time.localtime(job.created_at))
+        told = (words.phase(job), words.maker(job), *words.settings(job), day, job.id)
+        small = element("div", " · ".join(told), style=_SMALL)
         cells.append(element("figure", picture, prompt, small, style=_CELL))
     return element("div", *cells, style=_GRID)
 
