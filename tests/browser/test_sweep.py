@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 
 import pytest
 
+from tests.support.axe import grave_faults
+from tests.support.demo import running_demo
 from tests.support.lab import write_notebook
 
 pytestmark = pytest.mark.browser
@@ -29,20 +33,22 @@ SOME_DONE = f"""index => {{
 }}"""
 STATIC = """index => { const panel = window.jupyterapp.shell.currentWidget;
   const outputs = panel.content.widgets[index].model.outputs.toJSON();
-  return outputs.length === 1
-    && !('application/vnd.jupyter.widget-view+json' in outputs[0].data); }"""
-TILES = f"""index => [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output figure')].map(figure => {{
+  return !outputs.some(one => 'application/vnd.jupyter.widget-view+json' in one.data)
+    && !outputs[1].data['text/html']; }"""
+SEEN = "filter(one => one.checkVisibility())"
+TILES = f"""index => [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output figure')].{SEEN}
+.map(figure => {{
   const video = figure.querySelector('video'), box = figure.getBoundingClientRect();
   return {{label: figure.querySelector('b').innerText, seconds: video?.duration,
           width: video?.videoWidth, left: Math.round(box.left), top: Math.round(box.top),
           text: figure.innerText}};
 }})"""
 READY = f"""index => {{
-  const videos = [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output video')];
+  const videos = [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output video')].{SEEN};
   return videos.length === 8 && videos.every(video => video.readyState >= 2);
 }}"""
 PLAY = f"""index => Promise.all(
-  [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output video')].map(video => {{
+  [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output video')].{SEEN}.map(video => {{
     video.muted = true;
     return new Promise((done, fail) => {{
       video.addEventListener('timeupdate', () => video.currentTime > 0 && done(video.currentTime));
@@ -85,6 +91,7 @@ def test_eight_cards_become_a_grid_of_eight_playing_videos(server, lab, open_pag
     assert "paper-boat" in lab.run_cell(2)[0]["data"]["text/plain"]
     saved = lab.save()
     assert set(saved.cells[1].outputs[0].data) == {"text/html", "text/plain"}
+    assert set(saved.cells[1].outputs[1].data.values()) == {""}  # all that it kept meanwhile
     assert "widgets" not in saved.metadata
     assert (server.root / "sweep.ipynb").stat().st_size < 8 * 1500
     assert lab.console_errors == []
@@ -127,3 +134,72 @@ def test_a_reload_in_the_middle_loses_nothing(server, lab):
     lab.save()
     lab.reload()
     check_grid(lab, 1)
+
+
+REFUSED = {"status": "failed", "error": {"message": "The filter refused the prompt."}}
+SHOPS = {
+    "quick": {"speed": 200},
+    "bad": {"speed": 200, "faults": [{"step": "retrieve", "count": 1, "do": {"job": REFUSED}}]},
+    "slow": {"speed": 0.002},  # as good as never
+}
+
+
+@pytest.fixture
+def shops(server, tmp_path):
+    """Three providers: one that is quick, one that fails at first, one that never ends."""
+    with contextlib.ExitStack() as stack:
+        rows = []
+        for name, how in SHOPS.items():
+            demo = stack.enter_context(running_demo(tmp_path / name, stub=True, **how))
+            rows += [f"[providers.{name}]", f'base_url = "{demo.url}"', 'dialect = "openai"']
+        toml = server.root / "ipyreel.toml"
+        toml.write_text("\n".join(rows), encoding="utf-8")
+        yield
+        toml.unlink()
+
+
+@pytest.mark.usefixtures("shops")
+def test_a_tile_is_tried_again_and_another_is_cancelled(server, lab, open_page):
+    sweep = f"%%video --vary provider={','.join(SHOPS)}\nA sea"
+    write_notebook(server.root / "retry.ipynb", [LOAD, sweep])
+    lab.use_theme("light")
+    lab.open("retry.ipynb")
+    lab.run_cell(0)
+    lab.run_cell(1)
+    grid = lab.output(1)
+    grid.get_by_text("1 done · 1 failed · 1 running").wait_for()
+    assert "The filter refused the prompt." in lab.output_text(1)
+    retry = grid.get_by_role("button", name="Retry")
+    assert retry.get_attribute("title") == "Retry bad"
+    # On the tile that it is about, which is where it would be without a button.
+    tiles = [figure.bounding_box() for figure in grid.locator("figure:visible").all()]
+    _, tile, _ = sorted(tiles, key=lambda one: one["x"])
+    assert len({round(one["y"]) for one in tiles}) == 1
+    box = retry.bounding_box()
+    assert tile["x"] < box["x"] < box["x"] + box["width"] < tile["x"] + tile["width"]
+    lab.screenshot("sweep-retry-light", cell=1)
+    lab.use_theme("dark")
+    lab.screenshot("sweep-retry-dark", cell=1)
+    assert grave_faults(lab.page, ".jp-OutputArea-output")[0] == []
+
+    # What was saved on the way is there without the kernel, too.
+    lab.wait_for(f"index => {OUTPUT}.querySelectorAll('video').length >= 2", arg=1)
+    lab.save()
+    shutil.copy(server.root / "retry.ipynb", server.root / "retry-later.ipynb")
+    later = open_page(server)
+    later.open("retry-later.ipynb")
+    assert later.is_trusted(1)
+    later.output(1).locator("video:visible").wait_for()
+    text = later.output_text(1)
+    assert "1 done · 1 failed · 1 running" in text
+    assert "Error" not in text
+    later.shutdown_kernel()
+    later.close()
+
+    retry.click()
+    grid.get_by_text("2 done · 1 running").wait_for()
+    grid.get_by_role("button", name="Cancel", exact=True).click()
+    lab.wait_for(STATIC, arg=1)
+    assert "3 jobs · 2 done · 1 cancelled" in lab.output_text(1)
+    lab.screenshot("sweep-retried-dark", cell=1)
+    assert lab.console_errors == []

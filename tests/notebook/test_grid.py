@@ -17,8 +17,10 @@ from ipywidgets.widgets.widget import _instances
 from ipyreel.notebook import board, sheet
 from ipyreel.notebook.board import Board
 from ipyreel.notebook.films import Films, film_of
-from ipyreel.notebook.grid import LINGER, PACE, Grid, PageGrid, TextGrid, make_grid
+from ipyreel.notebook.grid import LINGER, PACE, SAVED, Grid, make_grid
 from ipyreel.notebook.hosts import Host
+from ipyreel.notebook.kept import Kept
+from ipyreel.notebook.plaingrid import PageGrid, TextGrid
 from ipyreel.notebook.sheet import Film
 from ipyreel.notebook.still import Wiring
 from ipyreel.notebook.video import Video
@@ -95,6 +97,14 @@ def grid_of(jobs, *, folder="/n", given=BOARD, **hooks) -> Grid:
     return Grid(given, jobs, wired, Films(wired))
 
 
+def touches(grid: Grid) -> list:
+    """Return what the buttons on the tiles say, None where there is none."""
+    return [
+        None if "ipyreel-gone" in one._dom_classes else (one.description, one.tooltip, one.disabled)
+        for one in grid._touches.buttons
+    ]
+
+
 def state(grid: Grid) -> dict:
     """Return everything of a grid that a person can see."""
     return {
@@ -103,6 +113,7 @@ def state(grid: Grid) -> dict:
         "prompt": grid._prompt.value,
         "tiles": grid._moving.value,
         "button": (grid._button.description, grid._button.disabled, grid._button.layout.display),
+        "touches": touches(grid),
         "videos": sorted(str(place.outputs) for place in grid._places if place.outputs),
         "text": repr(grid),
     }
@@ -248,7 +259,8 @@ def snapshots(number):
 
 @given(st.data())
 def test_a_grid_that_was_updated_equals_one_made_new(data):
-    clock, hooks = Clock(), {"on_cancel": list}
+    clock = Clock()
+    hooks = {"on_cancel": list, "cancel_one": print, "retry_one": print}
     rows = [[job(n), *data.draw(snapshots(n))] for n in range(3)]
     given = Board(labels=LABELS[:3])
     updated = grid_of([row[0] for row in rows], clock=clock, given=given, **hooks)
@@ -388,6 +400,92 @@ def test_an_error_of_the_callback_itself_is_shown():
     grid._button.click()
     assert "nobody there" in grid._prompt.value
     grid.close()
+
+
+ONE = Board(labels=LABELS[:3])
+
+
+def test_each_tile_has_the_button_that_its_job_needs():
+    unsent = replace(FAILED, id="v5", failure=Failure(message="not fetched"), progress=100)
+    ready = replace(unsent, ready=True)
+    given = Board(labels=tuple("abcdef"))
+    jobs = [done(0), job(1), FAILED, WAITING, job(4, status="unknown"), ready]
+    grid = grid_of(jobs, given=given, cancel_one=print, retry_one=print)
+    names = [one and one[0] for one in touches(grid)]
+    assert names == [None, "Cancel", "Retry", "Cancel", None, None]
+    assert touches(grid)[2] == ("Retry", "Retry c", False)
+    grid.close()
+
+
+def test_one_job_is_cancelled_from_its_tile():
+    future, calls = Future(), []
+    hook = lambda job_id: calls.append(job_id) or future  # noqa: E731
+    grid = grid_of([job(0), job(1)], cancel_one=hook)
+    grid._touches.buttons[1].click()
+    assert calls == ["v1"]
+    assert touches(grid)[0] == ("Cancel", "Cancel seed 0", False)
+    assert touches(grid)[1] == ("Cancelling…", "Cancel seed 1", True)
+    future.set_exception(RuntimeError("no <way>"))
+    assert "RuntimeError: no &lt;way&gt;" in grid._prompt.value
+    assert touches(grid)[1] == ("Cancel", "Cancel seed 1", False)
+    grid.close()
+
+
+def test_a_retry_takes_the_place_of_what_failed(folder):
+    clock, new = Clock(), job(3, request=FAILED.request)
+    grid = grid_of([done(0), done(1), FAILED], folder=folder, given=ONE, clock=clock,
+                   retry_one=lambda _id: grid.update(replace(new, progress=40)) or new)  # fmt: skip
+    assert not grid.ended  # all jobs are, but there is something to be done
+    assert "No &lt;b&gt;boats" in grid._moving.value
+    grid._touches.buttons[2].click()
+    assert [one.id for one in grid.snapshots] == ["v0", "v1", "v3"]
+    clock.now += PACE
+    grid.tick()
+    assert "Generating 40 %" in grid._moving.value  # the news that came before the answer
+    clock.now += LINGER + 1
+    grid.tick()
+    assert not grid.ended
+    grid.update(done(3, folder))
+    assert grid.ended
+
+
+def test_a_grid_waits_for_a_retry_and_then_is_static(screen, folder):
+    clock = Clock()
+    grid = grid_of([done(0), FAILED], folder=folder, clock=clock, retry_one=print)
+    grid.show()
+    clock.now += LINGER - 1
+    grid.tick()
+    assert not grid.ended
+    clock.now += 2
+    grid.tick()
+    assert grid.ended
+    assert "No &lt;b&gt;boats" in screen.outputs[-1]["data"]["text/html"]
+
+
+def test_what_is_saved_beside_a_live_grid(screen, folder):
+    clock = Clock()
+    wired = wiring(folder, clock=clock)
+    films = Films(wired)
+    grid = Grid(
+        ONE, [job(0), job(1), job(2)], wired, films, lambda tell: Kept(tell, threads_deliver=True)
+    )
+
+    def saved():
+        return [one["data"]["text/html"] for one in screen.outputs if "ipyreel-kept" in str(one)]
+
+    grid.show()
+    grid.update(done(0, folder))
+    assert [page.count("<video") for page in saved()] == [0, 1]
+    assert 'preload="none"' in saved()[-1]  # it is hidden, and loads nothing
+    clock.now += 1
+    grid.update(done(1, folder))
+    assert len(saved()) == 2
+    clock.now += SAVED
+    grid.tick()
+    assert [page.count("<video") for page in saved()] == [0, 1, 2]
+    grid.update(done(2, folder))
+    assert grid.ended
+    assert screen.outputs[-1]["data"] == {"text/html": "", "text/plain": ""}
 
 
 def test_snapshots_of_other_jobs_and_old_ones_are_dropped():

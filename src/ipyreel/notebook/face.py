@@ -18,11 +18,12 @@ from ipyreel.notebook import hosts
 from ipyreel.notebook.board import Board
 from ipyreel.notebook.card import Card, TextCard, make_card
 from ipyreel.notebook.display import Look
-from ipyreel.notebook.grid import Grid, TextGrid, make_grid
+from ipyreel.notebook.grid import Grid, make_grid
 from ipyreel.notebook.hosts import Host
 from ipyreel.notebook.job import Job
 from ipyreel.notebook.joblist import JobList
 from ipyreel.notebook.kept import Kept, Made
+from ipyreel.notebook.plaingrid import TextGrid
 from ipyreel.notebook.shown import Notice
 from ipyreel.notebook.still import Wiring
 from ipyreel.notebook.video import Video
@@ -147,10 +148,14 @@ class Face:
             wiring=Wiring(
                 video=self.video,
                 clock=self.session.clock,
-                on_cancel=lambda: self.session.cancel_all(jobs.ids),
+                # Retries take the places of what failed.
+                on_cancel=lambda: self.session.cancel_all(job.id for job in grid.snapshots),
+                cancel_one=self.session.cancel,
+                retry_one=self._again,
                 threads_deliver=self.host.pushes,
             ),
             embed_limit=self.session.settings.embed_limit,
+            kept=self.kept,
         )
         self._cards.update(dict.fromkeys(jobs.ids, grid))
         grid.show()

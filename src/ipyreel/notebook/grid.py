@@ -1,15 +1,13 @@
 """The grid of a sweep: small cards while the jobs live, one static grid when all have ended.
 
-May import `sheet`, `display`, `board`, `films`, `stage`, `still` and `hosts`. As with the single
-card, snapshots come from the poller's thread, where only widget traits are set and
-`DisplayHandle.update` is called.
+May import `sheet`, `display`, `board`, `films`, `kept`, `plaingrid`, `stage`, `still`, `touches`
+and `hosts`. As with the single card, snapshots come from the poller's thread, where only widget
+traits are set and `DisplayHandle.update` is called.
 """
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -20,8 +18,11 @@ from ipyreel.notebook.board import Board
 from ipyreel.notebook.display import Markup
 from ipyreel.notebook.films import Films
 from ipyreel.notebook.hosts import Host
+from ipyreel.notebook.kept import Kept
+from ipyreel.notebook.plaingrid import PageGrid, TextGrid, bundle_of
 from ipyreel.notebook.stage import Stage, output
-from ipyreel.notebook.still import Bundle, Slot, Wiring, older, told_of
+from ipyreel.notebook.still import Bundle, Wiring, told_of
+from ipyreel.notebook.touches import Jobs, Touches
 from ipyreel.notebook.video import EMBED_LIMIT
 from ipyreel.values import JobSnapshot
 
@@ -29,7 +30,13 @@ PACE = 0.25
 """Seconds between two bundles of messages to the front end, for all jobs of a grid together."""
 
 LINGER = 300.0
-"""Seconds that a grid waits for jobs that may still be found, when all others have ended."""
+"""Seconds that a grid keeps its Retry buttons, and that unknown jobs may still be found, when
+all others have ended."""
+
+SAVED = 10.0
+"""Seconds between two renewals of what is saved beside a live grid."""
+
+Keeps = Callable[[Callable[[], tuple[str, str]]], Kept | None]
 
 
 def make_grid(
@@ -39,70 +46,59 @@ def make_grid(
     host: Host,
     wiring: Wiring,
     embed_limit: int = EMBED_LIMIT,
+    kept: Keeps = lambda _tell: None,
 ) -> Grid | TextGrid:
-    """Return the grid that this front end can show; `embed_limit` is in bytes for all videos."""
+    """Return the grid that this front end can show; `embed_limit` is in bytes for all videos.
+
+    `kept` makes what is saved beside a live grid, where that can be.
+    """
     films = Films(wiring, embed_limit)
     if host.widgets:
-        return Grid(given, jobs, wiring, films)
+        return Grid(given, jobs, wiring, films, kept)
     kind = PageGrid if host.html else TextGrid
     return kind(given, jobs, wiring, films)
 
 
-class _Jobs:
-    """The jobs of a grid as they stand, in their order."""
-
-    def __init__(self, jobs: Iterable[JobSnapshot]) -> None:
-        self.all = list(jobs)
-        self._at = {job.id: index for index, job in enumerate(self.all)}
-
-    def take(self, job: JobSnapshot) -> bool:
-        """Take the next snapshot of one job; tell whether it is news."""
-        index = self._at.get(job.id)
-        if index is None or older(job, self.all[index]) or job == self.all[index]:
-            return False
-        self.all[index] = job
-        return True
-
-    @property
-    def ended(self) -> bool:
-        return all(job.ended for job in self.all)
-
-    @property
-    def may_be_found(self) -> bool:
-        """Whether all have ended but those of which nobody knows."""
-        return all(job.ended or job.status == "unknown" for job in self.all)
-
-
 class Grid(Stage):
-    """The live grid: one line that sums up, Cancel all, and a tile for each job.
+    """The live grid: one line that sums up, Cancel all, and a tile with a button for each job.
 
     All tiles that move are one widget, so that forty jobs are one message; a finished one
     has an output of its own, where a link to its file is resolved.
     """
 
     def __init__(
-        self, given: Board, jobs: Sequence[JobSnapshot], wiring: Wiring, films: Films
+        self,
+        given: Board,
+        jobs: Sequence[JobSnapshot],
+        wiring: Wiring,
+        films: Films,
+        kept: Keeps = lambda _tell: None,
     ) -> None:
         self._given = given
-        self._jobs = _Jobs(jobs)
+        self._jobs = Jobs(jobs)
         self._wiring = wiring
         self._films = films
         self._tiles: dict[int, tuple[JobSnapshot, Markup]] = {}
+        self._kept = kept(self._still)
+        self._saved = (0, 0.0)  # how many had ended when it was renewed, and when
         self._busy, self._trouble = "", ""
+        self._touched: dict[str, str] = {}
         self._next_at = 0.0
         self._lingers_until: float | None = None
         self._sums, self._clock, self._button = widgets.HTML(), widgets.HTML(), widgets.Button()
         self._prompt = widgets.HTML(_dom_classes=("ipyreel-wide",))
         self._moving = widgets.HTML(_dom_classes=("ipyreel-moving",))
-        self._style = widgets.HTML(sheet.style())
+        number = len(self._jobs.all)
+        self._touches = Touches([given.label(index) for index in range(number)], self._touch)
+        self._style = widgets.HTML(sheet.style() + sheet.places(number))
         self._style.layout.display = "none"  # a style sheet works all the same
         # All of them now: a widget that is made on another thread may not reach the page.
-        self._places = [_place(given, index) for index in range(len(self._jobs.all))]
+        self._places = [_place(given, index) for index in range(number)]
         head = (self._sums, self._clock, self._button, self._prompt)
         self._head = widgets.Box(head, _dom_classes=("ipyreel-head",))
         self._button.on_click(self._clicked)
-        children = (self._head, self._moving, self._style)
-        parts = (*head, self._head, self._moving, self._style, *self._places)
+        children = (self._head, self._moving, self._touches, self._style)
+        parts = (*head, *children, *self._touches.buttons, *self._places)
         super().__init__(
             children, parts, name="ipyreel-grid", threads_deliver=wiring.threads_deliver
         )
@@ -114,6 +110,13 @@ class Grid(Stage):
     def snapshots(self) -> tuple[JobSnapshot, ...]:
         """What the grid knows of its jobs."""
         return tuple(self._jobs.all)
+
+    def show(self) -> None:
+        """Show it in the cell that is running, with what is saved beside it."""
+        super().show()
+        with self._lock:
+            if self._kept is not None and not self.ended:
+                self._kept.show()
 
     def update(self, snapshot: JobSnapshot, remaining: float | None = None) -> None:  # noqa: ARG002
         """Take the next snapshot of one job; from any thread, as often as one likes.
@@ -136,25 +139,44 @@ class Grid(Stage):
         with self._lock:
             if not self.ended and self._may_send():
                 self.layout.max_width = None  # the static grid has its own, and no margins
-                self._end(_bundle(self._given, self._jobs.all, self._films))
+                self._end(bundle_of(self._given, self._jobs.all, self._films))
+                self._save(self._wiring.clock())
 
     # ---- inside; everything below runs under the lock ------------------------------------
 
     def _draw(self, now: float | None = None) -> None:
         now = self._wiring.clock() if now is None else now
-        if self._jobs.ended or self._is_lost(now):
+        if self._rests(now):
             self.settle()
         else:
             self._paint(now)
+            self._save(now)
 
-    def _is_lost(self, now: float) -> bool:
-        """Whether what is unknown was waited for long enough."""
-        if not self._jobs.may_be_found:
+    def _rests(self, now: float) -> bool:
+        """Whether nothing will move any more: by itself, by Retry or by being found."""
+        if self._jobs.moving:
             self._lingers_until = None
             return False
+        if self._jobs.ended and not any(map(self._can_retry, self._jobs.all)):
+            return True
         if self._lingers_until is None:
             self._lingers_until = now + LINGER
         return now >= self._lingers_until
+
+    def _save(self, now: float) -> None:
+        """Renew what is saved, when jobs have ended; seldom, since all of it is sent anew."""
+        done, at = self._saved
+        count = sum(job.ended for job in self._jobs.all)
+        seldom = at <= now < at + SAVED and self._jobs.moving
+        if self._kept is not None and (self.ended or (count != done and not seldom)):
+            self._saved = (count, now)
+            self._kept.renew()
+
+    def _still(self) -> tuple[str, str]:
+        if self.ended:
+            return "", ""
+        bundle = bundle_of(self._given, self._jobs.all, self._films, preload="none")
+        return bundle["text/html"], bundle["text/plain"]
 
     def _paint(self, now: float, *, at_once: bool = False) -> None:
         # The second bound: a wall clock may be set back, and must not stop the grid.
@@ -167,6 +189,7 @@ class Grid(Stage):
             _set(self._clock, sheet.clock_html(jobs, now)),
             _set(self._prompt, sheet.prompt_html(self._given, self._trouble)),
             self._paint_button(),
+            self._paint_touches(),
             self._paint_tiles(),
         ]
         if any(sent):
@@ -197,8 +220,44 @@ class Grid(Stage):
             known = self._tiles[index] = (job, sheet.live_tile(self._given, index, job))
         return known[1]
 
+    def _paint_touches(self) -> bool:
+        jobs = self._jobs.all
+        busy = [self._touched.get(job.id, "") for job in jobs]
+        return self._touches.paint([self._word(job) for job in jobs], busy)
+
+    def _word(self, job: JobSnapshot) -> str:
+        if self._can_retry(job):
+            return "Retry"
+        can = not job.ended and job.status != "unknown" and self._wiring.cancel_one is not None
+        return "Cancel" if can else ""
+
+    def _can_retry(self, job: JobSnapshot) -> bool:
+        """Whether a second try makes sense: not where the video is made and only to be fetched."""
+        return job.status == "failed" and not job.ready and self._wiring.retry_one is not None
+
+    def _touch(self, index: int) -> None:
+        """Do what the button of one tile says."""
+        with self._lock:
+            job = self._jobs.all[index]
+            retry = self._can_retry(job)
+            self._touched[job.id], self._trouble = "Sending…" if retry else "Cancelling…", ""
+            self._paint(self._wiring.clock(), at_once=True)
+        hook = self._wiring.retry_one if retry else self._wiring.cancel_one
+        try:
+            result = hook(job.id) if hook is not None else None
+        except Exception as error:  # noqa: BLE001 - shown in the grid
+            self._show_trouble(error)
+            return
+        if isinstance(result, Future):
+            result.add_done_callback(self._heard)
+        elif isinstance(result, JobSnapshot):
+            with self._lock:
+                self._touched.pop(job.id, None)
+                self._jobs.swap(job.id, result)
+                self._draw()
+
     def _paint_button(self) -> bool:
-        going = any(not job.ended and job.status != "unknown" for job in self._jobs.all)
+        going = self._jobs.moving
         face = {
             "description": self._busy or "Cancel all",
             "tooltip": "Cancel every job of this sweep that has not ended",
@@ -235,6 +294,7 @@ class Grid(Stage):
 
     def _show_trouble(self, error: BaseException) -> None:
         with self._lock:
+            self._touched.clear()
             self._busy, self._trouble = "", told_of(error)
             if not self.ended:
                 self._paint(self._wiring.clock(), at_once=True)
@@ -244,7 +304,7 @@ class Grid(Stage):
             return self._final
         bundle: dict[str, Any] = super()._repr_mimebundle_(**wishes) or {}
         # What others see of a notebook that was saved meanwhile.
-        return {**bundle, **_bundle(self._given, self._jobs.all, self._films)}
+        return {**bundle, **bundle_of(self._given, self._jobs.all, self._films)}
 
     def __repr__(self) -> str:
         """Return the sweep's lines: they are saved beside the widget."""
@@ -263,108 +323,3 @@ def _set(part: Any, html: str) -> bool:
         return False
     part.value = html
     return True
-
-
-def _bundle(given: Board, jobs: Sequence[JobSnapshot], films: Films) -> Bundle:
-    made = films.of(jobs)
-    lines = {job_id: film.path or film.where for job_id, film in made.items()}
-    return {
-        "text/html": sheet.grid_html(given, jobs, made),
-        "text/plain": board.text(given, jobs, lines),
-    }
-
-
-class TextGrid:
-    """The grid of a terminal: one line that sums up, and at the end a line for each job.
-
-    Never prints from a thread; `tick`, called from the main thread while it waits, redraws
-    the line in place.
-    """
-
-    def __init__(
-        self, given: Board, jobs: Sequence[JobSnapshot], wiring: Wiring, films: Films
-    ) -> None:
-        self._given = given
-        self._jobs = _Jobs(jobs)
-        self._wiring = wiring
-        self._films = films
-        self._drawn = ""
-        self._ended = False
-
-    @property
-    def snapshots(self) -> tuple[JobSnapshot, ...]:
-        """What the grid knows of its jobs."""
-        return tuple(self._jobs.all)
-
-    @property
-    def ended(self) -> bool:
-        """Whether there is nothing left to draw."""
-        return self._ended
-
-    def show(self) -> None:
-        """Print the first line."""
-        if self._jobs.ended:
-            self._finish()
-        else:
-            self._write(self._line() + "\n")
-
-    def update(self, snapshot: JobSnapshot, remaining: float | None = None) -> None:  # noqa: ARG002
-        """Take the next snapshot of one job; drawn from the main thread only."""
-        if not self._ended and self._jobs.take(snapshot):
-            self.tick()
-
-    def tick(self, now: float | None = None) -> None:  # noqa: ARG002 - as `Grid.tick`
-        """Redraw the line, if this is the main thread."""
-        if self._ended or threading.current_thread() is not threading.main_thread():
-            return
-        if self._jobs.ended:
-            self._finish()
-        elif sys.stdout.isatty():
-            line = words.one_line(self._line(), 100)
-            self._write("\r" + line.ljust(len(self._drawn)))
-            self._drawn = line
-
-    def settle(self) -> None:
-        """Nothing: what was printed stays."""
-
-    def _line(self) -> str:
-        return " · ".join(
-            [
-                *board.counts(self._given, self._jobs.all),
-                board.lasted(self._jobs.all, self._wiring.clock()),
-            ]
-        )
-
-    def _finish(self) -> None:
-        clear = "\r" + " " * len(self._drawn) + "\r" if self._drawn else ""
-        self._ended, self._drawn = True, ""
-        self._write(clear + board.text(self._given, self._jobs.all) + "\n")
-
-    def _write(self, text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-
-class PageGrid(TextGrid):
-    """The grid where HTML is shown and widgets are not: static, and replaced once at the end."""
-
-    _handle: Any = None
-
-    def show(self) -> None:
-        """Show the grid as it stands."""
-        self._handle = Slot()
-        self._handle.display(_bundle(self._given, self._jobs.all, self._films), raw=True)
-        self._ended = self._jobs.ended
-
-    def tick(self, now: float | None = None) -> None:  # noqa: ARG002 - as `Grid.tick`
-        """Replace what is shown when all jobs have ended."""
-        main = threading.current_thread() is threading.main_thread()
-        if self._jobs.ended and (main or self._wiring.threads_deliver):
-            self.settle()
-
-    def settle(self) -> None:
-        """Bring what is shown to how the jobs stand."""
-        if self._handle is not None and not self._ended:
-            self._ended = self._jobs.ended
-            bundle = _bundle(self._given, self._jobs.all, self._films)
-            self._handle.update(bundle, raw=True)

@@ -29,7 +29,7 @@ def _sheet() -> Markup:
 
 
 class Kept:
-    """The output below a widget; `tell` gives its HTML and its text as they are now."""
+    """The output below a widget; `tell` gives its HTML and its text, "" for nothing any more."""
 
     def __init__(self, tell: Callable[[], tuple[str, str]], *, threads_deliver: bool) -> None:
         self._tell = tell
@@ -59,6 +59,9 @@ class Kept:
 
     def _bundle(self) -> Bundle:
         html, text = self._tell()
+        if not html:
+            self._said = {"text/html": "", "text/plain": ""}
+            return self._said
         self._said = {
             "text/html": element("div", _sheet(), Markup(html), class_="ipyreel-kept", style=_GAP),
             "text/plain": text,

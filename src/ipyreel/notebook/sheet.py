@@ -51,6 +51,12 @@ def style() -> Markup:
     return element("style", Markup(sheet))
 
 
+def places(number: int) -> Markup:
+    """Return the rules that put the button of each tile behind it."""
+    rules = "".join(f".ipyreel-at-{place}{{order:{place}}}" for place in range(number))
+    return element("style", Markup(rules))
+
+
 def head_html(given: Board, jobs: Sequence[JobSnapshot]) -> Markup:
     """Return the line that sums up; screen readers read it out when a count changes."""
     first, *rest = board.counts(given, jobs)
@@ -139,17 +145,27 @@ _DIM = "opacity:0.75;"
 _RED = "#d32f2f"
 
 
-def grid_html(given: Board, jobs: Sequence[JobSnapshot], films: Mapping[str, Film]) -> str:
+def grid_html(
+    given: Board,
+    jobs: Sequence[JobSnapshot],
+    films: Mapping[str, Film],
+    *,
+    preload: str = "metadata",
+) -> str:
     """Return the grid as it is saved: every video, or why there is none, under its label.
 
     `films` has the finished videos by the ids of their jobs. Linked videos take about 1 kB.
+    `preload` is what the players load before they play.
     """
     return element(
         "div",
         *_heading(given, jobs),
         element(
             "div",
-            *(static_tile(given, at, job, films.get(job.id)) for at, job in enumerate(jobs)),
+            *(
+                static_tile(given, at, job, films.get(job.id), preload=preload)
+                for at, job in enumerate(jobs)
+            ),
             style=f"{_TILES};max-width:{width_of(given)}px",
         ),
         style=_BOX,
@@ -170,7 +186,9 @@ def _heading(given: Board, jobs: Sequence[JobSnapshot]) -> Iterator[Markup]:
         yield element("div", prompt, style="margin:2px 0 0 0;overflow-wrap:anywhere", dir="auto")
 
 
-def static_tile(given: Board, index: int, job: JobSnapshot, film: Film | None) -> Markup:
+def static_tile(
+    given: Board, index: int, job: JobSnapshot, film: Film | None, *, preload: str = "metadata"
+) -> Markup:
     """Return one tile as it is saved; with no film, a box that says how the job stands."""
     wide, high = shape(job, given.tile)
     label = given.label(index)
@@ -183,7 +201,7 @@ def static_tile(given: Board, index: int, job: JobSnapshot, film: Film | None) -
         dot = element("span", "● ", style=f"color:{_RED}") if bad else None
         line = element("span", dot, told, style=_LINE + ("" if bad else _DIM), dir="auto")
     else:
-        picture = _player(label, film.src, (wide, high), film.look)
+        picture = _player(label, film.src, (wide, high), film.look, preload)
         line = _file(film)
     caption = element("figcaption", name, Markup(" "), line, style=_CAPTION)
     return element("figure", picture, caption, style=f"margin:0;width:{wide}px;max-width:100%")
@@ -193,12 +211,12 @@ def _hole(high: int) -> str:
     return f"height:{high}px;border-radius:6px;background-color:rgba(128,128,128,0.12)"
 
 
-def _player(label: str, src: str, size: tuple[int, int], look: Look) -> Markup:
+def _player(label: str, src: str, size: tuple[int, int], look: Look, preload: str) -> Markup:
     return element(
         "video",
         src=Markup(escape(src)),
         controls=True,
-        preload="metadata",
+        preload=preload,
         loop=look.loop,
         muted=look.muted or look.autoplay,
         autoplay=look.autoplay,

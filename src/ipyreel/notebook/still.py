@@ -30,7 +30,8 @@ class Wiring:
     `video` makes the object that shows a completed job, `clock` is in seconds since the
     epoch, `typical` is how long such jobs take in seconds. `on_cancel` and `on_retry` are
     called on whatever thread the front end's click arrives on; `on_retry` may return the
-    snapshot of the new job, and the card goes on with it.
+    snapshot of the new job, and the card goes on with it. `cancel_one` and `retry_one` are the
+    same for one job of a grid, by its id.
     """
 
     video: Callable[[JobSnapshot], Any]
@@ -38,6 +39,8 @@ class Wiring:
     typical: float | None = None
     on_cancel: Callable[[], object] | None = None
     on_retry: Callable[[], object] | None = None
+    cancel_one: Callable[[str], object] | None = None
+    retry_one: Callable[[str], object] | None = None
     threads_deliver: bool = True
 
     def remaining(self, snapshot: JobSnapshot) -> float | None:
