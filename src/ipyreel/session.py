@@ -335,9 +335,8 @@ class Session:
         """Stop polling, end the demo server and close the library; jobs stay in it."""
         if self.loop.started:
             self.manager.release()
-            closing = self.loop.submit(self._connections.aclose())
-            concurrent.futures.wait((closing,), timeout=5)
-        self.loop.stop()
+        # Connections last: one that is being made now would outlive its pool, open for good.
+        self.loop.stop(self._connections.aclose)
         self._connections.stop()
         self.store.close()
 

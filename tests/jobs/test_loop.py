@@ -94,6 +94,37 @@ def test_stopping_cancels_what_runs_and_lets_it_clean_up(loop):
         future.result(BOUND)
 
 
+def test_what_is_done_last_comes_when_all_work_has_ended(loop):
+    began, told = threading.Event(), []
+
+    async def work():
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            told.append("work")
+
+    async def last():
+        await asyncio.sleep(0)
+        told.append("last")
+
+    loop.stop(last)  # nothing was started, so nothing is to be done
+    loop.submit(work())
+    assert began.wait(BOUND)
+    loop.stop(last)
+    assert told == ["work", "last"]
+
+
+def test_a_failing_end_still_ends_the_thread(loop):
+    async def last():
+        raise OSError("ours")
+
+    thread = loop.submit(where()).result(BOUND)
+    loop.stop(last)
+    assert not thread.is_alive()
+
+
 def test_it_can_be_stopped_from_within(loop):
     async def work():
         loop.stop()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,17 @@ def test_the_functions_find_the_jobs(live):
     assert [one.id for one in api.history("balloon")] == [job.id]
     assert api.job().id == job.id
     assert api.job(job.remote_id).id == job.id
+
+
+def test_closing_leaves_no_connection_open(live):
+    # Each round stops at another moment, some of them while a connection is being made.
+    held(live)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        for number in range(10):
+            api.submit("A red balloon")
+            while number > 5 and live.posts() < number - 5:
+                pass
+            api.close()
+        gc.collect()
+    assert [str(warning.message) for warning in told] == []

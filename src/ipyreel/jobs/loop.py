@@ -20,6 +20,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+Last = Callable[[], Coroutine[Any, Any, object]]
+"""What is done on a loop when all of its work has ended."""
+
 SLICE = 0.1
 """Seconds between two looks at the clock in a blocking wait: keeps Ctrl-C prompt."""
 
@@ -63,14 +66,18 @@ class LoopThread:
         """Whether the caller is on the loop's own thread (where waiting would never end)."""
         return threading.current_thread() is self._thread
 
-    def stop(self) -> None:
-        """Cancel what runs on the loop and end the thread; a later `submit` starts it anew."""
+    def stop(self, last: Last | None = None) -> None:
+        """Cancel what runs on the loop and end the thread; a later `submit` starts it anew.
+
+        `last` is awaited on the loop when everything else has ended: the place to close what
+        the work had in use. It is not called where nothing was ever started.
+        """
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
         if loop is None or thread is None or not thread.is_alive():
             return
-        loop.call_soon_threadsafe(loop.stop)
+        asyncio.run_coroutine_threadsafe(_wind_up(last), loop)
         if threading.current_thread() is not thread:
             thread.join(timeout=5)
 
@@ -95,15 +102,27 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
-        # One more turn: what was handed over and not begun becomes a task that can be cancelled.
-        loop.run_until_complete(asyncio.sleep(0))
-        if pending := asyncio.all_tasks(loop):
-            for task in pending:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
+
+
+async def _wind_up(last: Last | None) -> None:
+    """End all other tasks, then do what is to be done last, and stop the loop."""
+    loop = asyncio.get_running_loop()
+    try:
+        # What was handed over before this one has become a task by now.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            # A turn for each to begin: what is cancelled before that leaves a coroutine behind
+            # that nobody awaits. Those that begin others meanwhile see to their end themselves.
+            await asyncio.sleep(0)
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+        if last is not None:
+            await last()
+        await loop.shutdown_asyncgens()
+    finally:
+        loop.stop()
 
 
 def wait_blocking(
