@@ -23,6 +23,7 @@ ANCHORS = {
     "download": ("run.py", "_download"),
     "write": ("part.py", "write"),
     "publish": ("part.py", "publish"),
+    "move": ("part.py", "_move"),
     "explain": ("files.py", "write_sidecar"),
 }
 """Where a phase begins: file and function."""

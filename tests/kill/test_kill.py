@@ -17,7 +17,8 @@ MOMENTS = {
     "accepted, nowhere listed": ("accept", 1, False, "submit", "unknown"),
     "asking how it stands": ("poll", 1, True, "poll", "went on"),
     "writing the first part": ("write", 30, True, "download", "went on"),
-    "in the middle of the move": ("publish", 20, True, "finish", "went on"),
+    # _move is entered, os.link called, and has returned: the same three steps on every Python.
+    "in the middle of the move": ("move", 3, True, "finish", "went on"),
 }
 """Where it dies -> anchor and steps (see hook.py), whether jobs are listed; phase, outcome."""
 
