@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -52,6 +53,18 @@ def _all(box):
     yield box
     for child in getattr(box, "children", ()):
         yield from _all(child)
+
+
+def test_a_job_that_ends_while_it_is_seen_gets_its_picture(face, live):
+    hold = {"step": "retrieve", "count": 5, "do": {"job": {"status": "queued"}}}
+    live.faults.add(hold)
+    job = api.submit("A balloon")
+    gallery = Gallery(face)
+    picture, there = gallery._tiles[0]._picture, threading.Event()
+    assert "ipyreel-plain" in picture.value
+    picture.observe(lambda change: there.set() if "<img" in change["new"] else None, "value")
+    job.wait()
+    assert there.wait(30)
 
 
 @pytest.mark.usefixtures("library")

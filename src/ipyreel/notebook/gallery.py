@@ -7,6 +7,7 @@ from the library, and only its posters are made.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from types import MappingProxyType
@@ -55,6 +56,7 @@ class Gallery(Bench):
         self._total = 0
         self._turn = 0
         self._jobs: Sequence[JobSnapshot] = ()
+        self._followed: set[str] = set()
         self.filters = Filters(self._narrowed)
         self._tiles = tuple(Tile(self._opener(place)) for place in range(PAGE))
         self.grid = widgets.VBox(self._tiles, _dom_classes=("ipyreel-shelf",))
@@ -112,6 +114,7 @@ class Gallery(Bench):
         self.say(self._counted())
         self.renew()
         self._make_posters()
+        self._follow()
 
     def still(self) -> tuple[str, str]:
         """Return what is saved: the page that is seen, what is open, and what was made here."""
@@ -126,6 +129,21 @@ class Gallery(Bench):
             return "Nothing found." if self.filters.narrow else "The library is empty."
         first = self._page * PAGE + 1
         return f"{first} to {first + len(self._jobs) - 1} of {self._total}."
+
+    def _follow(self) -> None:
+        """Look at the page again when one of its jobs has ended."""
+        session = self._face.session
+        for job in self._jobs if self._face.host.pushes else ():
+            if not job.ended and job.id not in self._followed:
+                self._followed.add(job.id)
+                session.listen(job.id, self._heard)
+                self._heard(session.snapshot(job.id))  # what came before the listening
+
+    def _heard(self, job: JobSnapshot) -> None:
+        # Not here: a callback that holds the lock may be waiting for the thread that told us.
+        if job.ended:
+            reload = functools.partial(self.act, lambda _: self.load(), None)
+            self._face.session.loop.submit(asyncio.to_thread(reload))
 
     def _make_posters(self) -> None:
         pairs = list(zip(self._tiles, self._jobs, strict=False))
