@@ -170,3 +170,26 @@ def test_a_closed_line_says_so():
 def test_an_address_to_connect_from_is_not_ignored():
     with pytest.raises(NotImplementedError):
         run(Sockets().connect_tcp("127.0.0.1", 1, local_address="127.0.0.1"))
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_cancellation_at_any_moment_of_a_send_is_kept(turns):
+    async def main():
+        ours, theirs = socket.socketpair()
+        ours.settimeout(0)
+        stream = Socket(ours)
+        with theirs:
+
+            async def send_and_stay():
+                await stream.write(b"asked", timeout=9)
+                await asyncio.sleep(9)
+
+            task = asyncio.create_task(send_and_stay())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait((task,), timeout=0.5)
+            await stream.aclose()
+            return task.cancelled()
+
+    assert run(main())

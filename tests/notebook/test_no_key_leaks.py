@@ -152,7 +152,7 @@ def tell():
     session = api.face().session
     for thing in (session, session.keys, session.settings, session.catalog, session.manager):
         yield from (repr(thing), str(thing), f"{thing}")
-    for client in session._clients.values():
+    for client in session._connections._clients.values():
         yield from (repr(client), repr(client.key), str(client.key), repr(client._http))
         yield repr({name: getattr(client._http, name) for name in vars(client._http)})
     for row in session.catalog.providers.values():

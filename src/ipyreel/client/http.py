@@ -1,12 +1,11 @@
 """HTTP as this project needs it: the key goes home only, and a POST is never sent twice.
 
 With `pools` and `loopback`, the only importer of `httpx`. May import those two, `errors`,
-`values`, `catalog`, `wire` and `addresses`.
+`values`, `catalog`, `wire`, `addresses` and `within`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from ipyreel.client.body import encode_body
 from ipyreel.client.pools import AGENT, Pools, Transport
 from ipyreel.client.retry import Timeouts
 from ipyreel.client.stream import MAX_REPLY, Stream, is_encoded
+from ipyreel.client.within import within
 from ipyreel.errors import ConfigError, ProviderError, TransportError, WireError
 from ipyreel.values import NOTHING, HttpCall, HttpReply
 from ipyreel.wire.urls import join_base, resolve
@@ -163,12 +163,8 @@ class Http:
         """
         body = encode_body(call)
         url = httpx.URL(self.url_for(call))
-        try:
-            return await asyncio.wait_for(self._exchange(call, url, body, timeout, limit), timeout)
-        except asyncio.TimeoutError as error:
-            raise TransportError(
-                f"{url.host} did not answer within {timeout:.0f} s.", sent=True
-            ) from error
+        late = TransportError(f"{url.host} did not answer within {timeout:.0f} s.", sent=True)
+        return await within(self._exchange(call, url, body, timeout, limit), timeout, late)
 
     async def _exchange(
         self, call: HttpCall, url: httpx.URL, body: Mapping[str, Any], read: float, limit: int

@@ -2,7 +2,7 @@
 
 httpx reads through anyio, 64 KiB at a time: nothing that a network would notice, but four times
 the work of the rest on loopback, and start-up time for what no such connection needs. May import
-`httpx` with the `httpcore` it stands on, and `addresses`.
+`httpx` with the `httpcore` it stands on, `addresses` and `within`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
 
 import httpcore
 import httpx
 
 from ipyreel.client.addresses import look_up, numeric
-
-T = TypeVar("T")
+from ipyreel.client.within import within
 
 PIECE = 2**19
 """Bytes that are read at most at once; larger ones fall out of the processor's caches."""
@@ -123,33 +122,36 @@ class Sockets(httpcore.AsyncNetworkBackend):
         """Connect; raises `httpcore.ConnectError` or `httpcore.ConnectTimeout`."""
         if local_address is not None:
             raise NotImplementedError("nobody here asks for an address to connect from")
-        opening = _open(host, port, tuple(socket_options or ()))
         with _broken(httpcore.ConnectError):
-            return Socket(await _within(opening, timeout, httpcore.ConnectTimeout))
+            found = (host,) if numeric(host) is not None else await look_up(host, port)
+            for last, address in enumerate(found, start=1 - len(found)):
+                try:
+                    return await _connect(address, port, timeout, tuple(socket_options or ()))
+                except OSError:  # noqa: PERF203 - two addresses at most
+                    if last == 0:
+                        raise
+            raise OSError("it has no address")
 
     async def sleep(self, seconds: float) -> None:
         """Wait; httpcore asks for it between attempts to connect."""
         await asyncio.sleep(seconds)
 
 
-async def _open(host: str, port: int, options: tuple[Any, ...]) -> socket.socket:
-    """Connect to the first address of a host that lets us; raises OSError."""
-    found = (host,) if numeric(host) is not None else await look_up(host, port)
-    for last, address in enumerate(found, start=1 - len(found)):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(0)
-            for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *options):
-                sock.setsockopt(*option)
-            await asyncio.get_running_loop().sock_connect(sock, (address, port))
-        except BaseException as error:
-            sock.close()
-            if not isinstance(error, OSError) or last == 0:
-                raise
-        else:
-            return sock
-    raise OSError("it has no address")
+async def _connect(
+    address: str, port: int, timeout: float | None, options: tuple[Any, ...]
+) -> Socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(0)
+        for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *options):
+            sock.setsockopt(*option)
+        connecting = asyncio.get_running_loop().sock_connect(sock, (address, port))
+        await within(connecting, timeout, httpcore.ConnectTimeout)
+    except BaseException:
+        sock.close()
+        raise
+    return Socket(sock)
 
 
 class Socket(httpcore.AsyncNetworkStream):
@@ -165,7 +167,7 @@ class Socket(httpcore.AsyncNetworkStream):
                 piece = self._socket.recv(PIECE)
             except (BlockingIOError, InterruptedError):
                 reading = asyncio.get_running_loop().sock_recv(self._socket, PIECE)
-                return await _within(reading, timeout, httpcore.ReadTimeout)
+                return await within(reading, timeout, httpcore.ReadTimeout)
         # A sender that is faster than we are never makes us wait: let others have their turn.
         await asyncio.sleep(0)
         return piece
@@ -174,7 +176,7 @@ class Socket(httpcore.AsyncNetworkStream):
         """Send all of it."""
         with _broken(httpcore.WriteError):
             sending = asyncio.get_running_loop().sock_sendall(self._socket, buffer)
-            await _within(sending, timeout, httpcore.WriteTimeout)
+            await within(sending, timeout, httpcore.WriteTimeout)
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -201,10 +203,3 @@ def _broken(kind: type[Exception]) -> Iterator[None]:
     except OSError as error:
         text = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise kind(text) from error
-
-
-async def _within(work: Awaitable[T], timeout: float | None, late: type[Exception]) -> T:
-    try:
-        return await asyncio.wait_for(work, timeout)
-    except asyncio.TimeoutError as error:
-        raise late(str(error)) from error
