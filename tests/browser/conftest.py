@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.support.demo import running_demo
 from tests.support.lab import LAB, App, Lab, LabServer, find_chromium, launch_chromium
 from tests.support.lab import open_page as open_lab_page
 
@@ -64,6 +66,34 @@ def start_server(tmp_path_factory, app):
 @pytest.fixture(scope="module")
 def server(start_server):
     return start_server()
+
+
+REFUSED = {
+    "status": "failed",
+    "error": {"code": "moderation_blocked", "message": "The content filter refused the prompt."},
+}
+REFUSES = {"step": "retrieve", "do": {"job": REFUSED}}
+SHOPS: dict[str, dict[str, Any]] = {
+    "quick": {"speed": 200},
+    "slow": {"speed": 0.002},  # as good as never: what it makes stays under way
+    "bad": {"speed": 200, "faults": [REFUSES]},
+    "once": {"speed": 200, "faults": [{**REFUSES, "count": 1}]},  # and then it is well
+}
+
+
+@pytest.fixture
+def shops(server, tmp_path):
+    """Providers that every notebook of the server may ask, `quick` by itself: see `SHOPS`."""
+    with contextlib.ExitStack() as stack:
+        rows = ['provider = "quick"']
+        for name, how in SHOPS.items():
+            demo = stack.enter_context(running_demo(tmp_path / name, stub=True, **how))
+            rows += [f"[providers.{name}]", f'base_url = "{demo.url}"', 'dialect = "openai"']
+            rows += ['routes = ["list", "delete", "remix"]']
+        toml = server.root / "ipyreel.toml"
+        toml.write_text("\n".join(rows), encoding="utf-8")
+        yield
+        toml.unlink()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from ipyreel.demo.process import DemoServer
 from ipyreel.session import Session
 from ipyreel.values import VideoRequest
 from tests.support.axe import grave_faults
-from tests.support.demo import running_demo
 from tests.support.lab import write_notebook
 
 pytestmark = pytest.mark.browser
@@ -256,41 +254,21 @@ def test_the_gallery_finds_one_of_500_and_opens_it(server, lab, many):
     assert lab.console_errors == []
 
 
-REFUSED = {
-    "status": "failed",
-    "error": {"code": "moderation_blocked", "message": "The content filter refused the prompt."},
-}
-SHOPS = {
-    "quick": {"speed": 200},
-    "slow": {"speed": 0.002},  # as good as never: what it makes stays under way
-    "bad": {"speed": 200, "faults": [{"step": "retrieve", "do": {"job": REFUSED}}]},
-}
 LONG = "A paper boat on a dark sea at dawn, cinematic, golden hour, slow motion, with lanterns"
 FACES = {
     "card-live": f"%%video -p slow\n{LONG}",
     "card-done": f"%%video done -p quick --width 480\n{LONG}",
     "card-failed": f"%%video -p bad\n{LONG}",
     "grid-live": "%%video --vary mood=calm,wild --vary provider=quick,slow,bad\nA {mood} sea",
-    "grid-done": "%%video sea --vary provider=quick,bad --count 2\nA sea",
+    "grid-done": "%%video sea --count 3\nA sea",
     "form": "%video form",
     "gallery": "%video gallery",
     "compare": "import ipyreel\nsea.wait()\nipyreel.compare(*sea[:2]);",
 }
 
 
-@pytest.fixture
-def shops(server, tmp_path):
-    """Three providers that every notebook of the server may ask: see `SHOPS`."""
-    with contextlib.ExitStack() as stack:
-        rows = ['provider = "quick"']
-        for name, how in SHOPS.items():
-            demo = stack.enter_context(running_demo(tmp_path / name, stub=True, **how))
-            rows += [f"[providers.{name}]", f'base_url = "{demo.url}"', 'dialect = "openai"']
-            rows += ['routes = ["list", "delete", "remix"]']
-        toml = server.root / "ipyreel.toml"
-        toml.write_text("\n".join(rows), encoding="utf-8")
-        yield
-        toml.unlink()
+STATIC = """index => window.jupyterapp.shell.currentWidget.content.widgets[index].model.outputs
+  .toJSON().every(one => !('application/vnd.jupyter.widget-view+json' in one.data))"""
 
 
 @pytest.mark.usefixtures("shops")
@@ -310,6 +288,7 @@ def test_axe_finds_no_serious_fault_in_any_face(server, lab):
     gallery.locator("button", has_text="Remix").wait_for()
     lab.output(names["card-failed"]).locator("button", has_text="Retry").wait_for()
     lab.output(names["card-done"]).locator("video").wait_for()
+    lab.wait_for(STATIC, arg=names["grid-done"])
     live = lab.output(names["grid-live"])
     live.get_by_text(re.compile(r"2 done · 2 failed · 2 running")).wait_for()
     for theme in ("light", "dark"):

@@ -33,7 +33,7 @@ LINGER = 300.0
 """Seconds that a grid keeps its Retry buttons, and that unknown jobs may still be found, when
 all others have ended."""
 
-SAVED = 10.0
+SAVED = 5.0
 """Seconds between two renewals of what is saved beside a live grid."""
 
 Keeps = Callable[[Callable[[], tuple[str, str]]], Kept | None]
