@@ -169,6 +169,14 @@ def test_what_is_saved_survives_the_sanitizer(state):
             assert set(attributes) <= KEPT_ATTRIBUTES | (KEPT_OF_VIDEO if tag == "video" else set())
 
 
+def test_the_words_below_a_small_video_have_room():
+    job = STATES["completed"]
+    small = replace(job, file=replace(job.file, width=64, height=64))
+    page = Reader(display.finished_html(small, "a.mp4", look=Look(), where="a"))
+    assert page.of("video")["width"] == "64"
+    assert "max-width:360px" in page.of("figure")["style"]
+
+
 def test_the_source_is_on_the_video_itself():
     job = STATES["completed"]
     video = Reader(display.finished_html(job, "videos/a.mp4", look=Look(), where="a")).of("video")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from ipyreel.notebook import kept
+from ipyreel.notebook.bench import static
 from ipyreel.notebook.form import open_form
 from ipyreel.notebook.gallery import open_gallery
 from ipyreel.notebook.hosts import Host
@@ -172,3 +174,11 @@ def test_where_it_could_not_hide_all_stands_in_one_output(face, screens):
     (screen,) = screens()
     assert "%video form opens it" in html(screen)
     form.close()
+
+
+def test_the_sheets_of_a_page_style_no_class_of_each_other():
+    sheets = ("card.css", "grid.css", "bench.css", "compare.css")
+    found = [set(re.findall(r"\.(ipyreel-[a-z-]+)", static(name))) for name in sheets]
+    shared = {name for one, other in itertools.combinations(found, 2) for name in one & other}
+    # All of them are on the page at once; these belong to both kinds of cards.
+    assert shared <= {"ipyreel-wide", "ipyreel-bar", "ipyreel-prompt", "ipyreel-why"}
