@@ -1,0 +1,54 @@
+"""Prints the oldest versions that ipyreel says it works with, as constraints for pip.
+
+`python -m tests.lowest demo`: of its own dependencies and those of these extras, each
+the lowest that has a wheel for this Python (numpy 1.26 has none for 3.13, say). Only what
+ipyreel names itself: what those need in turn is as new as they allow.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
+
+
+def wanted(extras: list[str]) -> list[Requirement]:
+    """Return what ipyreel needs on this Python, with those extras."""
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    more = (project["optional-dependencies"][extra] for extra in extras)
+    needs = [Requirement(line) for lines in (project["dependencies"], *more) for line in lines]
+    return [need for need in needs if need.marker is None or need.marker.evaluate()]
+
+
+def lowest(need: Requirement) -> Version:
+    """Ask pip for the versions that can be installed here, and return the lowest that may be."""
+    command = [sys.executable, "-m", "pip", "index", "versions", "--only-binary", ":all:"]
+    loud = {**os.environ, "PIP_QUIET": "0"}  # a quiet pip keeps the answer to itself
+    told = subprocess.run(
+        [*command, need.name], env=loud, check=True, stdout=subprocess.PIPE, text=True
+    )
+    line = next(line for line in told.stdout.splitlines() if line.startswith("Available"))
+    versions = [Version(text) for text in line.partition(":")[2].split(",")]
+    return min(version for version in versions if version in need.specifier)
+
+
+def main(extras: list[str]) -> None:
+    """Print one line for each."""
+    found = {need.name: need for need in wanted(extras)}
+    for name, need in sorted(found.items()):
+        sys.stdout.write(f"{name}=={lowest(need)}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
