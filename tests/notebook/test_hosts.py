@@ -97,6 +97,12 @@ def test_the_folder_is_the_working_directory_otherwise(tmp_path):
     assert hosts.notebook_folder({"JPY_SESSION_NAME": "Console 1"}, {}, tmp_path) == tmp_path
 
 
+def test_nbclassic_names_the_folder_only(tmp_path):
+    environ = {"JPY_SESSION_NAME": f"{tmp_path}/"}
+    assert hosts.notebook_folder(environ, {}, tmp_path / "elsewhere") == tmp_path
+    assert hosts.notebook_path(environ, {}) is None
+
+
 def test_vs_code_names_the_file_itself(tmp_path):
     names = {"__vsc_ipynb_file__": str(tmp_path / "a.ipynb")}
     assert hosts.notebook_folder({}, names, tmp_path / "elsewhere") == tmp_path

@@ -292,8 +292,10 @@ def notebook_folder(
     started, so only its folder has to be there.
     """
     for named in _named_notebooks(environ, user_ns):
-        if named.is_absolute() and named.parent.is_dir():
-            return named.parent
+        # nbclassic gives its sessions no name, so that what is told is the folder itself.
+        folder = named if named.is_dir() else named.parent
+        if named.is_absolute() and folder.is_dir():
+            return folder
     return Path.cwd() if cwd is None else cwd
 
 
