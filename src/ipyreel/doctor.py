@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +38,11 @@ class Check:
     advice: str = ""
 
 
-def examine(session: Session, name: str) -> list[Check]:
-    """Check a provider's key, address and answer, and the folders that are written to."""
+def examine(session: Session, name: str, place: Callable[[Path], str] = str) -> list[Check]:
+    """Check a provider's key, address and answer, and the folders that are written to.
+
+    `place` says how a folder is named in what is shown.
+    """
     row = session.catalog.provider(name)
     checks = [_key(session, row), _address(session, row)]
     if row.name == FALLBACK:
@@ -46,8 +50,8 @@ def examine(session: Session, name: str) -> list[Check]:
     if all(one.ok is not False for one in checks):
         checks.append(_answer(session, row))
         checks += _models(session, row) if checks[-1].ok else []
-    checks.append(_folder("library", session.settings.home))
-    checks.append(_folder("videos", session.settings.videos_dir))
+    checks.append(_folder("library", session.settings.home, place))
+    checks.append(_folder("videos", session.settings.videos_dir, place))
     return checks
 
 
@@ -127,11 +131,11 @@ async def _list_models(session: Session, row: Provider) -> tuple[str, ...]:
     return await (await session.client(row.name)).models()
 
 
-def _folder(name: str, folder: Path) -> Check:
+def _folder(name: str, folder: Path, place: Callable[[Path], str]) -> Check:
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if nearest.is_dir() and os.access(nearest, os.W_OK):
-        return Check(name=name, ok=True, text=str(folder))
+        return Check(name=name, ok=True, text=place(folder))
     advice = "set IPYREEL_HOME" if name == "library" else "%video use videos=FOLDER"
-    return Check(name=name, ok=False, text=f"{folder} cannot be written", advice=advice)
+    return Check(name=name, ok=False, text=f"{place(folder)} cannot be written", advice=advice)

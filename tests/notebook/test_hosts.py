@@ -56,6 +56,29 @@ def test_what_each_can_do():
     assert (headless.widgets, headless.front_end, headless.stdin) == (False, False, False)
 
 
+@pytest.mark.parametrize(
+    ("environ", "modules", "mark"),
+    [
+        ({}, {"google.colab": SimpleNamespace()}, "google.colab is loaded"),
+        ({"COLAB_RELEASE_TAG": "release-colab_1"}, {}, "COLAB_RELEASE_TAG is set"),
+    ],
+)
+def test_colab_is_told_by_what_was_found(environ, modules, mark):
+    host = hosts.detect(shell(), environ, modules)
+    assert (host.kind, host.links, host.embeds) == ("colab", False, True)
+    assert host.reasons[0] == mark
+
+
+def test_each_that_cannot_link_says_why():
+    cells = hosts.detect(shell(cell_id="c1"), {}, {})
+    kaggle = hosts.detect(shell(), {"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, {})
+    code = hosts.detect(shell(), {"VSCODE_PID": "1"}, {})
+    voila = hosts.detect(shell(stdin=False), {"VOILA_BASE_URL": "/"}, {})
+    for host in (cells, kaggle, code, voila):
+        assert not host.links
+        assert len(host.reasons) == 2
+
+
 def test_headless_links_only_where_a_notebook_lies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not hosts.detect(shell(stdin=False), {}, {}).links

@@ -4,6 +4,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from ipyreel.notebook import api
+from ipyreel.notebook.hosts import Host
 
 KEY = "sk-0123456789abcdef-secret"
 
@@ -135,6 +136,27 @@ def test_the_doctor_finds_what_is_missing(reel, live):
     assert "✗" in text
     live.faults.add({"step": "list", "do": {"status": 401}})
     assert "✗" in said(reel, "doctor")
+
+
+def test_the_doctor_says_what_the_front_end_is_and_why(reel, face):
+    reasons = ("VSCODE_PID is set", "VS Code does not follow relative links in outputs")
+    face.host = Host(kind="vscode", widgets=True, embeds=True, reasons=reasons)
+    text = said(reel, "doctor")
+    assert all(reason in text for reason in ("vscode", *reasons))
+    assert "videos are embedded in the notebook instead" in text
+    face.host = Host(kind="console", html=False)
+    text = said(reel, "doctor")
+    assert "embedded" not in text
+    assert "open the file itself" in text
+
+
+@pytest.mark.usefixtures("face")
+def test_the_doctor_names_folders_without_this_machine(reel, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = said(reel, "doctor")
+    assert str(tmp_path) not in text
+    assert "~/home" in text
+    assert "  videos\n" in text
 
 
 def test_wait_brings_every_job_to_its_end(reel):

@@ -144,7 +144,11 @@ def _kaggle(clues: _Clues) -> Host | None:
         front_end=not batch,
         stdin=not batch and clues.stdin,
         threads_deliver=_delivers(clues),
-        reasons=(f"KAGGLE_KERNEL_RUN_TYPE is {run}", *_delivery(clues)),
+        reasons=(
+            f"KAGGLE_KERNEL_RUN_TYPE is {run}",
+            "Kaggle shows outputs apart from the files",
+            *_delivery(clues),
+        ),
     )
 
 
@@ -180,7 +184,8 @@ def _lies_here(folder: Path) -> bool:
 
 
 def _colab(clues: _Clues) -> Host | None:
-    if "google.colab" not in clues.modules and "COLAB_RELEASE_TAG" not in clues.environ:
+    loaded = "google.colab" in clues.modules
+    if not loaded and "COLAB_RELEASE_TAG" not in clues.environ:
         return None
     return Host(
         kind="colab",
@@ -188,7 +193,11 @@ def _colab(clues: _Clues) -> Host | None:
         embeds=True,
         stdin=clues.stdin,
         threads_deliver=_delivers(clues),
-        reasons=("google.colab is loaded", "Colab serves no files", *_delivery(clues)),
+        reasons=(
+            "google.colab is loaded" if loaded else "COLAB_RELEASE_TAG is set",
+            "Colab serves no files",
+            *_delivery(clues),
+        ),
     )
 
 
@@ -216,7 +225,7 @@ def _jupyter(clues: _Clues) -> Host | None:
     session = "JPY_SESSION_NAME" in clues.environ
     if not session and not _cell_id(clues):
         return None
-    reason = "JPY_SESSION_NAME is set" if session else "the front end sends cell ids"
+    cells = ("the front end sends cell ids", "nothing says where the notebook lies")
     return Host(
         kind="jupyter",
         widgets=True,
@@ -224,7 +233,7 @@ def _jupyter(clues: _Clues) -> Host | None:
         embeds=True,
         stdin=clues.stdin,
         threads_deliver=_delivers(clues),
-        reasons=(reason, *_delivery(clues)),
+        reasons=(*(("JPY_SESSION_NAME is set",) if session else cells), *_delivery(clues)),
     )
 
 
@@ -234,7 +243,7 @@ def _console(clues: _Clues) -> Host:
         html=False,
         stdin=clues.stdin,
         threads_deliver=_delivers(clues),
-        reasons=("a kernel without session or cell ids: qtconsole, jupyter console",),
+        reasons=("no session and no cell ids, as in qtconsole and jupyter console",),
     )
 
 

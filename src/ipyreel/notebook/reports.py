@@ -194,19 +194,20 @@ def doctor(face: Face, provider: str | None) -> Shown:
     session = face.session
     name = provider or session.planner().choice().name
     try:
-        checks = examine(session, name)
+        checks = examine(session, name, face.place)
     except VideoError as error:
         checks = [Check(name=name, ok=False, text=error.message, advice=error.hint or "")]
     checks += _front_end(face)
-    rows = [(_mark(one.ok), one.name, one.text, one.advice) for one in checks]
+    rows = [(_mark(one.ok) if one.name else "", one.name, one.text, one.advice) for one in checks]
     return Table(("", "what", "found", "what to do"), rows, title=f"Doctor: {name}")
 
 
 def _front_end(face: Face) -> list[Check]:
     host = face.host
+    path = "videos are embedded in the notebook instead" if host.embeds else "open the file itself"
     abilities = {
-        "live widgets": (host.widgets, "pip install ipywidgets, or use --wait"),
-        "linked files": (host.links, "videos are embedded in the notebook instead"),
+        "live widgets": (host.widgets, "none here; %video wait stays until the videos are there"),
+        "linked files": (host.links, path),
         "updates after the cell": (host.front_end, "cells wait for their videos by themselves"),
         "updates from threads": (host.threads_deliver, 'pip install "ipykernel>=7.1"'),
     }
@@ -214,8 +215,9 @@ def _front_end(face: Face) -> list[Check]:
         Check(name=name, ok=None if not able else True, text=_yes(able), advice="" if able else do)
         for name, (able, do) in abilities.items()
     ]
-    reasons = " ".join(host.reasons)
-    return [Check(name="front end", ok=True, text=f"{host.kind}: {reasons}"), *found]
+    # One row for each reason: in a narrow column of text they would be cut.
+    because = [Check(name="", ok=None, text=reason) for reason in host.reasons]
+    return [Check(name="front end", ok=True, text=host.kind), *because, *found]
 
 
 def _yes(able: bool) -> str:  # noqa: FBT001 - a word for a yes or no
