@@ -369,9 +369,8 @@ class Session:
 
     def _resume(self, job: JobSnapshot, lane: Lane | None = None) -> Resumed:
         if job.status == "completed" and Path(job.target).exists():
-            return Resumed(
-                job=job, taken=False, sentence=f"{job.id}: its video is at {job.target}."
-            )
+            sentence = f"{job.id}: its video is there already; %video show {job.id} shows it."
+            return Resumed(job=job, taken=False, sentence=sentence)
         if job.ended and job.remote_id is None and job.sent_at is None:
             sentence = f"{job.id}: it was never accepted, so there is nothing to go on with."
             return Resumed(job=job, taken=False, sentence=sentence)

@@ -18,6 +18,7 @@ from ipyreel.notebook import words
 from ipyreel.notebook.card import LINGER, Card, PageCard, TextCard, Wiring, make_card
 from ipyreel.notebook.hosts import Host
 from ipyreel.notebook.shown import Notice
+from ipyreel.notebook.still import told_of
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
 from tests.support.shells import PLAIN
 
@@ -234,11 +235,17 @@ def test_a_video_that_cannot_show_itself_is_said_to_be(screen):
     def broken(_job):
         raise ValueError("no <codec>")
 
-    card = card_of(video=broken)
+    card = card_of(video=broken, place=lambda path: path.removeprefix("/n/"))
     card.show()
     card.update(DONE)
     assert "ValueError: no &lt;codec&gt;" in screen.updates[0]["text/html"]
-    assert "/n/videos/a.mp4" in screen.updates[0]["text/plain"]
+    assert "videos/a.mp4" in screen.updates[0]["text/plain"]
+    assert "/n/" not in str(screen.updates[0])
+
+
+def test_an_error_of_the_disk_is_told_without_its_path():
+    missing = FileNotFoundError(2, "No such file or directory", "/home/me/a.mp4")
+    assert told_of(missing) == "FileNotFoundError: No such file or directory"
 
 
 # ---- the button ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import re
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -236,9 +237,10 @@ def test_what_cannot_be_shown_is_said(folder):
     def broken(_job):
         raise ValueError("no <codec>")
 
-    wired = wiring(folder, video=broken)
+    wired = wiring(folder, video=broken, place=lambda path: Path(path).name)
     html = sheet.grid_html(BOARD, [done(0, folder)], Films(wired).of([done(0, folder)]))
-    assert "ValueError: no &lt;codec&gt;" in html
+    assert "0.mp4: ValueError: no &lt;codec&gt;" in html
+    assert str(folder) not in html
 
 
 # ---- the live grid ------------------------------------------------------------------------

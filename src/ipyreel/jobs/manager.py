@@ -14,6 +14,7 @@ import secrets
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ipyreel.client import VideoClient
 from ipyreel.errors import (
@@ -281,7 +282,7 @@ class JobManager:
                 return job.note or f"{job.id} could not be cancelled, so it was not deleted."
         told = await self._delete_there(job)
         self.forget(job.id)
-        kept = f" Its file stays at {job.target}." if job.file is not None else ""
+        kept = f" Its file stays: {Path(job.target).name}." if job.file is not None else ""
         return f"{told} Forgotten here.{kept}"
 
     async def _delete_there(self, job: JobSnapshot) -> str:

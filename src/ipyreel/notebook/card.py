@@ -36,6 +36,7 @@ def make_card(
     *,
     host: Host,
     video: Callable[[JobSnapshot], Any],
+    place: Callable[[str], str] = str,
     typical: float | None = None,
     clock: Callable[[], float] = time.time,
     on_cancel: Callable[[], object] | None = None,
@@ -44,6 +45,7 @@ def make_card(
     """Return the card that this front end can show; the names are those of `Wiring`."""
     wiring = Wiring(
         video=video,
+        place=place,
         clock=clock,
         typical=typical,
         on_cancel=on_cancel,

@@ -147,6 +147,7 @@ class Face:
             host=self.host,
             wiring=Wiring(
                 video=self.video,
+                place=self.place,
                 clock=self.session.clock,
                 # Retries take the places of what failed.
                 on_cancel=lambda: self.session.cancel_all(job.id for job in grid.snapshots),
@@ -179,7 +180,8 @@ class Face:
         """Return a list of jobs to be saved; `renew` is called when one of them has news."""
         settings = self.session.settings
         limit = math.inf if settings.show == "embed" else settings.embed_limit
-        return Made(Wiring(video=self.video, clock=self.session.clock), limit, renew)
+        wiring = Wiring(video=self.video, place=self.place, clock=self.session.clock)
+        return Made(wiring, limit, renew)
 
     def kept(self, tell: Callable[[], tuple[str, str]]) -> Kept | None:
         """Return what is saved beside a widget; None where it could not be told to hide."""
@@ -193,6 +195,7 @@ class Face:
             snapshot,
             host=self.host,
             video=self.video,
+            place=self.place,
             typical=self.session.typical_seconds(snapshot),
             clock=self.session.clock,
             on_cancel=lambda: self.session.cancel(job_id),

@@ -37,8 +37,11 @@ class Films:
             try:
                 self._made[job.id] = self._make(self._wiring.video(job))
             except Exception as error:  # noqa: BLE001 - shown in the tile, and the others go on
-                self._made[job.id] = Film(src=None, where=f"{job.target}: {told_of(error)}")
+                self._made[job.id] = self._broken(job, error)
         return self._made[job.id]
+
+    def _broken(self, job: JobSnapshot, error: Exception) -> Film:
+        return Film(src=None, where=f"{self._wiring.place(job.target)}: {told_of(error)}")
 
     def _make(self, video: Video) -> Film:
         if video.chosen == "embedded" and video.how == "auto":

@@ -219,7 +219,8 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _shown(self, job: JobSnapshot) -> Any:
         if not job.ended:
             return self._face.card(self._face.job(job.id))
-        self.screen.outputs = (output(Wiring(video=self._face.video).ending(job)),)
+        wiring = Wiring(video=self._face.video, place=self._face.place)
+        self.screen.outputs = (output(wiring.ending(job)),)
         return self.screen
 
     def still_html(self) -> str:

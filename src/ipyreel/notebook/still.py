@@ -27,14 +27,15 @@ Slot: Any = DisplayHandle
 class Wiring:
     """What a card asks of the rest.
 
-    `video` makes the object that shows a completed job, `clock` is in seconds since the
-    epoch, `typical` is how long such jobs take in seconds. `on_cancel` and `on_retry` are
-    called on whatever thread the front end's click arrives on; `on_retry` may return the
-    snapshot of the new job, and the card goes on with it. `cancel_one` and `retry_one` are the
-    same for one job of a grid, by its id.
+    `video` makes the object that shows a completed job, `place` says how a file is named in
+    what is saved, `clock` is in seconds since the epoch, `typical` is how long such jobs take
+    in seconds. `on_cancel` and `on_retry` are called on whatever thread the front end's click
+    arrives on; `on_retry` may return the snapshot of the new job, and the card goes on with it.
+    `cancel_one` and `retry_one` are the same for one job of a grid, by its id.
     """
 
     video: Callable[[JobSnapshot], Any]
+    place: Callable[[str], str] = str
     clock: Callable[[], float] = time.time
     typical: float | None = None
     on_cancel: Callable[[], object] | None = None
@@ -60,10 +61,11 @@ class Wiring:
         try:
             bundle: Bundle = self.video(snapshot)._repr_mimebundle_()
         except Exception as error:  # noqa: BLE001 - it is shown, and the poller goes on
-            told = f"The video is at {snapshot.target}, but showing it failed: {told_of(error)}"
+            where = self.place(snapshot.target)
+            told = f"The video is at {where}, but showing it failed: {told_of(error)}"
             return {
                 "text/html": display.missing_html(snapshot, told),
-                "text/plain": f"{words.text(snapshot)}\n  {words.one_line(told)}",
+                "text/plain": f"{words.text(snapshot, place=where)}\n  {words.one_line(told)}",
             }
         return bundle
 
@@ -177,5 +179,6 @@ def older(new: JobSnapshot, known: JobSnapshot) -> bool:
 
 
 def told_of(error: BaseException) -> str:
-    """Return an error as one short line: its class and its message."""
-    return words.one_line(f"{type(error).__name__}: {error}", 300)
+    """Return an error as one short line: its class and its message, without an OSError's path."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return words.one_line(f"{type(error).__name__}: {reason}", 300)
