@@ -40,6 +40,7 @@ def test_kinds(kind, told, environ, modules):
     host = hosts.detect(told, environ, modules)
     assert host.kind == kind
     assert host.reasons
+    assert max(map(len, host.reasons)) <= 60  # what a table of text shows of a cell
 
 
 def test_plain_python():

@@ -156,7 +156,7 @@ def _headless(clues: _Clues) -> Host | None:
     if clues.stdin:
         return None
     near = bool(_named_notebooks(clues.environ, clues.user_ns)) or _lies_here(Path.cwd())
-    told = () if near else ("no notebook lies in the working directory: links may lead astray",)
+    told = () if near else ("no notebook lies in the working directory to link from",)
     return Host(
         kind="headless",
         links=near,
@@ -165,7 +165,7 @@ def _headless(clues: _Clues) -> Host | None:
         stdin=False,
         threads_deliver=_delivers(clues),
         reasons=(
-            "the kernel may ask nothing, as under nbclient, papermill and nbconvert",
+            "the kernel may ask nothing, as under nbclient or papermill",
             *told,
             *_delivery(clues),
         ),
@@ -243,7 +243,7 @@ def _console(clues: _Clues) -> Host:
         html=False,
         stdin=clues.stdin,
         threads_deliver=_delivers(clues),
-        reasons=("no session and no cell ids, as in qtconsole and jupyter console",),
+        reasons=("no session, no cell ids: qtconsole or jupyter console",),
     )
 
 
