@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ipyreel.catalog import Provider
 from ipyreel.catalog.choice import FALLBACK, base_url_of
-from ipyreel.errors import JobNotFound, VideoError
+from ipyreel.errors import JobNotFound, TransportError, VideoError
 from ipyreel.jobs.loop import wait_blocking
 from ipyreel.session import Session
 
@@ -89,6 +89,10 @@ def _answer(session: Session, row: Provider) -> Check:
     except TimeoutError:
         asking.cancel()
         return Check(name="answer", ok=False, text="none in time", advice="try again later")
+    except TransportError as error:
+        # Its own hint is to ask the doctor.
+        advice = f"is the server running? %video use {row.name} base_url=... moves the address"
+        return Check(name="answer", ok=False, text=error.message, advice=advice)
     except VideoError as error:
         return Check(name="answer", ok=False, text=error.message, advice=error.hint or "")
 

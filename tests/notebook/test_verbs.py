@@ -195,3 +195,16 @@ def test_resume_takes_over_a_job_that_was_started_elsewhere(reel):
 def test_tables_are_text_in_a_terminal(reel, capsys):
     reel.run_cell("%video providers", store_history=True)
     assert "Providers" in capsys.readouterr().out
+
+
+def test_the_doctor_says_all_of_what_to_do_when_nobody_answers(reel):
+    reel.run_cell("%video use lab base_url=http://127.0.0.1:9/v1")
+    text = said(reel, "doctor")
+    assert "Could not connect to 127.0.0.1" in text
+    assert "is the server running? %video use lab base_url=... moves the address" in text
+    assert "…" not in text
+
+
+def test_a_verb_that_is_nearly_right_is_guessed(reel):
+    with pytest.raises(UsageError, match=r'no "resum"\. Did you mean resume'):
+        reel.run_cell("%video resum")

@@ -199,7 +199,8 @@ def doctor(face: Face, provider: str | None) -> Shown:
         checks = [Check(name=name, ok=False, text=error.message, advice=error.hint or "")]
     checks += _front_end(face)
     rows = [(_mark(one.ok) if one.name else "", one.name, one.text, one.advice) for one in checks]
-    return Table(("", "what", "found", "what to do"), rows, title=f"Doctor: {name}")
+    # Nothing is cut: what is too long for a column is what has to be done.
+    return Table(("", "what", "found", "what to do"), rows, title=f"Doctor: {name}", widest=None)
 
 
 def _front_end(face: Face) -> list[Check]:

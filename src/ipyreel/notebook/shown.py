@@ -45,7 +45,8 @@ class Table(Shown):
     """Rows under column names, or under none; columns of numbers are aligned to the right.
 
     `right` names further columns to align so, such as sums that are already text. None is
-    shown as nothing. `title` stands above, `note` below.
+    shown as nothing. `title` stands above, `note` below; as text, a cell has at most `widest`
+    characters (None: all of them).
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class Table(Shown):
         right: Iterable[str] = (),
         title: str = "",
         note: str = "",
+        widest: int | None = _WIDEST,
     ) -> None:
         cells = [tuple(row) for row in rows]
         aligned = _right(columns, cells, frozenset(right))
-        text = table_text(columns, cells, aligned)
+        # A list, which has no head, is there to be read to its end.
+        text = table_text(columns, cells, aligned, widest if columns else None)
         html = display.table_html(columns, cells, aligned, title)
         if note:
             html += display.notice_html(note)
@@ -84,10 +87,12 @@ def _numbers(cells: Sequence[object]) -> bool:
 
 
 def table_text(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int]
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    right: frozenset[int],
+    widest: int | None,
 ) -> str:
-    """Return the table with its columns aligned by blanks; a cell has at most 60 characters."""
-    widest = _WIDEST if columns else None  # without a head it is a list, and says all
+    """Return the table with its columns aligned by blanks; `widest` cuts its cells."""
     lines = [[words.one_line(name) for name in columns]] if columns else []
     lines += [
         ["" if cell is None else words.one_line(cell, widest) for cell in row] for row in rows

@@ -20,6 +20,7 @@ from ipyreel.notebook.face import Face
 from ipyreel.notebook.form import open_form
 from ipyreel.notebook.gallery import open_gallery
 from ipyreel.notebook.shown import Notice, Shown
+from ipyreel.settings import did_you_mean
 from ipyreel.values import JobSnapshot, VideoRequest
 
 Result = object
@@ -48,7 +49,8 @@ def run(face: Face, line: str) -> Result:
         return Notice(help_text())
     verb = VERBS.get(name)
     if verb is None:
-        raise InvalidRequest(f'%video: there is no "{name}"; there are {", ".join(VERBS)}.')
+        near, there = did_you_mean(name, VERBS), ", ".join(VERBS)
+        raise InvalidRequest(f'%video: there is no "{name}".{near} There are {there}.')
     if set(rest) & {"-h", "--help"}:
         return Notice(f"%video {verb.usage}\n{verb.help}")
     return verb.run(face, rest)
