@@ -123,7 +123,7 @@ READY = """() => { const v = [...document.querySelectorAll('.jp-OutputArea-outpu
 
 
 def test_compare_keeps_six_videos_in_step(server, lab, open_page, start_server):
-    write_notebook(server.root / "compare.ipynb", [LOAD, SIX, "ipyreel.compare(*jobs);"])
+    write_notebook(server.root / "compare.ipynb", [LOAD, SIX, "ipyreel.compare(*jobs)"])
     lab.use_theme("light")
     lab.open("compare.ipynb")
     lab.run_cell(0)
@@ -263,7 +263,7 @@ FACES = {
     "grid-done": "%%video sea --count 3\nA sea",
     "form": "%video form",
     "gallery": "%video gallery",
-    "compare": "import ipyreel\nsea.wait()\nipyreel.compare(*sea[:2]);",
+    "compare": "import ipyreel\nsea.wait()\nipyreel.compare(*sea[:2])",
 }
 
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from IPython.core.error import UsageError
+from IPython.utils.capture import capture_output
 
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook import api, compare
@@ -23,16 +24,17 @@ def jobs(face):  # noqa: ARG001 - the front end they are shown in
     return made
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    found = []
-    monkeypatch.setattr(compare, "display", found.append)
-    return found
+@pytest.mark.parametrize("cell", ["%video compare {} {}", "ipyreel.compare('{}', '{}')"])
+def test_it_is_the_value_of_its_cell_and_not_shown_besides(reel, jobs, cell):
+    reel.run_cell("import ipyreel")
+    with capture_output() as shown:
+        value = reel.run_cell(cell.format(*(job.id for job in jobs))).result
+    assert isinstance(value, compare.Row)
+    assert shown.outputs == []
 
 
-def test_the_row_has_the_videos_and_what_sets_them_apart(jobs, shown):
+def test_the_row_has_the_videos_and_what_sets_them_apart(jobs):
     row = api.compare(*jobs)
-    assert shown[0] is row
     html = row.html()
     assert row.labels == ("seed 1", "seed 2")
     assert re.findall(r'<video src="(videos/[^"]+)"', html) == [
@@ -46,7 +48,6 @@ def test_the_row_has_the_videos_and_what_sets_them_apart(jobs, shown):
     assert repr(row).splitlines()[0] == f"seed 1: {jobs[0].path}"
 
 
-@pytest.mark.usefixtures("shown")
 def test_the_bar_is_saved_with_the_row_and_knows_the_frames(jobs):
     html = api.compare(*jobs).html()
     assert html.startswith('<div data-rate="24">')
@@ -57,14 +58,12 @@ def test_the_bar_is_saved_with_the_row_and_knows_the_frames(jobs):
     assert "All videos together" in script
 
 
-def test_where_nothing_can_be_linked_the_row_embeds(jobs, face, shown):
+def test_where_nothing_can_be_linked_the_row_embeds(jobs, face):
     face.host = Host(kind="headless", embeds=True)
     row = api.compare(*jobs)
-    assert shown == [row]
     assert row.html().count("data:video/mp4;base64,") == 2
 
 
-@pytest.mark.usefixtures("shown")
 def test_files_are_told_apart_by_their_names(jobs, face):
     videos = [Video(job.path, host=JUPYTER, folder=face.folder) for job in jobs]
     row = api.compare(*videos)

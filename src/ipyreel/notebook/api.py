@@ -143,7 +143,7 @@ def resume(word: str | None = None, *, provider: str | None = None) -> list[Job]
 
 
 def compare(*videos: Job | Video | str) -> Row:
-    """Show two to six videos side by side, with one bar that plays them in step.
+    """Return two to six videos side by side, with one bar that plays them in step.
 
     Takes Jobs, Videos and ids. Raises `InvalidRequest` for a job without a video.
     """

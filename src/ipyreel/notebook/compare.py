@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from IPython.display import display
-
 from ipyreel import media
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook import words
@@ -98,17 +96,14 @@ def _cell(video: Video, label: str) -> Markup:
 
 
 def side_by_side(face: Face, jobs: Sequence[JobSnapshot | Video]) -> Row:
-    """Show the videos of finished jobs in a row, with a bar below it.
+    """Return the videos of finished jobs in a row, with a bar below it.
 
-    Displays it and returns it. Raises `InvalidRequest` for another number than two to
-    six, and for a job without a video.
+    Raises `InvalidRequest` for another number than two to six, and for a job without a video.
     """
     if not LEAST <= len(jobs) <= MOST:
         raise InvalidRequest(f"compare takes {LEAST} to {MOST} videos, not {len(jobs)}.")
     videos = tuple(one if isinstance(one, Video) else _video(face, one) for one in jobs)
-    row = Row(videos, _labels(videos), _rate(videos))
-    display(row)
-    return row
+    return Row(videos, _labels(videos), _rate(videos))
 
 
 def _video(face: Face, job: JobSnapshot) -> Video:

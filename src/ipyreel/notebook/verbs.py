@@ -144,8 +144,8 @@ def _extend(face: Face, words: Words) -> Result:
     return chains.run(face, "extend", words)
 
 
-def _compare(face: Face, words: Words) -> None:
-    side_by_side(face, [face.session.find(word) for word in words])
+def _compare(face: Face, words: Words) -> Result:
+    return side_by_side(face, [face.session.find(word) for word in words])
 
 
 def _form(face: Face, words: Words) -> Result:
