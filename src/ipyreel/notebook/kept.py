@@ -118,5 +118,7 @@ class Made:
         if size <= self._left:
             self._left -= size
             return bundle
-        told = f"{job.target}: too much to be embedded here as well."
-        return {"text/html": display.missing_html(job, told), "text/plain": words.text(job)}
+        place = self._wiring.place(job.target)
+        told = f"{place}: too much to be embedded here as well."
+        text = words.text(job, place=place)
+        return {"text/html": display.missing_html(job, told), "text/plain": text}
