@@ -137,7 +137,7 @@ def test_limits_hold_and_a_dry_run_says_so(reel, live):
     assert '"seconds": "8"' in told
     assert "It would be refused: This would cost about 4.00 USD; --max-cost leaves 3.00" in told
     assert "the budget leaves 3.50" in repr(reel.run_cell(f"{line} --dry-run").result)
-    assert "refused" not in repr(reel.run_cell(f"{line} --dry-run".replace("8", "4", 1)).result)
+    assert "refused" not in repr(reel.run_cell(f"{line} --dry-run".replace("-s 8", "-s 4")).result)
     assert live.posts() == 1
 
 
