@@ -12,19 +12,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.kernels import JUPYTER, ROW
 from tests.benchmarks.table import Figure, say
 from tests.support.kernel import Kernel
-
-JUPYTER = {"JPY_SESSION_NAME": "bench.ipynb"}
-"""Makes the kernel look like one behind JupyterLab: cards are widgets there."""
-
-ROW = """
-provider = "bench"
-[providers.bench]
-base_url = "{url}"
-dialect = "apigo"
-default_model = "sora-2"
-"""
 
 BEAT = """
 import asyncio, time

@@ -8,20 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks.kernels import JUPYTER, ROW
 from tests.benchmarks.table import Figure, say
 from tests.support.demo import running_demo
 from tests.support.kernel import Kernel
 
-JUPYTER = {"JPY_SESSION_NAME": "bench.ipynb"}
-"""Makes the kernel look like one behind JupyterLab: cards are widgets there."""
-
-ROW = """
-provider = "bench"
-[providers.bench]
-base_url = "{url}"
-dialect = "apigo"
-default_model = "sora-2"
-"""
 CELL = "%%video\na lighthouse in the fog"
 TIMED = "import time; _b = time.perf_counter(); {work}; print(time.perf_counter() - _b)"
 LOAD = "get_ipython().run_line_magic('load_ext', {name!r})"
