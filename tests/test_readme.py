@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ipyreel.notebook import complete, options, verbs
+from ipyreel.notebook.commands import complete, options, verbs
 
 README = Path(__file__).parents[1] / "README.md"
 LONGEST = 250

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _HOME = {
-    "Job": "ipyreel.notebook.job",
-    "JobList": "ipyreel.notebook.joblist",
+    "Job": "ipyreel.notebook.handles.job",
+    "JobList": "ipyreel.notebook.handles.job_list",
     "Session": "ipyreel.session",
-    "Video": "ipyreel.notebook.video",
+    "Video": "ipyreel.notebook.handles.video",
     "VideoClient": "ipyreel.client",
     "VideoError": "ipyreel.errors",
     "VideoRequest": "ipyreel.values",
     "compare": "ipyreel.notebook.api",
     "cost": "ipyreel.notebook.api",
-    "export_html": "ipyreel.notebook.export",
+    "export_html": "ipyreel.notebook.handles.export",
     "form": "ipyreel.notebook.api",
     "gallery": "ipyreel.notebook.api",
     "history": "ipyreel.notebook.api",

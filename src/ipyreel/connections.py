@@ -14,7 +14,7 @@ from ipyreel.catalog import Catalog, KeyRing
 from ipyreel.catalog.choice import FALLBACK, require_base_url
 from ipyreel.client import VideoClient
 from ipyreel.demo.process import DemoServer
-from ipyreel.jobs.run import Rules
+from ipyreel.jobs.run import JobConfig
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Connections:
     home: Path
     catalog: Callable[[], Catalog]
     keys: KeyRing
-    rules: Rules
+    rules: JobConfig
     _demo: DemoServer = field(default_factory=DemoServer)
     _clients: dict[tuple[str, str], VideoClient] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ from ipyreel.client.addresses import bare, is_loopback
 from ipyreel.errors import InvalidRequest
 from ipyreel.images import fit_image
 from ipyreel.jobs.files import new_id, sidecar_path, target_path
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from ipyreel.settings import Settings
 from ipyreel.values import Estimate, JobSnapshot, VideoRequest
 from ipyreel.wire.writer import unsupported_fields
@@ -176,7 +176,7 @@ def check_cost(plans: tuple[Plan, ...], *, max_cost: float | None, left: float |
         )
 
 
-def find_finished(plans: Iterable[Plan], store: Store) -> list[JobSnapshot | None]:
+def find_finished(plans: Iterable[Plan], store: JobStore) -> list[JobSnapshot | None]:
     """Find for each plan an equal finished job whose file is there, none of them twice."""
     found: list[JobSnapshot | None] = []
     taken: set[str] = set()

@@ -26,9 +26,9 @@ from ipyreel.errors import InvalidRequest, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
 from ipyreel.jobs.live import Listener
 from ipyreel.jobs.loop import LoopThread
-from ipyreel.jobs.manager import JobManager, Lane
-from ipyreel.jobs.run import Rules
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.manager import JobManager, ParallelLimit
+from ipyreel.jobs.run import JobConfig
+from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import resumable
 from ipyreel.plan import Plan, Planner, check_cost, find_finished, plain_http_notes
 from ipyreel.settings import Layer, Settings
@@ -65,10 +65,10 @@ class Session:
     settings: Settings
     catalog: Catalog
     keys: KeyRing
-    rules: Rules = field(default_factory=Rules)
+    rules: JobConfig = field(default_factory=JobConfig)
     loop: LoopThread = field(default_factory=LoopThread)
     clock: Callable[[], float] = time.time
-    store: Store = field(init=False)
+    store: JobStore = field(init=False)
     manager: JobManager = field(init=False)
     started_at: float = field(init=False)
     _connections: Connections = field(init=False)
@@ -76,7 +76,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
-        self.store = Store(self.settings.home / "library.sqlite")
+        self.store = JobStore(self.settings.home / "library.sqlite")
         self.rules = replace(self.rules, deadline=self.settings.deadline)
         self._connections = Connections(
             home=self.settings.home,
@@ -244,7 +244,7 @@ class Session:
             own = {place.job for place in group.places}
             jobs = [job for job in jobs if job.id in own]
         # What a sweep had not sent yet keeps to its turn; what is at a server needs none.
-        lane = Lane(self.settings.parallel)
+        lane = ParallelLimit(self.settings.parallel)
         return [self._resume(job, None if job.sent_at else lane) for job in jobs]
 
     def adopt(self, remote_id: str, *, provider: str) -> Resumed:
@@ -367,7 +367,7 @@ class Session:
                 self.keys.require(plan.provider)
         return found
 
-    def _resume(self, job: JobSnapshot, lane: Lane | None = None) -> Resumed:
+    def _resume(self, job: JobSnapshot, lane: ParallelLimit | None = None) -> Resumed:
         if job.status == "completed" and Path(job.target).exists():
             sentence = f"{job.id}: its video is there already; %video show {job.id} shows it."
             return Resumed(job=job, taken=False, sentence=sentence)

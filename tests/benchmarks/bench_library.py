@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ipyreel.jobs.rows import COLUMNS
-from ipyreel.jobs.store import _INSERT, Store, to_row
+from ipyreel.jobs.store import _INSERT, JobStore, to_row
 from ipyreel.values import JobSnapshot, VideoFile, VideoRequest
 from tests.benchmarks.table import Figure, say
 
@@ -66,7 +66,7 @@ def _job(number: int) -> JobSnapshot:
 
 
 def _fill(path: Path, count: int) -> None:
-    store = Store(path)
+    store = JobStore(path)
     for start in range(0, count, 5000):
         store.insert(*map(_job, range(start, start + 5000)), owner="bench", now=1.7e9)
     store.release(owner="bench")
@@ -82,7 +82,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _opened(path: Path) -> Callable[[], None]:
     def work() -> None:
-        store = Store(path)
+        store = JobStore(path)
         store.get("v0000001")
         store.close()
 
@@ -100,7 +100,7 @@ def _by_hand_opened(path: Path) -> Callable[[], None]:
 
 
 def _asked(path: Path, count: int, rounds: int) -> list[Figure]:
-    store, connection = Store(path), _connect(path)
+    store, connection = JobStore(path), _connect(path)
     numbers = iter(range(count + 1, count + 10_000))
 
     def insert() -> None:

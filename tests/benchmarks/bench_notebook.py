@@ -11,8 +11,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import Video as PlainVideo
 
 from ipyreel.demo.render import render
-from ipyreel.notebook.hosts import Host
-from ipyreel.notebook.video import Video
+from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.handles.video import Video
 from ipyreel.values import JobSnapshot, VideoRequest
 from tests.benchmarks.table import Figure
 
@@ -54,7 +54,7 @@ def _ours(folder: Path, path: Path, how: str, *, bare: bool) -> int:
         created_at=0.0,
         target=str(path),
     )
-    host = Host(kind="jupyter", widgets=True, links=True, embeds=True)
+    host = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
     return _bytes(Video(path, None if bare else job, how=how, host=host, folder=folder))
 
 

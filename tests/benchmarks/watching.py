@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ipyreel.jobs.poller import Pace, Poller
+from ipyreel.jobs.poller import Poller, PollPolicy
 from ipyreel.jobs.schedule import KEPT, Lesson, Schedule
 from ipyreel.values import VideoJob
 from tests.benchmarks.durations import Progress
@@ -70,7 +70,7 @@ def watch(
         on_trouble=_ignore,
         clock=lambda: now,
         sleep=sleep,
-        pace=Pace(),
+        pace=PollPolicy(),
         deadline=1e9,
         chance=rng.random,
         schedule=schedule,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from tests.support.lab import write_notebook
 from tests.support.voila import VoilaPage, VoilaServer
 
@@ -39,7 +39,7 @@ def visit(voila, browser):
 def library(voila):
     """Return the jobs in the library of the server's kernels, the newest first."""
     path = Path(voila._env["IPYREEL_HOME"]) / "library.sqlite"
-    store = Store(path)
+    store = JobStore(path)
     try:
         return store.newest(9)
     finally:

@@ -294,7 +294,7 @@ def test_axe_finds_no_serious_fault_in_any_face(server, lab):
     for theme in ("light", "dark"):
         lab.use_theme(theme)
         for name, index in names.items():
-            lab.screenshot(f"face-{name}-{theme}", cell=index)
+            lab.screenshot(f"screen-{name}-{theme}", cell=index)
         faults, read = grave_faults(lab.page, ".jp-OutputArea-output")
         assert faults == [], "\n".join(faults)
         assert read > 80  # of the texts, whose contrast it could judge

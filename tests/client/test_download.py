@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ipyreel.client import Patience, RetryPolicy, Timeouts
+from ipyreel.client import DownloadPolicy, RetryPolicy, Timeouts
 from ipyreel.errors import (
     AuthenticationFailed,
     DownloadError,
@@ -251,7 +251,7 @@ def test_a_later_kernel_goes_on_with_the_part(target):
         async with Server(
             File(FILM, cuts=[2000, 500]), File(FILM, cuts=[0, 0, 0]), File(FILM)
         ) as server:
-            impatient = Patience(retry=RetryPolicy(attempts=1))
+            impatient = DownloadPolicy(retry=RetryPolicy(attempts=1))
             first = await fetch(server, target, patience=impatient)
             side = json.loads(target.with_name("clip.mp4.part.json").read_text())
             second = await fetch(server, target)
@@ -304,7 +304,7 @@ def test_the_part_of_another_address_is_not_gone_on_with(target):
         job = replace(JOB, urls=(f"{cdn.origin}/film?sig=secret",))
         fields = {"content": "url"}
         async with Server(reply(404)) as server:
-            impatient = Patience(retry=RetryPolicy(attempts=1), not_ready=0)
+            impatient = DownloadPolicy(retry=RetryPolicy(attempts=1), not_ready=0)
             first = await fetch(server, target, job=job, patience=impatient, fields=fields)
             side = target.with_name("clip.mp4.part.json").read_text()
             job = replace(JOB, urls=(f"{cdn.origin}/other",))
@@ -339,11 +339,13 @@ def test_however_it_is_cut_the_bytes_are_the_same(target, pictures, cuts, ranges
     async def main():
         async with Server(File(film, cuts=list(cuts), ranges=ranges, etag=etag)) as server:
             for _ in range(kernels):
-                impatient = Patience(retry=RetryPolicy(attempts=2))
+                impatient = DownloadPolicy(retry=RetryPolicy(attempts=2))
                 found = await fetch(server, target, patience=impatient)
                 if not isinstance(found, VideoError):
                     return found
-            return await fetch(server, target, patience=Patience(retry=RetryPolicy(attempts=20)))
+            return await fetch(
+                server, target, patience=DownloadPolicy(retry=RetryPolicy(attempts=20))
+            )
 
     try:
         assert_whole(run(main()), target, film)
@@ -573,7 +575,7 @@ def test_a_file_that_never_comes_is_given_up_after_a_minute(target, status):
 
 def test_how_long_is_waited_is_an_argument(target):
     time = Time()
-    error, server = download(target, reply(404), time=time, patience=Patience(not_ready=0))
+    error, server = download(target, reply(404), time=time, patience=DownloadPolicy(not_ready=0))
     assert isinstance(error, JobNotFound)
     assert (len(server.seen), time.slept) == (1, [])
 

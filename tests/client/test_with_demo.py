@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Picture
 
 from ipyreel.catalog import Catalog, Provider
-from ipyreel.client import Patience, RetryPolicy, VideoClient
+from ipyreel.client import DownloadPolicy, RetryPolicy, VideoClient
 from ipyreel.demo.dialects import DIALECTS
 from ipyreel.errors import DownloadError, JobNotFound, SubmissionUnknown, VideoError
 from tests.client.support.rows import KEY
@@ -181,7 +181,7 @@ def test_a_download_given_up_is_gone_on_with_by_the_next_client(tmp_path, target
 
     async def ask(ours):
         job = await ours.wait((await ours.create("a cat")).remote_id)
-        impatient = Patience(retry=RetryPolicy(attempts=1))
+        impatient = DownloadPolicy(retry=RetryPolicy(attempts=1))
         with pytest.raises(DownloadError):
             await ours.download(job, target, patience=impatient)
         return await ours.download(job, target)

@@ -6,8 +6,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from ipyreel.notebook import display, words
-from ipyreel.notebook.display import Look
+from ipyreel.notebook.markup import job_html, job_text
+from ipyreel.notebook.markup.job_html import Look
 from tests.conformance.shop import finals, sidecar
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -42,9 +42,9 @@ class Reader(HTMLParser):
 
 def check_shown(job, *texts):
     """Whatever is drawn of a job has our elements only, and these texts as text."""
-    live = display.body_html(job) + display.phase_html(job) + display.clock_html(job, now=0)
-    saved = display.static_html(job)
-    played = display.finished_html(job, "videos/a.mp4", look=Look(), where=job.target)
+    live = job_html.body_html(job) + job_html.phase_html(job) + job_html.clock_html(job, now=0)
+    saved = job_html.static_html(job)
+    played = job_html.finished_html(job, "videos/a.mp4", look=Look(), where=job.target)
     for page in (saved, played, live):
         page.encode()
         reader = Reader(page)
@@ -52,8 +52,8 @@ def check_shown(job, *texts):
         others = reader.attributes - ATTRIBUTES
         assert all(name.startswith("aria-") for name in others)
     for text in texts:
-        assert _flat(words.clean(text)) in _flat(Reader(saved).text)
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", words.text(job))
+        assert _flat(job_text.clean(text)) in _flat(Reader(saved).text)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", job_text.text(job))
     repr(job).encode("utf-8", "backslashreplace")
 
 

@@ -15,8 +15,8 @@ from types import MappingProxyType
 from ipyreel.catalog import Catalog, KeyRing
 from ipyreel.client import Timeouts
 from ipyreel.jobs.files import sidecar_path
-from ipyreel.jobs.run import Rules
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.run import JobConfig
+from ipyreel.jobs.store import JobStore
 from ipyreel.session import Session
 from ipyreel.settings import Settings
 from ipyreel.values import VideoRequest
@@ -157,7 +157,7 @@ class Kernel:
             settings=Settings.load(environ, self.home),
             catalog=catalog(self.shop.kind, self.base_url or self.shop.demo.url),
             keys=KeyRing(environ),
-            rules=Rules(
+            rules=JobConfig(
                 clock=clock,
                 monotonic=clock,
                 sleep=self._sleep,
@@ -228,7 +228,7 @@ class Kernel:
 
 def reopened(home: Path, job_id: str):
     """Return a job as its row says, read by nobody who has it in memory."""
-    store = Store(home / "library.sqlite")
+    store = JobStore(home / "library.sqlite")
     try:
         return store.get(job_id)
     finally:

@@ -14,7 +14,7 @@ from ipyreel.catalog.keys import Secret
 from ipyreel.client import VideoClient
 from ipyreel.client.http import Http, Refused
 from ipyreel.errors import TransportError, VideoError
-from ipyreel.notebook import display, words
+from ipyreel.notebook.markup import job_html, job_text
 from ipyreel.values import VideoJob
 from tests.conformance.looks import check_inside
 from tests.conformance.shop import KEY, ROWS, Kernel, reopened, sha256, told
@@ -28,7 +28,7 @@ def check_no_key(home, job, key):
         rows = library.execute("SELECT * FROM jobs").fetchall()
     library.close()
     assert key not in repr(rows)
-    assert key not in told(job) + repr(job) + words.text(job) + display.static_html(job)
+    assert key not in told(job) + repr(job) + job_text.text(job) + job_html.static_html(job)
 
 
 @pytest.mark.parametrize("key", [KEY, "0a1b2c3d4e5f60718293a4b5c6d7e8f9"], ids=["sk", "hex"])

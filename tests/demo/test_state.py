@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyreel.demo.orders import Order
+from ipyreel.demo.requests import Order
 from ipyreel.demo.state import FORGET_AFTER, JobRecord, Shelf, plan, view
 
 ORDER = Order(prompt="a cat", model="any", seconds=8, width=64, height=48)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ipyreel.jobs.poller import Pace
-from ipyreel.jobs.run import Rules
+from ipyreel.jobs.poller import PollPolicy
+from ipyreel.jobs.run import JobConfig
 from ipyreel.notebook import api
 from tests.dialects.fakes.base import Stage
 
@@ -28,8 +28,8 @@ def load(shell):
             Path("ipyreel.toml").write_text(toml, encoding="utf-8")
         shell.run_cell("%load_ext ipyreel")
         # Against a server on this machine: as quick as it allows.
-        pace = Pace(first=0.01, floor=0.01, cap=0.05)
-        api.face().session.manager.rules = Rules(pace=pace)
+        pace = PollPolicy(first=0.01, floor=0.01, cap=0.05)
+        api.screen().session.manager.rules = JobConfig(pace=pace)
         return shell
 
     yield loaded

@@ -79,7 +79,7 @@ def test_every_dialect_tells_the_card_why_it_failed(stage, load, monkeypatch, ma
         monkeypatch.setenv(KEYS[fake.provider], KEY)
     reel = load(moved(fake))
     job = reel.run_cell(f"%%video -p {fake.provider} {asked(fake)}\nA red balloon").result
-    api.face().session.future(job.id).result(30)
+    api.screen().session.future(job.id).result(30)
     assert (job.status, job.error.message) == ("failed", fake.failure)
     assert fake.failure.rstrip(".") in repr(job)
 

@@ -13,7 +13,7 @@ from ipyreel.catalog import Catalog, KeyRing
 from ipyreel.demo.render import render
 from ipyreel.errors import InvalidRequest
 from ipyreel.images import fit_image, read_image
-from ipyreel.notebook.video import Video
+from ipyreel.notebook.handles.video import Video
 from ipyreel.plan import Planner
 from ipyreel.settings import Settings
 from ipyreel.values import Image, VideoRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipyreel.jobs.loop import LoopThread
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from tests.jobs.fakes import Bench
 
 
@@ -18,7 +18,7 @@ def loop():
 
 @pytest.fixture
 def store(tmp_path):
-    opened = Store(tmp_path / "library.sqlite")
+    opened = JobStore(tmp_path / "library.sqlite")
     yield opened
     opened.close()
 

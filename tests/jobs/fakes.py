@@ -16,8 +16,8 @@ from ipyreel.errors import DownloadError, SubmissionUnknown
 from ipyreel.jobs.files import new_id
 from ipyreel.jobs.loop import LoopThread, wait_async
 from ipyreel.jobs.manager import JobManager
-from ipyreel.jobs.run import Rules
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.run import JobConfig
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import JobSnapshot, VideoFile, VideoJob, VideoPage, VideoRequest
 
 BOUND = 60
@@ -185,8 +185,8 @@ class Bench:
     connect_steps: deque = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.store = Store(self.folder / "home" / "library.sqlite")
-        rules = Rules(
+        self.store = JobStore(self.folder / "home" / "library.sqlite")
+        rules = JobConfig(
             deadline=self.deadline,
             clock=self.time.clock,
             monotonic=self.time.clock,

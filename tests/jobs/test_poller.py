@@ -21,11 +21,11 @@ from ipyreel.errors import (
     WaitTimeout,
     WireError,
 )
-from ipyreel.jobs.poller import Crowd, Pace, Poller, trouble
+from ipyreel.jobs.poller import Poller, PollPolicy, PollRateLimiter, trouble
 from ipyreel.jobs.schedule import Lesson, Schedule
 from tests.jobs.fakes import START, FakeTime, video
 
-PACE = Pace(jitter=0.0)
+PACE = PollPolicy(jitter=0.0)
 FIRST, NEXT = 6.0, 3.0
 """The first waits without history."""
 
@@ -92,7 +92,9 @@ def test_without_history_the_waits_are_steady_after_the_first():
 
 
 def test_the_waits_keep_to_the_cap():
-    watch = Watch(*[video("in_progress")] * 3, video("completed"), pace=Pace(jitter=0.0, cap=2.0))
+    watch = Watch(
+        *[video("in_progress")] * 3, video("completed"), pace=PollPolicy(jitter=0.0, cap=2.0)
+    )
     watch.run()
     assert watch.waits == [2.0] * 4
 
@@ -148,7 +150,7 @@ def test_an_end_that_nobody_wanted_teaches_nothing():
 
 
 def test_a_crowd_asks_no_more_than_its_limit():
-    crowd, members = Crowd(limit=10.0), [object() for _ in range(100)]
+    crowd, members = PollRateLimiter(limit=10.0), [object() for _ in range(100)]
     for _ in range(3):
         waits = [crowd.take(member, 2.0) for member in members]
     assert waits == pytest.approx([10.0] * 100)
@@ -158,7 +160,7 @@ def test_a_crowd_asks_no_more_than_its_limit():
 
 
 def test_who_has_ended_leaves_the_crowd():
-    crowd = Crowd(limit=1.0)
+    crowd = PollRateLimiter(limit=1.0)
     for script in ([video("completed")], [refusal(PaymentRequired, 402)]):
         watch = Watch(*script, crowd=crowd)
         with contextlib.suppress(PaymentRequired):
@@ -190,7 +192,7 @@ def test_a_hint_that_is_no_number_is_no_wait_for_ever():
     st.floats(0, 1, exclude_max=True),
 )
 def test_every_wait_is_within_bounds(planned, hint, troubles, chance):
-    pace = Pace()
+    pace = PollPolicy()
     wait = pace.wait(planned, hint=hint, troubles=troubles, chance=lambda: chance)
     if hint is not None:
         assert pace.floor <= wait <= pace.hint_cap
@@ -203,7 +205,7 @@ def test_every_wait_is_within_bounds(planned, hint, troubles, chance):
 def test_jitter_goes_both_ways_and_no_further():
     waits = []
     for chance in (0.0, 0.5, 1.0):
-        watch = Watch(video("completed"), pace=Pace(jitter=0.1), chance=lambda c=chance: c)
+        watch = Watch(video("completed"), pace=PollPolicy(jitter=0.1), chance=lambda c=chance: c)
         watch.run()
         waits += watch.waits
     assert waits == pytest.approx([0.9 * FIRST, FIRST, FIRST + 0.1 * NEXT])
@@ -331,7 +333,9 @@ def test_ten_thousand_troubles_overflow_nothing():
     errors = list(PASSING.values())
     errors.remove(PASSING["404"])
     script = [chance.choice(errors) for _ in range(10_000)]
-    watch = Watch(*script, video("completed"), deadline=1e9, pace=Pace(), chance=chance.random)
+    watch = Watch(
+        *script, video("completed"), deadline=1e9, pace=PollPolicy(), chance=chance.random
+    )
     assert watch.run().status == "completed"
     assert len(watch.notes) == 10_000
     assert max(watch.waits) <= 66.0
@@ -339,7 +343,9 @@ def test_ten_thousand_troubles_overflow_nothing():
 
 
 def test_ten_thousand_quiet_answers_overflow_nothing():
-    watch = Watch(*[video("in_progress")] * 10_000, video("completed"), deadline=1e9, pace=Pace())
+    watch = Watch(
+        *[video("in_progress")] * 10_000, video("completed"), deadline=1e9, pace=PollPolicy()
+    )
     assert watch.run().status == "completed"
     assert max(watch.waits) <= 60.0
 

@@ -11,18 +11,18 @@ from contextlib import closing
 
 import pytest
 
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from tests.jobs.fakes import BOUND, make_job
 
 WRITER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import JobSnapshot, VideoRequest
 
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-store = Store(path)
+store = JobStore(path)
 job = JobSnapshot(
     id="", provider="p", request=VideoRequest(prompt="x"), status="queued", created_at=1,
     target="t",
@@ -80,7 +80,7 @@ def test_processes_that_create_one_library_at_once_lose_nothing(tmp_path):
             writer.go()
         ends = [writer.finish() for writer in writers]
         assert [code for _, code in ends] == [0, 0, 0]
-        store = Store(path)
+        store = JobStore(path)
         assert len(store.newest(100)) == 15
         assert store.notice is None
         store.close()
@@ -93,7 +93,7 @@ def test_two_processes_writing_at_once_lose_nothing(tmp_path):
     for writer in writers:
         writer.go()
     assert [writer.finish()[1] for writer in writers] == [0, 0]
-    store = Store(path)
+    store = JobStore(path)
     jobs = store.newest(1000)
     assert {job.id for job in jobs} == {f"{n}-{k}" for n in "ab" for k in range(1, 61)}
     assert {job.note for job in jobs} == {"m" * 5000}
@@ -113,7 +113,7 @@ def test_a_killed_writer_leaves_a_readable_file_and_no_half_row(tmp_path, after)
     more, code = writer.finish()
     assert code == -signal.SIGKILL
     told = after + len([line for line in more if line.isdigit()])
-    store = Store(path)
+    store = JobStore(path)
     jobs = {job.id: job for job in store.newest(10_000)}
     assert store.notice is None
     # All that was told, and at most the one that was being written.

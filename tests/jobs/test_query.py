@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ipyreel.jobs.query import ORDERS, Query
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import JobSnapshot, VideoRequest
 
 NOW = 1_000_000.0
@@ -28,7 +28,7 @@ def job(number, prompt="a dog", **changes):
 
 @pytest.fixture
 def store(tmp_path):
-    opened = Store(tmp_path / "library.sqlite")
+    opened = JobStore(tmp_path / "library.sqlite")
     opened.insert(
         job(1, "A Dog on a beach", model="m1", cost=2.0),
         job(2, "a cat", provider="apiyi", model="m2", estimate=5.0),

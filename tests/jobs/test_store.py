@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from ipyreel.errors import StoreError
-from ipyreel.jobs.store import IN_FLIGHT, STALE, Store, owner_name
+from ipyreel.jobs.store import IN_FLIGHT, STALE, JobStore, owner_name
 from ipyreel.values import Failure, Group, Image, JobSnapshot, Place, VideoFile, VideoRequest
 from tests.jobs.fakes import START, make_job
 
@@ -76,7 +76,7 @@ def held_by(store, job_id="v1"):
 
 
 def test_nothing_is_opened_before_it_is_needed(tmp_path):
-    Store(tmp_path / "deep" / "library.sqlite").close()
+    JobStore(tmp_path / "deep" / "library.sqlite").close()
     assert not (tmp_path / "deep").exists()
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipyreel.jobs import transitions
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import ENDED, Failure, Image, JobSnapshot, VideoFile, VideoJob, VideoRequest
 
 ORDER = ("submitting", "unknown", "queued", "in_progress", "downloading", *sorted(ENDED))
@@ -115,7 +115,7 @@ def test_the_servers_word_ends_nothing_by_itself(plan, first, ending):
 def test_every_prefix_reads_back_from_the_library_as_it_was(plan, first, ending, prompt):
     request = VideoRequest(prompt=prompt, seconds=4.0, extra={"a": [1, None, "\ud800"]})
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "library.sqlite")
+        store = JobStore(Path(folder) / "library.sqlite")
         try:
             seen = [replace(job, request=request) for job in history(plan, first, ending)]
             store.insert(seen[0], owner="me", now=1.0)

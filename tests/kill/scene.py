@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ipyreel.client.container import read_container
+from ipyreel.client.mp4 import read_container
 from ipyreel.demo.render import render
 from ipyreel.jobs.files import sidecar_path
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import JobSnapshot
 from tests.support.demo import LiveDemo, running_demo
 from tests.support.jupyter import package_folder
@@ -159,7 +159,7 @@ class Stage:
         shutil.copytree(home, copy)
         with contextlib.closing(sqlite3.connect(copy / "library.sqlite")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        store = Store(copy / "library.sqlite")
+        store = JobStore(copy / "library.sqlite")
         jobs = store.newest()
         store.close()
         assert store.notice is None

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ipyreel.client.container import read_container
+from ipyreel.client.mp4 import read_container
 from ipyreel.demo.provider import find_step
 from ipyreel.demo.server import DemoConfig, Door, create_app, serve_in_thread
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from tests.support.demo import Clock
 from tests.support.kernel import PATIENCE, Cell, Kernel
 
@@ -74,7 +74,7 @@ class Stage:
 
     def jobs(self) -> dict[str, str]:
         """Return the library's jobs: prompt -> the server's id."""
-        store = Store(self.folder / "home" / "ipyreel" / "library.sqlite")
+        store = JobStore(self.folder / "home" / "ipyreel" / "library.sqlite")
         found = store.newest(100)
         store.close()
         return {job.request.prompt: job.remote_id for job in found}
@@ -154,7 +154,7 @@ def assert_each_finished_once(stage: Stage, own: dict[str, set[str]]) -> None:
     )
     rendered = {shelf.video(record).read_bytes() for record in shelf.all()}
     assert len(rendered) == 2 * EACH
-    store = Store(stage.folder / "home" / "ipyreel" / "library.sqlite")
+    store = JobStore(stage.folder / "home" / "ipyreel" / "library.sqlite")
     for job in store.newest(100):
         path = Path(job.target)
         read_container(path)

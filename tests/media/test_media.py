@@ -12,7 +12,7 @@ from ipyreel import media
 from ipyreel.demo.render import render, still
 from ipyreel.errors import InvalidRequest
 from ipyreel.images import read_image
-from ipyreel.notebook.video import Video
+from ipyreel.notebook.handles.video import Video
 
 SIZE = (160, 90)
 SECONDS = 2.0

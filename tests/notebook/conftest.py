@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ipyreel.notebook import api
-from ipyreel.notebook.hosts import Host
+from ipyreel.notebook.frontends import FrontEnd
 from tests.support.demo import running_demo
 
 
@@ -25,7 +25,7 @@ def live(tmp_path):
 
 def hurry():
     """Have the session ask a server on this machine as quickly as it allows."""
-    session = api.face().session
+    session = api.screen().session
     quick = session.rules.pace.__class__(first=0.02, floor=0.02, cap=0.1)
     session.manager.rules = session.rules.__class__(pace=quick)
 
@@ -40,8 +40,8 @@ def reel(shell, live):  # noqa: ARG001 - it is there for the toml it wrote
 
 
 @pytest.fixture
-def face(reel):  # noqa: ARG001 - what is asked for here belongs to the shell
-    """The face of the shell's session, in a front end like JupyterLab."""
-    found = api.face()
-    found.host = Host(kind="jupyter", widgets=True, links=True, embeds=True)
+def screen(reel):  # noqa: ARG001 - what is asked for here belongs to the shell
+    """The screen of the shell's session, in a front end like JupyterLab."""
+    found = api.screen()
+    found.host = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
     return found

@@ -14,11 +14,11 @@ from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets.widgets.widget import _instances
 
-from ipyreel.notebook import words
-from ipyreel.notebook.card import LINGER, Card, PageCard, TextCard, Wiring, make_card
-from ipyreel.notebook.hosts import Host
-from ipyreel.notebook.shown import Notice
-from ipyreel.notebook.still import told_of
+from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.live.card import LINGER, Card, PageCard, TextCard, Wiring, make_card
+from ipyreel.notebook.live.plain import told_of
+from ipyreel.notebook.markup import job_text
+from ipyreel.notebook.markup.tables import Notice
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
 from tests.support.shells import PLAIN
 
@@ -39,9 +39,9 @@ DONE = replace(
     file=VideoFile(path="/n/videos/a.mp4", size=9, sha256="0", media_type="video/mp4"),
 )
 FAILED = replace(JOB, status="failed", completed_at=1038.0, failure=Failure(message="refused"))
-JUPYTER = Host(kind="jupyter", widgets=True, links=True, embeds=True)
-HEADLESS = Host(kind="headless", embeds=True, front_end=False)
-TERMINAL = Host(kind="terminal", html=False)
+JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
+HEADLESS = FrontEnd(kind="headless", embeds=True, front_end=False)
+TERMINAL = FrontEnd(kind="terminal", html=False)
 
 
 @dataclass
@@ -94,7 +94,7 @@ def state(card: Card) -> dict:
         "body": card._body.value,
         "button": (button.description, button.tooltip, button.disabled, button.layout.display),
         "children": len(card.children),
-        "outputs": card._screen.outputs,
+        "outputs": card._final_view.outputs,
         "text": repr(card),
     }
 
@@ -174,7 +174,7 @@ def test_one_output_two_lives(screen):
     (first,), (last,) = screen.first, screen.updates
     assert "application/vnd.jupyter.widget-view+json" in first
     assert "saved before this video was ready" in first["text/html"]
-    assert first["text/plain"] == words.text(JOB)
+    assert first["text/plain"] == job_text.text(JOB)
     assert last == video(DONE)._repr_mimebundle_()
     assert card.ended
 
@@ -187,7 +187,7 @@ def test_no_widget_stays_behind_when_nobody_looks(screen):
     card.update(DONE)
     assert screen.updates
     assert set(_instances) <= before
-    assert card._screen.outputs == ()
+    assert card._final_view.outputs == ()
 
 
 def test_a_page_that_was_reloaded_keeps_the_widget_and_gets_the_video(screen):
@@ -196,8 +196,8 @@ def test_a_page_that_was_reloaded_keeps_the_widget_and_gets_the_video(screen):
     card._view_count = 1
     card.update(DONE)
     assert screen.updates
-    assert card.children == (card._screen,)
-    assert card._screen.outputs[0]["data"] == video(DONE)._repr_mimebundle_()
+    assert card.children == (card._final_view,)
+    assert card._final_view.outputs[0]["data"] == video(DONE)._repr_mimebundle_()
     assert card.comm is not None
     card._view_count = 0
     assert card.comm is None
@@ -321,7 +321,7 @@ def test_a_failed_card_becomes_static_after_a_while(screen):
 # ---- without widgets ----------------------------------------------------------------------
 
 
-def make(host: Host, job: JobSnapshot = JOB):
+def make(host: FrontEnd, job: JobSnapshot = JOB):
     return make_card(job, host=host, video=video, clock=Clock())
 
 
@@ -355,9 +355,9 @@ def test_a_terminal_gets_a_line_that_updates_and_then_the_path():
     card.tick()
     card.update(DONE)
     assert card.ended
-    assert out.getvalue().splitlines()[0] == words.text(JOB, now=1000)
+    assert out.getvalue().splitlines()[0] == job_text.text(JOB, now=1000)
     assert "\rVideo v7f3a: Generating 45 %" in out.getvalue()
-    assert out.getvalue().endswith(words.text(DONE) + "\n")
+    assert out.getvalue().endswith(job_text.text(DONE) + "\n")
 
 
 def test_a_thread_prints_nothing():

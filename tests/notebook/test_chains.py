@@ -12,9 +12,9 @@ from IPython.core.error import UsageError
 from ipyreel.catalog.rows import CHAINS, Price
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook import api
-from ipyreel.notebook.hosts import Host
+from ipyreel.notebook.frontends import FrontEnd
 
-COUNTED = Host(kind="terminal", html=False)
+COUNTED = FrontEnd(kind="terminal", html=False)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def clip(reel):
 
 def lab(**fields):
     """Change the row of the provider that answers."""
-    session = api.face().session
+    session = api.screen().session
     row = replace(session.catalog.provider("lab"), **fields)
     rows = {**session.catalog.providers, "lab": row}
     session.catalog = replace(session.catalog, providers=MappingProxyType(rows))
@@ -109,7 +109,7 @@ def test_where_there_is_no_such_route_it_says_what_there_is(reel, live, clip):
 
 def priced():
     """Have the lab's model cost half a dollar a second."""
-    session = api.face().session
+    session = api.screen().session
     row = session.catalog.model("demo-1", session.catalog.provider("demo"))
     prices = (Price(usd_per_second=0.5),)
     models = {
@@ -159,7 +159,7 @@ def test_a_retry_goes_where_the_video_is(live, clip):
     new = clip.edit("at night")
     with pytest.raises(Exception, match="400"):
         new.wait()
-    session = api.face().session
+    session = api.screen().session
     home = new.snapshot.base_url
     session.use("lab", base_url="http://127.0.0.1:9/v1")
     again = session.again(new.snapshot)
@@ -168,8 +168,8 @@ def test_a_retry_goes_where_the_video_is(live, clip):
 
 
 def test_a_terminal_sees_its_line_move(clip, capsys):
-    face = api.face()
-    face.host = COUNTED
+    screen = api.screen()
+    screen.host = COUNTED
     job = clip.remix("now green")
     job.show()
     job.wait()

@@ -9,15 +9,16 @@ from IPython.core.error import UsageError
 from IPython.utils.capture import capture_output
 
 from ipyreel.errors import InvalidRequest, VideoError
-from ipyreel.notebook import api, compare
-from ipyreel.notebook.hosts import Host
-from ipyreel.notebook.video import Video
+from ipyreel.notebook import api
+from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.handles import compare
+from ipyreel.notebook.handles.video import Video
 
-JUPYTER = Host(kind="jupyter", widgets=True, links=True, embeds=True)
+JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
 
 
 @pytest.fixture
-def jobs(face):  # noqa: ARG001 - the front end they are shown in
+def jobs(screen):  # noqa: ARG001 - the front end they are shown in
     made = [api.submit("A <b>boat</b>", seed=1), api.submit("A <b>boat</b>", seed=2)]
     for job in made:
         job.wait()
@@ -58,14 +59,14 @@ def test_the_bar_is_saved_with_the_row_and_knows_the_frames(jobs):
     assert "All videos together" in script
 
 
-def test_where_nothing_can_be_linked_the_row_embeds(jobs, face):
-    face.host = Host(kind="headless", embeds=True)
+def test_where_nothing_can_be_linked_the_row_embeds(jobs, screen):
+    screen.host = FrontEnd(kind="headless", embeds=True)
     row = api.compare(*jobs)
     assert row.html().count("data:video/mp4;base64,") == 2
 
 
-def test_files_are_told_apart_by_their_names(jobs, face):
-    videos = [Video(job.path, host=JUPYTER, folder=face.folder) for job in jobs]
+def test_files_are_told_apart_by_their_names(jobs, screen):
+    videos = [Video(job.path, host=JUPYTER, folder=screen.folder) for job in jobs]
     row = api.compare(*videos)
     assert row.labels == tuple(job.path.name for job in jobs)
 

@@ -8,7 +8,7 @@ import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
-from ipyreel.notebook import complete
+from ipyreel.notebook.commands import complete
 from tests.support.shells import PLAIN
 
 

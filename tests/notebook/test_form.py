@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
-from ipyreel.notebook import options
-from ipyreel.notebook.form import open_form
+from ipyreel.notebook.commands import options
+from ipyreel.notebook.panels.form import open_form
 from ipyreel.values import VideoRequest
 
 
 @pytest.fixture
-def form(face):
-    opened = open_form(face)
+def form(screen):
+    opened = open_form(screen)
     yield opened
     opened.close()
 
@@ -98,9 +98,9 @@ def test_what_is_wrong_cannot_be_sent_and_says_why(form, live, field, value, why
     assert live.posts() == 0
 
 
-def test_over_the_budget_nothing_is_sent(face, form, monkeypatch):
+def test_over_the_budget_nothing_is_sent(screen, form, monkeypatch):
     monkeypatch.setenv("APIYI_API_KEY", "sk-0123456789abcdef")
-    face.session.use(budget=1.0)
+    screen.session.use(budget=1.0)
     form.fields.provider.value = "apiyi"
     form.fields.prompt.value = "waves"
     form.fields.seconds.value = "12"
@@ -108,7 +108,7 @@ def test_over_the_budget_nothing_is_sent(face, form, monkeypatch):
     assert form._submit.disabled
 
 
-def test_submit_puts_cards_below_and_keeps_the_form(face, form, live):
+def test_submit_puts_cards_below_and_keeps_the_form(screen, form, live):
     form.fields.prompt.value = "waves"
     form.fields.seed.value = "5"
     form.fields.count.value = 2
@@ -117,17 +117,17 @@ def test_submit_puts_cards_below_and_keeps_the_form(face, form, live):
     assert [card.snapshot.request.seed for card in cards] == [5, 6]
     assert form.fields.prompt.value == "waves"
     for card in cards:
-        face.job(card.snapshot.id).wait()
-        face.settle(face.job(card.snapshot.id))
-        assert "<video" in card._screen.outputs[0]["data"]["text/html"]
+        screen.job(card.snapshot.id).wait()
+        screen.settle(screen.job(card.snapshot.id))
+        assert "<video" in card._final_view.outputs[0]["data"]["text/html"]
     assert live.posts() == 2
     form._submit.click()
     assert len(form.cards.children) == 4
     for card in form.cards.children:
-        face.job(card.snapshot.id).wait()
+        screen.job(card.snapshot.id).wait()
 
 
-def test_callbacks_may_come_on_any_thread(face, form):
+def test_callbacks_may_come_on_any_thread(screen, form):
     form.fields.prompt.value = "waves"
     threads = [threading.Thread(target=form._submit.click) for _ in range(4)]
     for thread in threads:
@@ -137,15 +137,15 @@ def test_callbacks_may_come_on_any_thread(face, form):
     sent = {card.snapshot.id for card in form.cards.children}
     assert len(sent) == 4
     for job_id in sent:
-        face.job(job_id).wait()
+        screen.job(job_id).wait()
 
 
-def test_what_breaks_in_a_callback_is_shown(face, form, monkeypatch):
+def test_what_breaks_in_a_callback_is_shown(screen, form, monkeypatch):
     def broken(*_plans, **_wishes):
         raise RuntimeError("no <way>")
 
     form.fields.prompt.value = "waves"
-    monkeypatch.setattr(type(face.session), "submit", broken)
+    monkeypatch.setattr(type(screen.session), "submit", broken)
     form._submit.click()
     assert "RuntimeError: no &lt;way&gt;" in text(form)
 
@@ -185,11 +185,11 @@ def test_the_cell_does_the_same(form):
     assert form._cell.children == ()  # it would be another cell now
 
 
-def test_an_older_request_fills_it(face):
+def test_an_older_request_fills_it(screen):
     request = VideoRequest(
         prompt="waves", seconds=3, size="640x360", seed=9, extra={"a": 1}, remix_of="video_1"
     )
-    form = open_form(face, request, "lab")
+    form = open_form(screen, request, "lab")
     assert form.fields.request() == replace(request, remix_of=None)
 
 

@@ -11,13 +11,13 @@ from IPython.core.error import UsageError
 
 from ipyreel.catalog.rows import CHAINS
 from ipyreel.notebook import api
-from ipyreel.notebook.gallery import PAGE, Gallery
-from ipyreel.notebook.hosts import Host
-from ipyreel.notebook.posters import Posters
+from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.panels.gallery import PAGE, Gallery
+from ipyreel.notebook.panels.posters import Posters
 
 
 @pytest.fixture
-def library(face):  # noqa: ARG001 - the front end they are shown in
+def library(screen):  # noqa: ARG001 - the front end they are shown in
     """Fourteen finished videos of the same bytes."""
     jobs = [api.submit(f"A balloon number {number}") for number in range(PAGE + 2)]
     for job in jobs:
@@ -33,9 +33,9 @@ def said(gallery):
     return gallery.status.value.partition(">")[2].removesuffix("</div>")
 
 
-def settled(face):
+def settled(screen):
     """Wait until the posters of the page are made: they are made one after the other."""
-    face.session.loop.submit(_nothing()).result()
+    screen.session.loop.submit(_nothing()).result()
 
 
 async def _nothing():
@@ -55,11 +55,11 @@ def _all(box):
         yield from _all(child)
 
 
-def test_a_job_that_ends_while_it_is_seen_gets_its_picture(face, live):
+def test_a_job_that_ends_while_it_is_seen_gets_its_picture(screen, live):
     hold = {"step": "retrieve", "count": 5, "do": {"job": {"status": "queued"}}}
     live.faults.add(hold)
     job = api.submit("A balloon")
-    gallery = Gallery(face)
+    gallery = Gallery(screen)
     picture, there = gallery._tiles[0]._picture, threading.Event()
     assert "ipyreel-plain" in picture.value
     picture.observe(lambda change: there.set() if "<img" in change["new"] else None, "value")
@@ -68,8 +68,8 @@ def test_a_job_that_ends_while_it_is_seen_gets_its_picture(face, live):
 
 
 @pytest.mark.usefixtures("library")
-def test_a_page_holds_the_newest_and_the_next_the_rest(face):
-    gallery = Gallery(face)
+def test_a_page_holds_the_newest_and_the_next_the_rest(screen):
+    gallery = Gallery(screen)
     assert seen(gallery)[0] == "A balloon number 13"
     assert len(seen(gallery)) == PAGE
     assert said(gallery) == "1 to 12 of 14."
@@ -81,8 +81,8 @@ def test_a_page_holds_the_newest_and_the_next_the_rest(face):
 
 
 @pytest.mark.usefixtures("library")
-def test_the_filters_narrow(face):
-    gallery = Gallery(face)
+def test_the_filters_narrow(screen):
+    gallery = Gallery(screen)
     gallery._next.click()
     gallery.filters.text.value = "number 7"
     assert seen(gallery) == ["A balloon number 7"]
@@ -97,36 +97,38 @@ def test_the_filters_narrow(face):
     assert [value for _, value in gallery.filters.provider.options] == ["", "lab"]
 
 
-def test_an_empty_library_says_so(face):
-    assert said(Gallery(face)) == "The library is empty."
+def test_an_empty_library_says_so(screen):
+    assert said(Gallery(screen)) == "The library is empty."
 
 
 @pytest.mark.usefixtures("library")
-def test_posters_are_made_once_and_only_for_what_is_seen(face, monkeypatch):
+def test_posters_are_made_once_and_only_for_what_is_seen(screen, monkeypatch):
     made = []
     real = Posters.make
     monkeypatch.setattr(Posters, "make", lambda self, job: made.append(job.id) or real(self, job))
-    face.host = Host(kind="jupyter", widgets=True, threads_deliver=False)  # at once, not later
-    gallery = Gallery(face)
+    screen.host = FrontEnd(
+        kind="jupyter", widgets=True, threads_deliver=False
+    )  # at once, not later
+    gallery = Gallery(screen)
     assert len(made) == PAGE  # though all are one picture, as their bytes are
-    assert len(list((face.session.settings.home / "posters").iterdir())) == 1
+    assert len(list((screen.session.settings.home / "posters").iterdir())) == 1
     assert all("<img" in tile._picture.value for tile in gallery._tiles)
-    Gallery(face)
+    Gallery(screen)
     assert len(made) == PAGE
 
 
-def test_a_video_that_is_gone_has_a_plain_tile(library, face):
-    face.host = Host(kind="jupyter", widgets=True, threads_deliver=False)
+def test_a_video_that_is_gone_has_a_plain_tile(library, screen):
+    screen.host = FrontEnd(kind="jupyter", widgets=True, threads_deliver=False)
     for job in library:
         job.path.unlink()
-    gallery = Gallery(face)
+    gallery = Gallery(screen)
     assert all("ipyreel-plain" in tile._picture.value for tile in gallery._tiles)
 
 
-def test_a_click_opens_the_video(library, face):
-    gallery = Gallery(face)
+def test_a_click_opens_the_video(library, screen):
+    gallery = Gallery(screen)
     gallery._tiles[0].button.click()
-    data = gallery.opened.screen.outputs[0]["data"]
+    data = gallery.opened.shown.outputs[0]["data"]
     assert "A balloon number 13" in data["text/html"]
     assert "<video" in data["text/html"]
     press(gallery.opened, "Show path")
@@ -136,8 +138,8 @@ def test_a_click_opens_the_video(library, face):
 
 
 @pytest.mark.usefixtures("library")
-def test_re_run_with_changes_opens_the_form_filled_in(face):
-    gallery = Gallery(face)
+def test_re_run_with_changes_opens_the_form_filled_in(screen):
+    gallery = Gallery(screen)
     gallery._tiles[0].button.click()
     press(gallery.opened, "Re-run with changes")
     (form,) = gallery.opened._asked.children
@@ -146,10 +148,10 @@ def test_re_run_with_changes_opens_the_form_filled_in(face):
 
 
 @pytest.mark.parametrize("how", CHAINS)
-def test_what_is_made_of_a_video_is_a_new_job(face, live, how):
+def test_what_is_made_of_a_video_is_a_new_job(screen, live, how):
     source = api.submit("A balloon")
     source.wait()
-    gallery = Gallery(face)
+    gallery = Gallery(screen)
     gallery._tiles[0].button.click()
     press(gallery.opened, how.title())
     field = gallery.opened._asked.children[0]
@@ -159,25 +161,25 @@ def test_what_is_made_of_a_video_is_a_new_job(face, live, how):
     press(gallery.opened, f"Send {how}")
     (card,) = gallery.opened.below.children
     assert card.snapshot.request.chain == (how, source.remote_id)
-    face.job(card.snapshot.id).wait()
+    screen.job(card.snapshot.id).wait()
     assert live.log(CHAINS[how])
 
 
-def test_what_the_provider_cannot_do_is_greyed(face):
+def test_what_the_provider_cannot_do_is_greyed(screen):
     api.submit("A balloon").wait()
-    session = face.session
+    session = screen.session
     row = replace(session.catalog.provider("lab"), routes=frozenset({"edits"}))
     rows = {**session.catalog.providers, "lab": row}
     session.catalog = replace(session.catalog, providers=MappingProxyType(rows))
-    gallery = Gallery(face)
+    gallery = Gallery(screen)
     gallery._tiles[0].button.click()
     buttons = {one.description: one for one in gallery.opened._actions.children}
     assert [buttons[how.title()].disabled for how in CHAINS] == [True, False, True]
     assert "cannot extend" in buttons["Extend"].tooltip
 
 
-def test_delete_asks_first_and_keeps_the_file(library, face, live):
-    gallery = Gallery(face)
+def test_delete_asks_first_and_keeps_the_file(library, screen, live):
+    gallery = Gallery(screen)
     gallery._tiles[0].button.click()
     press(gallery.opened, "Delete")
     press(gallery.opened, "Keep")
@@ -188,13 +190,13 @@ def test_delete_asks_first_and_keeps_the_file(library, face, live):
     gallery.status.observe(lambda change: deleted.append(change["new"]), "value")
     press(gallery.opened, f"Delete {job_id}")
     while not any("Forgotten here" in line for line in deleted):
-        settled(face)
+        settled(screen)
     assert path.exists()
     assert "A balloon number 13" not in seen(gallery)
 
 
 def test_a_page_without_widgets(library, reel):
-    api.face().host = Host(kind="headless", embeds=True)
+    api.screen().host = FrontEnd(kind="headless", embeds=True)
     shown = reel.run_cell("%video gallery number 3").result
     assert shown._repr_mimebundle_()["text/html"].count("<figure") == 2  # 3 and 13
     assert "data:image/webp" in shown.html

@@ -15,23 +15,23 @@ from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets.widgets.widget import _instances
 
-from ipyreel.notebook import board, sheet
-from ipyreel.notebook.board import Board
-from ipyreel.notebook.films import Films, film_of
-from ipyreel.notebook.grid import LINGER, PACE, SAVED, Grid, make_grid
-from ipyreel.notebook.hosts import Host
-from ipyreel.notebook.kept import Kept
-from ipyreel.notebook.plaingrid import PageGrid, TextGrid
-from ipyreel.notebook.sheet import Film
-from ipyreel.notebook.still import Wiring
-from ipyreel.notebook.video import Video
+from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.handles.video import Video
+from ipyreel.notebook.live.embeds import Films, film_of
+from ipyreel.notebook.live.grid import LINGER, PACE, SAVED, Grid, make_grid
+from ipyreel.notebook.live.plain import Wiring
+from ipyreel.notebook.live.plain_grid import PageGrid, TextGrid
+from ipyreel.notebook.live.saved_copy import SavedCopy
+from ipyreel.notebook.markup import sweep_html, sweep_text
+from ipyreel.notebook.markup.sweep_html import Film
+from ipyreel.notebook.markup.sweep_text import Board
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
 from tests.support.shells import PLAIN
 
-JUPYTER = Host(kind="jupyter", widgets=True, links=True, embeds=True)
-COLAB = Host(kind="colab", widgets=True, embeds=True)
-HEADLESS = Host(kind="headless", links=True, embeds=True, front_end=False)
-TERMINAL = Host(kind="terminal", html=False)
+JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
+COLAB = FrontEnd(kind="colab", widgets=True, embeds=True)
+HEADLESS = FrontEnd(kind="headless", links=True, embeds=True, front_end=False)
+TERMINAL = FrontEnd(kind="terminal", html=False)
 
 
 @dataclass
@@ -125,7 +125,7 @@ def state(grid: Grid) -> dict:
 
 def test_one_line_sums_up():
     jobs = [done(0), job(1), FAILED, WAITING, job(4, status="cancelled"), job(5, status="unknown")]
-    told = " · ".join(board.counts(Board(labels=("",) * 6), jobs))
+    told = " · ".join(sweep_text.counts(Board(labels=("",) * 6), jobs))
     assert told == (
         "6 jobs · 1 done · 1 failed · 1 cancelled · 1 unknown · 1 running · 1 waiting"
         " · $0.40 of $2.40"
@@ -144,12 +144,12 @@ def test_one_line_sums_up():
     ],
 )
 def test_money(jobs, told):
-    assert board.money(jobs) == told
+    assert sweep_text.money(jobs) == told
 
 
 def test_reused_jobs_cost_nothing_now():
     given = Board(labels=("a", "b"), reused=frozenset({"v0"}))
-    assert board.counts(given, [done(0), done(1)])[-2:] == ["1 reused", "$0.40 of $0.40"]
+    assert sweep_text.counts(given, [done(0), done(1)])[-2:] == ["1 reused", "$0.40 of $0.40"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def films(*jobs):
 
 def test_the_saved_grid_needs_nothing_that_is_taken_away():
     jobs = [done(0), done(1), FAILED, job(3, status="cancelled", note="Stopped.")]
-    html = sheet.grid_html(BOARD, jobs, films(*jobs[:2]))
+    html = sweep_html.grid_html(BOARD, jobs, films(*jobs[:2]))
     for lost in ("<style", "var(", "aria-", " id=", "<source", "aspect-ratio", "class="):
         assert lost not in html
     assert html.count("<video") == 2
@@ -182,7 +182,7 @@ def test_a_linked_video_takes_little_room():
     prompt = "A golden retriever on the beach " * 40
     jobs = [replace(done(n), request=VideoRequest(prompt=prompt)) for n in range(40)]
     given = Board(labels=tuple(f"seed {n}" for n in range(40)), prompt=prompt)
-    assert len(sheet.grid_html(given, jobs, films(*jobs))) < 40 * 900
+    assert len(sweep_html.grid_html(given, jobs, films(*jobs))) < 40 * 900
 
 
 @given(st.text(), st.text())
@@ -190,9 +190,9 @@ def test_hostile_words_are_text(label, prompt):
     given = Board(labels=(label,), prompt=prompt)
     hostile = replace(FAILED, failure=Failure(message=prompt), id="v0")
     for html in (
-        sheet.grid_html(given, [hostile], {}),
-        sheet.live_tile(given, 0, hostile),
-        "".join(sheet.page_html(given, [hostile], [None], label)),
+        sweep_html.grid_html(given, [hostile], {}),
+        sweep_html.live_tile(given, 0, hostile),
+        "".join(sweep_html.page_html(given, [hostile], [None], label)),
     ):
         tags = set(re.findall(r"<(\w+)", html))
         assert tags <= {
@@ -211,12 +211,14 @@ def test_hostile_words_are_text(label, prompt):
 
 def test_the_shape_of_a_tile_is_that_of_the_video():
     portrait = replace(job(0), request=VideoRequest(prompt="x", size="720x1280"))
-    assert sheet.shape(portrait, 180) == (180, 320)
-    assert sheet.shape(replace(job(0), request=VideoRequest(prompt="x", size="720p")), 160) == (
+    assert sweep_html.shape(portrait, 180) == (180, 320)
+    assert sweep_html.shape(
+        replace(job(0), request=VideoRequest(prompt="x", size="720p")), 160
+    ) == (
         160,
         90,
     )
-    assert sheet.shape(done(0), 320) == (320, 180)
+    assert sweep_html.shape(done(0), 320) == (320, 180)
 
 
 def test_a_grid_embeds_no_more_than_one_video_may(folder):
@@ -238,7 +240,7 @@ def test_what_cannot_be_shown_is_said(folder):
         raise ValueError("no <codec>")
 
     wired = wiring(folder, video=broken, place=lambda path: Path(path).name)
-    html = sheet.grid_html(BOARD, [done(0, folder)], Films(wired).of([done(0, folder)]))
+    html = sweep_html.grid_html(BOARD, [done(0, folder)], Films(wired).of([done(0, folder)]))
     assert "0.mp4: ValueError: no &lt;codec&gt;" in html
     assert str(folder) not in html
 
@@ -298,9 +300,11 @@ def test_forty_jobs_are_at_most_four_bundles_a_second():
 
 
 def test_a_tile_is_made_anew_only_for_the_job_that_moved(monkeypatch):
-    clock, made, make = Clock(), [], sheet.live_tile
+    clock, made, make = Clock(), [], sweep_html.live_tile
     monkeypatch.setattr(
-        sheet, "live_tile", lambda given, index, job: made.append(index) or make(given, index, job)
+        sweep_html,
+        "live_tile",
+        lambda given, index, job: made.append(index) or make(given, index, job),
     )
     grid = grid_of([job(0), job(1), job(2)], clock=clock, given=Board(labels=LABELS[:3]))
     assert made == [0, 1, 2]
@@ -348,8 +352,8 @@ def test_a_page_that_was_reloaded_keeps_the_grid(screen, folder):
     grid._view_count = 1
     grid.update(done(0, folder))
     assert screen.outputs[-1]["update"]
-    assert grid.children == (grid._screen,)
-    assert "<video" in grid._screen.outputs[0]["data"]["text/html"]
+    assert grid.children == (grid._final_view,)
+    assert "<video" in grid._final_view.outputs[0]["data"]["text/html"]
     grid._view_count = 0
     assert grid.comm is None
 
@@ -469,7 +473,11 @@ def test_what_is_saved_beside_a_live_grid(screen, folder):
     wired = wiring(folder, clock=clock)
     films = Films(wired)
     grid = Grid(
-        ONE, [job(0), job(1), job(2)], wired, films, lambda tell: Kept(tell, threads_deliver=True)
+        ONE,
+        [job(0), job(1), job(2)],
+        wired,
+        films,
+        lambda tell: SavedCopy(tell, threads_deliver=True),
     )
 
     def saved():

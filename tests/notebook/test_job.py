@@ -63,7 +63,7 @@ def test_what_went_wrong_is_raised_and_kept(live):
 
 
 def test_an_unknown_submission_says_so_and_is_never_sent_again(live, monkeypatch):
-    monkeypatch.setattr("ipyreel.jobs.lookup.WAITS", (0.0,))
+    monkeypatch.setattr("ipyreel.jobs.recover.WAITS", (0.0,))
     live.faults.add({"step": "create", "do": {"drop_reply": True}})
     live.faults.add({"step": "list", "do": {"status": 404}})
     job = api.submit("A red balloon")

@@ -8,7 +8,7 @@ from IPython.core.error import UsageError
 
 from ipyreel.errors import JobFailed
 from ipyreel.notebook import api
-from ipyreel.notebook.job import Job
+from ipyreel.notebook.handles.job import Job
 
 
 def cell(line, prompt="A red balloon over the sea"):
@@ -68,7 +68,7 @@ def test_bad_input_is_one_line_and_sends_nothing(reel, live, line, prompt, words
     assert [word for word in words if word not in text] == []
     assert live.log() == []
     assert videos() == []
-    assert api.face().session.history() == []
+    assert api.screen().session.history() == []
 
 
 def test_a_dry_run_shows_the_request_and_sends_nothing(reel, live, monkeypatch):
@@ -81,7 +81,7 @@ def test_a_dry_run_shows_the_request_and_sends_nothing(reel, live, monkeypatch):
     assert "Nothing was sent" in text
     assert "0123456789abcdef" not in text
     assert live.log() == []
-    assert api.face().session.history() == []
+    assert api.screen().session.history() == []
 
 
 def test_a_failed_job_fails_a_waiting_cell(reel, live):
@@ -126,9 +126,9 @@ def test_output_is_never_overwritten(reel, live):
 def test_names_of_the_notebook_come_into_the_prompt(reel, live):
     reel.user_ns["mood"] = "calm"
     reel.run_cell(cell("-w", "A {mood} sea with {{braces}}"))
-    assert api.face().session.history()[0].request.prompt == "A calm sea with {braces}"
+    assert api.screen().session.history()[0].request.prompt == "A calm sea with {braces}"
     reel.run_cell(cell("-w --raw", "A {mood} sea"))
-    assert api.face().session.history()[0].request.prompt == "A {mood} sea"
+    assert api.screen().session.history()[0].request.prompt == "A {mood} sea"
     assert live.posts() == 2
 
 
@@ -141,7 +141,7 @@ def test_config_reaches_the_session(reel):
     reel.run_cell("%config VideoMagics.seconds = 8.0")
     reel.run_cell("%config VideoMagics.budget = 5.0")
     reel.run_cell("%video")
-    settings = api.face().session.settings
+    settings = api.screen().session.settings
     assert (settings.seconds, settings.budget) == (8, 5)
     assert str(settings.source_of("seconds")) == "%config VideoMagics.seconds"
 

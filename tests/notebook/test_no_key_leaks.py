@@ -128,14 +128,15 @@ LONG = {
 
 PREPARE = """
 import dataclasses, logging, traceback, ipyreel
-from ipyreel.jobs import lookup, poller
+from ipyreel.jobs import poller
+from ipyreel.jobs import recover
 from ipyreel.notebook import api
 %load_ext ipyreel
 %xmode Verbose
 logging.basicConfig(level=logging.DEBUG, filename="everything.log", force=True)
-lookup.WAITS = (0.0,)
-manager = api.face().session.manager
-pace = poller.Pace(first=0.05, factor=1.0, floor=0.05, cap=0.05)
+recover.WAITS = (0.0,)
+manager = api.screen().session.manager
+pace = poller.PollPolicy(first=0.05, factor=1.0, floor=0.05, cap=0.05)
 manager.rules = dataclasses.replace(manager.rules, pace=pace)
 """
 
@@ -149,7 +150,7 @@ LOOK = """
 
 TELL = """
 def tell():
-    session = api.face().session
+    session = api.screen().session
     for thing in (session, session.keys, session.settings, session.catalog, session.manager):
         yield from (repr(thing), str(thing), f"{thing}")
     for client in session._connections._clients.values():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
 from ipyreel.errors import InvalidRequest
-from ipyreel.notebook import options
-from ipyreel.notebook.options import OPTIONS, CellOptions, parse
+from ipyreel.notebook.commands import options
+from ipyreel.notebook.commands.options import OPTIONS, CellOptions, parse
 
 
 def test_nothing_said():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyreel.errors import InvalidRequest
-from ipyreel.notebook.prompts import interpolate
+from ipyreel.notebook.commands.prompts import interpolate
 
 NAMES = {
     "dog": "a retriever",

@@ -12,8 +12,8 @@ from PIL import Image
 from ipyreel import export_html
 from ipyreel.errors import InvalidRequest, StoreError, VideoError, WaitTimeout
 from ipyreel.notebook import api
-from ipyreel.notebook.job import Job
-from ipyreel.notebook.joblist import JobList
+from ipyreel.notebook.handles.job import Job
+from ipyreel.notebook.handles.job_list import JobList
 from tests.notebook.conftest import hurry
 
 KEY = "sk-0123456789abcdef-secret"
@@ -284,7 +284,7 @@ def test_costs_add_up(reel):
 
 def test_sums_are_told_in_cents_and_not_in_bits(reel):
     reel.run_cell(cell("--vary seed=1,2,3 -s 1 -w", "A sea"))
-    store = api.face().session.store
+    store = api.screen().session.store
     for job in store.newest():
         store.save(replace(job, estimate=0.1))
     assert [row["usd"] for row in api.cost("day")] == [0.3]
@@ -355,7 +355,7 @@ def test_resuming_shows_the_whole_grid(reel, live, capsys):
 def test_a_sweep_keeps_what_it_reused_and_loses_what_was_deleted(reel):
     first = reel.run_cell(cell("--vary mood=calm -s 1 -w")).result
     seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w --reuse")).result
-    store = api.face().session.store
+    store = api.screen().session.store
     assert store.sweeps_of(seas.ids) == {seas.ids[1]: seas.id}
     assert store.group(seas.id).places[0].reused
     reel.run_cell(f"%video delete {first.id}")
@@ -368,7 +368,7 @@ def test_jobs_do_not_hang_on_the_note_of_their_sweep(reel, monkeypatch, caplog):
         raise StoreError("The disk is full.")
 
     reel.run_cell("%video")
-    monkeypatch.setattr(api.face().session.store, "keep", full)
+    monkeypatch.setattr(api.screen().session.store, "keep", full)
     seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w")).result
     assert (seas.id, len(seas.videos)) == (None, 2)
     assert "The disk is full" in caplog.text

@@ -4,7 +4,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from ipyreel.notebook import api
-from ipyreel.notebook.hosts import Host
+from ipyreel.notebook.frontends import FrontEnd
 
 KEY = "sk-0123456789abcdef-secret"
 
@@ -138,19 +138,19 @@ def test_the_doctor_finds_what_is_missing(reel, live):
     assert "✗" in said(reel, "doctor")
 
 
-def test_the_doctor_says_what_the_front_end_is_and_why(reel, face):
+def test_the_doctor_says_what_the_front_end_is_and_why(reel, screen):
     reasons = ("VSCODE_PID is set", "VS Code does not follow relative links in outputs")
-    face.host = Host(kind="vscode", widgets=True, embeds=True, reasons=reasons)
+    screen.host = FrontEnd(kind="vscode", widgets=True, embeds=True, reasons=reasons)
     text = said(reel, "doctor")
     assert all(reason in text for reason in ("vscode", *reasons))
     assert "videos are embedded in the notebook instead" in text
-    face.host = Host(kind="console", html=False)
+    screen.host = FrontEnd(kind="console", html=False)
     text = said(reel, "doctor")
     assert "embedded" not in text
     assert "open the file itself" in text
 
 
-@pytest.mark.usefixtures("face")
+@pytest.mark.usefixtures("screen")
 def test_the_doctor_names_folders_without_this_machine(reel, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     text = said(reel, "doctor")
@@ -183,7 +183,7 @@ def test_resume_goes_on_with_what_an_ended_kernel_left(reel, live):
 def test_resume_takes_over_a_job_that_was_started_elsewhere(reel):
     elsewhere = reel.run_cell("%%video -w\nA blue boat").result
     remote_id = elsewhere.remote_id
-    api.face().session.manager.forget(elsewhere.id)
+    api.screen().session.manager.forget(elsewhere.id)
     assert "taken over from lab" in said(reel, f"resume {remote_id} -p lab")
     reel.run_cell("%video wait")
     taken = api.job()

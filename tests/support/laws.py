@@ -29,7 +29,7 @@ LEVELS = (
     {"wire"},
     {"client"},
     {"jobs", "media", "images"},
-    {"chains", "connections", "plan", "variants"},
+    {"chains", "connections", "plan", "sweeps"},
     {"session"},
     {"doctor"},
     {"notebook"},
@@ -56,7 +56,7 @@ DOORS = {
     "nest_asyncio2": ("jobs/loop.py",),
     "python_multipart": ("demo/server.py",),
     # The file as such, what is asked of it (jobs, sweeps), and its shape: over 400 lines together.
-    "sqlite3": ("jobs/library.py", "jobs/groups.py", "jobs/store.py", "jobs/migrations.py"),
+    "sqlite3": ("jobs/database.py", "jobs/groups.py", "jobs/store.py", "jobs/migrations.py"),
     "starlette": ("demo/server.py", "demo/__main__.py"),
     "traitlets": ("notebook/",),
     "uvicorn": ("demo/server.py", "demo/__main__.py"),
@@ -89,13 +89,13 @@ LAZY = {
 
 STATE = {
     (
-        "jobs/library.py",
+        "jobs/database.py",
         "_INHERITED",
     ): "a fork's connections must outlive everything: SQLite's rule",
 }
 """(module, name) of module-level state that is written after import, and why."""
 
-HTML = ("notebook/display.py", "demo/")
+HTML = ("notebook/markup/", "demo/")
 """Where tags may be written: the one place with `escape`, and a server that can play broken."""
 
 MODULE_LINES = 400

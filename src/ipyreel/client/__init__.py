@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipyreel.client.client import VideoClient
-from ipyreel.client.download import Patience
+from ipyreel.client.download import DownloadPolicy
 from ipyreel.client.retry import RetryPolicy, Timeouts
 
-__all__ = ["Patience", "RetryPolicy", "Timeouts", "VideoClient"]
+__all__ = ["DownloadPolicy", "RetryPolicy", "Timeouts", "VideoClient"]

@@ -26,7 +26,7 @@ from ipyreel.catalog import (
 )
 from ipyreel.catalog.keys import read_key
 from ipyreel.client.addresses import bare
-from ipyreel.client.download import Download, Patience
+from ipyreel.client.download import Download, DownloadPolicy
 from ipyreel.client.fetch import OnProgress
 from ipyreel.client.http import Http
 from ipyreel.client.inputs import as_image, with_bytes
@@ -264,7 +264,7 @@ class VideoClient(Siblings):
         target: Path,
         *,
         on_progress: OnProgress | None = None,
-        patience: Patience | None = None,
+        patience: DownloadPolicy | None = None,
     ) -> VideoFile:
         """Fetch a finished job's video into `target`, going on with what is there already.
 
@@ -284,7 +284,7 @@ class VideoClient(Siblings):
             sleep=self._sleep,
             clock=self._clock,
             rng=self._rng,
-            patience=patience or Patience(),
+            patience=patience or DownloadPolicy(),
             on_progress=on_progress,
         )
         return await download.run()

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ipyreel.client.container import Container, read_container
 from ipyreel.client.fetch import Fetch, NotVideo, OnProgress
 from ipyreel.client.http import Http, Refused
+from ipyreel.client.mp4 import Container, read_container
 from ipyreel.client.part import Part, Source, hash_file
 from ipyreel.client.retry import RetryPolicy, backoff
 from ipyreel.errors import DownloadError, JobNotFound, ProviderError, TransportError, VideoError
@@ -42,7 +42,7 @@ EXPIRED = "The provider keeps files for a limited time; only a new job brings th
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class DownloadPolicy:
     """How long a download goes on trying.
 
     `retry` is for cuts and overload, counted anew whenever more of the file is here than
@@ -68,7 +68,7 @@ class Download:
     sleep: Sleep
     clock: Callable[[], float]
     rng: Callable[[], float]
-    patience: Patience = field(default_factory=Patience)
+    patience: DownloadPolicy = field(default_factory=DownloadPolicy)
     on_progress: OnProgress | None = None
 
     _fetch: Fetch = field(init=False)

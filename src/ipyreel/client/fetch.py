@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
 from ipyreel.client.addresses import bare
-from ipyreel.client.container import SNIFFED, VIDEO_TYPES
 from ipyreel.client.flow import Flow
 from ipyreel.client.http import Http
+from ipyreel.client.mp4 import SNIFFED, VIDEO_TYPES
 from ipyreel.client.part import Part, Source, content_range, final_path, taken
 from ipyreel.client.stream import Stream
 from ipyreel.errors import DownloadError, TransportError

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ipyreel.catalog import Provider
-from ipyreel.client.container import VIDEO_TYPES
 from ipyreel.client.download import save
 from ipyreel.client.http import Http
+from ipyreel.client.mp4 import VIDEO_TYPES
 from ipyreel.client.retry import Timeouts
 from ipyreel.client.submit import OnSend, Submission, unheard
 from ipyreel.errors import DownloadError, InvalidRequest

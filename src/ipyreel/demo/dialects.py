@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ipyreel.demo import orders, readers, writers
-from ipyreel.demo.orders import Ask, Order, Refused
+from ipyreel.demo import readers, requests, writers
+from ipyreel.demo.requests import Ask, Order, Refused
 from ipyreel.demo.state import JobRecord, View
 from ipyreel.values import Json
 
@@ -38,7 +38,7 @@ class Dialect:
     not_ready: Sentence
     gone: Sentence
     wrong_key: Refused
-    read_more: Callable[[Ask], float] = orders.read_seconds
+    read_more: Callable[[Ask], float] = requests.read_seconds
     routes: frozenset[str] = frozenset()
     content_moves: bool = False
     poll_hint: bool = False

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from ipyreel.demo import workshop
+from ipyreel.demo import render_queue
 from ipyreel.demo.answers import Answer, Visit, file_answer
 from ipyreel.demo.dialects import DIALECTS, Dialect
-from ipyreel.demo.orders import Ask, Order, Refused, read_prompt, read_size, read_video
+from ipyreel.demo.render_queue import RenderQueue
+from ipyreel.demo.requests import Ask, Order, Refused, read_prompt, read_size, read_video
 from ipyreel.demo.state import JobRecord, Shelf, View, plan, view
 from ipyreel.demo.tables import models_of
-from ipyreel.demo.workshop import Workshop
 
 POLL_MS = 400
 """What `openai-poll-after-ms` says at speed 1."""
@@ -66,7 +66,7 @@ class Provider:
 
     dialect: Dialect = DIALECTS["demo"]
     shelf: Shelf
-    shop: Workshop
+    shop: RenderQueue
     clock: Callable[[], float]
     speed: float = 1.0
     keeps: float = 86400.0
@@ -199,7 +199,7 @@ class Provider:
     def _of_upload(self, film: bytes, prompt: str) -> Order:
         """Order a film as long and large as one that was sent, which begins as that begins."""
         try:
-            width, height, seconds, image = workshop.look_at(film)
+            width, height, seconds, image = render_queue.look_at(film)
         except ValueError as error:
             message = "Invalid video: 'video' could not be read as a film."
             raise Refused(400, message, code="invalid_video", param="video") from error
@@ -282,18 +282,18 @@ class Provider:
             body = draw(record.seconds / 2, "webp")
             return Answer(body=body, headers={"content-type": "image/webp"}, record=record)
         if variant == "spritesheet":
-            body = workshop.make_spritesheet(record, draw)
+            body = render_queue.make_spritesheet(record, draw)
             return Answer(body=body, headers={"content-type": "image/jpeg"}, record=record)
         allowed = "'video', 'thumbnail', and 'spritesheet'"
         message = f"Invalid value: '{variant}'. Supported values are: {allowed}."
         raise Refused(400, message, code="invalid_value", param="variant")
 
-    def _draw(self, record: JobRecord, path: Path) -> workshop.Draw:
+    def _draw(self, record: JobRecord, path: Path) -> render_queue.Draw:
         """Return what makes pictures of a job: anew, or out of a film that is made of two."""
         if record.has_clip and not record.stub:
-            return lambda at, kind: workshop.picture_of(path, at, kind)
+            return lambda at, kind: render_queue.picture_of(path, at, kind)
         image = self.shelf.image(record)
-        return lambda at, kind: workshop.make_still(record, image, at=at, kind=kind)
+        return lambda at, kind: render_queue.make_still(record, image, at=at, kind=kind)
 
     def _bytes(self, visit: Visit, record: JobRecord, path: Path) -> Answer:
         tag = f'"{self.shelf.stem(record.id)}"'

@@ -5,8 +5,8 @@ Pure; may import nothing of ipyreel but `values` and `orders`.
 
 from __future__ import annotations
 
-from ipyreel.demo import orders
-from ipyreel.demo.orders import Ask, Order, Refused
+from ipyreel.demo import requests
+from ipyreel.demo.requests import Ask, Order, Refused
 from ipyreel.demo.tables import models_of
 from ipyreel.values import Json
 
@@ -22,7 +22,7 @@ SORA_FIELDS = {"model", "prompt", "seconds", "size", "input_reference"}
 def _invalid(name: str, value: Json, allowed: tuple[str, ...]) -> Refused:
     return Refused(
         400,
-        f"Invalid value: '{value}'. Supported values are: {orders.quoted(allowed)}.",
+        f"Invalid value: '{value}'. Supported values are: {requests.quoted(allowed)}.",
         code="invalid_value",
         param=name,
     )
@@ -37,7 +37,7 @@ def sora_seconds(ask: Ask) -> float:
         raise Refused(
             400,
             "Invalid type for 'seconds': expected one of '4', '8', or '12', but got "
-            f"{orders.json_kind(value)} instead.",
+            f"{requests.json_kind(value)} instead.",
             code="invalid_type",
             param="seconds",
         )
@@ -66,7 +66,7 @@ def sora_model_and_size(ask: Ask, dialect: str) -> tuple[str, tuple[int, int]]:
     size = ask.text("size") or sizes[0]
     if size not in sizes:
         raise _invalid("size", size, sizes)
-    return model, orders.read_size(size)
+    return model, requests.read_size(size)
 
 
 def sora_image(ask: Ask, size: tuple[int, int]) -> bytes | None:
@@ -80,12 +80,12 @@ def sora_image(ask: Ask, size: tuple[int, int]) -> bytes | None:
         raise Refused(
             400,
             f"Invalid type for 'input_reference': expected {wanted}, but got "
-            f"{orders.json_kind(value)} instead.",
+            f"{requests.json_kind(value)} instead.",
             code="invalid_type",
             param="input_reference",
         )
     image = one_image(ask, ("input_reference",))
-    if image is not None and orders.measure_image(image) != size:
+    if image is not None and requests.measure_image(image) != size:
         raise Refused(
             400,
             "Inpaint image must match the requested width and height",
@@ -94,9 +94,9 @@ def sora_image(ask: Ask, size: tuple[int, int]) -> bytes | None:
     return image
 
 
-def one_image(ask: Ask, names: tuple[str, ...] = orders.IMAGE_FIELDS) -> bytes | None:
+def one_image(ask: Ask, names: tuple[str, ...] = requests.IMAGE_FIELDS) -> bytes | None:
     """Read at most one input image that can be opened."""
-    images = orders.read_images(ask, names)
+    images = requests.read_images(ask, names)
     if len(images) > 1:
         raise Refused(
             400,
@@ -105,7 +105,7 @@ def one_image(ask: Ask, names: tuple[str, ...] = orders.IMAGE_FIELDS) -> bytes |
             param="input_reference",
         )
     if images:
-        orders.measure_image(images[0])
+        requests.measure_image(images[0])
     return images[0] if images else None
 
 
@@ -122,7 +122,7 @@ def read_openai(ask: Ask) -> Order:
 def _read_sora(ask: Ask, dialect: str) -> Order:
     model, (width, height) = sora_model_and_size(ask, dialect)
     return Order(
-        prompt=orders.read_prompt(ask),
+        prompt=requests.read_prompt(ask),
         model=model,
         seconds=sora_seconds(ask),
         width=width,
@@ -137,14 +137,14 @@ def read_demo(ask: Ask) -> Order:
         raise Refused(
             400, "Invalid value: 'n' must be 1; one request makes one video here.", param="n"
         )
-    width, height = orders.read_size(ask.text("size") or "1280x720")
+    width, height = requests.read_size(ask.text("size") or "1280x720")
     return Order(
-        prompt=orders.read_prompt(ask),
+        prompt=requests.read_prompt(ask),
         model=ask.text("model") or next(iter(models_of("demo"))),
-        seconds=orders.read_seconds(ask),
+        seconds=requests.read_seconds(ask),
         width=width,
         height=height,
-        seed=orders.read_seed(ask),
+        seed=requests.read_seed(ask),
         image=one_image(ask),
     )
 
@@ -206,7 +206,7 @@ def aiid_seconds(ask: Ask) -> float:
             "string"
         )
     try:
-        return orders.read_seconds(ask, ("duration", "seconds"))
+        return requests.read_seconds(ask, ("duration", "seconds"))
     except Refused as refused:
         raise _task_error(refused.message, "invalid_seconds") from refused
 
@@ -218,7 +218,7 @@ def aiid_size(ask: Ask) -> tuple[int, int]:
         size = size or f"{ask.text('width')}x{ask.text('height')}"
     word = (size or ask.text("resolution") or "720P").upper()
     if size and word not in RESOLUTIONS:
-        return orders.read_size(size)
+        return requests.read_size(size)
     if word not in RESOLUTIONS:
         raise _task_error(f"unsupported resolution {word}")
     short = RESOLUTIONS[word]
@@ -228,7 +228,7 @@ def aiid_size(ask: Ask) -> tuple[int, int]:
         raise _task_error(f"unsupported aspect_ratio {ratio}")
     long = round(short * max(int(wide), int(high)) / min(int(wide), int(high)) / 2) * 2
     pair = (long, short) if int(wide) >= int(high) else (short, long)
-    return orders.read_size("{}x{}".format(*pair))
+    return requests.read_size("{}x{}".format(*pair))
 
 
 def read_aiid(ask: Ask) -> Order:
@@ -245,15 +245,15 @@ def read_aiid(ask: Ask) -> Order:
             "[]string"
         )
     width, height = aiid_size(ask)
-    images = orders.read_images(ask)
+    images = requests.read_images(ask)
     for image in images:
-        orders.measure_image(image)
+        requests.measure_image(image)
     return Order(
-        prompt=orders.read_prompt(ask),
+        prompt=requests.read_prompt(ask),
         model=model,
         seconds=aiid_seconds(ask),
         width=width,
         height=height,
-        seed=orders.read_seed(ask),
+        seed=requests.read_seed(ask),
         image=images[0] if images else None,
     )

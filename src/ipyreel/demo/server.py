@@ -28,15 +28,15 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ipyreel.demo import misbehave, workshop
+from ipyreel.demo import misbehave, render_queue
 from ipyreel.demo.answers import Answer, Visit
 from ipyreel.demo.dialects import DIALECTS
 from ipyreel.demo.faults import Faults
 from ipyreel.demo.log import Log, Seen
-from ipyreel.demo.orders import Ask, Refused, Upload
 from ipyreel.demo.provider import Provider, find_step
+from ipyreel.demo.render_queue import RenderQueue
+from ipyreel.demo.requests import Ask, Refused, Upload
 from ipyreel.demo.state import Shelf
-from ipyreel.demo.workshop import Workshop
 from ipyreel.values import Json
 
 MAX_BODY = 64 * 2**20
@@ -139,8 +139,8 @@ def create_app(config: DemoConfig) -> Starlette:
     shelf = Shelf(config.home)
     shelf.sweep(config.clock())
     if config.stub:
-        workshop.make_stub(shelf)
-    shop = Workshop(shelf, clock=config.clock, threads=config.threads)
+        render_queue.make_stub(shelf)
+    shop = RenderQueue(shelf, clock=config.clock, threads=config.threads)
     provider = Provider(
         dialect=DIALECTS[config.dialect],
         shelf=shelf,

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ipyreel.demo.orders import Order
+from ipyreel.demo.requests import Order
 from ipyreel.values import Json
 
 Status = Literal["queued", "in_progress", "completed", "failed"]

@@ -5,7 +5,7 @@ Pure; may import nothing of ipyreel but `values`, `orders` and `state`.
 
 from __future__ import annotations
 
-from ipyreel.demo.orders import Refused
+from ipyreel.demo.requests import Refused
 from ipyreel.demo.state import JobRecord, View
 from ipyreel.demo.tables import models_of
 from ipyreel.values import Json

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection
 from typing import Any
 
-from ipyreel.jobs.library import Library
+from ipyreel.jobs.database import Database
 from ipyreel.jobs.rows import storable
 from ipyreel.values import Group, Place
 
@@ -19,7 +19,7 @@ AT_ONCE = 500
 """Ids in one question: some builds of SQLite take 999 values."""
 
 
-class Groups(Library):
+class Groups(Database):
     """What the library knows of sweeps. Raises `StoreError`."""
 
     def keep(self, group: Group) -> None:

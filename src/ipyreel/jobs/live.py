@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from ipyreel.errors import StoreError, VideoError
 from ipyreel.jobs import transitions
-from ipyreel.jobs.store import Store
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import JobSnapshot
 
 Listener = Callable[[JobSnapshot], None]
@@ -25,14 +25,14 @@ GONE = 410
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Live:
+class ActiveJob:
     """One job in hand. `future` gives the snapshot with which our work on it ends.
 
     `sending`: a POST may be on its way; `cancelling`: the person asked to stop.
     """
 
     snapshot: JobSnapshot
-    store: Store
+    store: JobStore
     listeners: list[Listener] = field(default_factory=list)
     future: concurrent.futures.Future[JobSnapshot] = field(
         default_factory=concurrent.futures.Future

@@ -27,16 +27,16 @@ from ipyreel.errors import (
     WaitTimeout,
 )
 from ipyreel.jobs import transitions
-from ipyreel.jobs.live import Listener, Live, log
+from ipyreel.jobs.live import ActiveJob, Listener, log
 from ipyreel.jobs.loop import LoopThread, wait_async
-from ipyreel.jobs.run import Rules, Run
-from ipyreel.jobs.store import Store, owner_name
+from ipyreel.jobs.run import JobConfig, Run
+from ipyreel.jobs.store import JobStore, owner_name
 from ipyreel.values import JobSnapshot
 
 Connect = Callable[[str, str | None], Awaitable[VideoClient]]
 """Gives a client for (provider, base URL of the job or None)."""
 
-Lane = asyncio.Semaphore
+ParallelLimit = asyncio.Semaphore
 """Lets so many jobs of one sweep be under way at once; it belongs to the loop of its first job."""
 
 BLIND = (AuthenticationFailed, ConfigError, PaymentRequired, WaitTimeout)
@@ -50,12 +50,12 @@ BEAT = 5.0
 class JobManager:
     """Sees jobs through: submits, polls, downloads, cancels, resumes."""
 
-    store: Store
+    store: JobStore
     loop: LoopThread
     connect: Connect
-    rules: Rules = field(default_factory=Rules)
+    rules: JobConfig = field(default_factory=JobConfig)
     owner: str = field(default_factory=lambda: owner_name(secrets.token_hex(4)))
-    _lives: dict[str, Live] = field(default_factory=dict)
+    _lives: dict[str, ActiveJob] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _beating: asyncio.Task[None] | None = None
 
@@ -66,11 +66,11 @@ class JobManager:
         and nothing of them is sent.
         """
         self.store.insert(*jobs, owner=self.owner, now=self.rules.clock())
-        lane = None if parallel is None else Lane(parallel)
+        lane = None if parallel is None else ParallelLimit(parallel)
         for job in jobs:
-            self._start(Live(snapshot=job, store=self.store), lane)
+            self._start(ActiveJob(snapshot=job, store=self.store), lane)
 
-    def resume(self, job: JobSnapshot, lane: Lane | None = None) -> bool:
+    def resume(self, job: JobSnapshot, lane: ParallelLimit | None = None) -> bool:
         """Go on with a job of the library, when it is its turn in the `lane`.
 
         False when another living kernel has it.
@@ -85,7 +85,7 @@ class JobManager:
             job = transitions.reopened(job, self.rules.clock())
             self.store.save(job)
         listeners = live.listeners if live is not None else []
-        self._start(Live(snapshot=job, store=self.store, listeners=listeners), lane)
+        self._start(ActiveJob(snapshot=job, store=self.store, listeners=listeners), lane)
         return True
 
     def snapshot(self, job_id: str) -> JobSnapshot | None:
@@ -149,7 +149,7 @@ class JobManager:
         """
         live = self._lives.get(job.id)
         if live is None or live.future.done():
-            live = Live(snapshot=job, store=self.store)
+            live = ActiveJob(snapshot=job, store=self.store)
             if job.ended or not self._claim(job):
                 note = job.note if job.ended else "Another kernel has this job; cancel it there."
                 live.future.set_result(replace(job, note=note))
@@ -171,15 +171,15 @@ class JobManager:
     def _claim(self, job: JobSnapshot) -> bool:
         return self.store.claim(job.id, owner=self.owner, now=self.rules.clock())
 
-    def _start(self, live: Live, lane: Lane | None) -> None:
+    def _start(self, live: ActiveJob, lane: ParallelLimit | None) -> None:
         self._keep(live)
         self.loop.submit(self._run(live, lane))
 
-    def _keep(self, live: Live) -> None:
+    def _keep(self, live: ActiveJob) -> None:
         with self._lock:
             self._lives[live.snapshot.id] = live
 
-    async def _run(self, live: Live, lane: Lane | None) -> None:
+    async def _run(self, live: ActiveJob, lane: ParallelLimit | None) -> None:
         live.task = asyncio.current_task()
         if self._beating is None or self._beating.done():
             self._beating = asyncio.ensure_future(self._beat())
@@ -193,7 +193,7 @@ class JobManager:
             if not live.cancelling:
                 self._give_back(live)
 
-    async def _see_through(self, live: Live) -> None:
+    async def _see_through(self, live: ActiveJob) -> None:
         reached = False
         try:
             client = await self.connect(live.snapshot.provider, live.snapshot.base_url)
@@ -206,7 +206,7 @@ class JobManager:
             live.error = VideoError(f"Something in ipyreel broke: {error!r}")
             self._let_go(live, live.error)
 
-    def _stop(self, live: Live, error: VideoError, *, reached: bool) -> None:
+    def _stop(self, live: ActiveJob, error: VideoError, *, reached: bool) -> None:
         live.error = error
         job = live.snapshot
         # Without a client (no key in this kernel, say) nothing new is known of an old job.
@@ -216,12 +216,12 @@ class JobManager:
         else:
             live.fail(error, self.rules.clock())
 
-    def _let_go(self, live: Live, error: VideoError) -> None:
+    def _let_go(self, live: ActiveJob, error: VideoError) -> None:
         # The job goes on at the server; it is we who cannot watch it any longer.
         note = f"{error.message} The job goes on; %video resume {live.snapshot.id} asks again."
         live.trouble(note, self.rules.clock())
 
-    def _give_back(self, live: Live) -> None:
+    def _give_back(self, live: ActiveJob) -> None:
         self._release(live.snapshot.id)
         live.done()
 
@@ -232,7 +232,7 @@ class JobManager:
             # The claim goes stale without us.
             log.warning("%s", error)
 
-    async def _cancel(self, live: Live) -> None:
+    async def _cancel(self, live: ActiveJob) -> None:
         if live.cancelling:
             return
         live.cancelling = True
@@ -244,7 +244,7 @@ class JobManager:
         finally:
             self._give_back(live)
 
-    async def _halt(self, live: Live) -> None:
+    async def _halt(self, live: ActiveJob) -> None:
         if live.task is not None and not live.task.done():
             if not live.sending:
                 # While a POST is on its way its answer is waited for: it holds the job's id.

@@ -31,7 +31,7 @@ NOTES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class PollPolicy:
     """The bounds of the waits, and what is done in trouble; all in seconds.
 
     When to ask is the schedule's to say (`schedule`), between `floor` and `cap`: more than one
@@ -71,7 +71,7 @@ class Pace:
         return 1 + self.jitter * (2 * chance() - 1)
 
 
-class Crowd:
+class PollRateLimiter:
     """The jobs of one kernel that are being polled: together they ask so often and no more.
 
     `limit` is in questions a second. Beyond it all waits grow alike, which keeps a thousand
@@ -112,12 +112,12 @@ class Poller:
     on_trouble: Callable[[str], None]
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
-    pace: Pace
+    pace: PollPolicy
     deadline: float
     chance: Callable[[], float] = random.random
     schedule: Schedule = field(default_factory=Schedule)
     age: float = 0.0
-    crowd: Crowd = field(default_factory=Crowd)
+    crowd: PollRateLimiter = field(default_factory=PollRateLimiter)
     lesson: Lesson | None = None
     _begun: float = 0.0
     _trail: list[tuple[float, float]] = field(default_factory=list)

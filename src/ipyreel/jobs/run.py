@@ -17,9 +17,9 @@ from ipyreel.client.download import inspect_file
 from ipyreel.errors import InvalidRequest, JobFailed, StoreError, SubmissionUnknown
 from ipyreel.jobs import transitions
 from ipyreel.jobs.files import clear_parts, is_part, make_folder, write_sidecar
-from ipyreel.jobs.live import Live, log
-from ipyreel.jobs.lookup import find_accepted
-from ipyreel.jobs.poller import Crowd, Pace, Poller
+from ipyreel.jobs.live import ActiveJob, log
+from ipyreel.jobs.poller import Poller, PollPolicy, PollRateLimiter
+from ipyreel.jobs.recover import find_accepted
 from ipyreel.jobs.schedule import KEPT, Lesson, Schedule
 from ipyreel.values import ENDED, Failure, JobSnapshot, VideoFile, VideoJob
 
@@ -28,11 +28,11 @@ REDRAW = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class JobConfig:
     """Time, chance and patience, the same for all jobs; `deadline` in seconds for one watch."""
 
-    pace: Pace = field(default_factory=Pace)
-    crowd: Crowd = field(default_factory=Crowd)
+    pace: PollPolicy = field(default_factory=PollPolicy)
+    crowd: PollRateLimiter = field(default_factory=PollRateLimiter)
     deadline: float = 7200.0
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -45,9 +45,9 @@ class Rules:
 class Run:
     """Sees one job through: sends it or looks for it, polls it, downloads its file."""
 
-    live: Live
+    live: ActiveJob
     client: VideoClient
-    rules: Rules
+    rules: JobConfig
 
     async def see_through(self) -> None:
         """Go from where the job stands to its end; raises what the client raises."""

@@ -47,7 +47,7 @@ def owner_name(token: str) -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{token}"
 
 
-class Store(Groups):
+class JobStore(Groups):
     """The library at `path` as what it knows: jobs, who has them, what they taught."""
 
     _alive: tuple[str | None, float | None] = (None, None)

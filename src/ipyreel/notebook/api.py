@@ -16,30 +16,31 @@ from typing import Any
 from ipyreel.errors import VideoError
 from ipyreel.images import read_image
 from ipyreel.jobs.loop import wait_blocking
-from ipyreel.notebook import reports, sweeps
-from ipyreel.notebook.compare import Row, side_by_side
-from ipyreel.notebook.export import board_of
-from ipyreel.notebook.face import Face
-from ipyreel.notebook.form import Form, open_form
-from ipyreel.notebook.gallery import Gallery, open_gallery
-from ipyreel.notebook.job import Job
-from ipyreel.notebook.joblist import JobList
-from ipyreel.notebook.shown import Notice, Shown
-from ipyreel.notebook.video import Video
+from ipyreel.notebook import reports
+from ipyreel.notebook.commands import sweeps
+from ipyreel.notebook.handles.compare import Row, side_by_side
+from ipyreel.notebook.handles.export import board_of
+from ipyreel.notebook.handles.job import Job
+from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.video import Video
+from ipyreel.notebook.markup.tables import Notice, Shown
+from ipyreel.notebook.panels.form import Form, open_form
+from ipyreel.notebook.panels.gallery import Gallery, open_gallery
+from ipyreel.notebook.screen import Screen
 from ipyreel.values import NOTHING, Json, VideoRequest
 
 
 @cache
-def face() -> Face:
-    """Return the face of this process's session, opened at the first call."""
-    return Face.open()
+def screen() -> Screen:
+    """Return the screen of this process's session, opened at the first call."""
+    return Screen.open()
 
 
 def close() -> None:
     """Stop polling and close the library; jobs stay in it, and the next call opens it anew."""
-    if face.cache_info().currsize:
-        face().close()
-        face.cache_clear()
+    if screen.cache_info().currsize:
+        screen().close()
+        screen.cache_clear()
 
 
 def submit(  # noqa: PLR0913 - every option of the cell, by name
@@ -71,10 +72,10 @@ def submit(  # noqa: PLR0913 - every option of the cell, by name
         extra=extra,
     )
     target = None if output is None else Path(output).expanduser()
-    session = face().session
+    session = screen().session
     plan = session.plan(request, provider=provider, output=target)
     (snapshot,) = session.submit(plan, max_cost=max_cost, reuse=reuse)
-    return face().job(snapshot.id)
+    return screen().job(snapshot.id)
 
 
 def sweep(
@@ -95,7 +96,7 @@ def sweep(
     `count` makes so many of each; `max_cost` is in USD for all together; `parallel` are under
     way at once (None: as the settings say). Raises `VideoError`, and then nothing was sent.
     """
-    shown = face()
+    shown = screen()
     asked = sweeps.read_fields(prompt, fields, extra=extra, count=count)
     plans = sweeps.plan_all(shown.session, asked)
     at_once = parallel or shown.session.settings.parallel
@@ -105,12 +106,12 @@ def sweep(
 
 def job(word: str | None = None) -> Job:
     """Return a job by its id, the beginning of it, or the server's id; None: the newest."""
-    return face().job(face().session.find(word).id)
+    return screen().job(screen().session.find(word).id)
 
 
 def in_flight() -> list[Job]:
     """Return the jobs in flight."""
-    return [face().job(snapshot.id) for snapshot in face().session.in_flight()]
+    return [screen().job(snapshot.id) for snapshot in screen().session.in_flight()]
 
 
 def history(text: str = "", *, limit: int = 50) -> JobList:
@@ -118,10 +119,10 @@ def history(text: str = "", *, limit: int = 50) -> JobList:
 
     They are a sequence of Jobs; `to_pandas()` and `to_dict()` give them as rows.
     """
-    found = face().session.history(text, limit=limit)
-    of = face().session.store.sweeps_of([one.id for one in found])
+    found = screen().session.history(text, limit=limit)
+    of = screen().session.store.sweeps_of([one.id for one in found])
     differs = ({"sweep": of.get(one.id)} for one in found)
-    return face().jobs((one.id for one in found), board_of(found), differs)
+    return screen().jobs((one.id for one in found), board_of(found), differs)
 
 
 def cost(*by: str) -> list[dict[str, Json]]:
@@ -129,17 +130,17 @@ def cost(*by: str) -> list[dict[str, Json]]:
 
     `usd` is as far as prices are known, `unpriced` counts the jobs that have none.
     """
-    return reports.cost_rows(face().session, by)
+    return reports.cost_rows(screen().session, by)
 
 
 def resume(word: str | None = None, *, provider: str | None = None) -> list[Job]:
     """Go on with a job, with all that an ended kernel left, or with a server's own id."""
-    session = face().session
+    session = screen().session
     if word is not None and provider is not None:
         resumed = [session.adopt(word, provider=provider)]
     else:
         resumed = session.resume(word)
-    return [face().job(one.job.id) for one in resumed]
+    return [screen().job(one.job.id) for one in resumed]
 
 
 def compare(*videos: Job | Video | str) -> Row:
@@ -147,37 +148,37 @@ def compare(*videos: Job | Video | str) -> Row:
 
     Takes Jobs, Videos and ids. Raises `InvalidRequest` for a job without a video.
     """
-    session = face().session
+    session = screen().session
     found = [session.find(one) if isinstance(one, str) else one for one in videos]
     shown = [one.snapshot if isinstance(one, Job) else one for one in found]
-    return side_by_side(face(), shown)
+    return side_by_side(screen(), shown)
 
 
 def form() -> Form | Notice:
     """Return the form: fields, an estimate as you type, Submit and Copy as cell."""
-    return open_form(face())
+    return open_form(screen())
 
 
 def gallery(text: str = "") -> Gallery | Shown:
     """Return the library as pictures, those with `text` in the prompt if it is given."""
-    return open_gallery(face(), text)
+    return open_gallery(screen(), text)
 
 
 def use(provider: str | None = None, **values: Any) -> None:
     """Set defaults for this session: provider, model, seconds, size, base_url, budget ..."""
-    face().session.use(provider, **values)
+    screen().session.use(provider, **values)
 
 
-def wait_for(face: Face, job_ids: Iterable[str]) -> Shown:
+def wait_for(screen: Screen, job_ids: Iterable[str]) -> Shown:
     """Block until all these jobs have ended here, bring their cards up to date, sum up.
 
     Raises the first error among them, after all have ended.
     """
     errors, done = list[VideoError](), 0
     for job_id in job_ids:
-        one = face.job(job_id)
-        wait_blocking(face.session.future(job_id))
-        face.settle(one)
+        one = screen.job(job_id)
+        wait_blocking(screen.session.future(job_id))
+        screen.settle(one)
         try:
             one.wait()
         except VideoError as error:
@@ -189,9 +190,9 @@ def wait_for(face: Face, job_ids: Iterable[str]) -> Shown:
     return Notice(f"{done} done." if done else "Nothing to wait for.")
 
 
-def ask_key(face: Face, name: str) -> Shown:
+def ask_key(screen: Screen, name: str) -> Shown:
     """Ask for a provider's key without showing it, and keep it in memory only."""
-    row = face.session.catalog.provider(name)
+    row = screen.session.catalog.provider(name)
     with contextlib.suppress(EOFError):
-        face.session.keys.remember(row.name, getpass.getpass(f"Key for {row.title}: "))
+        screen.session.keys.remember(row.name, getpass.getpass(f"Key for {row.title}: "))
     return Notice(f"The key for {name} is kept in memory until this kernel ends.")

@@ -16,8 +16,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from traitlets import Bool, Float, Int, Unicode
 
 from ipyreel.errors import ConfigError, InvalidRequest
-from ipyreel.notebook import complete
-from ipyreel.notebook.options import document
+from ipyreel.notebook.commands import complete
+from ipyreel.notebook.commands.options import document
 
 
 @magics_class
@@ -43,21 +43,21 @@ class VideoMagics(Magics):
     def video(self, line: str, cell: str | None = None) -> object:
         """Make a video of the prompt in the cell; `%video` alone says where things stand."""
         try:
-            face = _heavy("api").face()
-            self._configure(face)
-            face.catch_up()
+            screen = _heavy("api").screen()
+            self._configure(screen)
+            screen.catch_up()
             if cell is None:
-                return _heavy("verbs").run(face, line)
-            return _heavy("cells").run(face, line, cell)
+                return _heavy("commands.verbs").run(screen, line)
+            return _heavy("commands.cells").run(screen, line, cell)
         except (InvalidRequest, ConfigError) as error:
             # Exactly UsageError: IPython prints the traceback of every subclass.
             raise UsageError(str(error)) from None
 
-    def _configure(self, face: Any) -> None:
+    def _configure(self, screen: Any) -> None:
         changed = {name: getattr(self, name) for name in self.class_own_traits(config=True)}
         said = {name: value for name, value in changed.items() if value not in (None, False)}
         if said:
-            face.session.settings = face.session.settings.with_values("config", **said)
+            screen.session.settings = screen.session.settings.with_values("config", **said)
 
 
 def load(shell: InteractiveShell) -> None:
@@ -66,7 +66,7 @@ def load(shell: InteractiveShell) -> None:
     magics = VideoMagics(shell=shell)
     VideoMagics.video.__doc__ = document()
     shell.register_magics(magics)
-    complete.install(shell, lambda: _heavy("api").face().session.catalog)
+    complete.install(shell, lambda: _heavy("api").screen().session.catalog)
 
 
 def unload(shell: InteractiveShell) -> None:

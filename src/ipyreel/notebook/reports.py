@@ -13,9 +13,9 @@ from ipyreel.catalog import Model, Price, Provider
 from ipyreel.catalog.checks import takes
 from ipyreel.doctor import Check, examine
 from ipyreel.errors import InvalidRequest, VideoError
-from ipyreel.notebook import words
-from ipyreel.notebook.face import Face
-from ipyreel.notebook.shown import Notice, Shown, Table
+from ipyreel.notebook.markup import job_text
+from ipyreel.notebook.markup.tables import Notice, Shown, Table
+from ipyreel.notebook.screen import Screen
 from ipyreel.session import Session
 from ipyreel.values import JobSnapshot, Json, VideoRequest
 
@@ -23,9 +23,9 @@ _LONGEST = 60
 """Characters of a path that a table has room for."""
 
 
-def status(face: Face) -> Shown:
+def status(screen: Screen) -> Shown:
     """Say where things stand: provider and why, key, defaults, jobs, money, files."""
-    session = face.session
+    session = screen.session
     choice = session.planner().choice()
     row = session.catalog.provider(choice.name)
     own, stranded = session.manager.in_hand(), session.stranded()
@@ -35,8 +35,8 @@ def status(face: Face) -> Shown:
         "defaults": _defaults(session, row),
         "jobs": _in_flight(own, stranded),
         "spent": _spent(session),
-        "videos": face.place(session.settings.videos_dir),
-        "library": face.place(session.store.path),
+        "videos": screen.place(session.settings.videos_dir),
+        "library": screen.place(session.store.path),
     }
     notes = [*choice.notes, *session.address_notes(row), *filter(None, [session.store.notice])]
     if stranded:
@@ -129,12 +129,12 @@ def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Shown
         (
             job.id,
             *([of.get(job.id, "")] if of else []),
-            words.phase(job),
+            job_text.phase(job),
             job.provider,
             job.request.model or "",
             _when(job.created_at, now),
-            words.money(job.cost if job.cost is not None else job.estimate),
-            words.one_line(job.request.prompt, 60),
+            job_text.money(job.cost if job.cost is not None else job.estimate),
+            job_text.one_line(job.request.prompt, 60),
         )
         for job in found
     ]
@@ -184,27 +184,27 @@ def cost(session: Session, by: Sequence[str]) -> Shown:
 
 
 def _sum(rows: Sequence[Mapping[str, Json]]) -> str:
-    text = words.dollars(sum(row["usd"] for row in rows))
+    text = job_text.dollars(sum(row["usd"] for row in rows))
     unpriced = sum(row["unpriced"] for row in rows)
     return f"{text} and {unpriced} without a known price" if unpriced else text
 
 
-def doctor(face: Face, provider: str | None) -> Shown:
+def doctor(screen: Screen, provider: str | None) -> Shown:
     """Check what is needed here and at the provider, and say what to do."""
-    session = face.session
+    session = screen.session
     name = provider or session.planner().choice().name
     try:
-        checks = examine(session, name, face.place)
+        checks = examine(session, name, screen.place)
     except VideoError as error:
         checks = [Check(name=name, ok=False, text=error.message, advice=error.hint or "")]
-    checks += _front_end(face)
+    checks += _front_end(screen)
     rows = [(_mark(one.ok) if one.name else "", one.name, one.text, one.advice) for one in checks]
     # Nothing is cut: what is too long for a column is what has to be done.
     return Table(("", "what", "found", "what to do"), rows, title=f"Doctor: {name}", widest=None)
 
 
-def _front_end(face: Face) -> list[Check]:
-    host = face.host
+def _front_end(screen: Screen) -> list[Check]:
+    host = screen.host
     path = "videos are embedded in the notebook instead" if host.embeds else "open the file itself"
     abilities = {
         "live widgets": (host.widgets, "none here; %video wait stays until the videos are there"),
@@ -247,11 +247,11 @@ def _in_flight(own: list[JobSnapshot], stranded: list[JobSnapshot]) -> str:
 
 def _spent(session: Session) -> str:
     money = session.spent()
-    text = f"{words.dollars(money.usd)} in this session"
+    text = f"{job_text.dollars(money.usd)} in this session"
     if money.unpriced:
         text += f", and {money.unpriced} without a known price"
     left = session.budget_left()
-    return text if left is None else f"{text}; {words.dollars(left)} of the budget left"
+    return text if left is None else f"{text}; {job_text.dollars(left)} of the budget left"
 
 
 def _no_address(row: Provider) -> str:
@@ -285,13 +285,13 @@ def _price(model: Model, row: Provider) -> str:
 
 def _one_price(price: Price) -> str:
     if price.usd_per_second is not None:
-        text = f"{words.dollars(price.usd_per_second)}/s"
+        text = f"{job_text.dollars(price.usd_per_second)}/s"
     else:
-        text = f"{words.dollars(price.usd_per_video or 0)} a video"
+        text = f"{job_text.dollars(price.usd_per_video or 0)} a video"
     return f"{text} ({', '.join(price.sizes)})" if price.sizes else text
 
 
 def _when(moment: float, now: float) -> str:
     if now - moment < 3600:  # noqa: PLR2004 - within the hour the age says more
-        return f"{words.elapsed(now - moment)} ago"
+        return f"{job_text.elapsed(now - moment)} ago"
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))

@@ -1,0 +1,236 @@
+"""From the words of a `%%video` cell to a sweep, and from a sweep to plans.
+
+May import `session` and its own room. A cell that asks for one video is a sweep of one.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ipyreel.errors import InvalidRequest, StoreError
+from ipyreel.images import read_image
+from ipyreel.jobs.files import new_id
+from ipyreel.jobs.live import log
+from ipyreel.notebook.commands import options
+from ipyreel.notebook.commands.options import CellOptions
+from ipyreel.notebook.commands.prompts import interpolate
+from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.markup import job_text
+from ipyreel.notebook.markup.sweep_text import Board
+from ipyreel.notebook.screen import Screen
+from ipyreel.plan import Plan
+from ipyreel.session import Session
+from ipyreel.sweeps import FIELDS, Axis, Sweep, expand, names_in, read_axis
+from ipyreel.values import Group, Image, JobSnapshot, Place, VideoRequest
+
+Names = Mapping[str, Any]
+
+
+def read_cell(said: CellOptions, cell: str, names: Names) -> Sweep:
+    """Return what a cell asks for; raises `InvalidRequest` in one line.
+
+    `names` are the notebook's variables; what is varied goes before them.
+    """
+    prompts = split_prompts(cell)
+    in_braces = [] if said.raw else [name for one in prompts for name in names_in(one)]
+    base = VideoRequest(
+        prompt="",
+        model=said.model,
+        seconds=said.seconds,
+        size=said.size,
+        seed=said.seed,
+        images=tuple(read_named(options.expand(word, names), word) for word in said.images),
+        extra=dict(said.extra),
+    )
+
+    def fill(prompt: str, values: Names) -> str:
+        return interpolate(prompt, {**names, **values})
+
+    return expand(
+        base,
+        prompts=prompts,
+        axes=[_axis(name, text, names, in_braces) for name, text in said.vary],
+        count=said.count or 1,
+        provider=said.provider,
+        fill=None if said.raw else fill,
+    )
+
+
+def read_fields(prompt: str | Sequence[str], fields: Names, *, extra: Names, count: int) -> Sweep:
+    """Return the sweep of a call: lists are varied, single values are the same for all."""
+    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    in_braces = [name for one in prompts for name in names_in(one) if name in fields]
+    varied = {name: value for name, value in fields.items() if _is_many(name, value)}
+    fixed = {name: value for name, value in fields.items() if name not in varied}
+    axes = [
+        read_axis(name, [_given(name, value) for value in values], in_braces)
+        for name, values in {**varied, **{name: [fixed[name]] for name in fixed}}.items()
+        if values != [None]
+    ]
+    return expand(
+        VideoRequest(prompt="", extra=dict(extra)),
+        prompts=prompts or [""],
+        axes=axes,
+        count=count,
+        fill=interpolate if in_braces else None,
+    )
+
+
+def _given(name: str, value: Any) -> Any:
+    return read_named(value, name) if name == "image" else _plain(value)
+
+
+def split_prompts(cell: str) -> list[str]:
+    """Return the prompts of a cell: they are divided by lines that hold nothing but `---`."""
+    pieces = [piece.strip() for piece in re.split(r"(?m)^\s*---\s*$", cell)]
+    return [piece for piece in pieces if piece] or [""]
+
+
+def read_named(given: Any, word: str) -> Image:
+    """Return an image; one that has no place of its own is called as it was typed."""
+    image = read_image(given)
+    return image if isinstance(given, str) else replace(image, source=word)
+
+
+def _axis(name: str, text: str, names: Names, in_braces: Iterable[str]) -> Axis:
+    pieces = _listed(name, text)
+    values = [pair for piece in pieces for pair in _of_piece(name, piece, names)]
+    if name == "image":
+        return read_axis(name, [read_named(value, word) for word, value in values])
+    if name in {*FIELDS, *in_braces}:
+        return read_axis(name, [value for _, value in values], in_braces)
+    return read_axis(name, [_as_json(value) for _, value in values], in_braces)
+
+
+def _listed(name: str, text: str) -> list[Any]:
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise InvalidRequest(f"--vary {name}: {text} is no JSON ({error}).") from None
+        return list(found)
+    # As in a CSV file: a value with a comma in it stands in double quotes.
+    pieces = [piece.strip() for piece in next(csv.reader([text], skipinitialspace=True))]
+    if "" in pieces:
+        raise InvalidRequest(f"--vary {name}={text}: a value is empty.")
+    return pieces
+
+
+def _of_piece(name: str, piece: Any, names: Names) -> list[tuple[str, Any]]:
+    """Return the values a word stands for, each with a name; a variable may hold several."""
+    if not isinstance(piece, str) or not piece.startswith("$"):
+        return [(str(piece), piece)]
+    given = options.expand(piece, names)
+    if not _is_many(name, given):
+        return [(piece, given)]
+    return [(f"{piece}[{at}]", _plain(value)) for at, value in enumerate(given)]
+
+
+def _is_many(name: str, given: Any) -> bool:
+    """Tell several values from one; an array is one image, and elsewhere several values."""
+    if name == "image":
+        return isinstance(given, list | tuple)
+    return isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's numbers as Python's own, which JSON and SQLite take."""
+    item: Callable[[], Any] | None = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "shape", None) == () else value
+
+
+def _as_json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def plan_all(session: Session, sweep: Sweep) -> tuple[Plan, ...]:
+    """Settle every request; the first that cannot be sent refuses all, and is named."""
+    return tuple(_plan(session, sweep, index) for index in range(len(sweep.variants)))
+
+
+def _plan(session: Session, sweep: Sweep, index: int) -> Plan:
+    variant, total = sweep.variants[index], len(sweep.variants)
+    try:
+        return session.plan(variant.request, provider=variant.provider)
+    except InvalidRequest as error:
+        if total == 1:
+            raise
+        where = f"{variant.label} ({index + 1} of {total})"
+        raise InvalidRequest(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def job_list(
+    screen: Screen, sweep: Sweep, plans: Sequence[Plan], found: Sequence[JobSnapshot]
+) -> JobList:
+    """Return the handle of what was submitted; `found` are the jobs of the plans, in order."""
+    places = [
+        Place(
+            job=job.id,
+            label=variant.label,
+            differs=variant.differs,
+            reused=job.id != plan.job.id,
+        )
+        for job, plan, variant in zip(found, plans, sweep.variants, strict=True)
+    ]
+    kept = _keep(screen.session, sweep, places) if len(places) > 1 else None
+    board = Board(
+        labels=tuple(place.label for place in places),
+        prompt=sweep.prompt,
+        inner=sweep.inner,
+        reused=frozenset(place.job for place in places if place.reused),
+    )
+    differs = (place.differs for place in places)
+    return screen.jobs((place.job for place in places), board, differs, sweep=kept)
+
+
+def _keep(session: Session, sweep: Sweep, places: Sequence[Place]) -> str | None:
+    """Have the library remember that jobs belong together; return the id of the sweep."""
+    group = Group(
+        id=new_id(kind="s"),
+        prompt=sweep.prompt,
+        abreast=sweep.inner,
+        created_at=session.clock(),
+        places=tuple(places),
+    )
+    try:
+        session.store.keep(group)
+    except StoreError as error:
+        # The jobs are under way by now, and none of them needs it.
+        log.warning("a sweep is not kept: %s", error)
+        return None
+    return group.id
+
+
+def summary(session: Session, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> list[str]:
+    """Return what a dry run says of a sweep: how many, what they cost, how they differ."""
+    costs = [plan.estimate.usd for plan in plans]
+    width = max(len(variant.label) for variant in sweep.variants)
+    rows = zip(sweep.variants, plans, strict=True)
+    left = session.budget_left()
+    return [
+        f"{len(plans)} jobs, {total_cost(costs)} together; at most {parallel} at once.",
+        *([f"{job_text.dollars(left)} of the budget is left."] if left is not None else []),
+        "",
+        *(
+            f"{variant.label:<{width}}  {plan.provider.name} {plan.job.request.model or ''}"
+            f"  {job_text.money(plan.estimate.usd)}"
+            for variant, plan in rows
+        ),
+    ]
+
+
+def total_cost(costs: Sequence[float | None]) -> str:
+    """Return the sum of estimates in words; prices that are not known are counted, never 0."""
+    known = [cost for cost in costs if cost is not None]
+    missing = len(costs) - len(known)
+    if not known:
+        return job_text.money(None)
+    return job_text.money(sum(known)) + (f" and {missing} without a known price" if missing else "")

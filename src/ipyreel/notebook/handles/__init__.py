@@ -1,0 +1,1 @@
+"""What a person holds: jobs, lists of jobs, videos."""

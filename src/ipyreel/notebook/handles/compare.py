@@ -1,0 +1,140 @@
+"""Compare: two to six videos side by side, and one bar that plays them in step.
+
+May import `session` through the screen, and its own room. All of it is plain HTML, so that it is
+saved whole: the bar is a script beside the videos, which needs no kernel, and which a notebook
+that is not trusted does without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ipyreel import media
+from ipyreel.errors import InvalidRequest
+from ipyreel.notebook.handles.video import Video
+from ipyreel.notebook.markup import job_text
+from ipyreel.notebook.markup.job_html import Markup, element, frame
+from ipyreel.notebook.panels.panel import static
+from ipyreel.notebook.screen import Screen
+from ipyreel.sweeps import tell_apart
+from ipyreel.values import JobSnapshot
+
+LEAST, MOST = 2, 6
+RATE = 24.0
+"""Frames a second where PyAV is not there to say: what most models make."""
+
+_GRID = "display:flex;flex-wrap:wrap;gap:12px;margin:0"
+_CELL = "flex:1 1 240px;min-width:0;max-width:530px;margin:0"
+_PLAYER = "display:block;width:100%;height:auto;border-radius:6px"
+_LABEL = "margin-top:6px;font-size:13px;overflow-wrap:anywhere"
+_SMALL = "margin-top:2px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
+
+
+@dataclass(frozen=True, repr=False)
+class Row:
+    """The videos side by side, each with what sets it apart; shows itself as plain HTML.
+
+    `rate` is in frames a second: a step of the bar is a frame of that.
+    """
+
+    videos: tuple[Video, ...]
+    labels: tuple[str, ...]
+    rate: float = RATE
+
+    def _repr_mimebundle_(
+        self,
+        include: object = None,  # noqa: ARG002 - IPython passes both by name
+        exclude: object = None,  # noqa: ARG002
+    ) -> Mapping[str, str]:
+        return {"text/plain": repr(self), "text/html": self.html()}
+
+    def html(self) -> str:
+        """Return the row and its bar; what JupyterLab's sanitizer takes away is the bar's."""
+        cells = [_cell(*pair) for pair in zip(self.videos, self.labels, strict=True)]
+        shared = {video.snapshot.request.prompt for video in self.videos if video.snapshot}
+        prompt = job_text.one_line(shared.pop(), 400) if len(shared) == 1 else None
+        return element(
+            "div",
+            element("p", prompt, style="margin:0 0 8px 0", dir="auto") if prompt else None,
+            element("div", *cells, style=_GRID),
+            element("style", _packed("compare.css")),
+            element("script", _packed("compare.js")),
+            data_rate=f"{self.rate:g}",
+        )
+
+    def __repr__(self) -> str:
+        """Return a line for each video: its label and its path."""
+        pairs = zip(self.labels, self.videos, strict=True)
+        return "\n".join(job_text.one_line(f"{label}: {video.path}") for label, video in pairs)
+
+
+def _cell(video: Video, label: str) -> Markup:
+    job = video.snapshot
+    wide, high = frame(job, None)
+    src = video.src
+    player: Markup = (
+        element("div", video.why, style=_SMALL)
+        if src is None
+        else element(
+            "video", src=src, controls=True, muted=True, preload="auto", width=wide, height=high,
+            title=label, style=_PLAYER,
+        )
+    )  # fmt: skip
+    facts = (job_text.maker(job), job.id if label != job.id else "") if job else ()
+    small = " · ".join(filter(None, facts))
+    caption = element(
+        "figcaption",
+        element("div", label, style=_LABEL, dir="auto"),
+        element("div", small or video.where, style=_SMALL),
+    )
+    return element("figure", player, caption, style=_CELL)
+
+
+def side_by_side(screen: Screen, jobs: Sequence[JobSnapshot | Video]) -> Row:
+    """Return the videos of finished jobs in a row, with a bar below it.
+
+    Raises `InvalidRequest` for another number than two to six, and for a job without a video.
+    """
+    if not LEAST <= len(jobs) <= MOST:
+        raise InvalidRequest(f"compare takes {LEAST} to {MOST} videos, not {len(jobs)}.")
+    videos = tuple(one if isinstance(one, Video) else _video(screen, one) for one in jobs)
+    return Row(videos, _labels(videos), _rate(videos))
+
+
+def _video(screen: Screen, job: JobSnapshot) -> Video:
+    if job.file is None:
+        raise InvalidRequest(f"{job.id} has no video to compare: it is {job.status}.")
+    return screen.video(job)
+
+
+def _labels(videos: Sequence[Video]) -> tuple[str, ...]:
+    jobs = [video.snapshot for video in videos]
+    known = [job for job in jobs if job is not None]
+    if len(known) < len(jobs):
+        return tuple(Path(video.path).name for video in videos)
+    told = tell_apart([(job.provider, job.request) for job in known])
+    return tuple(label or job.id for label, job in zip(told, known, strict=True))
+
+
+def _rate(videos: Sequence[Video]) -> float:
+    """Return the highest frame rate among them: a step of the bar is a step of that one."""
+    found = []
+    for video in videos:
+        with contextlib.suppress(InvalidRequest):
+            found.append(media.facts(Path(video.path)).rate)
+    return max(found, default=RATE)
+
+
+@cache
+def _packed(name: str) -> Markup:
+    """Return a file of `static/` as it is saved with every row: without its indents and notes."""
+    text = re.sub(r"/\*.*?\*/|(^|\s)// .*", "", static(name))
+    lines = (line.strip() for line in text.splitlines())
+    inside = "\n".join(line for line in lines if line)
+    # A scope of its own: several rows may stand on one page.
+    return Markup(f"(() => {{\n{inside}\n}})();" if name.endswith(".js") else inside)

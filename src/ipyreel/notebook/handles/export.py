@@ -1,0 +1,69 @@
+"""Jobs as one page that needs nothing else: the videos are in it.
+
+May import `session` and its own room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ipyreel.errors import InvalidRequest, StoreError
+from ipyreel.notebook.handles.job import Job
+from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.live.embeds import embedded
+from ipyreel.notebook.markup import sweep_html
+from ipyreel.notebook.markup.sweep_html import Film
+from ipyreel.notebook.markup.sweep_text import Board
+from ipyreel.sweeps import tell_apart
+from ipyreel.values import JobSnapshot
+
+WIDE = 320
+"""Width of a video on the page in CSS pixels: there is more room than below a cell."""
+
+
+def board_of(jobs: Sequence[JobSnapshot]) -> Board:
+    """Return the labels of jobs that come together from anywhere, and the prompt they share."""
+    prompts = {job.request.prompt for job in jobs}
+    return Board(
+        labels=tuple(tell_apart([(job.provider, job.request) for job in jobs])),
+        prompt=prompts.pop() if len(prompts) == 1 else None,
+    )
+
+
+def export_html(
+    jobs: JobList | Iterable[Job], path: str | Path, *, title: str = "", overwrite: bool = False
+) -> Path:
+    """Write jobs as one HTML page with their videos in it, and return its path.
+
+    Nothing on the page comes from elsewhere. Raises `InvalidRequest` when the file is there
+    (unless `overwrite`) or there are no jobs, `StoreError` when it cannot be written.
+    """
+    found = list(jobs)
+    target = Path(path).expanduser()
+    if not found:
+        raise InvalidRequest("There are no jobs to export.")
+    if target.exists() and not overwrite:
+        raise InvalidRequest(f"{target}: it exists; overwrite=True replaces it.")
+    snapshots = [job.snapshot for job in found]
+    board = jobs.board if isinstance(jobs, JobList) else board_of(snapshots)
+    board = Board(labels=board.labels, prompt=board.prompt, inner=board.inner, width=WIDE)
+    pieces = sweep_html.page_html(board, snapshots, _films(found), title or f"{len(found)} videos")
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        os.replace(part, target)  # noqa: PTH105 - over what is there, on every system
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise StoreError(f"{target} could not be written: {error.strerror}.") from error
+    return target.absolute()
+
+
+def _films(jobs: Iterable[Job]) -> Iterator[Film | None]:
+    for job in jobs:
+        video = job.video
+        yield embedded(video) if video is not None else None

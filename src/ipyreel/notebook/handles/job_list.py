@@ -1,0 +1,239 @@
+"""The JobList: several jobs as one thing, from a sweep or from the library.
+
+May import `session` and its own room. It is a sequence of Jobs; what it says of them is
+looked up at the moment it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from threading import Lock
+from typing import Any, overload
+
+from ipyreel.errors import InvalidRequest, VideoError, WaitTimeout
+from ipyreel.jobs.loop import wait_async, wait_blocking
+from ipyreel.notebook.handles.job import Job, wait_on
+from ipyreel.notebook.handles.video import Video
+from ipyreel.notebook.markup import sweep_text
+from ipyreel.notebook.markup.sweep_text import Board
+from ipyreel.session import Session
+from ipyreel.values import NOTHING, JobSnapshot, Json
+
+Show = Callable[["JobList"], None]
+
+
+class JobList(Sequence[Job]):
+    """Jobs in order: `await jobs` or `jobs.wait()` sees all of them to their ends.
+
+    As the last line of a cell it shows its grid. A job that fails stops no other, and waiting
+    raises nothing for it: `failed` holds those jobs, `videos` what came of the others. `id` is
+    that of a sweep, by which `%video show ID` shows it in any later kernel.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        jobs: Iterable[Job],
+        given: Board,
+        *,
+        show: Show,
+        tick: Callable[[], object] | None = None,
+        differs: Iterable[Mapping[str, Json]] = (),
+        sweep: str | None = None,
+    ) -> None:
+        self.id = sweep
+        self._session = session
+        self._jobs = tuple(jobs)
+        self._show = show
+        self._tick = tick
+        self._differs = tuple(differs) or (NOTHING,) * len(self._jobs)
+        self.board = given
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> JobList: ...
+
+    def __getitem__(self, index: int | slice) -> Job | JobList:
+        return self._jobs[index] if isinstance(index, int) else self._only(index)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def _only(self, some: slice | Sequence[int]) -> JobList:
+        at = range(len(self))[some] if isinstance(some, slice) else some
+        labels = tuple(self.board.labels[index] for index in at)
+        return JobList(
+            self._session,
+            (self._jobs[index] for index in at),
+            replace(self.board, labels=labels, inner=1),
+            show=self._show,
+            tick=self._tick,
+            differs=tuple(self._differs[index] for index in at),
+        )
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the jobs."""
+        return tuple(job.id for job in self._jobs)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What sets each job apart, in words; "" where nothing does."""
+        return self.board.labels
+
+    @property
+    def snapshots(self) -> list[JobSnapshot]:
+        """Everything that is known of the jobs at this moment."""
+        return [job.snapshot for job in self._jobs]
+
+    @property
+    def videos(self) -> list[Video]:
+        """The finished videos, in order."""
+        return [video for job in self._jobs if (video := job.video) is not None]
+
+    @property
+    def failed(self) -> JobList:
+        """The jobs that ended badly; `job.error` says why."""
+        return self._only([at for at, job in enumerate(self._jobs) if job.status == "failed"])
+
+    def done(self) -> bool:
+        """Tell whether all jobs have ended, well or badly."""
+        return all(job.ended for job in self.snapshots)
+
+    def wait(self, timeout: float | None = None, *, nested: bool | None = None) -> list[Video]:
+        """Block until all jobs have ended and return their videos; `timeout` is in seconds.
+
+        Ctrl-C and a timeout (`WaitTimeout`) end the wait, never a job. `nested` is as in
+        `Job.wait`.
+        """
+        nested = self._session.settings.nest_asyncio if nested is None else nested
+        try:
+            wait_on(self._future(), timeout, nested=nested, tick=self._tick)
+        except WaitTimeout:
+            raise
+        except TimeoutError:
+            going = sum(not job.ended for job in self.snapshots)
+            raise WaitTimeout(
+                f"{going} of {len(self)} jobs did not end within {timeout:g} s; they go on.",
+                hint="wait() waits again, cancel() stops them.",
+            ) from None
+        return self.videos
+
+    def __await__(self) -> Generator[Any, None, list[Video]]:
+        """Wait on the caller's own loop; cancelling the wait leaves the jobs alone."""
+        return self._wait_async().__await__()
+
+    async def _wait_async(self) -> list[Video]:
+        await wait_async(self._future())
+        return self.videos
+
+    def _future(self) -> Future[bool]:
+        """Return a future that is done when this kernel's work on all jobs has ended."""
+        done = Future[bool]()
+        futures = [self._session.future(job.id) for job in self._jobs]
+        left, lock = len(futures), Lock()
+
+        def count(_future: Future[JobSnapshot]) -> None:
+            nonlocal left
+            with lock:
+                left -= 1
+                last = left == 0
+            if last:
+                done.set_result(True)
+
+        if not futures:
+            done.set_result(True)
+        for future in futures:
+            future.add_done_callback(count)
+        return done
+
+    def check(self) -> None:
+        """Raise `VideoError` that names the jobs without a video and their reasons, if any."""
+        bad = [
+            f"{self.board.label(at)} ({job.id}): {sweep_text.state(job).rstrip('.')}"
+            for at, job in enumerate(self.snapshots)
+            if job.status != "completed"
+        ]
+        if bad:
+            raise VideoError(
+                f"{len(bad)} of {len(self)} jobs came to no video. {'; '.join(bad)}.",
+            )
+
+    def cancel(self) -> str:
+        """Stop all jobs that have not ended; returns what was done about each."""
+        futures = self._session.cancel_all(self.ids)
+        ended = [wait_blocking(future) for future in futures]
+        unsent = sum(job.sent_at is None for job in ended)
+        lines = [f"{unsent} cancelled before anything was sent."] if unsent else []
+        lines += [f"{job.id}: {job.note}" for job in ended if job.sent_at is not None]
+        return "\n".join(lines) or "All jobs had ended before."
+
+    def show(self) -> None:
+        """Show the grid in this cell."""
+        self._show(self)
+
+    def to_dict(self) -> dict[str, dict[str, Json]]:
+        """Return plain data by the jobs' ids, with what differs under its own name."""
+        rows = zip(self.snapshots, self.labels, self._differs, strict=True)
+        return {job.id: row_of(job, label, differs) for job, label, differs in rows}
+
+    def to_pandas(self) -> Any:
+        """Return a DataFrame with one row for each job; raises `InvalidRequest` without pandas."""
+        try:
+            import pandas as pd  # noqa: PLC0415 - an optional extra
+        except ImportError as error:
+            raise InvalidRequest(
+                "to_pandas() needs pandas.", hint="pip install pandas, or use to_dict()."
+            ) from error
+        table = pd.DataFrame(list(self.to_dict().values()))
+        for name in ("created_at", "completed_at"):
+            if name in table:
+                table[name] = pd.to_datetime(table[name].astype(float), unit="s", utc=True)
+        return table
+
+    def _ipython_display_(self) -> None:
+        self._show(self)
+
+    def __repr__(self) -> str:
+        return f"<JobList {sweep_text.text(self.board, self.snapshots)}>"
+
+
+def row_of(job: JobSnapshot, label: str, differs: Mapping[str, Json]) -> dict[str, Json]:
+    """Return one job as plain data: times in seconds since the epoch, money in USD."""
+    request, file, failure = job.request, job.file, job.failure
+    known = {
+        "id": job.id,
+        "label": label,
+        "status": job.status,
+        "provider": job.provider,
+        "model": request.model,
+        "seconds": request.seconds,
+        "size": request.size,
+        "seed": request.seed,
+        "prompt": request.prompt,
+        "progress": job.progress,
+        "estimate": job.estimate,
+        "cost": job.cost,
+        "created_at": job.created_at,
+        "completed_at": job.completed_at,
+        "took": _took(job),
+        "path": file.path if file else None,
+        "bytes": file.size if file else None,
+        "width": file.width if file else None,
+        "height": file.height if file else None,
+        "error": failure.message if failure else None,
+        "code": failure.code if failure else None,
+        "remote_id": job.remote_id,
+    }
+    return {**known, **{name: value for name, value in differs.items() if name not in known}}
+
+
+def _took(job: JobSnapshot) -> float | None:
+    """Return the seconds from sending to the end."""
+    if job.completed_at is None or job.sent_at is None:
+        return None
+    return round(job.completed_at - job.sent_at, 3)

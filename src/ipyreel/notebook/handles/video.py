@@ -1,0 +1,262 @@
+"""A finished video as an object that shows itself: linked, embedded, or named by its path.
+
+May import `display`, `hosts`, `job_text` and `values`. The bytes of the file are read only when
+an embedded video is shown, and are not kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from ipyreel import media
+from ipyreel.notebook import frontends
+from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.markup import job_html, job_text
+from ipyreel.notebook.markup.job_html import How, Look
+from ipyreel.values import JobSnapshot
+
+EMBED_LIMIT = 20_000_000
+"""Bytes of a file up to which `auto` embeds; matplotlib's `animation.embed_limit` is 20 MB too."""
+
+_MEDIA_TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}
+_CHUNK = 3 * 2**18  # a multiple of 3: the pieces of base64 then join without padding
+
+Chosen = Literal["linked", "embedded", "not shown"]
+
+
+@dataclass(frozen=True, repr=False)
+class Video:
+    """A video file, shown as the last line of a cell or by `display`.
+
+    `how` "auto" links the file when it lies under the notebook's `folder` and the front end
+    can serve it, embeds it when that cannot be and the file has at most `embed_limit` bytes,
+    and otherwise says where it is. `width` is in CSS pixels. `autoplay` implies `muted`:
+    browsers start nothing else by themselves. `host` and `folder` are found out if not given.
+    """
+
+    path: str | Path
+    snapshot: JobSnapshot | None = None
+    _: KW_ONLY
+    how: How = "auto"
+    width: int | None = None
+    loop: bool = False
+    muted: bool = False
+    autoplay: bool = False
+    host: FrontEnd | None = None
+    folder: Path | None = None
+    embed_limit: int = EMBED_LIMIT
+
+    @classmethod
+    def of(
+        cls,
+        snapshot: JobSnapshot,
+        look: Look,
+        host: FrontEnd,
+        folder: Path,
+        *,
+        embed_limit: int = EMBED_LIMIT,
+    ) -> Video:
+        """Make the video of a completed job, shown as `look` says."""
+        return cls(
+            snapshot.file.path if snapshot.file else snapshot.target,
+            snapshot,
+            how=look.how,
+            width=look.width,
+            loop=look.loop,
+            muted=look.muted,
+            autoplay=look.autoplay,
+            host=host,
+            folder=folder,
+            embed_limit=embed_limit,
+        )
+
+    @cached_property
+    def _host(self) -> FrontEnd:
+        return self.host or frontends.detect()
+
+    @cached_property
+    def size(self) -> int | None:
+        """Bytes of the file, None when it is not there."""
+        try:
+            return Path(self.path).stat().st_size
+        except OSError:
+            return None
+
+    @cached_property
+    def _from(self) -> str:
+        return os.path.abspath(self.folder or frontends.notebook_folder())  # noqa: PTH100 - as typed
+
+    @cached_property
+    def _parts(self) -> tuple[str, ...]:
+        """The parts of the path below the notebook's folder, () when it lies elsewhere."""
+        try:
+            path = os.path.abspath(self.path)  # noqa: PTH100 - symbolic links stay as they are
+            return Path(path).relative_to(self._from).parts
+        except ValueError:
+            return ()
+
+    def frame(self, second: float) -> Any:
+        """Return the picture shown at `second` as a PIL image.
+
+        This and what follows raises `InvalidRequest` where PyAV or Pillow is missing, or the
+        file is no video.
+        """
+        return media.frame(Path(self.path), second)
+
+    def last_frame(self) -> Any:
+        """Return the last picture as a PIL image; an input image may be made of it."""
+        return media.last_frame(Path(self.path))
+
+    def contact_sheet(self, count: int = 9, *, columns: int = 0, width: int = 320) -> Any:
+        """Return `count` pictures, evenly spread, in one PIL image; `width` of each in pixels."""
+        return media.contact_sheet(Path(self.path), count, columns=columns, width=width)
+
+    def save_gif(self, path: str | Path, *, rate: float = 10, width: int = 480) -> Path:
+        """Write an animated GIF of `rate` pictures a second and return its path."""
+        return media.save_gif(Path(self.path), Path(path).expanduser(), rate=rate, width=width)
+
+    @property
+    def link(self) -> str | None:
+        """The URL of the file relative to the notebook, None when no front end would serve it.
+
+        Jupyter answers 404 for anything below a dot-folder (`ContentsManager.allow_hidden`).
+        """
+        if not self._parts or any(part.startswith(".") for part in self._parts):
+            return None
+        return "/".join(quote(part, safe="") for part in self._parts)
+
+    @property
+    def _any_link(self) -> str | None:
+        """The relative URL for somebody who asked for a link and knows what their server does."""
+        try:
+            path = Path(os.path.relpath(self.path, self._from))
+        except ValueError:  # another drive on Windows
+            return None
+        return "/".join(quote(part, safe="") for part in path.parts)
+
+    @property
+    def place(self) -> str:
+        """How the file is named: as `hosts.place` says, whole where nothing is saved."""
+        return frontends.place(self.path, self._from) if self._host.html else str(self.path)
+
+    @cached_property
+    def chosen(self) -> Chosen:
+        """How the video is shown here: "linked", "embedded" or "not shown"."""
+        return self._choice[0]
+
+    @property
+    def added(self) -> int:
+        """Bytes that showing it adds to the notebook."""
+        return 4 * -(-(self.size or 0) // 3) if self.chosen == "embedded" else 0
+
+    @property
+    def why(self) -> str:
+        """The sentence that says why the choice was made."""
+        return self._choice[1]
+
+    @cached_property
+    def _choice(self) -> tuple[Chosen, str]:
+        size = self.size
+        if size is None:
+            return "not shown", f"The file is no longer there: {self.place}"
+        if self.how == "link":
+            return self._linked()
+        if self.how == "embed":
+            return "embedded", "It was asked for."
+        if self._host.links and self.link:
+            return "linked", "The file lies under the notebook's folder."
+        return self._embedded(size)
+
+    def _linked(self) -> tuple[Chosen, str]:
+        if self._any_link:
+            return "linked", "It was asked for."
+        return "not shown", f"No link leads from the notebook's folder to {self.place}"
+
+    def _embedded(self, size: int) -> tuple[Chosen, str]:
+        if not self._host.embeds:
+            return "not shown", f"This front end shows no video; the file is {self.place}"
+        if size > self.embed_limit:
+            most = job_text.amount(self.embed_limit)
+            big = f"{job_text.amount(size)} is more than is embedded by itself ({most})"
+            return "not shown", f"{big}; --embed does it all the same. The file is {self.place}"
+        return "embedded", "The front end cannot follow a link to the file."
+
+    @property
+    def src(self) -> str | None:
+        """What stands in the player's `src`: a relative URL or a data URI; None: not shown.
+
+        Raises `OSError` where a file to be embedded cannot be read.
+        """
+        if self.chosen == "linked":
+            return self._any_link or ""
+        return "".join(_data_uri(Path(self.path))) if self.chosen == "embedded" else None
+
+    @property
+    def where(self) -> str:
+        """The line on the file: `videos/a.mp4 · 3.1 MB, linked`."""
+        if self.size is None:
+            return self.place
+        return f"{self.place} · {self._told(self.size, ' in this notebook')}"
+
+    def _told(self, size: int, there: str = "") -> str:
+        """Say how large the file is, how it is shown, and what that adds to the notebook."""
+        told = f"{job_text.amount(size)}, {self.chosen}"
+        return f"{told} (+{job_text.amount(self.added)}{there})" if self.added else told
+
+    def _player(self, src: str) -> str:
+        look = Look(width=self.width, loop=self.loop, muted=self.muted, autoplay=self.autoplay)
+        if self.snapshot is not None:
+            return job_html.finished_html(self.snapshot, src, look=look, where=self.where)
+        told = self._told(self.size or 0)
+        return job_html.player_html(src, look=look, name=Path(self.path).name, told=told)
+
+    def _repr_html_(self) -> str:
+        """Return the player, or the sentence that says where the file is."""
+        try:
+            if (src := self.src) is not None:
+                return self._player(src)
+        except OSError as error:
+            told = f"{self.place} cannot be read: {error.strerror}"
+            return job_html.missing_html(self.snapshot, told)
+        return job_html.missing_html(self.snapshot, self.why)
+
+    def _repr_mimebundle_(
+        self,
+        include: object = None,  # noqa: ARG002 - IPython passes both by name
+        exclude: object = None,  # noqa: ARG002
+    ) -> Mapping[str, str]:
+        """Return HTML and text; only text where nothing shows HTML, so that nothing is read."""
+        if not self._host.html:
+            return {"text/plain": repr(self)}
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+    def __repr__(self) -> str:
+        """Return the job's two lines, or the path and size of a file without a job."""
+        if self.snapshot is not None:
+            return job_text.text(self.snapshot, place=self.place if self._host.html else None)
+        if self.size is None:
+            return job_text.one_line(f"Video {self.place} (not there)")
+        if self.chosen == "not shown":
+            return job_text.one_line(f"Video {self.place} ({job_text.amount(self.size)})")
+        return job_text.one_line(f"{self.place}, {self._told(self.size)}")
+
+
+def _data_uri(path: Path) -> Iterator[str]:
+    """Give the pieces of a data URI; never holds more of the file than one chunk."""
+    yield f"data:{media_type(path)};base64,"
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield base64.b64encode(chunk).decode("ascii")
+
+
+def media_type(path: Path) -> str:
+    """Return the media type by the file's ending; MP4 for anything that is not known."""
+    return _MEDIA_TYPES.get(re.sub(r".*(\.\w+)$", r"\1", path.name).lower(), "video/mp4")

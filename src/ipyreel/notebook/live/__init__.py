@@ -1,0 +1,1 @@
+"""What moves while a job runs, and stands still when it has ended."""

@@ -1,0 +1,151 @@
+"""A sweep in plain words: what differs, where each job stands, and one line that sums up.
+
+Pure functions of `values`; may import `job_text`. What is made here also stands in the HTML of
+`sheet`, so that both faces say the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ipyreel.notebook.markup import job_text
+from ipyreel.values import JobSnapshot
+
+COLUMNS = 5
+"""Tiles that stand side by side at the most."""
+
+TILE = 180
+"""Width of a tile in CSS pixels where nothing else was asked for."""
+
+LONGEST = 240
+"""Characters of a reason in a tile; the job itself has all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """What a grid says beside its jobs, which it holds in the same order as `labels`.
+
+    `prompt` is the one that all share, as it was typed; `inner` is how many jobs belong side
+    by side; `reused` holds the ids of those that were finished before and cost nothing now;
+    `width` is that of a tile in CSS pixels.
+    """
+
+    labels: tuple[str, ...]
+    prompt: str | None = None
+    inner: int = 1
+    reused: frozenset[str] = frozenset()
+    width: int | None = None
+
+    @property
+    def tile(self) -> int:
+        """The width of a tile in CSS pixels."""
+        return self.width or TILE
+
+    @property
+    def columns(self) -> int:
+        """How many tiles stand side by side where there is room: whole rows, if that can be."""
+        most = max(1, COLUMNS * TILE // max(self.tile, TILE))
+        fit = min(most, len(self.labels)) or 1
+        whole = fit - fit % self.inner if self.inner <= fit else 0
+        return whole or fit
+
+    def label(self, index: int) -> str:
+        """Return what sets a job apart; the only one of its kind has nothing to say."""
+        return self.labels[index] or "video"
+
+
+def waits(job: JobSnapshot) -> bool:
+    """Whether nothing of a job was sent yet."""
+    return job.status == "submitting" and job.sent_at is None
+
+
+def counts(board: Board, jobs: Sequence[JobSnapshot]) -> list[str]:
+    """Return the parts of the line above the grid: `12 jobs`, `7 done`, ..., the money."""
+    found = Counter(map(_kind, jobs))
+    reused = sum(job.id in board.reused for job in jobs)
+    parts = [f"{len(jobs)} jobs" if len(jobs) != 1 else "1 job"]
+    kinds = ("done", "failed", "cancelled", "unknown", "running", "waiting")
+    parts += [f"{found[kind]} {kind}" for kind in kinds if found[kind]]
+    parts += [f"{reused} reused"] if reused else []
+    return [*parts, money(job for job in jobs if job.id not in board.reused)]
+
+
+def _kind(job: JobSnapshot) -> str:
+    if job.status == "completed":
+        return "done"
+    if job.ended or job.status == "unknown":
+        return job.status
+    return "waiting" if waits(job) else "running"
+
+
+def money(jobs: Iterable[JobSnapshot]) -> str:
+    """Return what was spent of what was estimated: `$2.40 of $4.80`.
+
+    A job counts as spent when it is done, or when its provider said what it cost.
+    """
+    found = list(jobs)
+    prices = [job.cost if job.cost is not None else job.estimate for job in found]
+    known = [price for price in prices if price is not None]
+    if not found:
+        return "nothing spent"
+    if not known:
+        return "no price known"
+    if sum(known) == 0 and len(known) == len(found):
+        return "free"
+    spent = sum(
+        price
+        for job, price in zip(found, prices, strict=True)
+        if price is not None and (job.status == "completed" or job.cost is not None)
+    )
+    text = f"{job_text.dollars(spent)} of {job_text.dollars(sum(known))}"
+    missing = len(found) - len(known)
+    return f"{text}, {missing} without a known price" if missing else text
+
+
+def state(job: JobSnapshot) -> str:
+    """Return where a job stands, for the line under its label."""
+    if waits(job):
+        return "Waiting"
+    if job.status in {"failed", "cancelled", "unknown"}:
+        word, told = job_text.PHASES[job.status], job_text.sentence(job)
+        return job_text.one_line(told if told.startswith(word) else f"{word}: {told}", LONGEST)
+    return job_text.phase(job)
+
+
+def text(
+    board: Board, jobs: Sequence[JobSnapshot], files: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return the whole sweep as plain lines, one for each job.
+
+    `files` has the line on a finished job's file by its id; its whole path where it has none.
+    """
+    lines = [" · ".join(counts(board, jobs))]
+    lines += [job_text.one_line(board.prompt, 300)] if board.prompt else []
+    width = max((len(board.label(index)) for index in range(len(jobs))), default=0)
+    for index, job in enumerate(jobs):
+        lines.append(f"  {board.label(index):<{width}}  {job.id}  {_told(job, files.get(job.id))}")
+    return "\n".join(lines)
+
+
+def _told(job: JobSnapshot, file: str | None) -> str:
+    if job.status != "completed":
+        return state(job)
+    if file:
+        return job_text.one_line(file)
+    size = f" ({job_text.amount(job.file.size)})" if job.file else ""
+    return job_text.one_line((job.file.path if job.file else job.target) + size)
+
+
+def started_at(jobs: Iterable[JobSnapshot]) -> float:
+    """Return when the first of the jobs was asked for, in seconds since the epoch."""
+    return min((job.created_at for job in jobs), default=0.0)
+
+
+def lasted(jobs: Sequence[JobSnapshot], now: float) -> str:
+    """Return the time since the first job was asked for, up to `now` or the last one's end."""
+    ends = [job.completed_at for job in jobs if job.ended and job.completed_at is not None]
+    end = max(ends) if len(ends) == len(jobs) and ends else now
+    return job_text.elapsed(end - started_at(jobs))

@@ -1,0 +1,107 @@
+"""Small things that verbs print: tables and notices, as text and as HTML.
+
+May import `display` and `job_text`. Each is an object with a mimebundle, so that it can be the
+value of a cell, and reads well where only text is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ipyreel.notebook.markup import job_html, job_text
+
+_WIDEST = 60
+
+
+@dataclass(frozen=True, repr=False)
+class Shown:
+    """A piece of output with its two faces: plain text and HTML made by `display`."""
+
+    text: str
+    html: str
+
+    def _repr_mimebundle_(
+        self,
+        include: object = None,  # noqa: ARG002 - IPython passes both by name
+        exclude: object = None,  # noqa: ARG002
+    ) -> Mapping[str, str]:
+        return {"text/plain": self.text, "text/html": self.html}
+
+    def __repr__(self) -> str:
+        """Return the text, so that a terminal shows it as it is."""
+        return self.text
+
+
+class Notice(Shown):
+    """One or more plain lines."""
+
+    def __init__(self, *lines: str) -> None:
+        text = "\n".join(job_text.clean(line) for line in lines)
+        super().__init__(text, job_html.notice_html(text))
+
+
+class Table(Shown):
+    """Rows under column names, or under none; columns of numbers are aligned to the right.
+
+    `right` names further columns to align so, such as sums that are already text. None is
+    shown as nothing. `title` stands above, `note` below; as text, a cell has at most `widest`
+    characters (None: all of them).
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        right: Iterable[str] = (),
+        title: str = "",
+        note: str = "",
+        widest: int | None = _WIDEST,
+    ) -> None:
+        cells = [tuple(row) for row in rows]
+        aligned = _right(columns, cells, frozenset(right))
+        # A list, which has no head, is there to be read to its end.
+        text = table_text(columns, cells, aligned, widest if columns else None)
+        html = job_html.table_html(columns, cells, aligned, title)
+        if note:
+            html += job_html.notice_html(note)
+        super().__init__("\n".join(filter(None, (title, text, note))), html)
+
+
+def _right(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], named: frozenset[str]
+) -> frozenset[int]:
+    return frozenset(
+        index
+        for index, name in enumerate(columns)
+        if name in named or _numbers([row[index] for row in rows])
+    )
+
+
+def _numbers(cells: Sequence[object]) -> bool:
+    told = [cell for cell in cells if cell is not None]
+    return bool(told) and all(
+        isinstance(cell, int | float) and not isinstance(cell, bool) for cell in told
+    )
+
+
+def table_text(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    right: frozenset[int],
+    widest: int | None,
+) -> str:
+    """Return the table with its columns aligned by blanks; `widest` cuts its cells."""
+    lines = [[job_text.one_line(name) for name in columns]] if columns else []
+    lines += [
+        ["" if cell is None else job_text.one_line(cell, widest) for cell in row] for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

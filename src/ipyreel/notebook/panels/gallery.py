@@ -1,0 +1,321 @@
+"""The gallery: the library as pictures, searched, opened, and used again.
+
+May import `session` through the screen, and its own room. Only the page that is seen is read
+from the library, and only its posters are made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from types import MappingProxyType
+from typing import Any
+
+import ipywidgets as widgets
+
+from ipyreel.errors import InvalidRequest
+from ipyreel.jobs.query import Query
+from ipyreel.notebook import reports
+from ipyreel.notebook.live.live_output import output
+from ipyreel.notebook.live.plain import Wiring
+from ipyreel.notebook.markup import job_text
+from ipyreel.notebook.markup.job_html import element
+from ipyreel.notebook.markup.tables import Shown
+from ipyreel.notebook.panels.form import Form
+from ipyreel.notebook.panels.panel import Panel, guarded, hint_html
+from ipyreel.notebook.panels.posters import Posters
+from ipyreel.notebook.panels.tiles import Filters, Tile, page_html
+from ipyreel.notebook.screen import Screen
+from ipyreel.values import Chain, JobSnapshot
+
+PAGE = 12
+"""Videos on a page: three rows of four where there is room."""
+
+CHAINS: Mapping[Chain, str] = MappingProxyType(
+    {
+        "remix": "A new video by the idea of this one",
+        "edit": "This video with changes",
+        "extend": "A longer video that goes on from the end of this one",
+    }
+)
+"""What can be made of a video, in words."""
+
+QUESTIONS: Mapping[Chain, str] = MappingProxyType(
+    {"remix": "What is to change", "edit": "What is to change", "extend": "What comes next"}
+)
+
+
+class Gallery(Panel):
+    """Filters, a page of tiles, and below them what was opened."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._face = screen
+        self._posters = posters_of(screen)
+        self._page = 0
+        self._total = 0
+        self._turn = 0
+        self._jobs: Sequence[JobSnapshot] = ()
+        self._followed: set[str] = set()
+        self.filters = Filters(self._narrowed)
+        self._tiles = tuple(Tile(self._opener(place)) for place in range(PAGE))
+        self.grid = widgets.VBox(self._tiles, _dom_classes=("ipyreel-shelf",))
+        self._back = _button("‹ Previous", "The page before", self._turned(-1))
+        self._next = _button("Next ›", "The next page", self._turned(1))
+        again = _button("Refresh", "Look into the library again", self._refresh)
+        self.made = screen.made(self.renew)
+        self.opened = Opened(screen, self)
+        super().__init__(name="gallery", classes=("ipyreel-wide-bench",))
+        self.kept = screen.kept(self.still)
+        bar = _bar(self.status, self._back, self._next, again)
+        self.place(self.filters, bar, self.grid, self.opened)
+        self._refresh(None)
+
+    @guarded
+    def _refresh(self, _button: object) -> None:
+        self.filters.offer(self._face.session.store.makers())
+        self.load()
+
+    @guarded
+    def _narrowed(self, _change: object) -> None:
+        self._page = 0
+        self.load()
+
+    def _turned(self, by: int) -> Callable[[Any], None]:
+        def turn(_button: object) -> None:
+            self._page = max(0, self._page + by)
+            self.load()
+
+        return lambda button: self.act(turn, button)
+
+    def _opener(self, place: int) -> Callable[[Any], None]:
+        return lambda button: self.act(lambda _: self.opened.look_at(self._jobs[place]), button)
+
+    @guarded
+    def act(self, hook: Callable[[Any], object], button: object) -> None:
+        """Run a button's hook as every callback is run."""
+        hook(button)
+
+    def load(self) -> None:
+        """Read the page from the library and show it."""
+        session = self._face.session
+        query = self.filters.query(session.clock(), limit=PAGE, offset=self._page * PAGE)
+        self._jobs, self._total = session.store.page(query)
+        if not self._jobs and self._page:
+            self._page = (self._total - 1) // PAGE if self._total else 0
+            self.load()
+            return
+        self._turn += 1
+        for place, tile in enumerate(self._tiles):
+            job = self._jobs[place] if place < len(self._jobs) else None
+            tile.show(job, self._posters.cached(job) if job else None, session.clock())
+        self._back.disabled = self._page == 0
+        self._next.disabled = (self._page + 1) * PAGE >= self._total
+        self.say(self._counted())
+        self.renew()
+        self._make_posters()
+        self._follow()
+
+    def still(self) -> tuple[str, str]:
+        """Return what is saved: the page that is seen, what is open, and what was made here."""
+        (head, line), (made, text) = super().still(), self.made.tell()
+        page = [(job, self._posters.small(job)) for job in self._jobs]
+        html = page_html(page)
+        texts = (line, *map(job_text.text, self._jobs), text)
+        return f"{head}{html}{self.opened.still_html()}{made}", "\n".join(texts).strip()
+
+    def _counted(self) -> str:
+        if not self._total:
+            return "Nothing found." if self.filters.narrow else "The library is empty."
+        first = self._page * PAGE + 1
+        return f"{first} to {first + len(self._jobs) - 1} of {self._total}."
+
+    def _follow(self) -> None:
+        """Look at the page again when one of its jobs has ended."""
+        session = self._face.session
+        for job in self._jobs if self._face.host.pushes else ():
+            if not job.ended and job.id not in self._followed:
+                self._followed.add(job.id)
+                session.listen(job.id, self._heard)
+                self._heard(session.snapshot(job.id))  # what came before the listening
+
+    def _heard(self, job: JobSnapshot) -> None:
+        # Not here: a callback that holds the lock may be waiting for the thread that told us.
+        if job.ended:
+            reload = functools.partial(self.act, lambda _: self.load(), None)
+            self._face.session.loop.submit(asyncio.to_thread(reload))
+
+    def _make_posters(self) -> None:
+        pairs = list(zip(self._tiles, self._jobs, strict=False))
+        wanting = [(tile, job) for tile, job in pairs if self._posters.wanting(job)]
+        if not wanting:
+            return
+        if self._face.host.threads_deliver:
+            turn = self._turn
+            self._face.session.loop.submit(asyncio.to_thread(self._fill, wanting, turn))
+        else:
+            self._fill(wanting, self._turn)
+
+    def _fill(self, wanting: Sequence[tuple[Tile, JobSnapshot]], turn: int) -> None:
+        """Make posters and put them up, until the page is turned."""
+        for tile, job in wanting:
+            poster = self._posters.make(job)
+            with self.lock:
+                if self._turn != turn:
+                    return
+                tile.show(job, poster, self._face.session.clock())
+        self.renew()
+
+
+class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """What was opened: the video, what can be done with it, and what came of that."""
+
+    children: Any
+
+    def __init__(self, screen: Screen, gallery: Gallery) -> None:
+        self._face = screen
+        self._gallery = gallery
+        self._job: JobSnapshot | None = None
+        self.shown = widgets.Output()
+        self._again = self._does(
+            "Re-run with changes", "Open the form with this request", self._fill_form
+        )
+        self._chains = {how: self._chain_button(how) for how in CHAINS}
+        self._where = self._does("Show path", "Say where the file lies", self._tell_path)
+        self._delete = self._does("Delete", "Delete the job, after a question", self._ask_delete)
+        close = self._does("Close", "Close what was opened", lambda _: self.look_at(None))
+        self._actions = _bar(self._again, *self._chains.values(), self._where, self._delete, close)
+        self._asked = widgets.VBox()
+        self.below = widgets.VBox(_dom_classes=("ipyreel-cards",))
+        super().__init__((), _dom_classes=("ipyreel-opened",))
+
+    def _does(self, name: str, hint: str, hook: Callable[[Any], object]) -> Any:
+        return _button(name, hint, lambda button: self._gallery.act(hook, button))
+
+    def _chain_button(self, how: Chain) -> Any:
+        return self._does(how.title(), CHAINS[how], lambda _: self._ask_prompt(how))
+
+    def look_at(self, job: JobSnapshot | None) -> None:
+        """Show a job as it stands now; None closes."""
+        self._asked.children = self.below.children = ()
+        self._job = job if job is None else self._face.session.snapshot(job.id)
+        if self._job is None:
+            self.children = ()
+            self._gallery.renew()
+            return
+        row = self._face.session.catalog.providers.get(self._job.provider)
+        for how, button in self._chains.items():
+            can = row is not None and row.can(how) and self._job.status == "completed"
+            button.disabled = not can
+            cannot = f"{self._job.provider} cannot {how} this"
+            button.tooltip = CHAINS[how] if can else cannot
+        # The page shows what was opened: it may lie below the edge of the window.
+        shows = "this.closest('.ipyreel-opened').scrollIntoView({block: 'nearest'})"
+        hook = widgets.HTML(element("style", data_job=self._job.id, onload=shows))
+        hook.add_class("ipyreel-sheet")
+        self.children = (self._shown(self._job), self._actions, self._asked, self.below, hook)
+        self._gallery.renew()
+
+    def _shown(self, job: JobSnapshot) -> Any:
+        if not job.ended:
+            return self._face.card(self._face.job(job.id))
+        wiring = Wiring(video=self._face.video, place=self._face.place)
+        self.shown.outputs = (output(wiring.ending(job)),)
+        return self.shown
+
+    def still_html(self) -> str:
+        """Return what is saved of it."""
+        shown = self.shown.outputs if self.shown in self.children else ()
+        return "".join(one["data"]["text/html"] for one in shown)
+
+    @property
+    def _chosen(self) -> JobSnapshot:
+        if self._job is None:
+            raise InvalidRequest("Open a video first.")
+        return self._job
+
+    def _fill_form(self, _button: object) -> None:
+        form = Form(self._face, self._gallery.made)
+        form.fill(self._chosen.request, self._chosen.provider)
+        self._asked.children = (form,)
+
+    def _ask_prompt(self, how: Chain) -> None:
+        field = widgets.Textarea(description=QUESTIONS[how], rows=2)
+        field.layout.width = "auto"
+        field.add_class("ipyreel-sends")
+        send = self._does(
+            f"Send {how}", "Ask for it, as a new job", lambda _: self._ask_for(how, field)
+        )
+        send.add_class("ipyreel-submit")
+        self._asked.children = (field, _bar(send))
+
+    def _ask_for(self, how: Chain, field: Any) -> None:
+        if not field.value.strip():
+            raise InvalidRequest(f"Say {QUESTIONS[how].lower()}.")
+        session = self._face.session
+        (new,) = session.submit(session.chain(self._chosen, how, field.value.strip()))
+        card = self._face.card(self._face.job(new.id), self._gallery.made)
+        self._asked.children = ()
+        self.below.children = (card, *self.below.children)
+        self._gallery.load()
+        self._gallery.say(f"Sent: {new.id}.")
+
+    def _tell_path(self, _button: object) -> None:
+        job = self._chosen
+        path = job.file.path if job.file else job.target
+        self._asked.children = (widgets.HTML(hint_html(element("code", path))),)
+
+    def _ask_delete(self, _button: object) -> None:
+        job = self._chosen
+        kept = " Its file stays." if job.file else ""
+        question = widgets.HTML(
+            hint_html(f"Delete {job.id} at {job.provider} and in the library?{kept}")
+        )
+        yes = self._does(f"Delete {job.id}", "There is no way back", lambda _: self._forget(job))
+        yes.add_class("ipyreel-danger")
+        no = self._does("Keep", "Delete nothing", lambda _: setattr(self._asked, "children", ()))
+        self._asked.children = (question, _bar(yes, no))
+
+    def _forget(self, job: JobSnapshot) -> None:
+        self._asked.children = ()
+        self._gallery.say(f"Deleting {job.id} …")
+        future = self._face.session.delete(job.id)
+        future.add_done_callback(lambda done: self._gallery.act(self._forgotten, done))
+
+    def _forgotten(self, done: Future[str]) -> None:
+        told = done.result()
+        self.look_at(None)
+        self._gallery.load()
+        self._gallery.say(told)
+
+
+def posters_of(screen: Screen) -> Posters:
+    """Return the posters of the session's library."""
+    return Posters(screen.session.settings.home / "posters")
+
+
+def open_gallery(screen: Screen, text: str = "") -> Gallery | Shown:
+    """Return the gallery; where no widgets are shown, a static page of the newest videos."""
+    if screen.host.widgets:
+        gallery = Gallery(screen)
+        if text:
+            gallery.filters.text.value = text
+        return gallery
+    posters = posters_of(screen)
+    jobs, total = screen.session.store.page(Query(text=text, limit=PAGE))
+    plain = reports.jobs(screen.session, jobs, title=f"The newest of {total} jobs")
+    if not screen.host.html or not jobs:
+        return plain
+    html = page_html([(job, posters.make(job)) for job in jobs])
+    return Shown(plain.text, html)
+
+
+def _button(name: str, hint: str, hook: Callable[[Any], object]) -> Any:
+    button = widgets.Button(description=name, tooltip=hint)
+    button.on_click(hook)
+    return button
+
+
+def _bar(*children: Any) -> Any:
+    return widgets.HBox(children, _dom_classes=("ipyreel-bar-row",))

@@ -1,0 +1,161 @@
+"""The gallery's parts: the filters above, and a tile for each video.
+
+May import `bench`, `display`, `job_text`, the library's `Query` and `values`.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import ipywidgets as widgets
+
+from ipyreel.jobs.query import Query
+from ipyreel.notebook.markup import job_text
+from ipyreel.notebook.markup.job_html import Markup, element
+from ipyreel.values import JobSnapshot, JobStatus
+
+DAY = 86400.0
+STATES: Mapping[str, tuple[JobStatus, ...]] = MappingProxyType(
+    {
+        "Finished": ("completed",),
+        "Under way": ("submitting", "queued", "in_progress", "downloading", "unknown"),
+        "Failed": ("failed",),
+        "Cancelled": ("cancelled",),
+    }
+)
+TIMES = (("Any time", 0.0), ("Last day", DAY), ("Last 7 days", 7 * DAY), ("Last 30 days", 30 * DAY))
+SORTS = (
+    ("Newest first", "newest"),
+    ("Oldest first", "oldest"),
+    ("By prompt", "prompt"),
+    ("Dearest first", "dearest"),
+)
+_GRID = "display:flex;flex-wrap:wrap;gap:12px;margin:0"
+_CELL = "flex:1 1 150px;max-width:220px;min-width:0;margin:0;font-size:13px"
+_IMG = "display:block;width:100%;height:auto;border-radius:6px"
+_SMALL = "font-size:12px;opacity:0.75;overflow-wrap:anywhere"
+
+
+class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """Search, who made it, state, date and order; `on_change` is called when one changes."""
+
+    def __init__(self, on_change: Callable[[Any], None]) -> None:
+        auto = widgets.Layout(width="auto")
+        self.text = widgets.Text(description="Search prompts", layout=auto)
+        self.provider = _list("Provider", [("All", "")])
+        self.model = _list("Model", [("All", "")])
+        self.state = _list("State", [("All", ()), *STATES.items()])
+        self.time = _list("Asked for", TIMES)
+        self.sort = _list("Order", SORTS)
+        fields = (self.text, self.provider, self.model, self.state, self.time, self.sort)
+        for field in fields:
+            field.add_class("ipyreel-third")
+            field.observe(on_change, "value")
+        super().__init__(fields, _dom_classes=("ipyreel-panel",))
+
+    @property
+    def narrow(self) -> bool:
+        """Whether anything but the order is set."""
+        fields = (self.text, self.provider, self.model, self.state, self.time)
+        return any(field.value for field in fields)
+
+    def offer(self, makers: Sequence[tuple[str, str | None]]) -> None:
+        """Offer the providers and models that are in the library; a choice that is there stays."""
+        for field, column in ((self.provider, 0), (self.model, 1)):
+            names = sorted({row[column] or "" for row in makers} - {""})
+            options = (("All", ""), *((name, name) for name in names))
+            if tuple(field.options) != options:
+                kept = field.value if field.value in names else ""
+                field.options = options
+                field.value = kept
+
+    def query(self, now: float, *, limit: int, offset: int) -> Query:
+        """Return what is asked for; `now` is in seconds since the epoch."""
+        return Query(
+            text=self.text.value,
+            provider=self.provider.value or None,
+            model=self.model.value or None,
+            states=self.state.value,
+            since=now - self.time.value if self.time.value else None,
+            order=self.sort.value,
+            limit=limit,
+            offset=offset,
+        )
+
+
+def _list(label: str, options: Any) -> Any:
+    return widgets.Dropdown(
+        description=label, options=tuple(options), layout=widgets.Layout(width="auto")
+    )
+
+
+class Tile(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """One video of the page; a click anywhere on it opens it."""
+
+    def __init__(self, on_click: Callable[[Any], None]) -> None:
+        self._picture, self._facts = widgets.HTML(), widgets.HTML()
+        self.button = widgets.Button()
+        self.button.on_click(on_click)
+        parts = (self._picture, self.button, self._facts)
+        super().__init__(parts, _dom_classes=("ipyreel-pick",))
+
+    def show(self, job: JobSnapshot | None, poster: bytes | None, now: float) -> None:
+        """Show a job, or nothing; `now` is in seconds since the epoch."""
+        shown = None if job is not None else "none"
+        if self.layout.display != shown:
+            self.layout.display = shown
+        if job is None:
+            return
+        _set(self._picture, "value", picture_html(job, poster))
+        _set(self._facts, "value", element("div", facts(job, now), class_="ipyreel-hint"))
+        prompt = job_text.one_line(job.request.prompt, 90) or job.id
+        _set(self.button, "description", prompt)
+        _set(self.button, "tooltip", f"Open {job.id}: {job_text.one_line(job.request.prompt, 300)}")
+
+
+def _set(widget: Any, name: str, value: str) -> None:
+    if getattr(widget, name) != value:
+        setattr(widget, name, value)
+
+
+def picture_html(job: JobSnapshot, poster: bytes | None) -> Markup:
+    """Return the poster, or a plain tile with the state's word."""
+    if poster is None:
+        word = "" if job.status == "completed" else job_text.phase(job)
+        return element("div", word or "▶", class_="ipyreel-plain")
+    return element("img", src=_uri(poster), alt="", class_="ipyreel-poster")
+
+
+def facts(job: JobSnapshot, now: float) -> str:
+    """Return the small print of a tile: who, what, and when."""
+    told = (job_text.maker(job), *job_text.settings(job), _age(now - job.created_at))
+    return " · ".join(told)
+
+
+def _age(seconds: float) -> str:
+    for size, name in ((DAY, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {name} ago"
+    return "just now"
+
+
+def page_html(jobs: Sequence[tuple[JobSnapshot, bytes | None]]) -> str:
+    """Return a page of tiles as plain HTML that needs no kernel."""
+    cells = []
+    for job, poster in jobs:
+        picture = element("img", src=_uri(poster), alt="", style=_IMG) if poster else None
+        prompt = element("div", job_text.one_line(job.request.prompt, 90), dir="auto")
+        # Its day and not its age: this is saved.
+        day = time.strftime("%Y-%m-%d", time.localtime(job.created_at))
+        told = (job_text.phase(job), job_text.maker(job), *job_text.settings(job), day, job.id)
+        small = element("div", " · ".join(told), style=_SMALL)
+        cells.append(element("figure", picture, prompt, small, style=_CELL))
+    return element("div", *cells, style=_GRID)
+
+
+def _uri(poster: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(poster).decode("ascii")

@@ -1,0 +1,542 @@
+"""The file of the library: opened, brought up to date, broken, newer, full, read-only."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ipyreel.errors import StoreError
+from ipyreel.jobs import database, migrations
+from ipyreel.jobs.migrations import STEPS, migrate
+from ipyreel.jobs.store import JobStore
+from tests.jobs.fakes import make_job
+
+FIRST_SHAPE = """
+CREATE TABLE migrations (name TEXT PRIMARY KEY, applied_at REAL NOT NULL);
+INSERT INTO migrations VALUES ('0001_jobs', 1.0);
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, provider TEXT NOT NULL, base_url TEXT, model TEXT,
+    prompt TEXT NOT NULL, request TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    status TEXT NOT NULL, remote_id TEXT, raw_status TEXT NOT NULL DEFAULT '',
+    progress REAL, ready INTEGER NOT NULL DEFAULT 0, received INTEGER, total INTEGER,
+    note TEXT, failure TEXT, estimate REAL, cost REAL, target TEXT NOT NULL, file TEXT,
+    answer TEXT, created_at REAL NOT NULL, sent_at REAL, updated_at REAL,
+    completed_at REAL, expires_at REAL, owner TEXT, heartbeat REAL
+);
+CREATE INDEX jobs_created ON jobs (created_at);
+CREATE INDEX jobs_status ON jobs (status);
+CREATE INDEX jobs_fingerprint ON jobs (fingerprint);
+CREATE INDEX jobs_remote ON jobs (provider, remote_id);
+INSERT INTO jobs (id, provider, model, prompt, request, fingerprint, status, remote_id,
+    raw_status, failure, target, file, answer, created_at, owner, heartbeat)
+VALUES ('vold001', 'demo', 'm', 'a dog', '{"prompt": "a dog", "model": "m"}', 'f00d',
+    'completed', 'r-1', 'SUCCESS', '{"message": "m"}', '/x/a.mp4',
+    '{"path": "/x/a.mp4", "size": 3, "sha256": "ab", "media_type": "video/mp4"}',
+    '{"id": "r-1"}', 5.0, 'host:1:x', 5.0);
+"""
+"""The library as the first release wrote it, word for word: never changed here."""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "library.sqlite"
+
+
+@pytest.fixture
+def open_store(path):
+    """Return a function that opens the library as one more kernel would."""
+    opened: list[JobStore] = []
+
+    def open_one() -> JobStore:
+        opened.append(JobStore(path))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()
+
+
+def run_sql(path, script):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+
+
+def schema(path):
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+        columns = connection.execute("PRAGMA table_info(jobs)").fetchall()
+    return set(rows), [(name, kind, notnull) for _, name, kind, notnull, *_ in columns]
+
+
+def folder_of(path):
+    return sorted(one.name for one in path.parent.iterdir() if one.name.startswith(path.name))
+
+
+# ---- migrations ---------------------------------------------------------------------------
+
+
+def test_steps_run_once_and_are_written_down(open_store):
+    for _ in range(3):
+        store = open_store()
+        assert store.newest() == []
+        names = store._rows("SELECT name FROM migrations", ())
+        assert [name for (name,) in names] == [name for name, _ in STEPS]
+        assert store.notice is None
+        store.close()
+    assert STEPS[0][0] == "0001_jobs"
+
+
+def test_the_first_step_is_still_what_the_first_release_ran(tmp_path):
+    run_sql(tmp_path / "then.sqlite", FIRST_SHAPE)
+    with closing(sqlite3.connect(tmp_path / "now.sqlite", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY, applied_at REAL)")
+        STEPS[0][1](connection)
+    assert schema(tmp_path / "then.sqlite") == schema(tmp_path / "now.sqlite")
+
+
+def test_a_file_of_the_first_release_is_read_and_written(path, open_store, tmp_path):
+    run_sql(path, FIRST_SHAPE)
+    store = open_store()
+    old = store.get("vold001")
+    assert (old.request.prompt, old.file.size, old.failure.message) == ("a dog", 3, "m")
+    assert old.request.images == ()
+    assert store.answer("vold001") == {"id": "r-1"}
+    assert store.finished_like("f00d") == old
+    store.save(replace(old, note="seen"))
+    store.insert(make_job(tmp_path, id="vnew"), owner="me", now=9.0)
+    assert {job.id for job in store.newest()} == {"vold001", "vnew"}
+    assert store.get("vold001").note == "seen"
+    assert store.notice is None
+
+
+def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
+    def half(connection):
+        connection.execute("CREATE TABLE half (a)")
+        connection.execute("no SQL at all")
+
+    monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("9999_half", half)))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(connection, 1.0)
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        assert {name for (name,) in tables} == {"migrations", "jobs", "lessons", "sweeps", "places"}
+        monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("9999_whole", lambda _: None)))
+        assert migrate(connection, 2.0) == ()
+        names = connection.execute("SELECT name, applied_at FROM migrations ORDER BY name")
+        assert names.fetchall() == [*((name, 1.0) for name, _ in STEPS), ("9999_whole", 2.0)]
+
+
+# ---- files that cannot be used ------------------------------------------------------------
+
+
+def test_a_file_of_a_newer_ipyreel_is_kept_aside(path, open_store, tmp_path):
+    first = open_store()
+    first.insert(make_job(tmp_path, id="v1"), owner="me", now=1.0)
+    first.close()
+    run_sql(path, "INSERT INTO migrations VALUES ('9999_marvel', 2.0)")
+    store = open_store()
+    assert store.newest() == []
+    (aside,) = tmp_path.glob("*.aside")
+    assert "newer" in store.notice
+    assert "9999_marvel" in store.notice
+    assert aside.name in store.notice
+    with closing(sqlite3.connect(aside)) as connection:
+        assert connection.execute("SELECT id FROM jobs").fetchall() == [("v1",)]
+    store.close()
+    again = open_store()
+    assert again.newest() == []
+    assert again.notice is None
+
+
+@pytest.mark.parametrize("content", [b"<html>not a database</html>" * 99, b"SQLite", b"\0" * 4096])
+def test_something_else_in_its_place_is_kept_aside_with_its_companions(
+    path, open_store, tmp_path, content
+):
+    path.write_bytes(content)
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).write_bytes(b"content of " + ending.encode())
+    store = open_store()
+    store.insert(make_job(tmp_path, id="v1"), owner="me", now=1.0)
+    assert store.get("v1") is not None
+    aside = next(one for one in tmp_path.iterdir() if one.name.endswith(".aside"))
+    assert aside.read_bytes() == content
+    for ending in ("-wal", "-shm"):
+        kept = aside.with_name(aside.name + ending)
+        assert kept.read_bytes() == b"content of " + ending.encode()
+    assert "could not be read" in store.notice
+    assert aside.name in store.notice
+
+
+def test_changes_beside_an_emptied_file_are_kept(path, open_store, tmp_path):
+    path.write_bytes(b"")
+    path.with_name(path.name + "-wal").write_bytes(b"changes")
+    assert open_store().newest() == []
+    assert [one.read_bytes() for one in tmp_path.glob("*.aside-wal")] == [b"changes"]
+
+
+def test_an_empty_file_is_a_new_library(path, open_store):
+    path.touch()
+    store = open_store()
+    assert store.newest() == []
+    assert store.notice is None
+
+
+def fill(store, tmp_path, count=50):
+    for number in range(count):
+        job = make_job(tmp_path, id=f"v{number}", note="x" * 2000)
+        store.insert(job, owner="me", now=1.0)
+    store.close()
+
+
+@pytest.mark.parametrize("damage", ["cut", "scribbled"])
+def test_a_damaged_file_is_kept_aside_as_it_was(path, open_store, tmp_path, damage):
+    fill(open_store(), tmp_path)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        if damage == "cut":
+            file.truncate(size // 2)
+        else:
+            file.seek(4096)
+            file.write(b"\xff" * (size // 2))
+    before = path.read_bytes()
+    store = open_store()
+    store.insert(make_job(tmp_path, id="new"), owner="me", now=1.0)
+    assert [job.id for job in store.newest()] == ["new"]
+    (aside,) = tmp_path.glob("*.aside")
+    assert aside.read_bytes() == before
+    assert "could not be read" in store.notice
+    store.close()
+    assert [job.id for job in open_store().newest()] == ["new"]
+
+
+def damage(path, *, in_silence=False):
+    """Overwrite the last pages, which hold jobs; `in_silence`: as a disk does that forgets."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(before.st_size // 4096 // 2 * 4096)
+        file.write(b"\xff" * 4096 * 3)
+    if in_silence:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_file_that_changed_since_it_was_closed_is_looked_through(path, open_store, tmp_path):
+    fill(open_store(), tmp_path)
+    damage(path)
+    store = open_store()
+    # Nothing that is asked here lies on the damaged pages.
+    assert store.makers() == []
+    assert "could not be read" in store.notice
+    assert len(list(tmp_path.glob("*.aside"))) == 1
+
+
+def test_changes_that_a_killed_kernel_left_are_looked_through(path, open_store, tmp_path):
+    killed = open_store()
+    for number in range(50):
+        job = make_job(tmp_path, id=f"v{number}", note="x" * 2000)
+        killed.insert(job, owner="me", now=1.0)
+    there = tmp_path / "there" / path.name
+    there.parent.mkdir()
+    wal = path.with_name(path.name + "-wal")
+    (there.parent / wal.name).write_bytes(wal.read_bytes())
+    there.write_bytes(path.read_bytes())
+    whole = JobStore(there)
+    assert whole.get("v49") is not None
+    assert whole.notice is None
+    whole._open().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole.insert(make_job(tmp_path, id="in the wal"), owner="me", now=1.0)
+    damaged = tmp_path / "damaged" / path.name
+    damaged.parent.mkdir()
+    damaged.write_bytes(there.read_bytes())
+    changes = (there.parent / wal.name).read_bytes()
+    whole.close()
+    damage(damaged)
+    # As if this were how it was closed: the changes beside it are reason enough.
+    database._note_as_whole(damaged)
+    (damaged.parent / wal.name).write_bytes(changes)
+    store = JobStore(damaged)
+    assert store.makers() == []
+    assert "could not be read" in store.notice
+    assert len(list(damaged.parent.glob("*.aside"))) == 1
+    store.close()
+
+
+def test_damage_that_shows_only_in_a_query_is_kept_aside_and_said(
+    path, open_store, tmp_path, caplog
+):
+    fill(open_store(), tmp_path)
+    damage(path, in_silence=True)
+    before = path.read_bytes()
+    store = open_store()
+    assert store.get("v0") is not None
+    assert store.notice is None
+    # What is in hand when the damage shows is written into the new library.
+    job = replace(store.get("v0"), status="in_progress")
+    assert store.claim("v0", owner="me", now=2.0)
+    assert store.newest(100) == []
+    (aside,) = tmp_path.glob("*.aside")
+    assert aside.name in store.notice
+    assert "\n" not in store.notice
+    assert store.notice in caplog.messages
+    assert not database._note_of(path).exists()
+    store.save(job)
+    assert store.get("v0") == job
+    assert store._rows("SELECT owner, heartbeat FROM jobs", ()) == [("me", 2.0)]
+    kept = path.with_name(aside.name)
+    assert len(kept.read_bytes()) == len(before)
+    store.delete("v0")
+    store.close()
+    assert open_store().newest() == []
+    assert folder_of(path)[0] == path.name
+
+
+def test_a_change_that_meets_the_damage_is_made_in_the_new_library(path, open_store, tmp_path):
+    fill(open_store(), tmp_path)
+    damage(path, in_silence=True)
+    store = open_store()
+    assert store.get("v0") is not None
+    for number in range(200):
+        name = f"new{number}"
+        store.insert(make_job(tmp_path, id=name, note="y" * 3000), owner="me", now=1.0)
+        store.save(make_job(tmp_path, id=name, note="z" * 9000))
+        assert store.get(name).note == "z" * 9000
+        store.get(f"v{number}")
+    assert "could not be read" in store.notice
+    assert len(list(tmp_path.glob("*.aside"))) == 1
+
+
+def test_a_file_that_was_closed_in_peace_is_not_looked_through(path, open_store, monkeypatch):
+    open_store().newest()
+    open_store().close()
+    checks = []
+    monkeypatch.setattr(database, "_refuse_broken", lambda *asked: checks.append(asked[1]))
+    for _ in range(2):  # the first store is still open: what it does may lie beside the file
+        open_store().close()
+        assert open_store().newest() == []
+        checks.clear()
+    path.touch()
+    assert JobStore(path).newest() == []
+    assert checks == ["quick_check"]
+
+
+ENDING = """
+import sys
+from pathlib import Path
+from ipyreel.jobs.store import JobStore
+
+store = JobStore(Path(sys.argv[1]))
+store.learn("p", "m", __import__("ipyreel.jobs.schedule").jobs.schedule.Lesson(1.0, ()))
+"""
+
+
+def test_a_kernel_that_ends_without_closing_leaves_the_file_in_peace(path):
+    subprocess.run([sys.executable, "-W", "error", "-c", ENDING, str(path)], check=True)
+    assert folder_of(path) == [path.name, f"{path.name}.checked"]
+    assert database._note_that_holds(path)
+
+
+def test_a_library_that_another_kernel_moved_aside_is_left_for_the_new_one(
+    path, open_store, tmp_path
+):
+    fill(open_store(), tmp_path, 3)
+    one, other = open_store(), open_store()
+    job = replace(one.get("v1"), status="in_progress")
+    one.beat(owner="one", now=7.0)
+    database._move_aside(path, database._identity(path))
+    other.insert(make_job(tmp_path, id="others"), owner="other", now=1.0)
+    one.save(job)
+    assert "moved away" in one.notice
+    assert {found.id for found in other.newest()} == {"others", "v1"}
+    one.close()
+    other.close()
+    assert {found.id for found in open_store().newest()} == {"others", "v1"}
+    assert len(list(tmp_path.glob("*.aside"))) == 1
+
+
+def test_two_kernels_that_find_it_broken_at_once_move_it_once(
+    path, open_store, tmp_path, monkeypatch
+):
+    path.write_bytes(b"broken")
+    alone, faster = database._alone, open_store()
+
+    @contextmanager
+    def later(where):
+        monkeypatch.setattr(database, "_alone", alone)
+        faster.insert(make_job(tmp_path, id="new"), owner="me", now=1.0)
+        with alone(where):
+            yield
+
+    monkeypatch.setattr(database, "_alone", later)
+    store = open_store()
+    assert [job.id for job in store.newest()] == ["new"]
+    assert "another kernel kept it aside" in store.notice
+    assert [one.read_bytes() for one in tmp_path.glob("*.aside")] == [b"broken"]
+
+
+def test_two_broken_files_in_one_second_are_both_kept(path, open_store, tmp_path, monkeypatch):
+    monkeypatch.setattr("ipyreel.jobs.database.time.strftime", lambda _: "20260101-000000")
+    for number in range(3):
+        path.write_bytes(b"broken %d" % number)
+        store = open_store()
+        assert store.newest() == []
+        store.close()
+        path.unlink()
+    kept = sorted(one.read_bytes() for one in tmp_path.glob("*.aside"))
+    assert kept == [b"broken 0", b"broken 1", b"broken 2"]
+
+
+def test_a_database_of_somebody_else_is_not_touched(path, open_store):
+    run_sql(path, "CREATE TABLE jobs (something TEXT); INSERT INTO jobs VALUES ('theirs')")
+    with pytest.raises(StoreError, match="already exists"):
+        open_store().newest()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM jobs").fetchall() == [("theirs",)]
+    assert folder_of(path) == ["library.sqlite"]
+
+
+def test_a_folder_in_its_place_is_a_clear_error(path, open_store):
+    path.mkdir()
+    with pytest.raises(StoreError, match="IPYREEL_HOME"):
+        open_store().newest()
+
+
+def test_a_file_where_its_folder_should_be_is_a_clear_error(tmp_path):
+    (tmp_path / "home").write_text("in the way")
+    store = JobStore(tmp_path / "home" / "library.sqlite")
+    with pytest.raises(StoreError, match=r"library\.sqlite could not be used"):
+        store.newest()
+
+
+# ---- opened by two at once ------------------------------------------------------------------
+
+
+def test_opening_waits_for_another_kernel_that_is_creating_the_file(path, open_store, monkeypatch):
+    run_sql(path, "CREATE TABLE other (a)")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        # With this lock the switch to WAL fails at once, whatever the timeout.
+        other.execute("BEGIN IMMEDIATE")
+        pauses = []
+
+        def pause(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                other.execute("COMMIT")
+
+        monkeypatch.setattr("ipyreel.jobs.database.time.sleep", pause)
+        assert open_store().newest() == []
+        assert len(pauses) == 3
+
+
+def test_opening_does_not_wait_for_ever(path, open_store, monkeypatch):
+    run_sql(path, "CREATE TABLE other (a)")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("ipyreel.jobs.database.time.sleep", lambda _: None)
+        with pytest.raises(StoreError, match="locked"):
+            open_store().newest()
+    assert folder_of(path) == ["library.sqlite"]
+
+
+# ---- full disks and read-only folders -------------------------------------------------------
+
+
+def test_a_full_disk_says_so_and_what_was_written_stays(store, tmp_path):
+    job = make_job(tmp_path, id="v1")
+    store.insert(job, owner="me", now=1.0)
+    # SQLite's own limit fails exactly as a full disk does: SQLITE_FULL, rolled back by itself.
+    pages = store._rows("PRAGMA page_count", ())[0][0]
+    store._open().execute(f"PRAGMA max_page_count = {pages}")
+    for _ in range(3):
+        with pytest.raises(StoreError, match=r"disk is full.*free some space"):
+            store.save(replace(job, note="x" * 100_000))
+    assert store.get("v1") == job
+    store._open().execute("PRAGMA max_page_count = 1000000")
+    store.save(replace(job, note="x" * 100_000))
+    assert len(store.get("v1").note) == 100_000
+
+
+FULL = """
+import json, resource, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from pathlib import Path
+from ipyreel.errors import StoreError
+from ipyreel.jobs.store import JobStore
+from ipyreel.values import JobSnapshot, VideoRequest
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = JobStore(Path(sys.argv[1]))
+job = JobSnapshot(
+    id="v0", provider="p", request=VideoRequest(prompt="x"), status="queued", created_at=1,
+    target="t",
+)
+store.insert(job, owner="me", now=1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+written, errors = ["v0"], []
+for number in range(1, 60):
+    name = f"v{number}"
+    try:
+        store.insert(replace(job, id=name, note="y" * 20_000), owner="me", now=1)
+        written.append(name)
+    except StoreError as error:
+        errors.append(str(error))
+    assert store.get("v0") == job
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+store.insert(replace(job, id="after"), owner="me", now=1)
+written.append("after")
+store.close()
+print(json.dumps([written, errors]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such limit there")
+def test_a_file_that_may_not_grow_loses_nothing_that_was_written(path, open_store):
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FULL, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    written, errors = json.loads(ran.stdout)
+    assert errors
+    assert all("could not be used" in text for text in errors)
+    assert not any("transaction" in text for text in errors)
+    assert {job.id for job in open_store().newest(1000)} == set(written)
+
+
+def readonly(folder):
+    """Make a folder read-only; returns False where that keeps nobody from writing (root)."""
+    folder.chmod(0o500)
+    try:
+        (folder / "probe").touch()
+    except OSError:
+        return True
+    (folder / "probe").unlink()
+    return False
+
+
+def test_a_read_only_folder_is_a_clear_error(tmp_path):
+    home = tmp_path / "locked"
+    home.mkdir()
+    try:
+        if not readonly(home):
+            pytest.skip("this user may write everywhere")
+        with pytest.raises(StoreError, match="IPYREEL_HOME"):
+            JobStore(home / "library.sqlite").newest()
+    finally:
+        home.chmod(0o700)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder nobody can write to")
+@pytest.mark.parametrize("home", ["/proc/self", "/proc/self/nowhere"])
+def test_a_folder_that_nobody_can_write_to_is_a_clear_error(home):
+    with pytest.raises(StoreError, match="could not be used"):
+        JobStore(Path(home) / "library.sqlite").newest()

@@ -1,0 +1,179 @@
+"""Looking for a job whose POST may have arrived: found by prompt, model and time, or not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ipyreel.errors import ServerBroken, StoreError, TransportError
+from ipyreel.jobs.recover import AFTER, BEFORE, PAGES, WAITS, find_accepted
+from ipyreel.values import VideoPage
+from tests.jobs.fakes import PROMPT, START, FakeClient, FakeTime, make_job, video
+
+SENT = START + 10
+
+
+def listed(remote_id="r-1", **fields):
+    given = {"remote_id": remote_id, "prompt": PROMPT, "model": "m-1", "created_at": SENT}
+    return video(**{**given, **fields})
+
+
+def page(*videos, after=None):
+    return VideoPage(jobs=videos, after=after)
+
+
+@pytest.fixture
+def search(tmp_path):
+    """Return a function that looks for a job in the pages a provider lists."""
+
+    def look(*pages, known=(), routes=("list",)):
+        client, time = FakeClient(routes=routes), FakeTime()
+        client.list_steps = list(pages) or [page()]
+        job = make_job(tmp_path, id="v1", sent_at=SENT, status="unknown")
+        finding = asyncio.run(
+            find_accepted(
+                client,
+                job,
+                known=lambda provider, one: provider == "fake" and one in known,
+                sleep=time.sleep,
+            )
+        )
+        assert client.posts == []
+        assert (finding.video is None) is (finding.hint is not None)
+        return finding, client, time
+
+    return look
+
+
+def found(finding):
+    return finding.video and finding.video.remote_id
+
+
+def test_it_is_found_at_the_first_look(search):
+    finding, client, time = search(page(listed()))
+    assert found(finding) == "r-1"
+    assert client.log == ["list"]
+    assert time.waits == [WAITS[0]]
+
+
+def test_it_is_found_when_it_is_listed_late(search):
+    finding, _, time = search(page(), page(), page(listed()))
+    assert found(finding) == "r-1"
+    assert time.waits == list(WAITS)
+
+
+def test_it_is_not_there(search):
+    finding, client, time = search(page(listed(prompt="another")))
+    assert "does not list it" in finding.hint
+    assert "%video resume v1" in finding.hint
+    assert (client.log, time.waits) == (["list"] * len(WAITS), list(WAITS))
+
+
+def test_a_provider_without_a_list_is_not_asked(search):
+    finding, client, time = search(routes=("delete",))
+    assert "cannot list" in finding.hint
+    assert "--provider fake" in finding.hint
+    assert (client.log, time.waits) == ([], [])
+
+
+def test_a_list_that_fails_for_a_while_is_asked_again(search):
+    # What kept the answer of the POST away often lasts some seconds more.
+    finding, _, _ = search(TransportError("no route"), TransportError("no route"), page(listed()))
+    assert found(finding) == "r-1"
+
+
+def test_a_list_that_fails_is_no_proof_of_absence(search):
+    finding, client, _ = search(page(), ServerBroken("Boom", status_code=500))
+    assert client.log == ["list"] * 3
+    assert "Boom" in finding.hint
+    assert "safe" not in finding.hint
+
+
+def test_a_list_that_failed_before_does_not_spoil_the_last_look(search):
+    finding, _, _ = search(ServerBroken("Boom", status_code=500), page())
+    assert "does not list it" in finding.hint
+
+
+def test_a_library_that_cannot_be_read_is_no_proof_of_absence(tmp_path):
+    def known(_provider, _remote_id):
+        raise StoreError("The library could not be used.")
+
+    client = FakeClient()
+    client.list_steps = [page(listed())]
+    job = make_job(tmp_path, sent_at=SENT)
+    finding = asyncio.run(find_accepted(client, job, known=known, sleep=FakeTime().sleep))
+    assert finding.video is None
+    assert "safe" not in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, True),
+        ({"prompt": PROMPT + "\n"}, True),
+        ({"prompt": PROMPT.lower()}, False),
+        ({"prompt": PROMPT[:-1]}, False),
+        ({"prompt": ""}, False),
+        ({"prompt": None}, True),
+        ({"model": "m-2"}, False),
+        ({"model": None}, True),
+        ({"created_at": SENT - BEFORE}, True),
+        ({"created_at": SENT - BEFORE - 1}, False),
+        ({"created_at": SENT + AFTER}, True),
+        ({"created_at": SENT + AFTER + 1}, False),
+        ({"created_at": None}, True),
+        ({"created_at": None, "prompt": None}, False),
+        ({"status": "failed"}, True),
+    ],
+)
+def test_what_counts_as_the_same(search, fields, expected):
+    finding, _, _ = search(page(listed(**fields)))
+    assert (finding.video is not None) is expected
+
+
+def test_jobs_that_are_somebodys_are_left_alone(search):
+    finding, _, _ = search(page(listed("r-1"), listed("r-2", created_at=SENT + 9)), known={"r-1"})
+    assert found(finding) == "r-2"
+    finding, _, _ = search(page(listed("r-1")), known={"r-1"})
+    assert finding.video is None
+
+
+def test_of_equal_jobs_the_nearest_in_time_is_taken(search):
+    jobs = [listed(f"r{off}", created_at=SENT + off) for off in (300, -20, 4, 60)]
+    assert found(search(page(*jobs))[0]) == "r4"
+
+
+def test_further_pages_are_read_but_not_for_ever(search):
+    finding, client, _ = search(page(after="a"), page(after="b"), page(listed()))
+    assert found(finding) == "r-1"
+    assert len(client.log) == 3
+    finding, client, _ = search(page(after="again"))
+    assert finding.video is None
+    assert len(client.log) == PAGES * len(WAITS)
+
+
+def test_two_searches_never_take_one_job(tmp_path):
+    # Both read the first page before either has written down what it found there.
+    taken: set[str] = set()
+    time = FakeTime()
+
+    class Slow(FakeClient):
+        async def list(self, *, limit, after):
+            await super().list(limit=limit, after=after)
+            first = after is None
+            return page(listed("r-1"), after="more") if first else page()
+
+    async def search(job):
+        finding = await find_accepted(
+            Slow(), job, known=lambda _, one: one in taken, sleep=time.sleep
+        )
+        if finding.video is not None:
+            taken.add(finding.video.remote_id)
+        return finding
+
+    async def main():
+        jobs = [make_job(tmp_path, sent_at=SENT) for _ in range(3)]
+        return await asyncio.gather(*map(search, jobs))
+
+    assert sum(one.video is not None for one in asyncio.run(main())) == 1

@@ -1,0 +1,526 @@
+"""Every value is escaped, what is saved survives JupyterLab's sanitizer, words are right."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.display import Video as PlainVideo
+
+from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.handles.video import Video, media_type
+from ipyreel.notebook.markup import job_html, job_text
+from ipyreel.notebook.markup.job_html import Look
+from ipyreel.notebook.markup.tables import Notice, Table
+from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
+
+JOB = JobSnapshot(
+    id="v7f3a",
+    provider="apiyi",
+    request=VideoRequest(
+        prompt="A golden retriever", model="sora-2-pro", seconds=8, size="1280x720"
+    ),
+    status="queued",
+    created_at=1000.0,
+    target="/n/videos/a.mp4",
+    estimate=2.4,
+)
+FILE = VideoFile(
+    path="/n/videos/a.mp4",
+    size=3_100_000,
+    sha256="0",
+    media_type="video/mp4",
+    width=1280,
+    height=720,
+)
+STATES = {
+    "submitting": JOB,
+    "queued": JOB,
+    "in_progress": replace(JOB, status="in_progress", progress=45),
+    "downloading": replace(JOB, status="downloading", received=3_100_000, total=7_800_000),
+    "completed": replace(JOB, status="completed", completed_at=1124.0, file=FILE),
+    "failed": replace(JOB, status="failed", failure=Failure(message="refused", code="moderation")),
+    "cancelled": replace(JOB, status="cancelled", note="Told apiyi to stop."),
+    "unknown": replace(JOB, status="unknown"),
+}
+JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
+COLAB = FrontEnd(kind="colab", widgets=True, embeds=True)
+TERMINAL = FrontEnd(kind="terminal", html=False)
+
+# What JupyterLab 4.6 keeps in somebody else's notebook (packages/apputils/src/sanitizer.ts).
+KEPT_TAGS = {"b", "caption", "details", "div", "figure", "p", "span", "strong", "summary"} | {
+    "table", "tbody", "td", "th", "thead", "tr", "video",
+}  # fmt: skip
+KEPT_ATTRIBUTES = {"class", "dir", "style", "title"}
+KEPT_OF_VIDEO = {"autoplay", "controls", "height", "loop", "muted", "preload", "src", "width"}
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes and text, and checks that all tags are closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def of(self, tag: str) -> dict[str, str | None]:
+        return next(attributes for name, attributes in self.tags if name == tag)
+
+
+def pages(job: JobSnapshot) -> list[str]:
+    return [
+        job_html.card_html(job, now=1072, remaining=50, trouble=job.request.prompt),
+        job_html.static_html(job),
+        job_html.finished_html(job, "videos/a.mp4", look=Look(), where=job.target),
+        job_html.missing_html(job, job.target),
+    ]
+
+
+hostile = st.text(min_size=1) | st.sampled_from(
+    [
+        '"><script>alert(1)</script>',
+        "' onerror=x ",
+        "<!--",
+        "&lt;",
+        "]]>",
+        "\x00",
+        "\ud800",
+        "</video>",
+    ]
+)
+
+
+@given(hostile, st.sampled_from(sorted(STATES)))
+def test_no_text_adds_an_element_or_an_attribute(text, state):
+    job = STATES[state]
+    failure = job.failure and replace(
+        job.failure, message=text, code=text, request_id=text, hint=text
+    )
+    evil = replace(
+        job,
+        id=text,
+        provider=text,
+        note=text,
+        target=text,
+        failure=failure,
+        request=VideoRequest(prompt=text, model=text, size=text, seconds=8),
+    )
+    allowed = {
+        (tag, tuple(sorted(attributes)))
+        for calm in (job, replace(job, note="x"), replace(job, failure=Failure(message="x")))
+        for page in pages(calm)
+        for tag, attributes in Reader(page).tags
+    } | {("p", ("class", "dir", "title")), ("div", ("class", "dir"))}
+    for page in pages(evil):
+        reader = Reader(page)
+        assert {(tag, tuple(sorted(attributes))) for tag, attributes in reader.tags} <= allowed | {
+            ("summary", ("dir",)),
+            ("details", ("style",)),
+        }
+        page.encode()
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=300))
+def test_the_prompt_is_read_as_it_was_typed(prompt):
+    job = replace(STATES["completed"], request=VideoRequest(prompt=prompt))
+    reader = Reader(job_html.finished_html(job, "a.mp4", look=Look(), where="a.mp4"))
+    assert prompt.strip() in reader.text
+    assert reader.of("video")["title"] == " ".join(prompt.split())
+
+
+@given(hostile)
+def test_attributes_come_back_as_they_went_in(text):
+    found = Reader(job_html.element("p", text, title=text))
+    assert found.of("p")["title"] == job_text.clean(text)
+    assert found.text == job_text.clean(text)
+
+
+@pytest.mark.parametrize("state", sorted(STATES))
+def test_what_is_saved_survives_the_sanitizer(state):
+    job = STATES[state]
+    player = job_html.finished_html(job, "a.mp4", look=Look(loop=True, autoplay=True), where="a")
+    for page in (player, job_html.static_html(job), job_html.missing_html(job, "gone")):
+        assert "var(" not in page
+        for tag, attributes in Reader(page).tags:
+            assert tag in KEPT_TAGS
+            assert set(attributes) <= KEPT_ATTRIBUTES | (KEPT_OF_VIDEO if tag == "video" else set())
+
+
+def test_the_words_below_a_small_video_have_room():
+    job = STATES["completed"]
+    small = replace(job, file=replace(job.file, width=64, height=64))
+    page = Reader(job_html.finished_html(small, "a.mp4", look=Look(), where="a"))
+    assert page.of("video")["width"] == "64"
+    assert "max-width:360px" in page.of("figure")["style"]
+
+
+def test_the_source_is_on_the_video_itself():
+    job = STATES["completed"]
+    video = Reader(job_html.finished_html(job, "videos/a.mp4", look=Look(), where="a")).of("video")
+    assert video["src"] == "videos/a.mp4"
+    assert video["preload"] == "metadata"
+    assert "controls" in video
+    assert "autoplay" not in video
+    assert "max-width:100%;height:auto" in video["style"]
+    assert (video["width"], video["height"]) == ("530", "298")
+
+
+def test_a_source_with_the_hole_mark_is_not_mistaken():
+    job = replace(STATES["completed"], request=VideoRequest(prompt="\x00 src"))
+    page = job_html.finished_html(job, "data:\x00", look=Look(), where="\x00")
+    assert "\x00" not in page
+
+
+def test_autoplay_is_muted():
+    page = job_html.finished_html(
+        STATES["completed"], "a.mp4", look=Look(autoplay=True), where="a.mp4"
+    )
+    assert {"autoplay", "muted"} <= set(Reader(page).of("video"))
+
+
+def weight(data):
+    """Return how many bytes longer a notebook's file is with this output."""
+    output = nbformat.v4.new_output("display_data", data=dict(data))
+    cells = [nbformat.v4.new_code_cell("v", id="a", outputs=some) for some in ([output], [])]
+    one, none = (
+        len(nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()) for cell in cells
+    )
+    return one - none
+
+
+@pytest.mark.parametrize("how", ["link", "embed"])
+def test_a_bare_video_adds_no_more_than_ipythons_own(clip, tmp_path, monkeypatch, how):
+    monkeypatch.chdir(tmp_path)
+    name = "videos/a.mp4"
+    clip.rename(name)
+    ours = Video(name, how=how, host=JUPYTER, folder=tmp_path)._repr_mimebundle_()
+    plain = PlainVideo(name, embed=how == "embed")
+    theirs = {"text/plain": repr(plain), "text/html": plain._repr_html_()}
+    assert weight(ours) <= weight(theirs)
+    reader = Reader(ours["text/html"])
+    video = reader.of("video")
+    assert video["title"] == "a.mp4"
+    assert video["preload"] == "metadata"
+    assert "controls" in video
+    assert video["style"] == "max-width:100%"
+    assert "autoplay" not in video
+    chosen = "1 kB, linked" if how == "link" else "1 kB, embedded (+1 kB)"
+    assert reader.text == chosen
+    assert ours["text/plain"] == f"{name}, {chosen}"
+    for tag, attributes in reader.tags:
+        assert tag in KEPT_TAGS
+        assert set(attributes) <= KEPT_ATTRIBUTES | KEPT_OF_VIDEO
+
+
+@given(hostile)
+def test_a_bare_video_escapes_its_name(text):
+    look = Look(width=320, loop=True, autoplay=True)
+    reader = Reader(job_html.player_html(text, look=look, name=text, told=text))
+    assert [tag for tag, _ in reader.tags][:2] == ["video", "p"]
+    assert reader.text == job_text.clean(text)
+    video = reader.of("video")
+    assert video["title"] == job_text.clean(text)
+    assert (video["src"], video["width"]) == (job_text.clean(text), "320")
+    assert {"loop", "muted", "autoplay"} <= set(video)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "asked", "expected"),
+    [
+        (720, 1280, None, ("270", "480")),
+        (320, 180, None, ("320", "180")),
+        (320, 180, 640, ("640", "360")),
+    ],
+)
+def test_the_player_fits(width, height, asked, expected):
+    job = replace(STATES["completed"], file=replace(FILE, width=width, height=height))
+    page = job_html.finished_html(job, "a.mp4", look=Look(width=asked), where="")
+    video = Reader(page).of("video")
+    assert (video["width"], video["height"]) == expected
+
+
+def test_a_long_prompt_is_folded_and_whole():
+    prompt = "word " * 200
+    job = replace(STATES["completed"], request=VideoRequest(prompt=prompt))
+    reader = Reader(job_html.finished_html(job, "a.mp4", look=Look(), where="a"))
+    assert "details" in dict(reader.tags)
+    assert prompt.strip() in reader.text
+
+
+def test_the_bar_speaks_and_only_the_word_is_announced():
+    reader = Reader(job_html.card_html(STATES["in_progress"], now=1072, remaining=50))
+    bar = next(
+        attributes for _, attributes in reader.tags if attributes.get("role") == "progressbar"
+    )
+    assert (bar["aria-valuenow"], bar["aria-valuemax"]) == ("45", "100")
+    assert bar["aria-valuetext"] == "Generating 45 %"
+    assert bar["aria-label"]
+    assert [
+        attributes["aria-live"] for _, attributes in reader.tags if "aria-live" in attributes
+    ] == ["polite"]
+    assert job_html.phase_html(STATES["in_progress"]) == job_html.phase_html(
+        replace(STATES["in_progress"], progress=80)
+    )
+    assert "1:12 · about 0:50 left" in reader.text
+
+
+def test_a_bar_without_news_claims_no_value():
+    assert "aria-valuenow" not in job_html.card_html(JOB, now=1000)
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "cancelled", "unknown"])
+def test_no_bar_where_nothing_moves(state):
+    assert "progressbar" not in job_html.card_html(STATES[state], now=1100)
+
+
+def test_the_sheet_has_fallbacks_for_every_variable_of_a_theme():
+    sheet = str(job_html.style())
+    used = re.findall(r"var\(--jp-[a-z0-9-]+(,?)", sheet)
+    assert used
+    assert all(used)
+    assert "prefers-reduced-motion" in sheet
+
+
+# ---- words --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [
+        ("queued", "Queued"),
+        ("in_progress", "Generating 45 %"),
+        ("downloading", "Downloading 3.1 / 7.8 MB"),
+        ("completed", "Done"),
+        ("failed", "Failed"),
+        ("cancelled", "Cancelled"),
+        ("unknown", "Unknown"),
+    ],
+)
+def test_phases(state, phase):
+    assert job_text.phase(STATES[state]) == phase
+    assert phase in job_html.text(STATES[state])
+
+
+@given(st.sampled_from(sorted(STATES)), hostile)
+def test_the_text_has_at_most_two_lines_and_no_control_characters(state, text):
+    job = replace(STATES[state], note=text, request=VideoRequest(prompt=text, model=text))
+    told = job_text.text(job, now=1072)
+    assert told.count("\n") <= 1
+    assert not set(told) & {"\x1b", "\r", "\x00"}
+
+
+def test_the_ends_are_told_in_full():
+    assert "/n/videos/a.mp4 (3.1 MB)" in job_html.text(STATES["completed"])
+    assert "refused (moderation)." in job_html.text(STATES["failed"])
+    assert "Told apiyi to stop." in job_html.text(STATES["cancelled"])
+    assert "%video resume v7f3a" in job_html.text(STATES["unknown"])
+    assert "may still finish" in job_html.text(replace(JOB, status="cancelled"))
+    assert "gave no reason" in job_html.text(replace(JOB, status="failed"))
+
+
+def test_a_failed_job_claims_no_price_that_nobody_knows():
+    assert "$" not in job_html.text(STATES["failed"])
+    assert "$1.00" in job_html.text(replace(STATES["failed"], cost=1.0))
+
+
+@pytest.mark.parametrize(
+    ("usd", "said"),
+    [
+        (None, "no price known"),
+        (0, "free"),
+        (2.4, "about $2.40"),
+        (0.0042, "about $0.0042"),
+        (0.00000021, "about $2e-07"),
+    ],
+)
+def test_money(usd, said):
+    assert job_text.money(usd) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0:00"), (4.9, "0:04"), (72, "1:12"), (3600, "1:00:00"), (-5, "0:00")]
+)
+def test_elapsed(seconds, said):
+    assert job_text.elapsed(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (812, "812 bytes"),
+        (45_300, "45 kB"),
+        (999_600, "1.0 MB"),
+        (3_100_000, "3.1 MB"),
+        (2.5e9, "2.5 GB"),
+    ],
+)
+def test_amount(size, said):
+    assert job_text.amount(size) == said
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=6), st.integers(0, 10), st.integers(1, 10))
+def test_the_bar_never_goes_back_from_phase_to_phase(progress, received, total):
+    made = [
+        job_text.bar(replace(JOB, status="in_progress", progress=value))
+        for value in sorted(progress)
+    ]
+    down = job_text.bar(replace(JOB, status="downloading", received=received, total=total))
+    assert [*made, down] == sorted([*made, down])
+    assert down <= 100
+
+
+# ---- Video --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "videos" / "ein Film #1 100%.mp4"
+    path.parent.mkdir()
+    path.write_bytes(bytes(range(256)) * 4)
+    return path
+
+
+def test_a_file_under_the_notebook_is_linked(clip, tmp_path):
+    video = Video(clip, host=JUPYTER, folder=tmp_path)
+    src = Reader(video._repr_html_()).of("video")["src"]
+    assert video.chosen == "linked"
+    assert src == "videos/ein%20Film%20%231%20100%25.mp4"
+    assert unquote(src) == "videos/ein Film #1 100%.mp4"
+    assert video.added == 0
+    assert video.where.endswith("1 kB, linked")
+
+
+def test_elsewhere_it_is_embedded_whole(clip, tmp_path):
+    video = Video(clip, host=COLAB, folder=tmp_path)
+    src = Reader(video._repr_html_()).of("video")["src"]
+    head, _, data = src.partition(",")
+    assert head == "data:video/mp4;base64"
+    assert base64.b64decode(data, validate=True) == clip.read_bytes()
+    assert video.chosen == "embedded"
+    assert video.added == len(data)
+    assert video.where.endswith("1 kB, embedded (+1 kB in this notebook)")
+    assert repr(video).endswith(".mp4, 1 kB, embedded (+1 kB)")
+
+
+def test_pieces_of_a_large_file_join(tmp_path):
+    path = tmp_path / "large.webm"
+    path.write_bytes(b"0123456789" * 200_001)
+    src = Reader(Video(path, host=COLAB, folder=tmp_path)._repr_html_()).of("video")["src"]
+    assert src.startswith("data:video/webm;base64,")
+    assert base64.b64decode(src.partition(",")[2], validate=True) == path.read_bytes()
+
+
+@pytest.mark.parametrize("folder", [".videos", "videos/.cache"])
+def test_a_dot_folder_is_not_linked(tmp_path, folder):
+    path = tmp_path / folder / "a.mp4"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    assert Video(path, host=JUPYTER, folder=tmp_path).chosen == "embedded"
+
+
+def test_what_is_too_large_is_said_with_its_path(clip, tmp_path):
+    video = Video(clip, host=COLAB, folder=tmp_path, embed_limit=100)
+    assert video.chosen == "not shown"
+    page = video._repr_html_()
+    assert "<video" not in page
+    assert f"The file is videos/{clip.name}" in Reader(page).text
+    assert replace(video, how="embed").chosen == "embedded"
+    assert replace(video, embed_limit=clip.stat().st_size).chosen == "embedded"
+    assert replace(video, embed_limit=clip.stat().st_size - 1).chosen == "not shown"
+
+
+def test_what_is_saved_tells_nothing_of_this_machine(clip, tmp_path, monkeypatch):
+    done = replace(STATES["completed"], file=replace(FILE, path=str(clip)))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for folder, name in ((tmp_path, ""), (tmp_path / "notebooks", "~/")):
+        bundle = Video(clip, done, host=COLAB, folder=folder)._repr_mimebundle_()
+        for text in (bundle["text/plain"], Reader(bundle["text/html"]).text):
+            assert f"{name}videos/{clip.name}" in text
+            assert str(tmp_path) not in text
+
+
+def test_a_link_that_was_asked_for_may_lead_upwards(clip, tmp_path):
+    video = Video(clip, host=JUPYTER, folder=tmp_path / "notebooks", how="link")
+    assert Reader(video._repr_html_()).of("video")["src"].startswith("../videos/")
+
+
+def test_a_file_that_is_gone_is_said_to_be(tmp_path):
+    video = Video(tmp_path / "a.mp4", STATES["completed"], host=JUPYTER, folder=tmp_path)
+    assert video.chosen == "not shown"
+    assert "no longer there" in video._repr_html_()
+
+
+def test_a_terminal_gets_text_and_nothing_is_read(clip, tmp_path):
+    video = Video(clip, STATES["completed"], host=TERMINAL, folder=tmp_path)
+    assert set(video._repr_mimebundle_()) == {"text/plain"}
+    assert repr(video) == job_html.text(STATES["completed"])
+    assert str(clip) in repr(Video(clip, host=TERMINAL, folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.WEBM", "video/webm"), ("a", "video/mp4"), ("a.x.mp4", "video/mp4")]
+)
+def test_media_types(name, kind):
+    assert media_type(Path(name)) == kind
+
+
+# ---- tables and notices -------------------------------------------------------------------
+
+
+def test_a_table_aligns_numbers_in_both_faces():
+    table = Table(
+        ("name", "usd"), [("a", 2.4), ("longer", 12), ("c", None)], title="Sums", note="all"
+    )
+    assert repr(table).splitlines() == [
+        "Sums",
+        "name    usd",
+        "a       2.4",
+        "longer   12",
+        "c",
+        "all",
+    ]
+    page = table._repr_mimebundle_()["text/html"]
+    rows = [attributes["style"] for tag, attributes in Reader(page).tags if tag == "td"]
+    assert ["right" in style for style in rows[:2]] == [False, True]
+
+
+@given(hostile)
+def test_tables_and_notices_escape(text):
+    page = Table((text,), [(text,)], title=text, note=text)._repr_mimebundle_()["text/html"]
+    tags = {tag for tag, _ in Reader(page).tags}
+    assert tags <= {"table", "caption", "thead", "tbody", "tr", "th", "td", "div", "span"}
+    notice = Notice(text)._repr_mimebundle_()["text/html"]
+    assert {tag for tag, _ in Reader(notice).tags} <= {"div", "span"}
+
+
+def test_nothing_is_left_for_mathjax_to_typeset():
+    page = job_html.element(
+        "td", "$0.30/s (720p); $0.50/s", " \\(x\\) and $$y$$", title="$1 and $2"
+    )
+    shown = re.sub("<[^>]*>", "\0", page)
+    assert not [piece for piece in shown.split("\0") if len(re.findall(r"[$\\]", piece)) > 1]
+    assert html.unescape(re.sub("<[^>]*>", "", page)) == "$0.30/s (720p); $0.50/s \\(x\\) and $$y$$"

@@ -1,0 +1,186 @@
+"""What is left of a form and a gallery in a saved notebook: an output of its own."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+from dataclasses import replace
+
+import pytest
+
+from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.live import saved_copy
+from ipyreel.notebook.live.plain import Wiring
+from ipyreel.notebook.live.saved_copy import Made, SavedCopy
+from ipyreel.notebook.panels.form import open_form
+from ipyreel.notebook.panels.gallery import open_gallery
+from ipyreel.notebook.panels.panel import static
+from ipyreel.values import JobSnapshot, VideoRequest
+
+REFUSES = {"step": "retrieve", "do": {"job": {"status": "failed", "error": {"message": "too wet"}}}}
+
+
+def snapshot(name, status="queued"):
+    return JobSnapshot(
+        id=name,
+        provider="demo",
+        request=VideoRequest(prompt=f"A {name}"),
+        status=status,
+        created_at=1_800_000_000.0,
+        target=f"/videos/{name}.mp4",
+    )
+
+
+class Screen:
+    """A display handle that remembers."""
+
+    shown: tuple[Screen, ...] = ()
+
+    def __init__(self):
+        self.said = []
+        Screen.shown = (*Screen.shown, self)
+
+    def display(self, bundle, *, raw):
+        assert raw
+        self.said.append(bundle)
+
+    update = display
+
+
+@pytest.fixture
+def screens(monkeypatch):
+    monkeypatch.setattr(Screen, "shown", ())
+    monkeypatch.setattr(saved_copy, "Slot", Screen)
+    monkeypatch.setattr("ipyreel.notebook.panels.panel.Slot", Screen)
+    return lambda: Screen.shown
+
+
+def html(screen):
+    return screen.said[-1]["text/html"]
+
+
+def made(video=None, limit=10_000, renew=lambda: None):
+    wiring = Wiring(video=video or (lambda _job: None), place=lambda path: path.strip("/"))
+    return Made(wiring, limit, renew)
+
+
+def test_what_was_made_stands_newest_first_and_ends_once():
+    told = []
+    jobs = made(renew=lambda: told.append(1))
+    jobs.take(snapshot("boat"))
+    jobs.take(replace(snapshot("boat"), status="in_progress"))  # no news for what is saved
+    jobs.take(snapshot("train"))
+    assert len(told) == 2
+    page, text = jobs.tell()
+    assert page.index("A train") < page.index("A boat")
+    assert "The notebook was saved before this video was ready" in page
+    assert text.index("train") < text.index("boat")
+    jobs.take(snapshot("boat", "cancelled"))
+    jobs.take(snapshot("boat", "failed"))
+    assert len(told) == 3
+    assert "Cancelled" in jobs.tell()[0]
+
+
+def test_a_retry_takes_the_place_of_what_failed():
+    jobs = made()
+    jobs.take(snapshot("boat", "failed"))
+    jobs.take(snapshot("ship"), instead_of="boat")
+    page, _ = jobs.tell()
+    assert "A ship" in page
+    assert "A boat" not in page
+
+
+def test_what_all_of_them_add_is_limited():
+    class Large:
+        def _repr_mimebundle_(self):
+            return {"text/html": f"<video {'x' * 600}></video>", "text/plain": "large"}
+
+    jobs = made(lambda _job: Large(), limit=1000)
+    for name in ("boat", "train", "river"):
+        jobs.take(snapshot(name, "completed"))
+    page, text = jobs.tell()
+    assert page.count("<video") == 2
+    assert page.count("too much to be embedded here as well") == 1
+    assert "videos/boat.mp4" in text
+    assert "/videos/" not in page + text  # no path of the machine on which it was saved
+    assert jobs.tell() == (page, text)  # and what was given is not taken back
+
+
+def test_it_is_replaced_when_it_is_news_and_can_be_delivered(screens):
+    said = ["<p>one</p>"]
+    below = SavedCopy(lambda: (said[-1], ""), threads_deliver=False)
+    below.renew()
+    assert screens() == ()  # it is not shown anywhere
+    below.show()
+    (screen,) = screens()
+    below.renew()
+    assert len(screen.said) == 1
+    said.append("<p>two</p>")
+    thread = threading.Thread(target=below.renew)
+    thread.start()
+    thread.join()
+    assert len(screen.said) == 1
+    below.renew()
+    assert "<p>two</p>" in html(screen)
+
+
+def test_a_form_is_saved_with_what_it_made(screen, live, screens):
+    live.faults.add({**REFUSES, "count": 1})
+    form = open_form(screen)
+    form._ipython_display_()
+    widget, below = screens()
+    assert "application/vnd.jupyter.widget-view+json" in widget.said[0]
+    assert widget.said[0]["text/html"] == ""
+    assert "%video form opens it" in html(below)
+    form.fields.prompt.value = "A red balloon"
+    form._submit.click()
+    (card,) = form.cards.children
+    (job,) = screen.session.history()
+    screen.session.future(job.id).result(30)
+    card._button.click()  # Retry
+    new = screen.session.history()[0]
+    assert new.id != job.id
+    screen.session.future(new.id).result(30)
+    form.renew()  # as the poller does, which may not have come to it yet
+    assert re.findall(r'<video src="(videos/[^"]+)"', html(below)) == [
+        f"videos/{new.target.rpartition('/')[2]}"
+    ]
+    assert job.id not in html(below)
+    assert len(widget.said) == 1
+    form.close()
+
+
+def test_a_gallery_is_saved_as_the_page_that_is_seen(screen, screens):
+    planned = [
+        screen.session.plan(VideoRequest(prompt=f"A <b>boat</b> {n}", seed=n)) for n in range(14)
+    ]
+    for job in screen.session.submit(*planned):
+        screen.session.future(job.id).result(30)
+    gallery = open_gallery(screen)
+    gallery._ipython_display_()
+    _, below = screens()
+    assert html(below).count("<figure") == 12
+    assert "A &lt;b&gt;boat" in html(below)
+    gallery._next.click()
+    assert html(below).count("<figure") == 2
+    gallery._tiles[0].button.click()
+    assert html(below).count("<video") == 1
+    gallery.close()
+
+
+def test_where_it_could_not_hide_all_stands_in_one_output(screen, screens):
+    screen.host = FrontEnd(kind="vscode", widgets=True, embeds=True)
+    form = open_form(screen)
+    form._ipython_display_()
+    (screen,) = screens()
+    assert "%video form opens it" in html(screen)
+    form.close()
+
+
+def test_the_sheets_of_a_page_style_no_class_of_each_other():
+    sheets = ("card.css", "grid.css", "bench.css", "compare.css")
+    found = [set(re.findall(r"\.(ipyreel-[a-z-]+)", static(name))) for name in sheets]
+    shared = {name for one, other in itertools.combinations(found, 2) for name in one & other}
+    # All of them are on the page at once; these belong to both kinds of cards.
+    assert shared <= {"ipyreel-wide", "ipyreel-bar", "ipyreel-prompt", "ipyreel-why"}
