@@ -235,7 +235,7 @@ def prepare(kernel: Kernel) -> None:
     """Load the extension; this provider lists a job at once, so nobody need wait for that."""
     for code in (
         "%load_ext ipyreel",
-        "from ipyreel.jobs import lookup; lookup.WAITS = (0.01, 0.1, 0.2)",
+        "from ipyreel.jobs import recover; recover.WAITS = (0.01, 0.1, 0.2)",
     ):
         assert_fine(kernel.run(code))
 
