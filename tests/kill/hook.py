@@ -18,7 +18,7 @@ ANCHORS = {
     "create": ("client.py", "create"),
     "send": ("run.py", "_mark_sent"),
     "accept": ("run.py", "_accept"),
-    "search": ("lookup.py", "find_accepted"),
+    "search": ("recover.py", "find_accepted"),
     "poll": ("run.py", "_watch"),
     "download": ("run.py", "_download"),
     "write": ("part.py", "write"),
