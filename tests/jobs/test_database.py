@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ipyreel._version import __version__
 from ipyreel.errors import StoreError
 from ipyreel.jobs import database, migrations
 from ipyreel.jobs.migrations import STEPS, migrate
@@ -129,7 +130,7 @@ def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         assert {name for (name,) in tables} == {"migrations", "jobs", "lessons", "sweeps", "places"}
         monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("9999_whole", lambda _: None)))
-        assert migrate(connection, 2.0) == ()
+        migrate(connection, 2.0)
         names = connection.execute("SELECT name, applied_at FROM migrations ORDER BY name")
         assert names.fetchall() == [*((name, 1.0) for name, _ in STEPS), ("9999_whole", 2.0)]
 
@@ -137,23 +138,45 @@ def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
 # ---- files that cannot be used ------------------------------------------------------------
 
 
-def test_a_file_of_a_newer_ipyreel_is_kept_aside(path, open_store, tmp_path):
+NEWER = {
+    "no package": "INSERT INTO migrations VALUES ('9999_marvel', 2.0)",
+    "package": "ALTER TABLE migrations ADD COLUMN package TEXT;"
+    "INSERT INTO migrations VALUES ('9999_marvel', 2.0, '7.5.1')",
+}
+
+
+@pytest.mark.parametrize("newer", NEWER)
+def test_a_library_of_a_newer_ipyreel_is_refused_and_not_changed(path, open_store, tmp_path, newer):
     first = open_store()
     first.insert(make_job(tmp_path, id="v1"), owner="me", now=1.0)
     first.close()
-    run_sql(path, "INSERT INTO migrations VALUES ('9999_marvel', 2.0)")
+    run_sql(path, NEWER[newer])
+    before = path.read_bytes()
+    for attempt in (open_store().newest, lambda: open_store().save(make_job(tmp_path, id="v1"))):
+        with pytest.raises(StoreError) as refused:
+            attempt()
+        text = str(refused.value)
+        assert "schema 9999_marvel" in text
+        assert f"This is ipyreel {__version__} (schema {STEPS[-1][0]})" in text
+        assert ("ipyreel 7.5.1" in text) == (newer == "package")
+        assert "pip install --upgrade ipyreel" in text
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob("*.aside*"))
+
+
+def test_a_newer_library_that_takes_the_place_of_an_open_one_is_refused(path, open_store, tmp_path):
     store = open_store()
-    assert store.newest() == []
-    (aside,) = tmp_path.glob("*.aside")
-    assert "newer" in store.notice
-    assert "9999_marvel" in store.notice
-    assert aside.name in store.notice
-    with closing(sqlite3.connect(aside)) as connection:
-        assert connection.execute("SELECT id FROM jobs").fetchall() == [("v1",)]
-    store.close()
-    again = open_store()
-    assert again.newest() == []
-    assert again.notice is None
+    store.insert(make_job(tmp_path, id="v1"), owner="me", now=1.0)
+    there = tmp_path / "there.sqlite"
+    with closing(JobStore(there)) as other:
+        other.newest()
+    run_sql(there, NEWER["no package"])
+    database._move_aside(path, database._identity(path))
+    there.rename(path)
+    with pytest.raises(StoreError, match="pip install --upgrade"):
+        store.save(make_job(tmp_path, id="v1"))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT id FROM jobs").fetchall() == []
 
 
 @pytest.mark.parametrize("content", [b"<html>not a database</html>" * 99, b"SQLite", b"\0" * 4096])

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ipyreel.errors import StoreError
-from ipyreel.jobs.migrations import migrate
+from ipyreel.jobs.migrations import migrate, refuse_newer
 from ipyreel.jobs.rows import storable
 
 T = TypeVar("T")
@@ -78,9 +78,9 @@ class _Open:
 class Database:
     """The SQLite file at `path`, opened (and brought to today's shape) when first used.
 
-    A file that cannot be read, or that a newer ipyreel wrote, is moved aside and never
-    deleted; `notice` then holds a sentence that says so, and `renewed` is true once that
-    happened to a file that was in use here. Raises `StoreError`.
+    A damaged file is moved aside and never deleted; `notice` then holds a sentence that says
+    so, and `renewed` is true once that happened to a file that was in use here. A file that a
+    newer ipyreel wrote is refused and not touched. Raises `StoreError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -205,6 +205,8 @@ def _refuse_foreign(path: Path) -> None:
 def _connect(path: Path, *, whole: bool, in_doubt: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     try:
+        # First of all: nothing of a newer ipyreel's file is changed.
+        refuse_newer(connection, path)
         _switch_to_wal(connection)
         # FULL, though WAL does not need it to stay whole: a job that was paid for must
         # survive a power cut too.
@@ -213,8 +215,7 @@ def _connect(path: Path, *, whole: bool, in_doubt: bool) -> sqlite3.Connection:
             _refuse_broken(connection, "integrity_check")
         elif not whole:
             _refuse_broken(connection, "quick_check")
-        if newer := migrate(connection, time.time()):
-            raise sqlite3.DatabaseError(f"a newer ipyreel wrote it: {newer[-1]}")  # noqa: TRY301
+        migrate(connection, time.time())
     except BaseException:
         # Before it is moved aside: closing removes the -wal of that name, whosever it is.
         connection.close()

@@ -1,7 +1,8 @@
-"""The shape of the library, as an append-only list of steps.
+"""The schema of the library, as an append-only list of steps.
 
-May import `sqlite3`. A step that was ever released is never changed: old files are opened
-by running the steps they have not seen. The names of those run are kept in the file.
+A step that was ever released is never changed: older files are opened by running the steps
+they have not seen. The names of those that ran are kept in the file. A file with a step that
+is not in this list was written by a newer ipyreel: it is refused, and left where it is.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from ipyreel._version import __version__
+from ipyreel.errors import StoreError
+
 Step = Callable[[sqlite3.Connection], None]
 STEPS: tuple[tuple[str, Step], ...]
 
 
-def migrate(connection: sqlite3.Connection, now: float) -> tuple[str, ...]:
-    """Bring a library to today's shape, each step in a transaction of its own.
-
-    Returns the steps it has seen and we have not: it was written by a newer ipyreel.
-    """
+def migrate(connection: sqlite3.Connection, now: float) -> None:
+    """Bring a library up to this version's schema, each step in a transaction of its own."""
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at REAL NOT NULL)"
     )
@@ -25,13 +26,39 @@ def migrate(connection: sqlite3.Connection, now: float) -> tuple[str, ...]:
     for name, step in STEPS:
         if name not in seen:
             _run(connection, name, step, now)
+
+
+def refuse_newer(connection: sqlite3.Connection, path: object) -> None:
+    """Raise `StoreError` if a newer ipyreel wrote this library; changes nothing in it."""
+    if not connection.execute("PRAGMA table_info(migrations)").fetchall():
+        return
     known = {name for name, _ in STEPS}
-    return tuple(name for name in seen if name not in known)
+    newer = [name for name in _seen(connection) if name not in known]
+    if not newer:
+        return
+    package = _package(connection)
+    by = f"ipyreel {package}" if package else "a newer ipyreel"
+    raise StoreError(
+        f"The library {path} was written by {by} (schema {newer[-1]}). This is ipyreel"
+        f" {__version__} (schema {STEPS[-1][0]}), which cannot read it; the file was not changed.",
+        hint="Upgrade: pip install --upgrade ipyreel (then restart the kernel), or set"
+        " IPYREEL_HOME to another folder.",
+    )
+
+
+def _package(connection: sqlite3.Connection) -> str | None:
+    """Return the version of the package that ran the last step, where the file says it."""
+    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(migrations)")]
+    if "package" not in columns:
+        return None
+    rows = connection.execute(
+        "SELECT package FROM migrations WHERE package IS NOT NULL ORDER BY name DESC LIMIT 1"
+    ).fetchall()
+    return rows[0][0] if rows else None
 
 
 def _seen(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("SELECT name FROM migrations ORDER BY applied_at")
-    return [name for (name,) in rows]
+    return [name for (name,) in connection.execute("SELECT name FROM migrations ORDER BY name")]
 
 
 def _run(connection: sqlite3.Connection, name: str, step: Step, now: float) -> None:
@@ -40,7 +67,9 @@ def _run(connection: sqlite3.Connection, name: str, step: Step, now: float) -> N
         # Looked up inside the transaction: another kernel may have been faster.
         if name not in _seen(connection):
             step(connection)
-            connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
+            connection.execute(
+                "INSERT INTO migrations (name, applied_at) VALUES (?, ?)", (name, now)
+            )
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # a full disk may have rolled back already
