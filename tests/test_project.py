@@ -1,15 +1,17 @@
-"""What lies around the package agrees with it: commands, Binder, licence, links."""
+"""The files around the package agree with it: commands, Binder, licence, links."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from tests.support.laws import OPTIONAL, ROOT, read_modules
+from tests.support.tracked import project_files
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,13 +20,13 @@ else:
 
 TOP = {"src", "notebooks", "tests", "binder", "pyproject.toml", "README.md", "LICENSE"}
 TOP |= {"CHANGELOG.md", "CONTRIBUTING.md"}
-MADE = {"build", "dist", "screenshots", "videos", "PKG-INFO"}
-"""What tools leave at the top; .gitignore knows the same."""
 
 COMES_WITH = {"traitlets": "ipython"}
-"""Imported, and part of what a dependency promises."""
+"""Imported, and installed by a dependency that promises it."""
 
 NAMED = {"pil": "pillow"}
+
+MODULES = read_modules()
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TEXTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -42,9 +44,8 @@ def names_of(requirements):
 
 
 def test_nothing_else_lies_at_the_top():
-    found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "_"))}
-    assert found - MADE - TOP == set()
-    assert TOP - found == set()
+    found = {path.relative_to(ROOT).parts[0] for path in project_files()}
+    assert {name for name in found if not name.startswith(".")} - {"PKG-INFO"} == TOP
 
 
 @pytest.mark.parametrize("name", ["run", "run-headless", "test"])
@@ -105,21 +106,32 @@ def test_every_dependency_is_declared_and_used():
     extra = {
         name for found in PROJECT["optional-dependencies"].values() for name in names_of(found)
     }
-    imported = {name.partition(".")[0] for module in READ for _, name in module.imports()}
+    imported = {name.partition(".")[0] for module in MODULES for _, name in module.imports()}
     foreign = imported - set(sys.stdlib_module_names) - {"ipyreel", "tomllib"}
     normal = {name: name.lower().replace("_", "-") for name in foreign}
     known = core | extra | {name.lower() for name in OPTIONAL} | COMES_WITH.keys()
     assert {name for name in foreign if NAMED.get(normal[name], normal[name]) not in known} == set()
-    # nest_asyncio is loaded by name, where it is safe; tomli before Python 3.11 only.
+    # nest_asyncio is loaded by name; tomli is needed before Python 3.11 only.
     assert core - set(normal.values()) - {"nest-asyncio", "tomli"} == set()
 
 
-READ = read_modules()
-
-
-def test_no_file_knows_where_it_was_made():
+def test_no_file_contains_the_path_of_this_machine():
     suffixes = {".py", ".md", ".toml", ".ipynb", ".json", ".txt", ".html", ".css", ".js"}
+    texts = [path for path in project_files() if path.suffix in suffixes]
+    assert len(texts) > len(MODULES)
     here = f"{ROOT}{os.sep}"
-    files = [path for top in sorted(TOP) for path in [ROOT / top, *(ROOT / top).rglob("*")]]
-    kept = [p for p in files if p.suffix in suffixes and p.is_file() and ".ipynb_ch" not in str(p)]
-    assert [str(p) for p in kept if here in p.read_text(encoding="utf-8")] == []
+    assert [str(path) for path in texts if here in path.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_what_commands_leave_behind_is_no_file_of_the_project(tmp_path, with_git):
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    left = ("notebooks/00_quickstart.executed.ipynb", ".venv/bin/x.py", "notebooks/videos/a.mp4")
+    for name in ("notebooks/00_quickstart.ipynb", *left):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    if with_git:
+        subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    names = [path.relative_to(tmp_path).as_posix() for path in project_files(tmp_path)]
+    assert names == [".gitignore", "notebooks/00_quickstart.ipynb"]

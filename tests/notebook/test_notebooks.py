@@ -11,9 +11,9 @@ import nbformat
 import pytest
 
 from tests.support.jupyter import environment
-from tests.support.laws import ROOT
+from tests.support.tracked import project_files
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*_*[a-z].ipynb"))
+NOTEBOOKS = [path for path in project_files() if path.match("notebooks/*.ipynb")]
 
 
 def by_name(path):
