@@ -175,4 +175,3 @@ def test_a_terminal_sees_its_line_move(clip, capsys):
     job.wait()
     assert f"Video {job.id}: Done" in capsys.readouterr().out
     assert Path(job.path).exists()
-    assert job._tick is not None

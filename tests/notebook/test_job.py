@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import warnings
-from pathlib import Path
 
 import pytest
 
-from ipyreel.errors import JobFailed, SubmissionUnknown, WaitTimeout
+from ipyreel.errors import JobFailed, StoreError, SubmissionUnknown, WaitTimeout
 from ipyreel.notebook import api
 
 pytestmark = pytest.mark.usefixtures("reel")
@@ -25,8 +26,8 @@ def test_await_gives_the_video_on_any_loop(live):
         return await job
 
     video = asyncio.run(wait())
-    assert Path(video.path).read_bytes() == live.video_bytes(job.remote_id)
-    assert job.path == Path(video.path)
+    assert video.path.read_bytes() == live.video_bytes(job.remote_id)
+    assert job.path == video.path
 
 
 def test_a_wait_that_is_given_up_leaves_the_job_alone(live):
@@ -108,3 +109,45 @@ def test_closing_leaves_no_connection_open(live):
             api.close()
         gc.collect()
     assert [str(warning.message) for warning in told] == []
+
+
+def pickled(one):
+    return pickle.loads(pickle.dumps(one))  # noqa: S301 - our own
+
+
+def test_a_job_is_its_id_wherever_it_is_kept(live):
+    job, other = api.submit("A red balloon"), api.submit("A blue balloon")
+    films = api.history()
+    assert api.job(job.id) in films
+    assert len({job, api.job(job.id), other}) == 2
+    for keep in (copy.copy, copy.deepcopy, pickled):
+        assert keep(job) == job
+        assert keep(films) == films
+        assert keep(films).to_dict() == films.to_dict()
+    kept = pickle.dumps((job, films))
+    assert len(kept) < 2000
+    films.wait(30)
+    api.close()  # a later kernel has another session
+    again, listed = pickle.loads(kept)  # noqa: S301 - as above
+    assert again.video.path.exists()
+    assert len(listed.videos) == live.posts() == 2
+
+
+def test_store_keeps_a_job(reel):
+    job = reel.run_cell("%%video clip\nA red balloon").result
+    reel.run_cell("%load_ext storemagic")
+    reel.run_cell("%store clip")
+    del reel.user_ns["clip"]
+    reel.run_cell("%store -r clip")
+    assert reel.user_ns["clip"] == job
+
+
+def test_a_deleted_job_can_still_be_printed(reel):
+    job = api.submit("A red balloon")
+    films = api.history()
+    assert job.wait(30).path == job.path
+    reel.run_cell(f"%video delete {job.id}")
+    assert repr(job) == f"<Job {job.id}: not in the library>"
+    assert job.id in repr(films)
+    with pytest.raises(StoreError, match=job.id):
+        job.status  # noqa: B018 - it is the look-up that raises

@@ -164,7 +164,7 @@ def test_one_failing_and_one_refused_job_stop_no_other(reel, live, capsys):
     live.faults.add({"step": "create", "count": 1, "do": {"status": 400, "body": body}})
     live.faults.add({"step": "retrieve", "count": 1, "do": {"job": {"status": "failed"}}})
     line = "seas --vary mood=calm,wild,dark,pale -s 1 --parallel 1 -w"
-    with pytest.raises(VideoError, match="2 of 4 jobs came to no video"):
+    with pytest.raises(VideoError, match="2 of 4 jobs have no video"):
         reel.run_cell(cell(line))
     seas = reel.user_ns["seas"]
     assert sorted(job.status for job in seas) == ["completed"] * 2 + ["failed"] * 2
@@ -202,7 +202,7 @@ def test_cancel_stops_all_and_says_what_it_did(reel, live):
     assert "DELETE" in text
     assert {job.status for job in seas} == {"cancelled"}
     assert live.posts() == 1
-    assert "All jobs had ended" in seas.cancel()
+    assert "All jobs had already ended" in seas.cancel()
 
 
 def test_resume_shows_what_was_left_as_one_grid(reel, live, capsys):

@@ -33,7 +33,9 @@ from ipyreel.values import NOTHING, Json, VideoRequest
 @cache
 def screen() -> Screen:
     """Return the screen of this process's session, opened at the first call."""
-    return Screen.open()
+    found = Screen.open()
+    found.reopen = screen
+    return found
 
 
 def close() -> None:

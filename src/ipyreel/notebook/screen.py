@@ -54,6 +54,11 @@ class Screen:
     _made: dict[str, Made] = field(default_factory=dict)
     _just_shown: tuple[object, int] | None = None
     _ticking: bool = False
+    reopen: Callable[[], Screen] | None = None
+    """Where a pickled handle finds the screen of its process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.reopen or Screen.open, ()
 
     @classmethod
     def open(cls) -> Screen:
@@ -65,14 +70,7 @@ class Screen:
 
     def job(self, job_id: str) -> Job:
         """Return the handle of a job."""
-        return Job(
-            self.session,
-            job_id,
-            show=self.show_again,
-            make_video=self.video,
-            make_job=self.job,
-            tick=lambda: self._tick_one(job_id),
-        )
+        return Job(self, job_id)
 
     def jobs(
         self,
@@ -83,16 +81,7 @@ class Screen:
         sweep: str | None = None,
     ) -> JobList:
         """Return the handle of several jobs; `board` and `differs` are in their order."""
-        ids = tuple(job_ids)
-        return JobList(
-            self.session,
-            map(self.job, ids),
-            board,
-            show=self.show_again,
-            tick=lambda: self._tick_one(*ids[:1]),
-            differs=differs,
-            sweep=sweep,
-        )
+        return JobList(self, job_ids, board, differs=differs, sweep=sweep)
 
     def group(self, group: Group) -> JobList:
         """Return the handle of a sweep that the library remembers."""
@@ -236,7 +225,7 @@ class Screen:
             display(Notice(frontends.DEAF))
         for job_id, card in list(self._cards.items()):
             if not card.ended:
-                self._tick_one(job_id)
+                self.tick(job_id)
 
     def place(self, path: str | Path) -> str:
         """Return how a path is named here: whole where nothing is saved, else `hosts.place`."""
@@ -266,7 +255,8 @@ class Screen:
             made.take(new, instead_of=job_id)
         return new
 
-    def _tick_one(self, *job_ids: str) -> None:
+    def tick(self, *job_ids: str) -> None:
+        """Bring the cards of these jobs up to date, from the main thread."""
         for job_id in job_ids:
             card = self._cards.get(job_id)
             if card is None:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from ipyreel import media
 from ipyreel.errors import InvalidRequest
@@ -116,7 +115,7 @@ def _labels(videos: Sequence[Video]) -> tuple[str, ...]:
     jobs = [video.snapshot for video in videos]
     known = [job for job in jobs if job is not None]
     if len(known) < len(jobs):
-        return tuple(Path(video.path).name for video in videos)
+        return tuple(video.path.name for video in videos)
     told = tell_apart([(job.provider, job.request) for job in known])
     return tuple(label or job.id for label, job in zip(told, known, strict=True))
 
@@ -126,7 +125,7 @@ def _rate(videos: Sequence[Video]) -> float:
     found = []
     for video in videos:
         with contextlib.suppress(InvalidRequest):
-            found.append(media.facts(Path(video.path)).rate)
+            found.append(media.facts(video.path).rate)
     return max(found, default=RATE)
 
 

@@ -1,18 +1,17 @@
-"""The Job: what a person holds of a job, in a cell and in plain Python.
+"""The Job: the handle of one job, in a cell and in plain Python.
 
-May import `session` and its own room. A Job keeps nothing but the job's id: what it says
-is looked up at the moment it is asked.
+A Job keeps the job's id and the screen; everything else is looked up when it is asked for.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from ipyreel.errors import JobFailed, SubmissionUnknown, VideoError, WaitTimeout
+from ipyreel.errors import JobFailed, StoreError, SubmissionUnknown, VideoError, WaitTimeout
 from ipyreel.jobs.loop import nested_wait, wait_async, wait_blocking
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import job_text
@@ -20,45 +19,56 @@ from ipyreel.session import Session
 from ipyreel.values import Chain, JobSnapshot, JobStatus, VideoRequest
 
 T = TypeVar("T")
-Show = Callable[["Job"], None]
+
+
+class JobScreen(Protocol):
+    """What handles ask of the screen they are shown on."""
+
+    @property
+    def session(self) -> Session:
+        """The session that has the jobs."""
+
+    def job(self, job_id: str, /) -> Job:
+        """Return the handle of a job."""
+
+    def video(self, snapshot: JobSnapshot, /) -> Video:
+        """Return the video of a completed job."""
+
+    def show_again(self, shown: Any, /) -> None:
+        """Show a Job or JobList in this cell, unless the cell has just shown it."""
+
+    def tick(self, *job_ids: str) -> None:
+        """Bring the cards of these jobs up to date, from the main thread."""
 
 
 class Job:
-    """One job: `await job` or `job.wait()` gives its video, `job.cancel()` stops it.
+    """One job: `await job` or `job.wait()` returns its video, `job.cancel()` stops it.
 
-    As the last line of a cell it shows its card, or its video when it is done.
+    As the last line of a cell it shows its card, or its video when it is done. Jobs are equal
+    when their ids are; pickled or stored, a Job is its id.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        job_id: str,
-        *,
-        show: Show,
-        make_video: Callable[[JobSnapshot], Video],
-        make_job: Callable[[str], Job],
-        tick: Callable[[], object] | None = None,
-    ) -> None:
+    def __init__(self, screen: JobScreen, job_id: str) -> None:
         self.id = job_id
-        self._session = session
-        self._show = show
-        self._make_video = make_video
-        self._make_job = make_job
-        self._tick = tick
+        self._screen = screen
+
+    @property
+    def _session(self) -> Session:
+        return self._screen.session
 
     @property
     def snapshot(self) -> JobSnapshot:
-        """Everything that is known of the job at this moment."""
+        """Everything that is known of the job now; raises `StoreError` once it is deleted."""
         return self._session.snapshot(self.id)
 
     @property
     def remote_id(self) -> str | None:
-        """The server's id; None before it answered."""
+        """The server's id; None before the server answered."""
         return self.snapshot.remote_id
 
     @property
     def provider(self) -> str:
-        """Who makes the video."""
+        """The name of the provider that makes the video."""
         return self.snapshot.provider
 
     @property
@@ -68,28 +78,28 @@ class Job:
 
     @property
     def status(self) -> JobStatus:
-        """Where the job stands: one of eight words, from `submitting` to `completed`."""
+        """One of eight words, from `submitting` to `completed`."""
         return self.snapshot.status
 
     @property
     def progress(self) -> float | None:
-        """Progress from 0 to 100 as the server tells it; None: it does not."""
+        """Progress from 0 to 100 as the server reports it; None: it does not."""
         return self.snapshot.progress
 
     @property
     def error(self) -> VideoError | None:
-        """What ended the job badly, or why it is unknown; None otherwise."""
+        """Why the job failed, was cancelled or is unknown; None otherwise."""
         return _error_of(self.snapshot, self._session.error(self.id))
 
     @property
     def estimate(self) -> float | None:
-        """What it will probably cost, or did, in USD; None: no price is known."""
+        """The cost in USD as the server reported it, else the estimate; None: no price known."""
         snapshot = self.snapshot
         return snapshot.cost if snapshot.cost is not None else snapshot.estimate
 
     @property
     def path(self) -> Path | None:
-        """Where the file lies; None before it is there."""
+        """The video file; None before it is there."""
         file = self.snapshot.file
         return Path(file.path) if file is not None else None
 
@@ -97,34 +107,34 @@ class Job:
     def video(self) -> Video | None:
         """The finished video, which shows itself; None before it is there."""
         snapshot = self.snapshot
-        return self._make_video(snapshot) if snapshot.file is not None else None
+        return self._screen.video(snapshot) if snapshot.file is not None else None
 
     @property
     def created_at(self) -> float:
-        """When it was asked for, in seconds since the epoch."""
+        """When the job was made, in seconds since the epoch."""
         return self.snapshot.created_at
 
     @property
     def completed_at(self) -> float | None:
-        """When it ended, in seconds since the epoch."""
+        """When the job ended, in seconds since the epoch."""
         return self.snapshot.completed_at
 
     def done(self) -> bool:
-        """Tell whether the job has ended, well or badly."""
+        """Return whether the job has ended, successfully or not."""
         return self.snapshot.ended
 
     def wait(self, timeout: float | None = None, *, nested: bool | None = None) -> Video:
         """Block until the job ends and return its video; `timeout` is in seconds.
 
-        Ctrl-C and a timeout end the wait, never the job. `nested` keeps your own tasks on
-        the kernel's loop turning meanwhile, where that is safe (None: as
-        `%config VideoMagics.nest_asyncio` says). Raises what ended the job badly
-        (`JobFailed`, `ProviderError`, `DownloadError` ...), or `WaitTimeout`.
+        Ctrl-C and a timeout end the wait, never the job. `nested` keeps your own tasks on the
+        kernel's loop running meanwhile, where that is safe (None: as
+        `%config VideoMagics.nest_asyncio` says). Raises the job's error (`JobFailed`,
+        `ProviderError`, `DownloadError` ...), or `WaitTimeout`.
         """
-        future = self._session.future(self.id)
-        nested = self._session.settings.nest_asyncio if nested is None else nested
         try:
-            return self._outcome(wait_on(future, timeout, nested=nested, tick=self._tick))
+            future = self._session.future(self.id)
+            done = wait_on(self._screen, future, self.id, timeout=timeout, nested=nested)
+            return self._outcome(done)
         except TimeoutError as error:
             if isinstance(error, WaitTimeout):
                 raise
@@ -141,10 +151,9 @@ class Job:
         return self._outcome(await wait_async(self._session.future(self.id)))
 
     def _outcome(self, snapshot: JobSnapshot) -> Video:
-        if self._tick is not None:
-            self._tick()  # the last word, where none comes from a thread
+        self._screen.tick(self.id)  # the last update, where none comes from a thread
         if snapshot.status == "completed":
-            return self._make_video(snapshot)
+            return self._screen.video(snapshot)
         error = _error_of(snapshot, self._session.error(self.id))
         if error is not None:
             raise error
@@ -157,26 +166,27 @@ class Job:
     def cancel(self) -> str:
         """Stop the job; returns what was done: told the server, or only stopped watching."""
         snapshot = wait_blocking(self._session.cancel(self.id))
-        return snapshot.note or f"{self.id} had ended before ({snapshot.status})."
+        return snapshot.note or f"{self.id} had already ended ({snapshot.status})."
 
     def remix(self, prompt: str, *, max_cost: float | None = None) -> Job:
-        """Have a new video made by the idea of the finished one; returns its job at once.
+        """Make a new video from the idea of this finished one; returns its job at once.
 
-        `max_cost` is in USD. Raises `InvalidRequest` where the provider has no such route, and
-        then nothing was sent. So do `edit` and `extend`.
+        `max_cost` is in USD. Raises `InvalidRequest` where the provider has no such route; then
+        nothing was sent. The same holds for `edit` and `extend`.
         """
         return self._chain("remix", prompt, max_cost=max_cost)
 
     def edit(self, prompt: str, *, max_cost: float | None = None) -> Job:
-        """Have the finished video changed as `prompt` says; returns the new job at once."""
+        """Change the finished video as `prompt` says; returns the new job at once."""
         return self._chain("edit", prompt, max_cost=max_cost)
 
     def extend(
         self, prompt: str, *, seconds: float | None = None, max_cost: float | None = None
     ) -> Job:
-        """Have the finished video go on as `prompt` says; returns the new job at once.
+        """Continue the finished video as `prompt` says; returns the new job at once.
 
-        Its film is the old one and `seconds` more (None: as many as were asked for last).
+        The new file holds the old video and `seconds` more (None: as many as were asked for
+        last).
         """
         return self._chain("extend", prompt, seconds=seconds, max_cost=max_cost)
 
@@ -190,48 +200,61 @@ class Job:
     ) -> Job:
         plan = self._session.chain(self.snapshot, how, prompt, seconds=seconds)
         (new,) = self._session.submit(plan, max_cost=max_cost)
-        return self._make_job(new.id)
+        return self._screen.job(new.id)
 
     def show(self) -> None:
         """Show the job's card, or its video, in this cell."""
-        self._show(self)
+        self._screen.show_again(self)
 
     def _ipython_display_(self) -> None:
-        self._show(self)
+        self._screen.show_again(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self.id == other.id if isinstance(other, Job) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Job, (self._screen, self.id)
 
     def __repr__(self) -> str:
-        return f"<Job {job_text.text(self.snapshot)}>"
+        try:
+            return f"<Job {job_text.text(self.snapshot)}>"
+        except StoreError:
+            return f"<Job {self.id}: not in the library>"
 
 
 def wait_on(
+    screen: JobScreen,
     future: Future[T],
+    *job_ids: str,
     timeout: float | None,
-    *,
-    nested: bool,
-    tick: Callable[[], object] | None,
+    nested: bool | None,
 ) -> T:
-    """Block until a future is done, nested where that is asked for and does no harm.
+    """Block until a future is done, and keep the cards of `job_ids` up to date meanwhile.
 
-    `timeout` is in seconds; raises `TimeoutError`.
+    `timeout` is in seconds. The wait is nested where that is asked for (None: as the settings
+    say) and safe. Raises `TimeoutError`.
     """
-    if nested:
+    if screen.session.settings.nest_asyncio if nested is None else nested:
         waited = nested_wait(future, timeout)
         result, why_not = waited
         if why_not is None and result is not None:
             return result
         warnings.warn(why_not or "Waiting in slices.", stacklevel=3)
-    return wait_blocking(future, timeout, tick=tick)
+    return wait_blocking(future, timeout, tick=lambda: screen.tick(*job_ids))
 
 
 def _error_of(snapshot: JobSnapshot, error: VideoError | None) -> VideoError | None:
-    """Return the error as it was raised in this kernel, or one made from what was kept."""
+    """Return the error as it was raised in this kernel, or one made from the library's row."""
     if snapshot.status == "cancelled":
         return JobFailed(f"{snapshot.id} was cancelled.", job=snapshot, hint=snapshot.note)
-    if error is not None:
-        return error
     failure = snapshot.failure
-    if failure is None or snapshot.status not in {"failed", "unknown"}:
-        return None
+    if error is not None or failure is None:
+        return error
     if snapshot.status == "unknown":
         return SubmissionUnknown(failure.message, hint=failure.hint)
-    return JobFailed(failure.message, job=snapshot, hint=failure.hint)
+    if snapshot.status == "failed":
+        return JobFailed(failure.message, job=snapshot, hint=failure.hint)
+    return None

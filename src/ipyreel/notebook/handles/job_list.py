@@ -1,55 +1,45 @@
-"""The JobList: several jobs as one thing, from a sweep or from the library.
-
-May import `session` and its own room. It is a sequence of Jobs; what it says of them is
-looked up at the moment it is asked.
-"""
+"""The JobList: several jobs as one object, from a sweep or from the library."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from threading import Lock
 from typing import Any, overload
 
-from ipyreel.errors import InvalidRequest, VideoError, WaitTimeout
+from ipyreel.errors import InvalidRequest, StoreError, VideoError, WaitTimeout
 from ipyreel.jobs.loop import wait_async, wait_blocking
-from ipyreel.notebook.handles.job import Job, wait_on
+from ipyreel.notebook.handles.job import Job, JobScreen, wait_on
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import sweep_text
 from ipyreel.notebook.markup.sweep_text import Board
-from ipyreel.session import Session
 from ipyreel.values import NOTHING, JobSnapshot, Json
-
-Show = Callable[["JobList"], None]
 
 
 class JobList(Sequence[Job]):
-    """Jobs in order: `await jobs` or `jobs.wait()` sees all of them to their ends.
+    """Jobs in order: `await jobs` or `jobs.wait()` waits for all of them.
 
     As the last line of a cell it shows its grid. A job that fails stops no other, and waiting
-    raises nothing for it: `failed` holds those jobs, `videos` what came of the others. `id` is
-    that of a sweep, by which `%video show ID` shows it in any later kernel.
+    raises nothing for it: `failed` holds those jobs, `videos` the videos of the others. `id` is
+    that of a sweep, by which `%video show ID` shows it in any later kernel. Lists of the same
+    jobs in the same order are equal.
     """
 
     def __init__(
         self,
-        session: Session,
-        jobs: Iterable[Job],
-        given: Board,
-        *,
-        show: Show,
-        tick: Callable[[], object] | None = None,
+        screen: JobScreen,
+        job_ids: Iterable[str],
+        board: Board,
         differs: Iterable[Mapping[str, Json]] = (),
         sweep: str | None = None,
     ) -> None:
         self.id = sweep
-        self._session = session
-        self._jobs = tuple(jobs)
-        self._show = show
-        self._tick = tick
-        self._differs = tuple(differs) or (NOTHING,) * len(self._jobs)
-        self.board = given
+        self.ids = tuple(job_ids)
+        """The ids of the jobs."""
+        self.board = board
+        self._screen = screen
+        self._differs = tuple(differs) or (NOTHING,) * len(self.ids)
 
     @overload
     def __getitem__(self, index: int) -> Job: ...
@@ -58,27 +48,20 @@ class JobList(Sequence[Job]):
     def __getitem__(self, index: slice) -> JobList: ...
 
     def __getitem__(self, index: int | slice) -> Job | JobList:
-        return self._jobs[index] if isinstance(index, int) else self._only(index)
+        return self._only(index) if isinstance(index, slice) else self._screen.job(self.ids[index])
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self.ids)
 
     def _only(self, some: slice | Sequence[int]) -> JobList:
         at = range(len(self))[some] if isinstance(some, slice) else some
         labels = tuple(self.board.labels[index] for index in at)
         return JobList(
-            self._session,
-            (self._jobs[index] for index in at),
+            self._screen,
+            (self.ids[index] for index in at),
             replace(self.board, labels=labels, inner=1),
-            show=self._show,
-            tick=self._tick,
-            differs=tuple(self._differs[index] for index in at),
+            differs=(self._differs[index] for index in at),
         )
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The ids of the jobs."""
-        return tuple(job.id for job in self._jobs)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -88,17 +71,17 @@ class JobList(Sequence[Job]):
     @property
     def snapshots(self) -> list[JobSnapshot]:
         """Everything that is known of the jobs at this moment."""
-        return [job.snapshot for job in self._jobs]
+        return [job.snapshot for job in self]
 
     @property
     def videos(self) -> list[Video]:
         """The finished videos, in order."""
-        return [video for job in self._jobs if (video := job.video) is not None]
+        return [video for job in self if (video := job.video) is not None]
 
     @property
     def failed(self) -> JobList:
         """The jobs that ended badly; `job.error` says why."""
-        return self._only([at for at, job in enumerate(self._jobs) if job.status == "failed"])
+        return self._only([at for at, job in enumerate(self) if job.status == "failed"])
 
     def done(self) -> bool:
         """Tell whether all jobs have ended, well or badly."""
@@ -110,9 +93,9 @@ class JobList(Sequence[Job]):
         Ctrl-C and a timeout (`WaitTimeout`) end the wait, never a job. `nested` is as in
         `Job.wait`.
         """
-        nested = self._session.settings.nest_asyncio if nested is None else nested
         try:
-            wait_on(self._future(), timeout, nested=nested, tick=self._tick)
+            first = self.ids[:1]  # one grid stands for all
+            wait_on(self._screen, self._future(), *first, timeout=timeout, nested=nested)
         except WaitTimeout:
             raise
         except TimeoutError:
@@ -134,7 +117,7 @@ class JobList(Sequence[Job]):
     def _future(self) -> Future[bool]:
         """Return a future that is done when this kernel's work on all jobs has ended."""
         done = Future[bool]()
-        futures = [self._session.future(job.id) for job in self._jobs]
+        futures = [self._screen.session.future(job.id) for job in self]
         left, lock = len(futures), Lock()
 
         def count(_future: Future[JobSnapshot]) -> None:
@@ -160,21 +143,21 @@ class JobList(Sequence[Job]):
         ]
         if bad:
             raise VideoError(
-                f"{len(bad)} of {len(self)} jobs came to no video. {'; '.join(bad)}.",
+                f"{len(bad)} of {len(self)} jobs have no video. {'; '.join(bad)}.",
             )
 
     def cancel(self) -> str:
         """Stop all jobs that have not ended; returns what was done about each."""
-        futures = self._session.cancel_all(self.ids)
+        futures = self._screen.session.cancel_all(self.ids)
         ended = [wait_blocking(future) for future in futures]
         unsent = sum(job.sent_at is None for job in ended)
         lines = [f"{unsent} cancelled before anything was sent."] if unsent else []
         lines += [f"{job.id}: {job.note}" for job in ended if job.sent_at is not None]
-        return "\n".join(lines) or "All jobs had ended before."
+        return "\n".join(lines) or "All jobs had already ended."
 
     def show(self) -> None:
         """Show the grid in this cell."""
-        self._show(self)
+        self._screen.show_again(self)
 
     def to_dict(self) -> dict[str, dict[str, Json]]:
         """Return plain data by the jobs' ids, with what differs under its own name."""
@@ -196,10 +179,23 @@ class JobList(Sequence[Job]):
         return table
 
     def _ipython_display_(self) -> None:
-        self._show(self)
+        self._screen.show_again(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self.ids == other.ids if isinstance(other, JobList) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.ids)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        differs = tuple(map(dict, self._differs))
+        return JobList, (self._screen, self.ids, self.board, differs, self.id)
 
     def __repr__(self) -> str:
-        return f"<JobList {sweep_text.text(self.board, self.snapshots)}>"
+        try:
+            return f"<JobList {sweep_text.text(self.board, self.snapshots)}>"
+        except StoreError as error:  # one of them was deleted
+            return f"<JobList of {len(self)}: {error.message}>"
 
 
 def row_of(job: JobSnapshot, label: str, differs: Mapping[str, Json]) -> dict[str, Json]:

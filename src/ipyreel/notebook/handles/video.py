@@ -1,7 +1,6 @@
-"""A finished video as an object that shows itself: linked, embedded, or named by its path.
+"""A finished video that shows itself: linked, embedded, or named by its path.
 
-May import `display`, `hosts`, `job_text` and `values`. The bytes of the file are read only when
-an embedded video is shown, and are not kept.
+The bytes of the file are read only when an embedded video is shown, and are not kept.
 """
 
 from __future__ import annotations
@@ -36,13 +35,14 @@ Chosen = Literal["linked", "embedded", "not shown"]
 class Video:
     """A video file, shown as the last line of a cell or by `display`.
 
-    `how` "auto" links the file when it lies under the notebook's `folder` and the front end
-    can serve it, embeds it when that cannot be and the file has at most `embed_limit` bytes,
-    and otherwise says where it is. `width` is in CSS pixels. `autoplay` implies `muted`:
-    browsers start nothing else by themselves. `host` and `folder` are found out if not given.
+    `path` may be given as text. `how` "auto" links the file when it is under the notebook's
+    `folder` and the front end can serve it, embeds it when it cannot be linked and has at most
+    `embed_limit` bytes, and otherwise shows its path. `width` is in CSS pixels. `autoplay`
+    implies `muted`: browsers start nothing else by themselves. `host` and `folder` are detected
+    if not given.
     """
 
-    path: str | Path
+    path: Path
     snapshot: JobSnapshot | None = None
     _: KW_ONLY
     how: How = "auto"
@@ -53,6 +53,9 @@ class Video:
     host: FrontEnd | None = None
     folder: Path | None = None
     embed_limit: int = EMBED_LIMIT
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
 
     @classmethod
     def of(
@@ -66,7 +69,7 @@ class Video:
     ) -> Video:
         """Make the video of a completed job, shown as `look` says."""
         return cls(
-            snapshot.file.path if snapshot.file else snapshot.target,
+            Path(snapshot.file.path if snapshot.file else snapshot.target),
             snapshot,
             how=look.how,
             width=look.width,
@@ -86,7 +89,7 @@ class Video:
     def size(self) -> int | None:
         """Bytes of the file, None when it is not there."""
         try:
-            return Path(self.path).stat().st_size
+            return self.path.stat().st_size
         except OSError:
             return None
 
@@ -109,19 +112,19 @@ class Video:
         This and what follows raises `InvalidRequest` where PyAV or Pillow is missing, or the
         file is no video.
         """
-        return media.frame(Path(self.path), second)
+        return media.frame(self.path, second)
 
     def last_frame(self) -> Any:
         """Return the last picture as a PIL image; an input image may be made of it."""
-        return media.last_frame(Path(self.path))
+        return media.last_frame(self.path)
 
     def contact_sheet(self, count: int = 9, *, columns: int = 0, width: int = 320) -> Any:
         """Return `count` pictures, evenly spread, in one PIL image; `width` of each in pixels."""
-        return media.contact_sheet(Path(self.path), count, columns=columns, width=width)
+        return media.contact_sheet(self.path, count, columns=columns, width=width)
 
     def save_gif(self, path: str | Path, *, rate: float = 10, width: int = 480) -> Path:
         """Write an animated GIF of `rate` pictures a second and return its path."""
-        return media.save_gif(Path(self.path), Path(path).expanduser(), rate=rate, width=width)
+        return media.save_gif(self.path, Path(path).expanduser(), rate=rate, width=width)
 
     @property
     def link(self) -> str | None:
@@ -197,7 +200,7 @@ class Video:
         """
         if self.chosen == "linked":
             return self._any_link or ""
-        return "".join(_data_uri(Path(self.path))) if self.chosen == "embedded" else None
+        return "".join(_data_uri(self.path)) if self.chosen == "embedded" else None
 
     @property
     def where(self) -> str:
@@ -216,7 +219,7 @@ class Video:
         if self.snapshot is not None:
             return job_html.finished_html(self.snapshot, src, look=look, where=self.where)
         told = self._told(self.size or 0)
-        return job_html.player_html(src, look=look, name=Path(self.path).name, told=told)
+        return job_html.player_html(src, look=look, name=self.path.name, told=told)
 
     def _repr_html_(self) -> str:
         """Return the player, or the sentence that says where the file is."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from ipyreel.notebook.handles.video import EMBED_LIMIT, Video
 from ipyreel.notebook.live.plain import Wiring, told_of
@@ -56,7 +55,7 @@ def film_of(video: Video) -> Film:
     source = video.src
     if source is None:
         return Film(src=None, where=video.why)
-    name = video.snapshot.id if video.snapshot else Path(video.path).name
+    name = video.snapshot.id if video.snapshot else video.path.name
     where = f"{name} · {job_text.amount(video.size or 0)}"
     linked = video.chosen == "linked"
     return Film(
