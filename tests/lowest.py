@@ -1,8 +1,8 @@
-"""Prints the oldest versions that ipyreel says it works with, as constraints for pip.
+"""Prints the oldest versions that pyproject.toml allows, as constraints for pip.
 
-`python -m tests.lowest demo`: of its own dependencies and those of these extras, each
-the lowest that has a wheel for this Python (numpy 1.26 has none for 3.13, say). Only what
-ipyreel names itself: what those need in turn is as new as they allow.
+`python -m tests.lowest demo`: for each dependency of ipyreel and of these extras, the lowest
+version that has a wheel for this Python (numpy 1.26 has none for 3.13, for example). What the
+dependencies need in turn is left to pip.
 """
 
 from __future__ import annotations
@@ -24,17 +24,20 @@ PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 
 def wanted(extras: list[str]) -> list[Requirement]:
-    """Return what ipyreel needs on this Python, with those extras."""
+    """Return what ipyreel needs on this Python with these extras, except itself."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     more = (project["optional-dependencies"][extra] for extra in extras)
     needs = [Requirement(line) for lines in (project["dependencies"], *more) for line in lines]
-    return [need for need in needs if need.marker is None or need.marker.evaluate()]
+    own = [need for need in needs if need.name == "ipyreel"]
+    needs += [need for one in own for need in wanted(sorted(one.extras))]
+    here = [need for need in needs if need.marker is None or need.marker.evaluate()]
+    return [need for need in here if need.name != "ipyreel"]
 
 
 def lowest(need: Requirement) -> Version:
-    """Ask pip for the versions that can be installed here, and return the lowest that may be."""
+    """Ask pip which versions can be installed here; return the lowest that is allowed."""
     command = [sys.executable, "-m", "pip", "index", "versions", "--only-binary", ":all:"]
-    loud = {**os.environ, "PIP_QUIET": "0"}  # a quiet pip keeps the answer to itself
+    loud = {**os.environ, "PIP_QUIET": "0"}  # a quiet pip prints nothing
     told = subprocess.run(
         [*command, need.name], env=loud, check=True, stdout=subprocess.PIPE, text=True
     )
@@ -44,7 +47,7 @@ def lowest(need: Requirement) -> Version:
 
 
 def main(extras: list[str]) -> None:
-    """Print one line for each."""
+    """Print one line for each dependency."""
     found = {need.name: need for need in wanted(extras)}
     for name, need in sorted(found.items()):
         sys.stdout.write(f"{name}=={lowest(need)}\n")

@@ -111,8 +111,8 @@ def test_every_dependency_is_declared_and_used():
     normal = {name: name.lower().replace("_", "-") for name in foreign}
     known = core | extra | {name.lower() for name in OPTIONAL} | COMES_WITH.keys()
     assert {name for name in foreign if NAMED.get(normal[name], normal[name]) not in known} == set()
-    # nest_asyncio is loaded by name; tomli is needed before Python 3.11 only.
-    assert core - set(normal.values()) - {"nest-asyncio", "tomli"} == set()
+    # httpcore is a bound; nest_asyncio is loaded by name; tomli serves Python before 3.11.
+    assert core - set(normal.values()) - {"httpcore", "nest-asyncio", "tomli"} == set()
 
 
 def test_no_file_contains_the_path_of_this_machine():
