@@ -132,19 +132,6 @@ def test_a_picture_of_a_job_that_is_not_ready_is_refused(stage):
     at(stage, BY_NAME["openai"](), ask)
 
 
-def test_sync_saves_the_answer_itself(stage, tmp_path):
-    target = tmp_path / "now.mp4"
-
-    async def ask(_table, client):
-        return await client.create_sync("a boat", target)
-
-    fake = BY_NAME["vllm-omni"]()
-    file = at(stage, fake, ask)
-    assert target.read_bytes() == FILM
-    assert (file.width, file.path) == (1280, str(target))
-    assert [f"{seen.method} {seen.path}" for seen in fake.seen] == ["POST /v1/videos/sync"]
-
-
 LACKS = [
     ("apiyi", lambda c: c.edit("a", video="v"), "API易 (apiyi) cannot edit videos."),
     ("apiyi", lambda c: c.list(), "API易 (apiyi) cannot list its jobs."),
@@ -154,7 +141,6 @@ LACKS = [
     ("azure", lambda c: c.create_character("A", None), "Azure OpenAI cannot make characters."),
     ("litellm", lambda c: c.variant("v"), "LiteLLM proxy has no thumbnails."),
     ("litellm", lambda c: c.delete("v"), "LiteLLM proxy cannot delete jobs."),
-    ("openai", lambda c: c.create_sync("a", None), "OpenAI-like server has no /videos/sync"),
 ]
 
 

@@ -23,7 +23,6 @@ from ipyreel.wire.writer import (
     needs_image_bytes,
     remix_call,
     retrieve_call,
-    sync_call,
     unsupported_fields,
 )
 from tests.wire.calls import render
@@ -113,10 +112,6 @@ FILM = FormPart(name="video", value=b"MP4", filename="a.mp4", media_type="video/
                 "path": "/videos/characters",
                 "form": [["name", "Ann"], ["video", "MP4", "a.mp4", "video/mp4"]],
             },
-        ),
-        (
-            sync_call(VideoRequest(prompt="a cat")),
-            {"method": "POST", "path": "/videos/sync", "form": [["prompt", "a cat"]]},
         ),
     ],
 )

@@ -16,9 +16,7 @@ from ipyreel.values import Chain
 BUILT_IN = "built in"
 """The `origin` of rows that come with the package."""
 
-ROUTES = frozenset(
-    {"list", "delete", "remix", "edits", "extensions", "characters", "variants", "sync"}
-)
+ROUTES = frozenset({"list", "delete", "remix", "edits", "extensions", "characters", "variants"})
 """Routes beside create, retrieve and content that a provider may have."""
 
 CHAINS: Mapping[Chain, str] = MappingProxyType(

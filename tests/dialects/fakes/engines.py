@@ -12,7 +12,7 @@ from uuid import UUID
 
 from starlette.responses import JSONResponse, Response
 
-from tests.dialects.fakes.base import FILM, START, Fake, No, read, words
+from tests.dialects.fakes.base import FILM, START, Fake, No, words
 from tests.dialects.fakes.openai_like import OpenAI
 
 SIZE = re.compile(r"\d+x\d+")
@@ -166,10 +166,6 @@ class VllmOmni(Fake):
         return self.refuse(404, "Video file not found")
 
     async def other(self, request, parts):
-        if parts == ["videos", "sync"] and request.method == "POST":
-            asked = await read(request)
-            self.check(asked)
-            return Response(FILM, media_type="video/mp4", headers={"X-Request-Id": "r-1"})
         if request.method == "DELETE" and parts[1] in self.jobs:
             job = self.jobs[parts[1]]
             if self.state(job) in {"queued", "in_progress"}:  # it is stopped
