@@ -1,6 +1,6 @@
-"""Input images: from whatever a person holds in a notebook to an `Image` that can be sent.
+"""Makes an `Image` that can be sent out of whatever a person has: path, bytes, array, video.
 
-May import `values` and `errors`. Pillow is needed for numpy arrays and for fitting only.
+Pillow is needed for numpy arrays, GIFs and fitting only.
 """
 
 from __future__ import annotations
@@ -14,58 +14,86 @@ from urllib.parse import urlsplit
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.values import Image
+from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, sniff
 
-KINDS = {
-    b"\x89PNG\r\n\x1a\n": ("image/png", "png"),
-    b"\xff\xd8\xff": ("image/jpeg", "jpg"),
-    b"GIF8": ("image/gif", "gif"),
-}
+MAX_IMAGE = 20 * 2**20
+"""The largest input image in bytes: OpenAI's own limit, and no server studied takes more."""
+
 ALLOWED = "a path, a URL, bytes, a PIL image, a numpy array or a video (its last frame)"
 CHANNELS = (3, 4)
 MEDIA = 'pip install "ipyreel[media]"'
 
 JPEG_QUALITY = 95
-"""What a photograph that had to be cut is written with: the model is to see no artefacts."""
+"""For a photograph that had to be cropped: high, so that the model sees no artefacts."""
 
 
 def read_image(given: Any) -> Image:
     """Make an `Image` of a path, a URL, bytes, a PIL image or a numpy array (H×W or H×W×3/4).
 
     Arrays hold 0-255 integers, or floats from 0 to 1. A URL is not fetched here. Of a video
-    (or a job that has one) it is the last frame. Raises `InvalidRequest` naming what was given
-    and what is allowed.
+    (or a job that has one) it is the last frame, of a GIF the first, as a PNG: servers take
+    PNG, JPEG and WebP. Raises `InvalidRequest` naming what was given and what is allowed.
     """
     if isinstance(given, Image):
         return given
     if isinstance(given, (bytes, bytearray, memoryview)):
-        return _from_bytes(bytes(given), "bytes")
+        return image_of_bytes(bytes(given), "bytes")
     if isinstance(given, str) and urlsplit(given).scheme in {"http", "https"}:
         name = urlsplit(given).path.rpartition("/")[2] or "image"
         return Image(source=given, url=given, filename=name)
     if isinstance(given, (str, Path)):
-        return _from_path(Path(given).expanduser())
-    return _from_object(given)
+        return _of_path(Path(given).expanduser())
+    return _of_object(given)
+
+
+def image_of_bytes(data: bytes, source: str) -> Image:
+    """Make an `Image` of an encoded picture; `source` says where it is from.
+
+    Raises `InvalidRequest` for more than 20 MB, and for what is no PNG, JPEG, WebP or GIF.
+    """
+    if len(data) > MAX_IMAGE:
+        raise too_large(source)
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return _of_gif(data, source)
+    media_type = sniff(data[:SNIFFED])
+    suffix = IMAGE_SUFFIXES.get(media_type or "")
+    if media_type is None or suffix is None:
+        found = f"is {media_type}" if media_type else "is no picture"
+        raise InvalidRequest(f"The image {source} {found}; servers take PNG, JPEG and WebP.")
+    name = f"{_stem(source)}.{suffix}"
+    return Image(source=source, data=data, media_type=media_type, filename=name)
+
+
+def _stem(source: str) -> str:
+    return (Path(urlsplit(source).path).stem or "image") if source != "bytes" else "image"
+
+
+def too_large(source: str) -> InvalidRequest:
+    """Return the error for an image of more than `MAX_IMAGE` bytes."""
+    return InvalidRequest(
+        f"The image {source} is larger than {MAX_IMAGE // 2**20} MB.", hint="Use a smaller one."
+    )
 
 
 def fit_image(image: Image, size: str) -> tuple[Image, str | None]:
     """Make an image exactly `size` ("1280x720") large, for servers that take no other.
 
-    Cut to the shape of the video around its middle, then scaled; turned upright first where a
-    camera noted how it was held. Returns it with a sentence on what was done, None where it
-    fitted already. What cannot be looked at, a URL, is left alone, and so it is said. Raises
-    `InvalidRequest` where Pillow is missing or the pixels cannot be read.
+    Cropped to the shape of the video around its middle, then scaled; rotated first as its EXIF
+    orientation says. Returns it with a sentence on what was done, None where it fitted already.
+    The image behind a URL is left alone, and the sentence says so. Raises `InvalidRequest` where
+    Pillow is missing or the pixels cannot be read.
     """
     pixels = re.fullmatch(r"(\d+)x(\d+)", size)
     if pixels is None:
         return image, None
     if image.data is None:
-        return image, f"The image must be exactly {size}; the one at its address was not checked."
+        return image, f"The image must be exactly {size}; the one at its URL was not checked."
     try:
         from PIL import Image as Pillow  # noqa: PLC0415 - an optional extra
         from PIL import ImageOps  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise InvalidRequest(
-            f"--image: it must be exactly {size} here, and fitting it needs Pillow.", hint=MEDIA
+            f"The image must be exactly {size} here, and resizing it needs Pillow.", hint=MEDIA
         ) from error
     wanted = (int(pixels[1]), int(pixels[2]))
     try:
@@ -75,11 +103,15 @@ def fit_image(image: Image, size: str) -> tuple[Image, str | None]:
                 return image, None
             fitted = ImageOps.fit(upright, wanted, method=Pillow.Resampling.LANCZOS)
     except (OSError, ValueError, Pillow.DecompressionBombError) as error:
-        raise InvalidRequest(f"--image {image.source}: its pixels cannot be read.") from error
+        raise _unreadable(image.source) from error
     before = "{}x{}".format(*upright.size)
     same_shape = upright.width * wanted[1] == upright.height * wanted[0]
     verb = "scaled" if same_shape else "cropped"
     return _encoded(fitted, image), f"The image was {verb} from {before} to {size}."
+
+
+def _unreadable(source: str) -> InvalidRequest:
+    return InvalidRequest(f"The image {source} is damaged: its pixels cannot be read.")
 
 
 def _encoded(picture: Any, like: Image) -> Image:
@@ -88,74 +120,82 @@ def _encoded(picture: Any, like: Image) -> Image:
     if like.media_type == "image/jpeg":
         picture.convert("RGB").save(buffer, format="JPEG", quality=JPEG_QUALITY)
         return replace(like, data=buffer.getvalue(), filename=f"{stem}.jpg")
-    plain = picture if picture.mode in {"RGB", "RGBA", "L"} else picture.convert("RGBA")
-    plain.save(buffer, format="PNG")
-    data = buffer.getvalue()
+    data = _png(picture, "RGBA")
     return replace(like, data=data, media_type="image/png", filename=f"{stem}.png")
 
 
-def _from_object(given: Any) -> Image:
+def _png(picture: Any, mode: str = "RGB") -> bytes:
+    buffer = io.BytesIO()
+    plain = picture if picture.mode in {"RGB", "RGBA", "L"} else picture.convert(mode)
+    plain.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _of_path(path: Path) -> Image:
+    try:
+        with path.open("rb") as file:
+            # One byte more than is allowed tells that there is more, whatever the file is.
+            data = file.read(MAX_IMAGE + 1)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidRequest(
+            f"The image {path} could not be read: {reason}.", hint=f"It can be {ALLOWED}."
+        ) from error
+    return image_of_bytes(data, str(path))
+
+
+def _of_gif(data: bytes, source: str) -> Image:
+    try:
+        from PIL import Image as Pillow  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise InvalidRequest(
+            f"The image {source} is a GIF; servers take PNG, JPEG and WebP.",
+            hint=f"Convert it, or install Pillow: {MEDIA}.",
+        ) from error
+    try:
+        with Pillow.open(io.BytesIO(data)) as opened:
+            pixels = _png(opened, "RGBA")
+    except (OSError, ValueError, Pillow.DecompressionBombError) as error:
+        raise _unreadable(source) from error
+    return Image(source=source, data=pixels, filename=f"{_stem(source)}.png")
+
+
+def _of_object(given: Any) -> Image:
     if hasattr(given, "save") and hasattr(given, "mode"):
-        return _from_pillow(given, "PIL image")
+        return _of_pillow(given, "PIL image")
     if hasattr(given, "__array_interface__"):
-        return _from_array(given)
+        return _of_array(given)
     if hasattr(given, "last_frame"):
-        return _from_pillow(given.last_frame(), "last frame")
+        return _of_pillow(given.last_frame(), "last frame")
     if hasattr(given, "remote_id") and hasattr(given, "video"):
-        return _from_job(given)
-    raise InvalidRequest(f"--image: a {type(given).__name__} is no image; it takes {ALLOWED}.")
+        return _of_job(given)
+    raise InvalidRequest(f"A {type(given).__name__} is no image.", hint=f"It can be {ALLOWED}.")
 
 
-def _from_job(job: Any) -> Image:
+def _of_job(job: Any) -> Image:
     if job.video is None:
-        raise InvalidRequest(f"--image: the job {job.id} has no video yet ({job.status}).")
+        raise InvalidRequest(f"The job {job.id} has no video yet ({job.status}).")
     return read_image(job.video)
 
 
-def _from_path(path: Path) -> Image:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InvalidRequest(f"--image {path}: {reason}; it takes {ALLOWED}.") from error
-    return _from_bytes(data, str(path))
+def _of_pillow(picture: Any, source: str) -> Image:
+    return Image(source=source, data=_png(picture))
 
 
-def _from_bytes(data: bytes, source: str) -> Image:
-    kind = _kind(data)
-    if kind is None:
-        raise InvalidRequest(f"--image {source}: it holds no PNG, JPEG, WebP or GIF picture.")
-    stem = Path(source).stem if source != "bytes" else "image"
-    return Image(source=source, data=data, media_type=kind[0], filename=f"{stem}.{kind[1]}")
-
-
-def _kind(data: bytes) -> tuple[str, str] | None:
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp", "webp"
-    return next((kind for first, kind in KINDS.items() if data.startswith(first)), None)
-
-
-def _from_pillow(picture: Any, source: str) -> Image:
-    buffer = io.BytesIO()
-    plain = picture if picture.mode in {"RGB", "RGBA", "L"} else picture.convert("RGB")
-    plain.save(buffer, format="PNG")
-    return Image(source=source, data=buffer.getvalue())
-
-
-def _from_array(array: Any) -> Image:
+def _of_array(array: Any) -> Image:
     try:
         import numpy as np  # noqa: PLC0415 - an optional extra
         from PIL import Image as Pillow  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise InvalidRequest(
-            "--image: a numpy array needs Pillow and numpy.", hint=MEDIA
+            "A numpy array as the image needs Pillow and numpy.", hint=MEDIA
         ) from error
     pixels = np.asarray(array)
     shape = pixels.shape
     flat = len(shape) == 2  # noqa: PLR2004 - height and width
     if not flat and not (len(shape) == 3 and shape[2] in CHANNELS):  # noqa: PLR2004
-        raise InvalidRequest(f"--image: an array of shape {shape} is no picture (H×W or H×W×3/4).")
+        raise InvalidRequest(f"An array of shape {shape} is no picture (H×W or H×W×3/4).")
     if pixels.dtype.kind == "f":
         pixels = np.clip(pixels, 0, 1) * 255
     picture = Pillow.fromarray(pixels.astype(np.uint8))
-    return _from_pillow(picture, f"array {shape[1]}x{shape[0]}")
+    return _of_pillow(picture, f"array {shape[1]}x{shape[0]}")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
 from ipyreel.catalog.checks import check_request, complete_request, estimate, warnings
 from ipyreel.catalog.choice import FALLBACK, Choice, choose_provider, require_base_url
-from ipyreel.client.addresses import bare, is_loopback
+from ipyreel.client.addresses import is_loopback, strip_query
 from ipyreel.errors import InvalidRequest
 from ipyreel.images import fit_image
 from ipyreel.jobs.files import new_id, sidecar_path, target_path
@@ -128,7 +128,7 @@ def plain_http_notes(provider: Provider, base_url: str | None) -> tuple[str, ...
     if parts.scheme != "http" or not provider.plain_http or is_loopback(parts.hostname or ""):
         return ()
     risk = "prompts and videos go unencrypted, so use it in a network you trust"
-    return (f"{provider.name} is asked over plain http at {bare(base_url or '')}: {risk}.",)
+    return (f"{provider.name} is asked over plain http at {strip_query(base_url or '')}: {risk}.",)
 
 
 def _left_out(request: VideoRequest, provider: Provider) -> tuple[str, ...]:

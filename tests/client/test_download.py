@@ -37,12 +37,12 @@ JOB = VideoJob(remote_id="video_1", status="completed")
 NOT_READY = {"error": {"message": "Video is not ready yet"}}
 
 
-async def fetch(server, target, *, job=JOB, time=None, patience=None, **options):
+async def fetch(server, target, *, job=JOB, time=None, policy=None, **options):
     """Download from a running server; returns the file, or the error that it came to."""
     progress = options.pop("progress", None)
     async with client(server, time, **options) as ours:
         try:
-            return await ours.download(job, target, on_progress=progress, patience=patience)
+            return await ours.download(job, target, on_progress=progress, policy=policy)
         except VideoError as error:
             return error
 
@@ -252,7 +252,7 @@ def test_a_later_kernel_goes_on_with_the_part(target):
             File(FILM, cuts=[2000, 500]), File(FILM, cuts=[0, 0, 0]), File(FILM)
         ) as server:
             impatient = DownloadPolicy(retry=RetryPolicy(attempts=1))
-            first = await fetch(server, target, patience=impatient)
+            first = await fetch(server, target, policy=impatient)
             side = json.loads(target.with_name("clip.mp4.part.json").read_text())
             second = await fetch(server, target)
             return first, side, second, server
@@ -260,7 +260,7 @@ def test_a_later_kernel_goes_on_with_the_part(target):
     first, side, second, server = run(main())
     assert isinstance(first, DownloadError)
     assert side == {
-        "place": f"{server.url}/videos/video_1/content",
+        "address": f"{server.url}/videos/video_1/content",
         "etag": '"one"',
         "last_modified": None,
         "length": len(FILM),
@@ -272,7 +272,7 @@ def test_a_later_kernel_goes_on_with_the_part(target):
 def test_a_kernel_killed_before_the_move_needs_no_server(target):
     part = target.with_name("clip.mp4.part")
     part.write_bytes(FILM)
-    side = {"place": "x", "etag": '"one"', "last_modified": None, "length": len(FILM)}
+    side = {"address": "x", "etag": '"one"', "last_modified": None, "length": len(FILM)}
     target.with_name("clip.mp4.part.json").write_text(json.dumps(side))
     file, server = download(target, reply(500))
     assert_whole(file, target)
@@ -283,14 +283,14 @@ def test_a_kernel_killed_in_the_middle_of_the_move_needs_no_server(target):
     part = target.with_name("clip.mp4.part")
     part.write_bytes(FILM)
     os.link(part, target)
-    side = {"place": "x", "etag": '"one"', "last_modified": None, "length": len(FILM)}
+    side = {"address": "x", "etag": '"one"', "last_modified": None, "length": len(FILM)}
     target.with_name("clip.mp4.part.json").write_text(json.dumps(side))
     file, server = download(target, reply(500))
     assert_whole(file, target)
     assert server.seen == []
 
 
-@pytest.mark.parametrize("side", ["", "{", "[]", '{"place": 1}', '{"a": "b"}', '"x"'])
+@pytest.mark.parametrize("side", ["", "{", "[]", '{"address": 1}', '{"a": "b"}', '"x"'])
 def test_a_part_of_unknown_origin_is_replaced(target, side):
     target.with_name("clip.mp4.part").write_bytes(b"whatever" * 9999)
     target.with_name("clip.mp4.part.json").write_text(side)
@@ -305,7 +305,7 @@ def test_the_part_of_another_address_is_not_gone_on_with(target):
         fields = {"content": "url"}
         async with Server(reply(404)) as server:
             impatient = DownloadPolicy(retry=RetryPolicy(attempts=1), not_ready=0)
-            first = await fetch(server, target, job=job, patience=impatient, fields=fields)
+            first = await fetch(server, target, job=job, policy=impatient, fields=fields)
             side = target.with_name("clip.mp4.part.json").read_text()
             job = replace(JOB, urls=(f"{cdn.origin}/other",))
             return first, side, await fetch(server, target, job=job, fields=fields)
@@ -340,11 +340,11 @@ def test_however_it_is_cut_the_bytes_are_the_same(target, pictures, cuts, ranges
         async with Server(File(film, cuts=list(cuts), ranges=ranges, etag=etag)) as server:
             for _ in range(kernels):
                 impatient = DownloadPolicy(retry=RetryPolicy(attempts=2))
-                found = await fetch(server, target, patience=impatient)
+                found = await fetch(server, target, policy=impatient)
                 if not isinstance(found, VideoError):
                     return found
             return await fetch(
-                server, target, patience=DownloadPolicy(retry=RetryPolicy(attempts=20))
+                server, target, policy=DownloadPolicy(retry=RetryPolicy(attempts=20))
             )
 
     try:
@@ -575,7 +575,7 @@ def test_a_file_that_never_comes_is_given_up_after_a_minute(target, status):
 
 def test_how_long_is_waited_is_an_argument(target):
     time = Time()
-    error, server = download(target, reply(404), time=time, patience=DownloadPolicy(not_ready=0))
+    error, server = download(target, reply(404), time=time, policy=DownloadPolicy(not_ready=0))
     assert isinstance(error, JobNotFound)
     assert (len(server.seen), time.slept) == (1, [])
 
@@ -664,7 +664,7 @@ def test_a_folder_that_is_read_only_is_said(target):
         target.parent.chmod(0o700)
     assert isinstance(error, DownloadError)
     assert "Permission denied" in error.message
-    assert "may be written" in error.hint
+    assert "may write to" in error.hint
     assert server.seen == []
 
 

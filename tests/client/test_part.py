@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ipyreel.client import part as part_module
-from ipyreel.client.part import Part, Source, content_range, disk, final_path
+from ipyreel.client.part import Part, Source, content_range, disk_errors, final_path
 from ipyreel.errors import DownloadError
 from tests.client.support.films import mp4
 from tests.client.support.rows import client
@@ -21,7 +21,7 @@ from tests.client.support.time import run
 from tests.client.test_download import JOB
 
 FILM = mp4(b"abc" * 1000)
-SOURCE = Source(place="https://host/film", etag='"one"', length=len(FILM))
+SOURCE = Source(address="https://host/film", etag='"one"', length=len(FILM))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_without_hard_links_the_name_is_claimed_first(part, monkeypatch):
     assert [path.name for path in part.target.parent.glob("clip*")] == ["clip.mp4"]
     other = Part(part.target)
     other.open()
-    other.restart(Source(place="x"))
+    other.restart(Source(address="x"))
     other.write([b"other"])
     with pytest.raises(DownloadError, match="not overwritten"):
         other.publish("video/mp4")
@@ -147,14 +147,14 @@ def test_a_closed_part_says_so(part):
     [
         (errno.ENOSPC, "Free some space"),
         (errno.EDQUOT, "Free some space"),
-        (errno.EROFS, "may be written"),
-        (errno.EACCES, "may be written"),
+        (errno.EROFS, "may write to"),
+        (errno.EACCES, "may write to"),
         (errno.ENOENT, "Create the folder"),
         (errno.EFBIG, "files this large"),
     ],
 )
 def test_every_refusal_of_the_disk_says_what_to_do(tmp_path, code, words):
-    with pytest.raises(DownloadError) as caught, disk(tmp_path / "a", tmp_path / "b"):
+    with pytest.raises(DownloadError) as caught, disk_errors(tmp_path / "a", tmp_path / "b"):
         raise OSError(code, os.strerror(code))
     assert os.strerror(code) in caught.value.message
     assert words in caught.value.hint
@@ -163,7 +163,7 @@ def test_every_refusal_of_the_disk_says_what_to_do(tmp_path, code, words):
 
 
 def test_an_unknown_refusal_is_passed_on_without_advice(tmp_path):
-    with pytest.raises(DownloadError, match="OSError") as caught, disk(tmp_path):
+    with pytest.raises(DownloadError, match="OSError") as caught, disk_errors(tmp_path):
         raise OSError
     assert caught.value.hint is None
 
@@ -219,5 +219,5 @@ def test_unknown_types_keep_their_name():
 
 def test_weak_tags_are_not_trusted_and_queries_not_written_down():
     source = Source.of("https://u:p@host/a?sig=secret", {"etag": 'W/"x"'}, 5)
-    assert source == Source(place="https://host/a", length=5)
+    assert source == Source(address="https://host/a", length=5)
     assert source.validator is None

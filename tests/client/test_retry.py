@@ -16,10 +16,10 @@ def test_waits_double_up_to_the_cap():
 
 
 def test_the_servers_wish_goes_before_and_is_capped():
-    assert backoff(5, POLICY, lambda: 1.0, told=7.5) == 7.5
-    assert backoff(1, POLICY, lambda: 1.0, told=3600) == 120
-    assert backoff(1, POLICY, lambda: 1.0, told=-5) == 0
-    assert backoff(1, POLICY, lambda: 1.0, told=0) == 0
+    assert backoff(5, POLICY, lambda: 1.0, retry_after=7.5) == 7.5
+    assert backoff(1, POLICY, lambda: 1.0, retry_after=3600) == 120
+    assert backoff(1, POLICY, lambda: 1.0, retry_after=-5) == 0
+    assert backoff(1, POLICY, lambda: 1.0, retry_after=0) == 0
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))

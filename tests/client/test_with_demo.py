@@ -183,7 +183,7 @@ def test_a_download_given_up_is_gone_on_with_by_the_next_client(tmp_path, target
         job = await ours.wait((await ours.create("a cat")).remote_id)
         impatient = DownloadPolicy(retry=RetryPolicy(attempts=1))
         with pytest.raises(DownloadError):
-            await ours.download(job, target, patience=impatient)
+            await ours.download(job, target, policy=impatient)
         return await ours.download(job, target)
 
     file = shop.run(ask)

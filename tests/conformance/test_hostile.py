@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 from PIL import Image as Picture
 
-from ipyreel.client.inputs import as_image
+from ipyreel.images import read_image
 from tests.conformance.looks import check_inside, check_shown
 from tests.conformance.shop import Kernel, finals, reopened, sha256, sidecar, told
 from tests.conformance.table import rule
@@ -165,7 +165,7 @@ def test_a_hostile_name_of_an_image_stays_a_name(market, home, kind, name):
     shop.open()
     picture = BytesIO()
     Picture.new("RGB", (1280, 720), "red").save(picture, "PNG")
-    image = replace(as_image(picture.getvalue()), filename=name, source=name)
+    image = replace(read_image(picture.getvalue()), filename=name, source=name)
     with Kernel(shop, home) as kernel:
         job = kernel.order(images=(image,), size="1280x720", model="sora-2")
     assert job.status == "completed", told(job)

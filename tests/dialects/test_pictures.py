@@ -118,7 +118,7 @@ def test_without_pillow_it_is_said_what_to_install(monkeypatch):
 
 
 def test_pixels_that_cannot_be_read_are_refused():
-    with pytest.raises(InvalidRequest, match=r"cut\.png: its pixels cannot be read"):
+    with pytest.raises(InvalidRequest, match=r"cut\.png is damaged: its pixels cannot be read"):
         fit_image(Image(source="cut.png", data=START[:60]), "64x64")
 
 

@@ -28,8 +28,9 @@ LEVELS = (
     {"trust"},
     {"catalog"},
     {"wire"},
+    {"images"},
     {"client"},
-    {"jobs", "media", "images"},
+    {"jobs", "media"},
     {"limits", "experiments"},
     {"chains", "connections", "plan", "sweeps"},
     {"session"},
@@ -73,8 +74,7 @@ DOORS = {
     "IPython": ("notebook/",),
     "av": ("demo/render.py", "media.py"),
     "comm": ("notebook/",),
-    "httpcore": ("client/loopback.py",),
-    "httpx": ("client/http.py", "client/pools.py", "client/loopback.py"),
+    "httpx": ("client/http.py",),
     "ipykernel": ("notebook/",),
     "ipywidgets": ("notebook/",),
     "nest_asyncio": ("jobs/loop.py",),
@@ -106,7 +106,6 @@ LAZY = {
     ("__init__.py", "unload_ipython_extension"): "called by IPython only",
     ("__init__.py", "__getattr__"): "the exports load on first use",
     ("notebook/magics.py", "_heavy"): "%load_ext imports nothing heavy; the first use does",
-    ("client/pools.py", "_loopback"): "httpcore comes with the first pool, as it does in httpx",
     ("jobs/loop.py", "_module"): "nest_asyncio or nest_asyncio2, whichever is safe here",
 }
 """(module, function) that may import any module, or load one by name, and why."""

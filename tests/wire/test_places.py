@@ -1,6 +1,7 @@
 import pytest
 
-from ipyreel.wire.reader import read_envelope, sniff
+from ipyreel.wire.media_types import sniff
+from ipyreel.wire.reader import read_envelope
 
 
 @pytest.mark.parametrize(

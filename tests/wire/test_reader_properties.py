@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ipyreel.errors import ProviderError, WireError
 from ipyreel.values import HttpReply, VideoJob
+from ipyreel.wire.media_types import sniff
 from ipyreel.wire.reader import (
     poll_after,
     read_deleted,
@@ -19,7 +20,6 @@ from ipyreel.wire.reader import (
     read_job,
     read_page,
     retry_after,
-    sniff,
     wants_form,
 )
 from ipyreel.wire.status import MEANINGS

@@ -1,4 +1,4 @@
-"""The client of the `/v1/videos` API, usable alone. May import `wire` and what lies below it."""
+"""The client of the `/v1/videos` API, usable alone."""
 
 from __future__ import annotations
 

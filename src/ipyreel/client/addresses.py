@@ -1,6 +1,6 @@
-"""Which addresses may be spoken to: origins, loopback, private networks; no I/O but DNS.
+"""Decides which addresses may be connected to: origins, loopback, private networks.
 
-May import `errors` and the standard library only.
+Nothing here does I/O but the look-up of names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ipyreel.errors import TransportError
 Resolve = Callable[[str, int], Awaitable[tuple[str, ...]]]
 """Turns a host name and a port into numeric addresses; raises OSError when it cannot."""
 
-Place = tuple[str, str, int]
+Origin = tuple[str, str, int]
 """Scheme, host (as DNS spells it) and port of a URL."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -29,7 +29,7 @@ CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
 """Addresses that are neither public nor, to `ipaddress`, private (RFC 6598)."""
 
 
-def bare(url: str) -> str:
+def strip_query(url: str) -> str:
     """Return a URL as it may be shown: without its query, fragment and userinfo."""
     start = re.split(r"[?#]", url, maxsplit=1)[0]
     return re.sub(r"^([a-z][a-z0-9+.-]*://)[^/]*@", r"\1", start, flags=re.IGNORECASE)
@@ -38,7 +38,7 @@ def bare(url: str) -> str:
 def numeric(host: str) -> Address | None:
     """Return the address that a host is spelled as, None for a name.
 
-    An IPv4 address dressed as IPv6 (`::ffff:127.0.0.1`) is undressed.
+    An IPv4 address written as IPv6 (`::ffff:127.0.0.1`) is returned as IPv4.
     """
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
@@ -102,48 +102,50 @@ async def look_up(host: str, port: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def _near_or_public(address: str) -> bool:
+def _is_near_or_public(address: str) -> bool:
     return is_near(address) or is_public(address)
 
 
 class Gate:
-    """Decides which places beyond the API's own origin may be connected to, and by which number.
+    """Decides which origins beyond the API's own may be connected to, and at which address.
 
     A public API may send us to public addresses only: what lies on this machine or in its
     network trusts us, and is none of its business. An API that runs there itself may send us
     there. `direct` False: somebody else (a proxy, a test's transport) does the connecting.
     """
 
-    def __init__(self, home: Place, look_up: Resolve, *, direct: bool = True) -> None:
+    def __init__(self, home: Origin, look_up: Resolve, *, direct: bool = True) -> None:
         self._home = home
         self._look_up = look_up
         self._direct = direct
         self._home_is_near: bool | None = None
 
-    async def admit(self, place: Place) -> tuple[str | None, ...] | None:
-        """Return the numeric addresses to connect to; None when the place is refused.
+    async def admit(self, origin: Origin) -> tuple[str | None, ...] | None:
+        """Return the numeric addresses to connect to; None when the origin is refused.
 
         An address of None means that the name is resolved elsewhere. Raises `TransportError`
         for a name that nobody knows.
         """
-        if self._is_out_of_sight(place):
+        if self._is_resolved_elsewhere(origin):
             return (None,)
-        found = await self._addresses(place)
+        found = await self._addresses(origin)
         public = all(map(is_public, found))
-        if not public and not (all(map(_near_or_public, found)) and await self._is_near_home()):
+        if not public and not (
+            all(map(_is_near_or_public, found)) and await self._home_is_near_us()
+        ):
             return None
-        return found if self._connects(place) else (None,)
+        return found if self._connects(origin) else (None,)
 
-    def _connects(self, place: Place) -> bool:
-        return self._direct and not through_proxy(place[0], place[1])
+    def _connects(self, origin: Origin) -> bool:
+        return self._direct and not through_proxy(origin[0], origin[1])
 
-    def _is_out_of_sight(self, place: Place) -> bool:
+    def _is_resolved_elsewhere(self, origin: Origin) -> bool:
         """Tell whether a name is for somebody else to resolve, who may know other names."""
-        spelled = numeric(place[1]) is not None or is_loopback(place[1])
-        return not spelled and not self._connects(place)
+        spelled = numeric(origin[1]) is not None or is_loopback(origin[1])
+        return not spelled and not self._connects(origin)
 
-    async def _addresses(self, place: Place) -> tuple[str, ...]:
-        _, host, port = place
+    async def _addresses(self, origin: Origin) -> tuple[str, ...]:
+        _, host, port = origin
         if numeric(host) is not None:
             return (host,)
         try:
@@ -154,9 +156,9 @@ class Gate:
             raise TransportError(f"{host} has no address.")
         return found
 
-    async def _is_near_home(self) -> bool:
+    async def _home_is_near_us(self) -> bool:
         if self._home_is_near is None:
-            if self._is_out_of_sight(self._home):
+            if self._is_resolved_elsewhere(self._home):
                 return False
             self._home_is_near = all(map(is_near, await self._addresses(self._home)))
         return self._home_is_near

@@ -1,7 +1,4 @@
-"""The client of one provider's `/v1/videos`: create, retrieve, list, delete, remix, download.
-
-May import the rest of the client, `wire`, the catalog, `values` and `errors`.
-"""
+"""The client of one provider's `/v1/videos`: create, retrieve, list, delete, remix, download."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -25,19 +22,16 @@ from ipyreel.catalog import (
     require_base_url,
 )
 from ipyreel.catalog.keys import read_key
-from ipyreel.client.addresses import bare
-from ipyreel.client.download import Download, DownloadPolicy
-from ipyreel.client.fetch import OnProgress
-from ipyreel.client.http import Http
-from ipyreel.client.inputs import as_image, with_bytes
-from ipyreel.client.pools import Transport
-from ipyreel.client.retry import RetryPolicy, Timeouts
-from ipyreel.client.siblings import Siblings
-from ipyreel.client.submit import OnSend, Submission, unheard
-from ipyreel.client.waiting import until_ended
-from ipyreel.errors import DownloadError
+from ipyreel.client.addresses import strip_query
+from ipyreel.client.download import Download, DownloadPolicy, OnProgress
+from ipyreel.client.http import Http, Stream, Transport
+from ipyreel.client.retry import RetryPolicy, Sleep, Timeouts, until_ended
+from ipyreel.client.submit import OnSend, Submission, ignore_send
+from ipyreel.errors import DownloadError, InvalidRequest, VideoError
+from ipyreel.images import MAX_IMAGE, image_of_bytes, read_image, too_large
 from ipyreel.values import (
     NOTHING,
+    FormPart,
     HttpCall,
     Image,
     Json,
@@ -46,13 +40,26 @@ from ipyreel.values import (
     VideoPage,
     VideoRequest,
 )
-from ipyreel.wire.reader import read_deleted, read_job, read_page, wants_form
+from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, VIDEO_SUFFIXES, sniff
+from ipyreel.wire.reader import (
+    read_character,
+    read_deleted,
+    read_error,
+    read_job,
+    read_models,
+    read_page,
+    wants_form,
+)
 from ipyreel.wire.writer import (
     chain_call,
+    character_call,
     content_call,
     create_call,
     delete_call,
+    edit_call,
+    extension_call,
     list_call,
+    models_call,
     needs_image_bytes,
     retrieve_call,
 )
@@ -60,8 +67,11 @@ from ipyreel.wire.writer import (
 FLEXIBLE = "generic"
 """The dialect of servers of which it is not known whether they want JSON or a form."""
 
+LONGEST_NAME = 80
+OK = 200
 
-class VideoClient(Siblings):
+
+class VideoClient:
     """Speaks to one provider; belongs to one event loop, and is usable without a notebook.
 
     >>> async with VideoClient("apiyi") as client:                        # doctest: +SKIP
@@ -103,7 +113,7 @@ class VideoClient(Siblings):
         key: str | Secret | None = None,
         base_url: str | None = None,
         retry: RetryPolicy | None = None,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
         clock: Callable[[], float] = time.time,
         rng: Callable[[], float] = random.random,
         transport: Transport | None = None,
@@ -135,7 +145,7 @@ class VideoClient(Siblings):
 
     def __repr__(self) -> str:
         """Name the provider and its address, never the key."""
-        return f"VideoClient({self.provider.name!r}, base_url={bare(self._http.base_url)!r})"
+        return f"VideoClient({self.provider.name!r}, base_url={strip_query(self._http.base_url)!r})"
 
     async def __aenter__(self) -> VideoClient:  # noqa: PYI034 - Self came with Python 3.11
         """Open nothing yet: connections come with the first question."""
@@ -164,7 +174,7 @@ class VideoClient(Siblings):
         seed: int | None = None,
         images: Sequence[Image | str | Path | bytes] = (),
         extra: Mapping[str, Json] = NOTHING,
-        on_send: OnSend = unheard,
+        on_send: OnSend = ignore_send,
     ) -> VideoJob:
         """Ask for a video, once, and return the job as the server describes it.
 
@@ -196,7 +206,7 @@ class VideoClient(Siblings):
             seconds=asked.seconds if seconds is None else seconds,
             size=size or asked.size,
             seed=asked.seed if seed is None else seed,
-            images=(*asked.images, *map(as_image, images)),
+            images=(*asked.images, *map(read_image, images)),
             extra={**asked.extra, **extra},
         )
         self._require_key()
@@ -236,16 +246,77 @@ class VideoClient(Siblings):
         reply = await self._http.send(delete_call(remote_id), timeout=self.timeouts.poll)
         return read_deleted(reply, now=self._clock())
 
-    async def remix(self, remote_id: str, prompt: str, *, on_send: OnSend = unheard) -> VideoJob:
+    async def remix(
+        self, remote_id: str, prompt: str, *, on_send: OnSend = ignore_send
+    ) -> VideoJob:
         """Ask for a finished job's video with changes; sent as carefully as `create`."""
         return await self.create(VideoRequest(prompt=prompt, remix_of=remote_id), on_send=on_send)
+
+    async def edit(
+        self, prompt: str, *, video: str | Path, on_send: OnSend = ignore_send
+    ) -> VideoJob:
+        """Ask for a video with changes: `video` is a finished job's id (text) or a file.
+
+        Raises `InvalidRequest` where the provider has no such route, else what `create` raises.
+        """
+        self._require_route("edits", "cannot edit videos")
+        return await self._start(edit_call(prompt, video=_id_or_part(video)), on_send)
+
+    async def extend(
+        self,
+        prompt: str,
+        *,
+        video: str | Path,
+        seconds: float | None = None,
+        on_send: OnSend = ignore_send,
+    ) -> VideoJob:
+        """Ask for what comes after the end of a video, `seconds` long; `video` as in `edit`."""
+        self._require_route("extensions", "cannot extend videos")
+        call = extension_call(prompt, video=_id_or_part(video), seconds=seconds)
+        return await self._start(call, on_send)
+
+    async def create_character(self, name: str, video: Path) -> str:
+        """Make a character out of a video file; returns its id. `name` has 1 to 80 characters."""
+        self._require_route("characters", "cannot make characters")
+        if not 1 <= len(name) <= LONGEST_NAME:
+            raise InvalidRequest(f"A character's name has 1 to {LONGEST_NAME} characters.")
+        call = character_call(name, _file_part(video))
+        reply = await self._submission().post(call, ignore_send)
+        return read_character(reply, now=self._clock())
+
+    async def variant(self, remote_id: str, name: str = "thumbnail") -> Image:
+        """Fetch a picture of a finished job: "thumbnail" or "spritesheet".
+
+        Raises `DownloadError` when something else comes: some gateways send the video.
+        """
+        self._require_route("variants", "has no thumbnails")
+        call = content_call(remote_id, variant=name)
+        reply = await self._http.send(call, timeout=self.timeouts.poll)
+        if reply.status_code != OK:
+            raise read_error(reply, now=self._clock())
+        media_type = sniff(reply.body[:SNIFFED]) or "something else"
+        if media_type not in IMAGE_SUFFIXES:
+            raise DownloadError(f"{self.provider.title} sent {media_type} instead of a {name}.")
+        return Image(
+            source=f"{name} of {remote_id}",
+            data=reply.body,
+            media_type=media_type,
+            filename=f"{name}.{IMAGE_SUFFIXES[media_type]}",
+        )
+
+    async def models(self) -> tuple[str, ...]:
+        """Return the names of the models that the server offers to this key."""
+        self._require_key()
+        call = models_call(self.provider.dialect)
+        reply = await self._http.send(call, timeout=self.timeouts.poll)
+        return read_models(reply, now=self._clock())
 
     async def wait(
         self, remote_id: str, *, interval: float = 10.0, deadline: float = 3600.0
     ) -> VideoJob:
         """Ask every `interval` seconds until the job has ended, well or badly.
 
-        A server that does not answer is asked again, at growing distances. Raises
+        A server that does not answer is asked again, with backoff. Raises
         `WaitTimeout` after `deadline` seconds; the job goes on.
         """
         return await until_ended(
@@ -264,7 +335,7 @@ class VideoClient(Siblings):
         target: Path,
         *,
         on_progress: OnProgress | None = None,
-        patience: DownloadPolicy | None = None,
+        policy: DownloadPolicy | None = None,
     ) -> VideoFile:
         """Fetch a finished job's video into `target`, going on with what is there already.
 
@@ -279,12 +350,12 @@ class VideoClient(Siblings):
         self._require_key()
         download = Download(
             http=self._http,
-            places=self._places(job),
+            urls=self._video_urls(job),
             target=Path(target),
             sleep=self._sleep,
             clock=self._clock,
             rng=self._rng,
-            patience=patience or DownloadPolicy(),
+            policy=policy or DownloadPolicy(),
             on_progress=on_progress,
         )
         return await download.run()
@@ -302,12 +373,12 @@ class VideoClient(Siblings):
         call = self._call(complete, as_form=self._as_form)
         return replace(
             call,
-            path=bare(self._http.url_for(call)),
+            path=strip_query(self._http.url_for(call)),
             query={},
             headers=self._http.headers_for(call, masked=True),
         )
 
-    def _places(self, job: VideoJob) -> tuple[str, ...]:
+    def _video_urls(self, job: VideoJob) -> tuple[str, ...]:
         route = self._http.url_for(content_call(job.remote_id))
         urls = tuple(
             url if url.startswith("data:") else self._http.absolute(url) for url in job.urls
@@ -330,8 +401,24 @@ class VideoClient(Siblings):
         """Put the pixels in place of addresses where the server takes files only."""
         if not self._needs_bytes(as_form=as_form):
             return request
-        images = [await with_bytes(image, self._http) for image in request.images]
+        images = [await self._with_bytes(image) for image in request.images]
         return replace(request, images=tuple(images))
+
+    async def _with_bytes(self, image: Image) -> Image:
+        """Fetch an image that is given by its URL only; the key goes to the API's origin only."""
+        if image.data is not None or image.url is None:
+            return image
+        shown = strip_query(image.url)
+        try:
+            async with self._http.stream(image.url) as stream:
+                data = await _image_bytes(stream, shown)
+        except InvalidRequest:
+            raise
+        except VideoError as error:
+            raise InvalidRequest(
+                f"The image {shown} could not be fetched: {error.message}"
+            ) from error
+        return replace(image_of_bytes(data, shown), source=image.source, url=image.url)
 
     def _call(self, request: VideoRequest, *, as_form: bool) -> HttpCall:
         if request.chain is not None:
@@ -353,6 +440,10 @@ class VideoClient(Siblings):
             reply = await submission.post(self._call(request, as_form=True), on_send)
         return submission.read(reply, on_send)
 
+    async def _start(self, call: HttpCall, on_send: OnSend) -> VideoJob:
+        submission = self._submission()
+        return submission.read(await submission.post(call, on_send), on_send)
+
     def _submission(self) -> Submission:
         can_list = "list" in self.provider.routes
         where = "in the list of jobs" if can_list else f"at {self.provider.title}"
@@ -371,3 +462,32 @@ class VideoClient(Siblings):
         """Refuse to ask without a key where one is needed; a preview needs none."""
         if self.key is None and self.provider.needs_key:
             self._keys.require(self.provider)
+
+    def _require_route(self, route: str, lack: str) -> None:
+        self._require_key()
+        if route not in self.provider.routes:
+            raise InvalidRequest(f"{self.provider.title} {lack}.")
+
+
+async def _image_bytes(stream: Stream, shown: str) -> bytes:
+    if stream.status_code != OK:
+        raise InvalidRequest(f"The image {shown} gave HTTP {stream.status_code}.")
+    if stream.length is not None and stream.length > MAX_IMAGE:
+        raise too_large(shown)
+    return (await stream.read(MAX_IMAGE)).body
+
+
+def _id_or_part(video: str | Path) -> str | FormPart:
+    return _file_part(video) if isinstance(video, Path) else video
+
+
+def _file_part(path: Path) -> FormPart:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InvalidRequest(f"The video {path} could not be read: {reason}.") from error
+    media_type = sniff(data[:SNIFFED])
+    if media_type not in VIDEO_SUFFIXES:
+        raise InvalidRequest(f"{path} is {media_type or 'of no known type'}, and no video.")
+    return FormPart(name="video", value=data, filename=path.name, media_type=media_type)

@@ -1,28 +1,43 @@
-"""From a finished job to a file: tried where it may lie, resumed, checked, moved into place.
-
-May import the rest of the client, `wire`, `values` and `errors`.
-"""
+"""Fetches a finished job's video: finds it, resumes it, checks it, moves it into place."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import base64
+import binascii
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote_to_bytes
 
-from ipyreel.client.fetch import Fetch, NotVideo, OnProgress
-from ipyreel.client.http import Http, Refused
+from ipyreel.client.addresses import strip_query
+from ipyreel.client.http import Http, Refused, Stream
 from ipyreel.client.mp4 import Container, read_container
-from ipyreel.client.part import Part, Source, hash_file
-from ipyreel.client.retry import RetryPolicy, backoff
+from ipyreel.client.part import Part, Source, content_range, final_path, hash_file, name_taken
+from ipyreel.client.retry import RetryPolicy, Sleep, backoff
 from ipyreel.errors import DownloadError, JobNotFound, ProviderError, TransportError, VideoError
 from ipyreel.values import VideoFile
+from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
+from ipyreel.wire.reader import read_envelope, read_error, retry_after
 
-Sleep = Callable[[float], Awaitable[object]]
+OnProgress = Callable[[int, int | None], None]
+"""Called with the bytes that are here and those of the whole file (None: not known)."""
 
-Fate = Literal["again", "later", "never"]
-"""Whether a place may be asked again soon, once the file is ready, or not at all."""
+Outlook = Literal["again", "later", "never"]
+"""Whether an address may be asked again soon, once the file is ready, or not at all."""
+
+BATCH = 2**20
+"""Bytes gathered before they are written and hashed in a thread."""
+
+REPORT_STEP = 2**16
+"""Bytes between two reports of progress, at least."""
+
+MAX_ENVELOPE = 2**20
+"""The longest text, in bytes, that is read where a video was expected."""
+
+OK, MULTIPLE_CHOICES = 200, 300
+PARTIAL, UNSATISFIABLE = 206, 416
 
 NOT_READY = frozenset({400, 404, 409, 423, 425})
 """What servers say at `/content` while a completed job's file is not there yet."""
@@ -36,9 +51,15 @@ GONE, SERVER_ERROR = 410, 500
 FIRST_LOOK, LONGEST_LOOK, SLOWER = 2.0, 15.0, 1.5
 """Seconds between two looks for a file that is not ready yet: at first, at most, growth."""
 
+EXCERPT = 200
+
 RESUME = "Resume goes on from there."
 LOOK_AGAIN = "Some providers need longer, or keep files for a short time only; resume looks again."
 EXPIRED = "The provider keeps files for a limited time; only a new job brings the video back."
+
+
+class NotVideo(DownloadError):
+    """Something came, but no whole video; one may come later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +76,187 @@ class DownloadPolicy:
 
 
 @dataclass(slots=True, kw_only=True)
-class Download:
-    """One download, used once: `await Download(...).run()`.
+class Fetch:
+    """Fills one part file from one address at a time.
 
-    `places` are URLs, the one to try first in front; the key goes to those of the API's own
-    origin only. `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance.
+    `retry_after` is the wait in seconds that the last refusal asked for; `clock` returns
+    seconds since the epoch.
     """
 
     http: Http
-    places: Sequence[str]
+    part: Part
+    clock: Callable[[], float]
+    on_progress: OnProgress | None = None
+    retry_after: float | None = None
+    _reported: int = field(default=-REPORT_STEP)
+
+    async def take(self, url: str) -> None:
+        """Get from one address what is missing; returns when the last byte is here.
+
+        A text that names another address is followed once. Raises `ProviderError`,
+        `TransportError`, `NotVideo`, and `DownloadError` when the disk refuses.
+        """
+        onward = await self._ask(url)
+        if onward is None:
+            return
+        whole = onward if onward.startswith("data:") else self.http.absolute(onward)
+        if await self._ask(whole) is not None:
+            raise NotVideo(f"{strip_query(url)} names an address that only names another one.")
+
+    async def _ask(self, url: str) -> str | None:
+        """Take the reply of one address; returns the URL if it only names one."""
+        self.retry_after = None
+        if url.startswith("data:"):
+            await asyncio.to_thread(self._unpack, url)
+            return None
+        wanted = self._resume_headers(url)
+        if wanted:
+            async with self.http.stream(url, headers=wanted) as stream:
+                if self._continues(stream):
+                    await self._receive(stream)
+                    return None
+                if self._is_at_end(stream):
+                    return None
+                if stream.status_code not in {PARTIAL, UNSATISFIABLE}:
+                    return await self._start(url, stream)
+        # Nothing to go on with, or a server that goes on with something else.
+        async with self.http.stream(url) as stream:
+            return await self._start(url, stream)
+
+    def _resume_headers(self, url: str) -> dict[str, str]:
+        part, source = self.part, self.part.source
+        if source is None or source.validator is None or not part.size:
+            return {}
+        if source.address != strip_query(url):
+            return {}
+        return {"Range": f"bytes={part.size}-", "If-Range": source.validator}
+
+    def _continues(self, stream: Stream) -> bool:
+        """Tell whether a reply continues our part exactly where it ends."""
+        start, total = content_range(stream.headers)
+        known = self.part.source.length if self.part.source else None
+        fits = start == self.part.size and (known is None or total in {None, known})
+        return stream.status_code == PARTIAL and fits and not stream.encoded
+
+    def _is_at_end(self, stream: Stream) -> bool:
+        """Tell whether the server says that our part is all there is."""
+        _, total = content_range(stream.headers)
+        return stream.status_code == UNSATISFIABLE and total == self.part.size
+
+    async def _start(self, url: str, stream: Stream) -> str | None:
+        """Take a whole reply from its first byte; returns the URL if it only names one."""
+        if not OK <= stream.status_code < MULTIPLE_CHOICES or stream.status_code == PARTIAL:
+            self.retry_after = retry_after(stream.headers, now=self.clock())
+            raise read_error(await stream.read(), now=self.clock())
+        first = b""
+        async for piece in stream.pieces:
+            first += piece
+            if len(first) >= SNIFFED:
+                break
+        media_type = sniff(first)
+        if media_type not in VIDEO_SUFFIXES:
+            return await self._open_envelope(stream, first)
+        length = stream.length
+        self._refuse_taken_name(media_type, length)
+        source = Source.of(url, stream.headers, length)
+        await asyncio.to_thread(self.part.restart, source)
+        await self._receive(stream, first)
+        return None
+
+    def _refuse_taken_name(self, media_type: str, length: int | None) -> None:
+        """Stop before the bytes come when the name has a file that cannot be this one."""
+        final = final_path(self.part.target, media_type)
+        if length is not None and final.exists() and final.stat().st_size != length:
+            raise name_taken(final, kept=None)
+
+    async def _open_envelope(self, stream: Stream, first: bytes) -> str:
+        """Return the URL that a text names; raises `NotVideo` with what else it says."""
+        body = bytearray(first)
+        async for piece in stream.pieces:
+            body += piece
+            if len(body) > MAX_ENVELOPE:
+                break
+        url = read_envelope(bytes(body))
+        if url is not None:
+            return url
+        raise not_video(stream, bytes(body), now=self.clock())
+
+    async def _receive(self, stream: Stream, first: bytes = b"") -> None:
+        """Append the body; what came is kept even when it breaks off."""
+        here = self.part.size + len(first)
+        batch, held = [first] if first else [], len(first)
+        self._report(here)
+        try:
+            async for piece in stream.pieces:
+                batch.append(piece)
+                held += len(piece)
+                here += len(piece)
+                if held >= BATCH:
+                    full, batch, held = batch, [], 0
+                    await _in_thread(self.part.write, full)
+                self._report(here)
+        finally:
+            await _in_thread(self.part.write, batch)
+        self._check_length(stream)
+
+    def _check_length(self, stream: Stream) -> None:
+        part = self.part
+        length = part.source.length if part.source else None
+        self._report(part.size, last=True)
+        if length is not None and part.size < length:
+            raise TransportError(f"{stream.host} sent {part.size} of {length} bytes.", sent=True)
+        if length is not None and part.size > length:
+            raise NotVideo(f"{stream.host} sent {part.size} bytes instead of {length}.")
+
+    def _report(self, here: int, *, last: bool = False) -> None:
+        length = self.part.source.length if self.part.source else None
+        step = max(REPORT_STEP, (length or 0) // 100)
+        if self.on_progress is not None and (last or abs(here - self._reported) >= step):
+            self._reported = here
+            self.on_progress(here, length)
+
+    def _unpack(self, url: str) -> None:
+        """Write out a video that is part of the reply itself, as a `data:` URL."""
+        head, _, text = url.partition(",")
+        try:
+            encoded = unquote_to_bytes(text)
+            data = base64.b64decode(encoded) if head.endswith(";base64") else encoded
+        except binascii.Error as error:
+            raise NotVideo("The video in the reply is not whole.") from error
+        if sniff(data[:SNIFFED]) not in VIDEO_SUFFIXES:
+            raise NotVideo("What the reply holds is no video.")
+        self.part.restart(Source(address="data:", length=len(data)))
+        self.part.write([data])
+        self._report(len(data), last=True)
+
+
+async def _in_thread(work: Callable[[list[bytes]], None], pieces: list[bytes]) -> None:
+    """Run `work` in a thread and wait for its end, also when cancelled meanwhile."""
+    future = asyncio.get_running_loop().run_in_executor(None, work, pieces)
+    try:
+        # Not awaited itself: our cancellation would cancel it too, and a thread cannot stop.
+        await asyncio.wait({future})
+    except asyncio.CancelledError:
+        await asyncio.wait({future})
+        raise
+    future.result()
+
+
+@dataclass(slots=True, kw_only=True)
+class Download:
+    """One download, used once: `await Download(...).run()`.
+
+    `urls` are tried in their order; the key goes to those of the API's own origin only.
+    `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance.
+    """
+
+    http: Http
+    urls: Sequence[str]
     target: Path
     sleep: Sleep
     clock: Callable[[], float]
     rng: Callable[[], float]
-    patience: DownloadPolicy = field(default_factory=DownloadPolicy)
+    policy: DownloadPolicy = field(default_factory=DownloadPolicy)
     on_progress: OnProgress | None = None
 
     _fetch: Fetch = field(init=False)
@@ -106,7 +294,7 @@ class Download:
             try:
                 return await asyncio.to_thread(finish, self._part)
             except NotVideo:
-                # The bytes stay for the person to look at; the next answer replaces them.
+                # The bytes stay for the person to look at; the next reply replaces them.
                 await asyncio.to_thread(self._part.forget)
                 self._best = 0
                 if last:
@@ -114,64 +302,64 @@ class Download:
         raise AssertionError("unreachable")
 
     async def _gather(self) -> None:
-        """Go round the places until every byte is here; raises what it came down to."""
-        self._left = list(dict.fromkeys(self.places))
+        """Try the addresses in turn until every byte is here; raises what it came down to."""
+        self._left = list(dict.fromkeys(self.urls))
         while self._left:
             before = self._best
-            fates: list[Fate] = []
-            for place in tuple(self._left):
+            outlooks: list[Outlook] = []
+            for url in tuple(self._left):
                 try:
-                    await self._fetch.take(place)
+                    await self._fetch.take(url)
                 except (TransportError, ProviderError, NotVideo) as error:
-                    fates.append(self._note(place, error))
+                    outlooks.append(self._note(url, error))
                 else:
                     return
                 if self._best > before:
-                    # It flows from here: another place would begin from nothing.
+                    # This one sends: another would begin from nothing.
                     self._failures = 0
                     break
             if self._left:
-                await self._pause(overload="again" in fates)
-        raise self._verdict()
+                await self._pause(overload="again" in outlooks)
+        raise self._final_error()
 
-    def _note(self, place: str, error: VideoError) -> Fate:
-        """Remember why a place gave nothing, and strike it off when it never will."""
-        fate = fate_of(error)
-        self._errors[place] = error
+    def _note(self, url: str, error: VideoError) -> Outlook:
+        """Remember why an address gave nothing, and drop it when it never will."""
+        outlook = outlook_of(error)
+        self._errors[url] = error
         self._best = max(self._best, self._part.size)
-        if fate == "never":
-            self._left.remove(place)
-        return fate
+        if outlook == "never":
+            self._left.remove(url)
+        return outlook
 
     async def _pause(self, *, overload: bool) -> None:
-        """Wait before the next round; raises when the patience is used up."""
-        told, retry = self._fetch.told, self.patience.retry
+        """Wait before the next round; raises when the limit of attempts or time is reached."""
+        wish, retry = self._fetch.retry_after, self.policy.retry
         if overload:
             self._failures += 1
             if self._failures >= retry.attempts:
-                raise self._verdict()
-            await self.sleep(backoff(self._failures, retry, self.rng, told=told))
+                raise self._final_error()
+            await self.sleep(backoff(self._failures, retry, self.rng, retry_after=wish))
             return
-        left = self.patience.not_ready - self._waited
+        left = self.policy.not_ready - self._waited
         if left <= 0:
-            raise self._verdict()
+            raise self._final_error()
         step = min(FIRST_LOOK * SLOWER ** min(self._looks, 64), LONGEST_LOOK)
-        wait = min(max(told or step, 1.0), left)
+        wait = min(max(wish or step, 1.0), left)
         self._looks += 1
         self._waited += wait
         await self.sleep(wait)
 
-    def _verdict(self) -> VideoError:
-        """Return the error to end with: the most hopeful one, made to say what is kept."""
-        hope: list[Fate] = ["again", "later", "never"]
-        error = min(self._errors.values(), key=lambda one: hope.index(fate_of(one)))
+    def _final_error(self) -> VideoError:
+        """Return the error to end with: the most hopeful one, with what is kept."""
+        hope: list[Outlook] = ["again", "later", "never"]
+        error = min(self._errors.values(), key=lambda one: hope.index(outlook_of(one)))
         ending = _ending(error, self._part, self._waited)
         ending.__cause__ = error if ending is not error else error.__cause__
         return ending
 
 
-def fate_of(error: VideoError) -> Fate:
-    """Say whether the place that answered so is worth asking again (wire rules 13 and 16)."""
+def outlook_of(error: VideoError) -> Outlook:
+    """Return whether the address that replied so is worth asking again."""
     if isinstance(error, NotVideo):
         return "later"
     if isinstance(error, Refused) or not isinstance(error, ProviderError):
@@ -210,35 +398,17 @@ def _ending(error: VideoError, part: Part, waited: float) -> VideoError:
 
 
 def finish(part: Part) -> VideoFile:
-    """Look into a part that has all its bytes, and move it into place.
+    """Check a part that has all its bytes, and move it into place.
 
     Raises `NotVideo` for one that is no whole video, `DownloadError` where the disk refuses.
     """
     part.sync()
-    facts = _facts(part)
-    sha256, size = part.sha256, part.size
-    final = part.publish(facts.media_type)
-    return _video_file(final, facts, size=size, sha256=sha256)
-
-
-def save(data: bytes, target: Path) -> VideoFile:
-    """Write a whole video that is in memory already; raises as `finish` does."""
-    part = Part(target)
     try:
-        part.open()
-        part.restart(Source(place="memory", length=len(data)))
-        part.write([data])
-        return finish(part)
-    finally:
-        part.close()
-
-
-def _facts(part: Part) -> Container:
-    """Look into the finished part; raises `NotVideo` for one that is not whole."""
-    try:
-        return read_container(part.path)
+        facts = read_container(part.path)
     except DownloadError as error:
         raise NotVideo(error.message, path=error.path) from error
+    sha256, size = part.sha256, part.size
+    return _video_file(part.publish(facts.media_type), facts, size=size, sha256=sha256)
 
 
 def inspect_file(path: Path) -> VideoFile | None:
@@ -261,3 +431,17 @@ def _video_file(path: Path, facts: Container, *, size: int, sha256: str) -> Vide
         height=facts.height,
         seconds=facts.seconds,
     )
+
+
+def not_video(stream: Stream, body: bytes, *, now: float) -> NotVideo:
+    """Describe what came instead of a video, with the server's sentence where there is one."""
+    kind = stream.headers.get("content-type", "").partition(";")[0].strip() or "something"
+    if not body:
+        return NotVideo(f"{stream.host} sent an empty file instead of a video.")
+    found = sniff(body)
+    if found is not None:
+        return NotVideo(f"{stream.host} sent {found} instead of a video.")
+    if body.lstrip()[:1] not in {b"{", b"[", b"<"}:
+        return NotVideo(f"{stream.host} sent {kind} that is no video (it begins {body[:12]!r}).")
+    message = read_error(stream.reply(body), now=now).message
+    return NotVideo(f"{stream.host} sent a text instead of a video: {message[:EXCERPT]}")

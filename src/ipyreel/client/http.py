@@ -1,32 +1,56 @@
-"""HTTP as this project needs it: the key goes home only, and a POST is never sent twice.
-
-With `pools` and `loopback`, the only importer of `httpx`. May import those two, `errors`,
-`values`, `catalog`, `wire`, `addresses` and `within`.
-"""
+"""Sends HTTP requests: the key goes to the API's own origin only, and a POST is sent once."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+import json
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, TypeVar
 
 import httpx
 
+from ipyreel._version import __version__
 from ipyreel.catalog.keys import Secret, read_key
 from ipyreel.client import addresses
-from ipyreel.client.addresses import bare
-from ipyreel.client.body import encode_body
-from ipyreel.client.pools import AGENT, Pools, Transport
+from ipyreel.client.addresses import strip_query
 from ipyreel.client.retry import Timeouts
-from ipyreel.client.stream import MAX_REPLY, Stream, is_encoded
-from ipyreel.client.within import within
-from ipyreel.errors import ConfigError, ProviderError, TransportError, WireError
+from ipyreel.errors import (
+    ConfigError,
+    InvalidRequest,
+    ProviderError,
+    TransportError,
+    WireError,
+)
 from ipyreel.values import NOTHING, HttpCall, HttpReply
 from ipyreel.wire.urls import join_base, resolve
 
+T = TypeVar("T")
+
+Transport = httpx.AsyncBaseTransport
+"""What can replace the network: any transport that httpx takes."""
+
+AGENT = f"ipyreel/{__version__}"
+
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+MAX_REPLY = 16 * 2**20
+"""The largest reply, in bytes, that is read into memory; jobs are a few kilobytes."""
+
+SHORTEST_KEY = 8
+"""Keys with fewer characters are not masked in replies: they could be any word."""
+
+IDENTITY = "identity"
+
+LOOPBACK_MOUNTS = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+
+REUSED = httpx.Limits(max_connections=None)
+FRESH = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 NOT_SENT = (
     httpx.ConnectError,
@@ -41,35 +65,35 @@ NOT_SENT = (
 )
 """After one of these no byte of the request can have reached the server."""
 
-TROUBLE = (
+TRANSPORT_ERRORS = (
     httpx.HTTPError,
     httpx.InvalidURL,
     httpx.CookieConflict,
     httpx.StreamError,
-    # ssl.SSLError can come out of a read unmapped (encode/httpcore maps it in the handshake).
+    # ssl.SSLError can come out of a read unmapped (httpcore maps it in the handshake only).
     OSError,
 )
 
 
 class Refused(ProviderError):
-    """A server named an address that is not opened; asking again changes nothing."""
+    """A server named an address that is not opened; trying again does not help."""
 
 
 def transport_error(error: Exception, host: str) -> TransportError:
-    """Say in our words what httpx ran into; `sent` is False when surely nothing left."""
+    """Describe what httpx raised; `sent` is False when no byte can have left."""
     sent = not isinstance(error, NOT_SENT)
     if isinstance(error, httpx.ConnectTimeout):
         text = f"{host} did not accept a connection in time."
     elif isinstance(error, httpx.TimeoutException):
         text = f"{host} did not answer in time."
     elif isinstance(error, (httpx.LocalProtocolError, httpx.InvalidURL)):
-        # The text of these repeats headers and URLs, which may hold secrets.
+        # Their texts repeat headers and URLs, which may hold secrets.
         text = f"The request to {host} could not be written ({type(error).__name__})."
     elif isinstance(error, NOT_SENT):
         text = f"Could not connect to {host}: {_reason(error)}."
     else:
         text = f"The connection to {host} broke: {_reason(error)}."
-    hint = None if sent else "Is the server running, and its address right? %video doctor looks."
+    hint = None if sent else "Check that the server runs and its address is right: %video doctor."
     return TransportError(text, sent=sent, hint=hint)
 
 
@@ -83,14 +107,89 @@ def mapped(host: str) -> Iterator[None]:
     try:
         yield
     except httpx.LocalProtocolError as error:
-        # Its text quotes the header it dislikes, so it is not even kept as the cause.
+        # Its text quotes the header it refuses, so it is not kept as the cause either.
         raise transport_error(error, host) from None
-    except TROUBLE as error:
+    except TRANSPORT_ERRORS as error:
         raise transport_error(error, host) from error
 
 
+async def within(
+    work: Coroutine[Any, Any, T], timeout: float | None, late: Exception | type[Exception]
+) -> T:
+    """Await `work` for `timeout` seconds (None: no limit), then cancel it and raise `late`.
+
+    When this returns or raises, the work has ended.
+
+    Not `asyncio.wait_for`: before Python 3.12 it loses a cancellation that comes when the work
+    has just ended (https://github.com/python/cpython/issues/86296).
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait((task,), timeout=timeout)
+    except asyncio.CancelledError:
+        await _cancel(task)
+        raise
+    if done:
+        return task.result()
+    await _cancel(task)
+    raise late
+
+
+async def _cancel(task: asyncio.Future[T]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()  # without this look at it, the loop would log it as never retrieved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A reply whose body is still to come.
+
+    Header names are in lower case; `host` is who answered in the end; `pieces` yields the body
+    once, decoded, and raises `TransportError` when it breaks off. `key` is masked in every
+    reply that is shown or kept.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    host: str
+    pieces: AsyncIterator[bytes] = field(repr=False)
+    key: Secret | None = field(default=None, repr=False)
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the body is compressed although plain bytes were asked for."""
+        return _is_encoded(self.headers)
+
+    @property
+    def length(self) -> int | None:
+        """The bytes of the body; None when the headers do not say or it is compressed."""
+        text = self.headers.get("content-length", "")
+        return int(text) if text.isdecimal() and not self.encoded else None
+
+    async def read(self, limit: int = MAX_REPLY) -> HttpReply:
+        """Read the rest into memory; raises `WireError` when it is longer than `limit` bytes."""
+        body = bytearray()
+        async for piece in self.pieces:
+            body += piece
+            if len(body) > limit:
+                raise WireError(
+                    f"The reply of {self.host} is longer than {limit} bytes.",
+                    excerpt=self.reply(bytes(body)).body[:500].decode(errors="replace"),
+                )
+        return self.reply(bytes(body))
+
+    def reply(self, body: bytes) -> HttpReply:
+        """Return the reply with this body, the key masked."""
+        secret = b"" if self.key is None else self.key.reveal().encode()
+        if len(secret) >= SHORTEST_KEY:
+            body = body.replace(secret, b"***")
+        return HttpReply(status_code=self.status_code, headers=self.headers, body=body)
+
+
 class Http:
-    """Speaks HTTP with one API; belongs to one event loop, opens nothing before its first use.
+    """Speaks HTTP with one API; belongs to one event loop and opens nothing before first use.
 
     `base_url` is the API's root, with or without `/v1`; `key` is sent in `key_header` to
     its origin only. `lookup` turns host names into addresses. Raises `ConfigError` for a
@@ -112,16 +211,17 @@ class Http:
         try:
             self._home = httpx.URL(join_base(base_url, ""))
         except httpx.InvalidURL as error:
-            raise ConfigError(f"The base URL {bare(base_url)!r} is no address.") from error
+            raise ConfigError(f"The base URL {strip_query(base_url)!r} is no address.") from error
         self._key = None if key is None else read_key(key.reveal(), "what was given")
         self._key_header = key_header
         self._allow_plain = allow_plain_http
         self._timeouts = timeouts or Timeouts()
-        self._gate = addresses.Gate(_place(self._home), lookup, direct=transport is None)
-        self._pools = Pools(transport)
+        self._gate = addresses.Gate(_origin(self._home), lookup, direct=transport is None)
+        self._transport = transport
+        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
         if not self._plain_is_fine(self._home):
             raise ConfigError(
-                f"{bare(base_url)} is plain http: others could read the key and the prompt.",
+                f"{strip_query(base_url)} is plain http: others could read the key and the prompt.",
                 hint="Use https, or set plain_http = true in the provider's row.",
             )
 
@@ -130,44 +230,44 @@ class Http:
         with mapped(self._home.host):
             url = httpx.URL(join_base(self.base_url, call.path))
         if self._key is not None and self.is_home(str(url)):
-            # httpx would make a password of these, and send it in the place of the key.
+            # httpx would send a user name and password from the URL in place of the key.
             url = url.copy_with(userinfo=b"")
         return str(url.copy_merge_params(dict(call.query)) if call.query else url)
 
-    def absolute(self, place: str) -> str:
-        """Return an address found in an answer as a whole URL, relative ones read as from here.
+    def absolute(self, address: str) -> str:
+        """Return an address found in a reply as a whole URL; relative ones start at the API.
 
         Raises `WireError` when it is no address at all.
         """
         try:
-            return str(httpx.URL(resolve(self.base_url, place)))
+            return str(httpx.URL(resolve(self.base_url, address)))
         except (httpx.InvalidURL, ValueError) as error:
-            raise WireError("The address in the answer is not one.") from error
+            raise WireError("The address in the reply is not one.") from error
 
     def is_home(self, url: str) -> bool:
         """Tell whether a URL belongs to the API's own origin, the only one the key goes to."""
-        return _place(httpx.URL(url)) == _place(self._home)
+        return _origin(httpx.URL(url)) == _origin(self._home)
 
     def headers_for(self, call: HttpCall, *, masked: bool = False) -> dict[str, str]:
         """Return the headers of a call to the API itself; `masked`: as they may be shown."""
         kind = {} if call.json is None else {"Content-Type": "application/json"}
         return {"User-Agent": AGENT, **kind, **call.headers, **self._credentials(masked=masked)}
 
-    async def send(self, call: HttpCall, *, timeout: float, limit: int = MAX_REPLY) -> HttpReply:
-        """Send one request once and read the whole answer, whatever its status.
+    async def send(self, call: HttpCall, *, timeout: float) -> HttpReply:
+        """Send one request once and read the whole reply, whatever its status.
 
-        `timeout` is in seconds for all of it, `limit` in bytes for the answer. Redirects are
-        followed for GET only. Raises `TransportError` (`sent` tells whether something may have
-        arrived), `ProviderError` for a redirect that is not followed, `WireError` for an
-        endless answer and `InvalidRequest` when the body cannot be written as JSON.
+        `timeout` is in seconds for all of it. Redirects are followed for GET only. Raises
+        `TransportError` (`sent` tells whether something may have arrived), `ProviderError` for
+        a redirect that is not followed, `WireError` for an endless reply and `InvalidRequest`
+        when the body cannot be written as JSON.
         """
         body = encode_body(call)
         url = httpx.URL(self.url_for(call))
         late = TransportError(f"{url.host} did not answer within {timeout:.0f} s.", sent=True)
-        return await within(self._exchange(call, url, body, timeout, limit), timeout, late)
+        return await within(self._exchange(call, url, body, timeout), timeout, late)
 
     async def _exchange(
-        self, call: HttpCall, url: httpx.URL, body: Mapping[str, Any], read: float, limit: int
+        self, call: HttpCall, url: httpx.URL, body: Mapping[str, Any], read: float
     ) -> HttpReply:
         if call.method == "GET":
             response, url = await self._follow(url, call.headers, read)
@@ -177,7 +277,7 @@ class Http:
                 await _close(response)
                 raise _moved(response, self._home)
         async with _streamed(response, url, self._key) as stream:
-            return await stream.read(limit)
+            return await stream.read()
 
     @asynccontextmanager
     async def stream(
@@ -188,32 +288,43 @@ class Http:
         Redirects are followed by hand, at most five. `read` is how long one read may take, in
         seconds; there is no total limit. Raises as `send` does.
         """
-        plain = {"Accept": "*/*", "Accept-Encoding": "identity", **headers}
-        patience = self._timeouts.read if read is None else read
+        plain = {"Accept": "*/*", "Accept-Encoding": IDENTITY, **headers}
         with mapped(self._home.host):
             start = httpx.URL(url)
-        response, place = await self._follow(start, plain, patience)
-        async with _streamed(response, place, self._key) as stream:
+        read = self._timeouts.read if read is None else read
+        response, end = await self._follow(start, plain, read)
+        async with _streamed(response, end, self._key) as stream:
             yield stream
 
     def open(self) -> None:
-        """Make ready what a POST home needs, so that it then leaves at once."""
-        self._pools.choose(self._home, kept=False)
+        """Make ready what a POST to the API needs, so that it then leaves at once."""
+        self._client(self._home, reuse=False)
 
     async def aclose(self) -> None:
-        """Close the connections; a later question opens new ones."""
-        await self._pools.aclose()
+        """Close the connections; a later request opens new ones."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.aclose()
+
+    def _client(self, url: httpx.URL, *, reuse: bool) -> httpx.AsyncClient:
+        """Return the client for a URL; without `reuse` each request has its own connection."""
+        secure = url.scheme == "https"
+        client = self._clients.get((secure, reuse))
+        if client is None:
+            client = _make_client(self._transport, REUSED if reuse else FRESH, secure=secure)
+            self._clients[secure, reuse] = client
+        return client
 
     async def _follow(
         self, url: httpx.URL, headers: Mapping[str, str], read: float
     ) -> tuple[httpx.Response, httpx.URL]:
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._hop("GET", url, headers, read)
-            place = response.headers.get("location")
-            if response.status_code not in REDIRECTS or not place:
+            location = response.headers.get("location")
+            if response.status_code not in REDIRECTS or not location:
                 return response, url
             await _close(response)
-            url = _next_place(url, place, response.status_code)
+            url = _next_url(url, location, response.status_code)
         raise ProviderError(
             f"{self._home.host} redirects more than {MAX_REDIRECTS} times.",
             status_code=response.status_code,
@@ -227,38 +338,38 @@ class Http:
         read: float,
         body: Mapping[str, Any] = NOTHING,
     ) -> httpx.Response:
-        """Send one request to one place, key and pool chosen by whose place it is."""
+        """Send one request to one URL; its origin decides about the key and the connection."""
         if not self._plain_is_fine(url):
             plain = url.scheme == "http"
             raise _refused(url, "it is plain http" if plain else "it is no http address")
         timeout = httpx.Timeout(read, connect=min(self._timeouts.connect, read))
-        if _place(url) == _place(self._home):
-            # A kept connection may have been closed by the server meanwhile; a POST lost on
-            # it could not be told from one that arrived, so only GETs use them.
-            pool = self._pools.choose(url, kept=method == "GET")
+        if _origin(url) == _origin(self._home):
+            # The server may have closed a reused connection meanwhile; a POST lost on it looks
+            # like one that arrived, so only GETs reuse connections.
+            client = self._client(url, reuse=method == "GET")
             merged = {**headers, **self._credentials()}
-            request = _build(pool, method, url, merged, timeout, body)
+            request = _build(client, method, url, merged, timeout, body)
             with mapped(url.host):
-                return await pool.send(request, stream=True)
+                return await client.send(request, stream=True)
         return await self._hop_abroad(url, headers, timeout)
 
     async def _hop_abroad(
         self, url: httpx.URL, headers: Mapping[str, str], timeout: httpx.Timeout
     ) -> httpx.Response:
         """GET from another origin: no key, and only from addresses that were checked."""
-        found = await self._gate.admit(_place(url))
+        found = await self._gate.admit(_origin(url))
         if found is None:
             raise _refused(url, "it lies in a private network")
-        pool = self._pools.choose(url, kept=False)
+        client = self._client(url, reuse=False)
         for number, address in enumerate(found, start=1):
-            request = _build(pool, "GET", url, headers, timeout)
+            request = _build(client, "GET", url, headers, timeout)
             if address is not None:
-                # Connecting by the checked number keeps a second DNS answer from differing.
+                # Connecting to the checked address keeps a second DNS answer from differing.
                 request.url = url.copy_with(host=address)
                 request.extensions = {**request.extensions, "sni_hostname": url.host}
             try:
                 with mapped(url.host):
-                    return await pool.send(request, stream=True)
+                    return await client.send(request, stream=True)
             except TransportError as error:
                 if error.sent or number == len(found):
                     raise
@@ -277,8 +388,52 @@ class Http:
         return {self._key_header: f"Bearer {text}" if bearer else text}
 
 
+def encode_body(call: HttpCall) -> dict[str, Any]:
+    """Return the body as httpx takes it: JSON text, or the parts of a form.
+
+    Raises `InvalidRequest` for data that cannot be written.
+    """
+    try:
+        if call.form is not None:
+            # httpx sends a part without a file name as a plain field, and keeps the order.
+            return {
+                "files": [
+                    (part.name, (part.filename, _as_bytes(part.value), part.media_type))
+                    for part in call.form
+                ]
+            }
+        if call.json is None:
+            return {}
+        text = json.dumps(call.json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return {"content": text.encode()}
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"The request cannot be written: {error}.") from error
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _make_client(
+    transport: Transport | None, limits: httpx.Limits, *, secure: bool
+) -> httpx.AsyncClient:
+    # Reading the certificates takes tens of milliseconds; plain http needs none of them, and
+    # this context refuses every server should one speak TLS all the same.
+    trust = httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.AsyncClient(
+        verify=trust,
+        limits=limits,
+        transport=transport,
+        headers={"User-Agent": AGENT},
+        # No cookie is kept: one that names an account would be a second key.
+        cookies=httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[]))),
+        mounts=dict.fromkeys(LOOPBACK_MOUNTS),
+        follow_redirects=False,
+    )
+
+
 def _build(
-    pool: httpx.AsyncClient,
+    client: httpx.AsyncClient,
     method: str,
     url: httpx.URL,
     headers: Mapping[str, str],
@@ -286,7 +441,7 @@ def _build(
     body: Mapping[str, Any] = NOTHING,
 ) -> httpx.Request:
     with mapped(url.host):
-        return pool.build_request(method, url, headers=dict(headers), timeout=timeout, **body)
+        return client.build_request(method, url, headers=dict(headers), timeout=timeout, **body)
 
 
 @asynccontextmanager
@@ -294,7 +449,7 @@ async def _streamed(
     response: httpx.Response, url: httpx.URL, key: Secret | None
 ) -> AsyncIterator[Stream]:
     headers = {name.lower(): value for name, value in response.headers.items()}
-    pieces = _pieces(response, url.host, encoded=is_encoded(headers))
+    pieces = _pieces(response, url.host, encoded=_is_encoded(headers))
     try:
         yield Stream(
             status_code=response.status_code,
@@ -312,7 +467,7 @@ async def _pieces(
     response: httpx.Response, host: str, *, encoded: bool
 ) -> AsyncGenerator[bytes, None]:
     # aiter_bytes costs a decoder and a copy per piece, and plain bytes are the rule; a
-    # transport that stands in for the network may have read them already.
+    # transport that replaces the network may have read them already.
     decoded = encoded or response.is_stream_consumed
     source = response.aiter_bytes() if decoded else response.aiter_raw()
     async with contextlib.aclosing(source) as body:  # type: ignore[type-var]
@@ -322,21 +477,25 @@ async def _pieces(
                 yield piece
 
 
+def _is_encoded(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-encoding", IDENTITY).strip().lower() not in {IDENTITY, ""}
+
+
 async def _close(response: httpx.Response) -> None:
-    """Give the connection back; one that cannot even be closed harms nobody."""
-    with contextlib.suppress(*TROUBLE):
+    """Give the connection back; errors on the way do no harm."""
+    with contextlib.suppress(*TRANSPORT_ERRORS):
         await response.aclose()
 
 
-def _place(url: httpx.URL) -> addresses.Place:
-    """Return scheme, host and port: the origin of a URL, as httpx will connect to it."""
+def _origin(url: httpx.URL) -> addresses.Origin:
+    """Return scheme, host and port of a URL, as httpx will connect to it."""
     port = url.port or (443 if url.scheme == "https" else 80)
     return (url.scheme, url.raw_host.decode("ascii").lower(), port)
 
 
-def _next_place(url: httpx.URL, place: str, status_code: int) -> httpx.URL:
+def _next_url(url: httpx.URL, location: str, status_code: int) -> httpx.URL:
     try:
-        following = url.join(place)
+        following = url.join(location)
     except httpx.InvalidURL as error:
         raise ProviderError(
             f"{url.host} redirects to something that is no address.", status_code=status_code
@@ -347,13 +506,13 @@ def _next_place(url: httpx.URL, place: str, status_code: int) -> httpx.URL:
 
 
 def _refused(url: httpx.URL, reason: str, status_code: int = 200) -> Refused:
-    return Refused(f"{bare(str(url))} was not opened: {reason}.", status_code=status_code)
+    return Refused(f"{strip_query(str(url))} was not opened: {reason}.", status_code=status_code)
 
 
 def _moved(response: httpx.Response, home: httpx.URL) -> ProviderError:
-    place = bare(response.headers.get("location", "")) or "nowhere"
+    target = strip_query(response.headers.get("location", "")) or "nowhere"
     return ProviderError(
-        f"{home.host} redirects the request to {place}; that is not followed.",
+        f"{home.host} redirects the request to {target}; that is not followed.",
         status_code=response.status_code,
-        hint=f"The base URL {bare(str(home))} seems wrong.",
+        hint=f"The base URL {strip_query(str(home))} seems wrong.",
     )

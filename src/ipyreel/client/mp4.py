@@ -1,7 +1,7 @@
-"""Whether a file is a whole video, and what its container says of it.
+"""Checks that a file is a whole video, and reads its size and length from the container.
 
 Walks the boxes of an MP4 (ISO/IEC 14496-12) without reading its pictures, so that memory and
-time do not grow with the file. May import `errors`, `wire.reader` and the standard library.
+time do not grow with the file.
 """
 
 from __future__ import annotations
@@ -14,15 +14,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ipyreel.errors import DownloadError
-from ipyreel.wire.reader import sniff
+from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
 
-SNIFFED = 64
-"""How many bytes are enough to tell what a file is."""
-
-UNWALKED = frozenset({"video/webm", "video/x-msvideo"})
+NOT_WALKED = frozenset({"video/webm", "video/x-msvideo"})
 """Types of which only the first bytes are looked at."""
-
-VIDEO_TYPES = frozenset({"video/mp4", "video/quicktime"}) | UNWALKED
 
 HEADER = 8
 SMALLEST_TKHD = 84
@@ -72,9 +67,9 @@ def read_container(path: Path) -> Container:
 
 def _read(file: BinaryIO) -> Container:
     media_type = sniff(file.read(SNIFFED))
-    if media_type not in VIDEO_TYPES:
+    if media_type is None or media_type not in VIDEO_SUFFIXES:
         raise _Broken("it is no video")
-    if media_type in UNWALKED:
+    if media_type in NOT_WALKED:
         return Container(media_type=media_type)
     return _read_mp4(file, media_type)
 

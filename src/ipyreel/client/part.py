@@ -1,8 +1,7 @@
-"""The growing file of a download: kept across kernels, hashed as it grows, moved into place.
+"""Keeps the growing file of a download: resumed by later kernels, hashed, moved into place.
 
 Beside `clip.mp4.part` lies `clip.mp4.part.json`, which says where the bytes came from and by
-what the server recognises them, so that a later kernel can go on. May import `errors`, the
-client's `addresses` and the standard library.
+what the server recognises them, so that a later kernel can go on.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ import json
 import os
 import re
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ipyreel.client.addresses import bare
+from ipyreel.client.addresses import strip_query
 from ipyreel.errors import DownloadError
+from ipyreel.wire.media_types import VIDEO_SUFFIXES
 
 try:
     import fcntl
@@ -35,25 +34,17 @@ HINTS = {
     errno.ENOSPC: "Free some space, then resume: what came so far is kept.",
     errno.EDQUOT: "Free some space, then resume: what came so far is kept.",
     errno.EFBIG: "Choose a folder that takes files this large, then resume.",
-    errno.EACCES: "Choose a folder that may be written to.",
-    errno.EPERM: "Choose a folder that may be written to.",
-    errno.EROFS: "Choose a folder that may be written to.",
+    errno.EACCES: "Choose a folder that you may write to.",
+    errno.EPERM: "Choose a folder that you may write to.",
+    errno.EROFS: "Choose a folder that you may write to.",
     errno.ENOENT: "Create the folder, or choose another one.",
     errno.ENOTDIR: "Create the folder, or choose another one.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
 }
 
-SUFFIXES = {
-    "video/mp4": (".mp4", ".m4v", ".mov"),
-    "video/quicktime": (".mov", ".mp4", ".m4v"),
-    "video/webm": (".webm",),
-    "video/x-msvideo": (".avi",),
-}
-"""Media type -> the file name endings it may have, the one to give first."""
-
 
 @contextlib.contextmanager
-def disk(path: Path, kept: Path | None = None) -> Iterator[None]:
+def disk_errors(path: Path, kept: Path | None = None) -> Iterator[None]:
     """Turn an OSError inside into a `DownloadError` that says what to do about it."""
     try:
         yield
@@ -70,22 +61,22 @@ def disk(path: Path, kept: Path | None = None) -> Iterator[None]:
 class Source:
     """Where the bytes of a part come from, as far as it may be written down.
 
-    `place` is the URL without its query (signed ones are secrets); `length` is that of the
+    `address` is the URL without its query (signed ones are secrets); `length` is that of the
     whole file in bytes.
     """
 
-    place: str
+    address: str
     etag: str | None = None
     last_modified: str | None = None
     length: int | None = None
 
     @classmethod
     def of(cls, url: str, headers: Mapping[str, str], length: int | None) -> Source:
-        """Read a source from the headers of a full answer."""
+        """Read a source from the headers of a full reply."""
         etag = headers.get("etag")
         strong = etag if etag and not etag.startswith("W/") else None
         return cls(
-            place=bare(url),
+            address=strip_query(url),
             etag=strong,
             last_modified=headers.get("last-modified"),
             length=length,
@@ -97,53 +88,19 @@ class Source:
         return self.etag or self.last_modified
 
 
-class Digest:
-    """SHA-256 of bytes in their order, worked out when there is time, in any thread."""
-
-    def __init__(self) -> None:
-        self._sha256 = hashlib.sha256()
-        self._waiting: deque[memoryview] = deque()
-        self._lock = threading.Lock()
-        # Two counts, each with one thread at a time that writes it.
-        self._added = self._hashed = 0
-
-    @property
-    def behind(self) -> int:
-        """The bytes that were added and not hashed yet; they are held in memory."""
-        return self._added - self._hashed
-
-    def add(self, piece: memoryview) -> None:
-        """Take the next bytes, to be hashed later."""
-        self._added += len(piece)
-        self._waiting.append(piece)
-
-    def catch_up(self) -> None:
-        """Hash what was added until now."""
-        with self._lock:
-            for _ in range(len(self._waiting)):
-                piece = self._waiting.popleft()
-                self._sha256.update(piece)
-                self._hashed += len(piece)
-
-    def hex(self) -> str:
-        """Hash what is left, and return the sum of all."""
-        self.catch_up()
-        return self._sha256.hexdigest()
-
-
 class Part:
-    """The `.part` file of one target; blocking, and safe to use from several threads.
+    """The `.part` file of one target; blocking, used from one thread at a time but for `close`.
 
-    `size` counts the bytes that are there, `source` says whose they are, `digest` sums them up.
+    `size` counts the bytes that are there, `source` says whose they are.
     """
 
     def __init__(self, target: Path) -> None:
         self.target = target
         self.path = target.with_name(f"{target.name}.part")
-        self._side = target.with_name(f"{target.name}.part.json")
+        self._record = target.with_name(f"{target.name}.part.json")
         self.size = 0
         self.source: Source | None = None
-        self.digest = Digest()
+        self._digest = hashlib.sha256()
         self._file: int | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -154,13 +111,13 @@ class Part:
         Raises `DownloadError` when the folder cannot be written, or another program is at it.
         """
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        with disk(self.path), self._lock:
+        with disk_errors(self.path), self._lock:
             if self._closed:
-                # Somebody was cancelled while this waited for its thread.
+                # The caller was cancelled while this waited for its thread.
                 return
             self._file = os.open(self.path, flags, 0o666)
-            self._claim(self._file)
-            self.source = self._read_side()
+            self._lock_file(self._file)
+            self.source = self._read_record()
             if self.source is not None and self.source.validator:
                 self._hash_again(self._file)
             else:
@@ -178,12 +135,12 @@ class Part:
             if is_empty:
                 with contextlib.suppress(OSError):
                     self.path.unlink(missing_ok=True)
-                    self._side.unlink(missing_ok=True)
+                    self._record.unlink(missing_ok=True)
 
     @property
     def sha256(self) -> str:
         """The hash of the bytes that are there, in hex."""
-        return self.digest.hex()
+        return self._digest.hexdigest()
 
     @property
     def is_complete(self) -> bool:
@@ -192,46 +149,36 @@ class Part:
 
     def restart(self, source: Source) -> None:
         """Drop what is there and begin again with the bytes of `source`."""
-        with disk(self.path), self._lock:
-            # First the bytes, then their description: a kill in between leaves a part of
-            # no length, never one that claims a source it does not have.
+        with disk_errors(self.path), self._lock:
+            # First the bytes, then their record: a kill in between leaves an empty part,
+            # never one that claims a source it does not have.
             os.ftruncate(self._open_file(), 0)
-            self._side.write_text(json.dumps(asdict(source)), encoding="utf-8")
-        self.size, self.source, self.digest = 0, source, Digest()
+            self._record.write_text(json.dumps(asdict(source)), encoding="utf-8")
+        self.size, self.source, self._digest = 0, source, hashlib.sha256()
 
     def forget(self) -> None:
-        """Distrust the bytes: they stay, but the next answer replaces them."""
-        self.size, self.source, self.digest = 0, None, Digest()
-        with disk(self._side):
-            self._side.unlink(missing_ok=True)
+        """Distrust the bytes: they stay, but the next reply replaces them."""
+        self.size, self.source, self._digest = 0, None, hashlib.sha256()
+        with disk_errors(self._record):
+            self._record.unlink(missing_ok=True)
 
     def write(self, pieces: Sequence[bytes]) -> None:
-        """Append bytes; raises `DownloadError` when the disk refuses. `digest` is then behind."""
-        with disk(self.path, self.path), self._lock:
+        """Append and hash bytes; raises `DownloadError` when the disk refuses."""
+        with disk_errors(self.path, self.path), self._lock:
             file = self._open_file()
             os.lseek(file, self.size, os.SEEK_SET)
-            for piece in pieces:
-                rest = memoryview(piece)
-                while rest:
-                    # A disk that runs full takes a part of it first, and refuses the rest.
-                    written = os.write(file, rest)
-                    self.digest.add(rest[:written])
-                    self.size += written
-                    rest = rest[written:]
-
-    def flush(self) -> None:
-        """Wait until the disk has what was written until now; others may write meanwhile."""
-        with disk(self.path, self.path), self._lock:
-            file = os.dup(self._open_file())
-        with disk(self.path, self.path):
-            try:
-                getattr(os, "fdatasync", os.fsync)(file)
-            finally:
-                os.close(file)
+            # One large block: each call gives up the interpreter and has to wait to get it back.
+            rest = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            while rest:
+                # A disk that runs full takes a part of it first, and refuses the rest.
+                written = os.write(file, rest)
+                self._digest.update(rest[:written])
+                self.size += written
+                rest = rest[written:]
 
     def sync(self) -> None:
         """Make sure that the bytes are on the disk, and no older ones after them."""
-        with disk(self.path, self.path), self._lock:
+        with disk_errors(self.path, self.path), self._lock:
             os.ftruncate(self._open_file(), self.size)
             os.fsync(self._open_file())
 
@@ -243,14 +190,14 @@ class Part:
         """
         final = final_path(self.target, media_type)
         self.close()
-        with disk(final, self.path):
+        with disk_errors(final, self.path):
             try:
                 _move(self.path, final)
             except FileExistsError:
                 if not self._is_same(final):
-                    raise taken(final, kept=self.path) from None
+                    raise name_taken(final, kept=self.path) from None
                 self.path.unlink()
-            self._side.unlink(missing_ok=True)
+            self._record.unlink(missing_ok=True)
             _sync_folder(final.parent)
         return final
 
@@ -264,7 +211,7 @@ class Part:
             raise OSError(errno.EBADF, "the part file is closed")
         return self._file
 
-    def _claim(self, file: int) -> None:
+    def _lock_file(self, file: int) -> None:
         """Keep a second kernel from writing into the same part."""
         if fcntl is None:
             return
@@ -280,9 +227,9 @@ class Part:
             # Some network folders know no locks; the library lets one kernel at a job.
             return
 
-    def _read_side(self) -> Source | None:
+    def _read_record(self) -> Source | None:
         try:
-            found: Any = json.loads(self._side.read_text(encoding="utf-8"))
+            found: Any = json.loads(self._record.read_text(encoding="utf-8"))
             return Source(**found)
         except (FileNotFoundError, ValueError, TypeError):
             return None
@@ -290,8 +237,7 @@ class Part:
     def _hash_again(self, file: int) -> None:
         os.lseek(file, 0, os.SEEK_SET)
         while block := os.read(file, BLOCK):
-            self.digest.add(memoryview(block))
-            self.digest.catch_up()
+            self._digest.update(block)
             self.size += len(block)
 
 
@@ -307,26 +253,26 @@ def hash_file(path: Path) -> tuple[int, str]:
 
 def final_path(target: Path, media_type: str) -> Path:
     """Return the name for a file of that type: the target's, with an ending that is true."""
-    endings = SUFFIXES.get(media_type, ())
+    endings = VIDEO_SUFFIXES.get(media_type, ())
     if not endings or target.suffix.lower() in endings:
         return target
-    known = {ending for group in SUFFIXES.values() for ending in group}
+    known = {ending for group in VIDEO_SUFFIXES.values() for ending in group}
     if target.suffix.lower() in known:
         return target.with_suffix(endings[0])
     return target.with_name(target.name + endings[0])
 
 
-def taken(final: Path, kept: Path | None) -> DownloadError:
+def name_taken(final: Path, kept: Path | None) -> DownloadError:
     """Return the error for a name that another file has."""
     return DownloadError(
-        f"{final} is there already and holds something else; it was not overwritten.",
+        f"{final} exists already and holds something else; it was not overwritten.",
         path=str(kept) if kept else None,
         hint="Move it away or choose another name, then resume.",
     )
 
 
 def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """Return where a partial answer begins and how long the whole file is, in bytes."""
+    """Return where a partial reply begins and how long the whole file is, in bytes."""
     match = re.fullmatch(
         r"bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("content-range", "").strip()
     )
@@ -356,7 +302,7 @@ def _move(part: Path, final: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system can."""
+    """Make the new name survive a power cut, where the system can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,19 +1,31 @@
-"""How long to wait, and when to try again: pure policy, no I/O.
-
-May import the standard library only.
-"""
+"""Decides how long to wait and when to try again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+from ipyreel.errors import (
+    JobNotFound,
+    RateLimited,
+    ServerBroken,
+    TransportError,
+    WaitTimeout,
+    WireError,
+)
+from ipyreel.values import ENDED, VideoJob
+
+Sleep = Callable[[float], Awaitable[object]]
+
+GRACE = 30.0
+"""Seconds in which "no such job" is not believed: a gateway's copy of its data may lag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """How often and how fast something is tried again; times in seconds.
 
-    `attempts` counts all of them, the first one too. `cap` bounds our own waits,
+    `attempts` counts all of them, the first one too. `cap` limits our own waits,
     `retry_after_cap` those a server asks for (120 s, as openai-python does it). The two of
     `busy` are for a 429: limits on videos are counted per minute, not per second.
     """
@@ -28,9 +40,9 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long is waited, in seconds.
+    """How long to wait, in seconds.
 
-    `create` and `poll` are for a whole question, `read` for one read of a download, which
+    `create` and `poll` are for a whole request, `read` for one read of a download, which
     has no total limit. Some servers warm up inside create and take minutes (SGLang, Agnes).
     """
 
@@ -45,14 +57,55 @@ def backoff(
     policy: RetryPolicy,
     rng: Callable[[], float],
     *,
-    told: float | None = None,
+    retry_after: float | None = None,
 ) -> float:
     """Return the seconds to wait after the `attempt`-th failure (1 is the first).
 
-    Exponential with full jitter: anything from 0 to the bound, so that many clients thrown
-    off together do not come back together. `told`, the server's own wish, goes before it.
+    Exponential with full jitter: anything from 0 to the bound, so that many clients that failed
+    together do not come back together. `retry_after`, the server's wish, takes precedence.
     """
-    if told is not None:
-        return min(max(told, 0.0), policy.retry_after_cap)
+    if retry_after is not None:
+        return min(max(retry_after, 0.0), policy.retry_after_cap)
     # 2**64 is beyond any cap, and a float still holds it.
     return rng() * min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 64))
+
+
+async def until_ended(
+    ask: Callable[[], Awaitable[VideoJob]],
+    *,
+    interval: float,
+    deadline: float,
+    retry: RetryPolicy,
+    sleep: Sleep,
+    clock: Callable[[], float],
+    rng: Callable[[], float],
+) -> VideoJob:
+    """Ask every `interval` seconds and return the first answer that is final.
+
+    A server that does not answer is asked again with backoff; one that wants to be asked less
+    often is. Raises `WaitTimeout` after `deadline` seconds, and what `ask` raises when asking
+    again does not help.
+    """
+    begun, waited, failures = clock(), 0.0, 0
+    while True:
+        try:
+            job = await ask()
+        except (TransportError, WireError, RateLimited, ServerBroken, JobNotFound) as error:
+            if isinstance(error, JobNotFound) and waited >= GRACE:
+                raise
+            failures += 1
+            retry_after = error.retry_after if isinstance(error, RateLimited) else None
+            pause = interval + backoff(failures, retry, rng, retry_after=retry_after)
+        else:
+            if job.status in ENDED:
+                return job
+            failures = 0
+            pause = max(interval, job.poll_after or 0.0)
+        # The waits are added up as well: a clock can be set back.
+        if max(clock() - begun, waited) + pause > deadline:
+            raise WaitTimeout(
+                f"The job did not end within {deadline:.0f} s.",
+                hint="It goes on; wait for the same id again.",
+            )
+        await sleep(pause)
+        waited += pause

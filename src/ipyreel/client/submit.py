@@ -1,17 +1,13 @@
-"""The POST that may cost money: sent once, and again only when it surely was not accepted.
-
-May import `http` and `retry` of the client, `wire`, `values` and `errors`.
-"""
+"""Sends the POST that may cost money: once, and again only when it cannot have been accepted."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ipyreel.client.http import Http
-from ipyreel.client.retry import RetryPolicy, backoff
-from ipyreel.client.stream import MAX_REPLY
+from ipyreel.client.retry import RetryPolicy, Sleep, backoff
 from ipyreel.errors import (
     AuthenticationFailed,
     PaymentRequired,
@@ -27,13 +23,13 @@ from ipyreel.values import HttpCall, HttpReply, VideoJob
 from ipyreel.wire.reader import read_error, read_job
 
 OnSend = Callable[[bool], None]
-"""Is told True right before bytes may leave, False once the attempt surely was not accepted."""
+"""Called with True right before bytes may leave, with False once this attempt failed for sure."""
 
 REFUSED, TIMED_OUT, TOO_MANY, BROKEN = 400, 408, 429, 500
 
 
-def unheard(_leaving: bool) -> None:  # noqa: FBT001 - the shape of OnSend
-    """Take the word of a submission and do nothing with it."""
+def ignore_send(_leaving: bool) -> None:  # noqa: FBT001 - the shape of OnSend
+    """Do nothing: the `OnSend` of callers that keep no record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,39 +37,37 @@ class Submission:
     """Sends POSTs that start jobs to one provider; `timeout` in seconds for one of them.
 
     `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance; `advice` says
-    how to look for a job of which nobody knows whether it was accepted. `limit` is how long an
-    answer may be, in bytes.
+    how to look for a job of which nobody knows whether it was accepted.
     """
 
     http: Http
     name: str
     retry: RetryPolicy
-    sleep: Callable[[float], Awaitable[object]]
+    sleep: Sleep
     clock: Callable[[], float]
     rng: Callable[[], float]
     timeout: float
     advice: str
-    limit: int = MAX_REPLY
 
     async def post(self, call: HttpCall, on_send: OnSend) -> HttpReply:
-        """Send one POST and return its answer, of whatever status but 429.
+        """Send one POST and return its reply, of whatever status but 429.
 
-        Sent again, a bounded number of times, after a failure to connect and after a 429.
+        Sent again, a limited number of times, after a failure to connect and after a 429.
         Raises `TransportError` or `RateLimited` when that did not help, and
-        `SubmissionUnknown` when the POST may have arrived and no answer came.
+        `SubmissionUnknown` when the POST may have arrived and no reply came.
         """
         # Before anything is said to leave: reading certificates takes its time.
         self.http.open()
         for attempt in itertools.count(1):
             on_send(True)  # noqa: FBT003 - the shape of OnSend
-            pace, told = self.retry, None
+            policy, retry_after = self.retry, None
             try:
                 reply = await self._send(call)
             except SubmissionUnknown:
                 raise
             except VideoError as error:
                 on_send(False)  # noqa: FBT003 - the shape of OnSend
-                if not isinstance(error, TransportError) or attempt >= pace.attempts:
+                if not isinstance(error, TransportError) or attempt >= policy.attempts:
                     raise
             else:
                 if reply.status_code != TOO_MANY:
@@ -81,16 +75,17 @@ class Submission:
                 on_send(False)  # noqa: FBT003 - the shape of OnSend
                 refusal = read_error(reply, now=self.clock())
                 # OpenAI's 429 "insufficient_quota" is not about speed: waiting changes nothing.
-                if not isinstance(refusal, RateLimited) or attempt >= pace.busy_attempts:
+                if not isinstance(refusal, RateLimited) or attempt >= policy.busy_attempts:
                     raise refusal
-                pace, told = replace(pace, base=pace.busy_base), refusal.retry_after
-            await self.sleep(backoff(attempt, pace, self.rng, told=told))
+                policy = replace(policy, base=policy.busy_base)
+                retry_after = refusal.retry_after
+            await self.sleep(backoff(attempt, policy, self.rng, retry_after=retry_after))
         raise AssertionError("counting does not end")
 
     async def _send(self, call: HttpCall) -> HttpReply:
-        """Send once; raises `SubmissionUnknown` unless surely nothing was accepted."""
+        """Send once; raises `SubmissionUnknown` unless nothing can have been accepted."""
         try:
-            return await self.http.send(call, timeout=self.timeout, limit=self.limit)
+            return await self.http.send(call, timeout=self.timeout)
         except TransportError as error:
             if error.sent:
                 raise self.unknown(error) from error
@@ -99,10 +94,10 @@ class Submission:
             raise self.unknown(error) from error
 
     def read(self, reply: HttpReply, on_send: OnSend) -> VideoJob:
-        """Read the job out of the answer to a submission.
+        """Read the job out of the reply to a submission.
 
         Raises the `ProviderError` that a refusal is; `SubmissionUnknown` for 5xx, for 408,
-        and for a 2xx that names no job, since it may be there all the same.
+        and for a 2xx that names no job, since it may exist all the same.
         """
         try:
             return read_job(reply, now=self.clock(), creating=True)
@@ -115,22 +110,22 @@ class Submission:
             raise
 
     def unknown(self, error: VideoError) -> SubmissionUnknown:
-        """Return the error for a POST that may have arrived, with what was heard of it."""
+        """Return the error for a POST that may have arrived, with what is known of it."""
         status = f" (HTTP {error.status_code})" if isinstance(error, ProviderError) else ""
         return SubmissionUnknown(
-            f"{self.name} may have accepted the job, or not{status}: {error.message}",
-            hint=f"It is not sent again by itself, since it may be paid for. {self.advice}",
+            f"{self.name} may or may not have accepted the job{status}: {error.message}",
+            hint=f"It is not sent again by itself, since you may pay for it. {self.advice}",
         )
 
 
 def _is_refusal(status_code: int, error: ProviderError) -> bool:
-    """Tell whether an answer means that surely no job was made."""
+    """Tell whether a reply means that no job was made."""
     if REFUSED <= status_code < BROKEN:
         return status_code != TIMED_OUT
     if status_code >= BROKEN:
-        # apiyi and new-api say 503 for a model that the key may not use; their code tells.
+        # apiyi and new-api send 503 for a model that the key may not use; their code tells.
         return isinstance(error, RequestRejected)
-    # An error in a 200 may speak of what happened behind a gateway after it had accepted.
+    # An error in a 200 may be about what happened behind a gateway after it had accepted.
     return status_code < REFUSED and isinstance(
         error, (AuthenticationFailed, PaymentRequired, RateLimited)
     )

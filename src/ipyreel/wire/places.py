@@ -1,4 +1,4 @@
-"""Where an answer says the video is, and what a file is by its first bytes."""
+"""Finds the addresses of the video in a reply."""
 
 from __future__ import annotations
 
@@ -123,27 +123,3 @@ def read_envelope(body: bytes) -> str | None:
     if not is_empty(answer.get("error")):
         return None
     return next(iter(find_places(answer)), None) or next(hunt(answer), None)
-
-
-_MAGIC: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x1aE\xdf\xa3", "video/webm"),
-    (8, b"AVI ", "video/x-msvideo"),
-    (8, b"WEBP", "image/webp"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-)
-_BRANDS = {b"qt  ": "video/quicktime", b"avif": "image/avif", b"heic": "image/heic"}
-
-
-def sniff(first: bytes) -> str | None:
-    """Return the media type that the first bytes (16 or more) of a file show; None: not known.
-
-    Known are MP4 and its kin, WebM, AVI, WebP, JPEG and PNG.
-    """
-    if first[4:8] == b"ftyp":
-        return _BRANDS.get(first[8:12], "video/mp4")
-    for start, mark, media_type in _MAGIC:
-        in_riff = start == 0 or first[:4] == b"RIFF"
-        if in_riff and first[start : start + len(mark)] == mark:
-            return media_type
-    return None

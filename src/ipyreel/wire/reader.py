@@ -1,7 +1,7 @@
 """Read what servers answer, in all the ways they were seen to, into our values.
 
 This is the door of the reading half: `read_job`, `read_page`, `read_deleted`, `read_models`,
-`read_character`, `read_error`, `retry_after`, `poll_after`, `sniff`, `read_envelope`,
+`read_character`, `read_error`, `retry_after`, `poll_after`, `read_envelope`,
 `wants_form`. Whatever the bytes are, nothing but `ProviderError` (or a subclass) and
 `WireError` is raised.
 """
@@ -13,7 +13,7 @@ from ipyreel.values import Failure, HttpReply, Json, ServerStatus, VideoJob, Vid
 from ipyreel.wire.answers import Answer, unwrap
 from ipyreel.wire.body import dig, load
 from ipyreel.wire.headers import poll_after, request_id, retry_after
-from ipyreel.wire.places import read_envelope, sniff, usable
+from ipyreel.wire.places import read_envelope, usable
 from ipyreel.wire.reasons import (
     MODERATION_HINT,
     Reason,
@@ -35,7 +35,6 @@ __all__ = [
     "read_models",
     "read_page",
     "retry_after",
-    "sniff",
     "wants_form",
 ]
 

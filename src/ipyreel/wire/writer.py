@@ -36,7 +36,6 @@ __all__ = [
     "resolve",
     "retrieve_call",
     "same_origin",
-    "sync_call",
     "unsupported_fields",
 ]
 
@@ -77,12 +76,6 @@ def create_call(
     if form or files:
         return _post_form(_VIDEOS, (*_parts(fields), *files))
     return HttpCall(method="POST", path=_VIDEOS, json=fields)
-
-
-def sync_call(request: VideoRequest, dialect: str = "vllm-omni") -> HttpCall:
-    """Write a submission that is answered with the file itself (`POST /videos/sync`)."""
-    call = create_call(request, dialect)
-    return HttpCall(method="POST", path=f"{_VIDEOS}/sync", json=call.json, form=call.form)
 
 
 def needs_image_bytes(dialect: str) -> bool:
