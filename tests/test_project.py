@@ -61,7 +61,7 @@ def test_ci_copies_no_command():
         assert commands(name)[0] not in script
 
 
-@pytest.mark.parametrize("path", [".ci/run", "binder/postBuild"])
+@pytest.mark.parametrize("path", [".ci/run", ".ci/long", "binder/postBuild"])
 def test_scripts_can_run_and_cannot_fail_unseen(path):
     script = ROOT / path
     assert os.access(script, os.X_OK)
