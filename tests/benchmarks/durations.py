@@ -1,4 +1,4 @@
-"""Made-up providers: how long their jobs take, what they tell of progress, and the limit."""
+"""Made-up providers: how long their jobs take, what they say of progress, and the limit."""
 
 from __future__ import annotations
 
@@ -95,28 +95,13 @@ def _linear(age: float, took: float, _rng: random.Random) -> float:
     return float(int(100 * max(0.0, age / took - 0.1) / 0.9))
 
 
-def _curved(age: float, took: float, _rng: random.Random) -> float:
-    part = age / took
-    return float(int(100 * part * part * (3 - 2 * part)))
-
-
-def _jumps(age: float, took: float, rng: random.Random) -> float:
-    first, second = rng.uniform(0.35, 0.5), rng.uniform(0.65, 0.8)
-    told = (rng.randint(42, 48), rng.randint(76, 84))
-    return float(told[1] if age > second * took else told[0] if age > first * took else 0)
-
-
 def _stuck(age: float, _took: float, _rng: random.Random) -> float:
     return 99.0 if age > 5 else 0.0
-
-
-def _by_the_clock(age: float, _took: float, _rng: random.Random) -> float:
-    return float(int(99 * (1 - math.exp(-age / 60))))
 
 
 def _dice(age: float, _took: float, rng: random.Random) -> float:
     return float(random.Random(rng.random() + age).randint(0, 99))  # noqa: S311 - no secret
 
 
-USEFUL: Mapping[str, Progress] = {"linear": _linear, "curved": _curved, "two jumps": _jumps}
-USELESS: Mapping[str, Progress] = {"stuck": _stuck, "by the clock": _by_the_clock, "dice": _dice}
+STEADY: Progress = _linear
+USELESS: Mapping[str, Progress] = {"stuck": _stuck, "dice": _dice}

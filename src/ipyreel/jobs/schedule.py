@@ -1,38 +1,19 @@
-"""When to ask a server how a job stands: few questions, and none late.
+"""When to ask a server how a job stands: seldom, and yet soon after it is done.
 
-Pure; may import the room's `density`. All times are in seconds since the job was sent.
+All times are in seconds since the job was sent. The rule:
 
-The rule
---------
-Two things are wanted: to notice the end soon (mean lateness L), and to ask seldom (mean
-requests R). With f the density of durations and S(t) the part of jobs that take longer, a
-schedule with intervals d(t) has L = 1/2 integral of f d and R = integral of S / d. So L x R is
-at least (integral of sqrt(f S))^2 / 2, by Cauchy and Schwarz, and it is that when d is
-proportional to sqrt(S / f) (Keller 1974, "Optimum checking schedules for systems subject to
-random failure"). Every fixed interval has half the mean duration there.
-
-- f and S come from the last `KEPT` jobs of this provider and model, as far back as its speed
-  is the same (`density`). The n-th question is put where the integral of 1 / d reaches n.
-- The factor is such that L is `LATE` seconds. The more questions, the nearer to the bound:
-  for L x R to be within a tenth of it, R has to be seven or more; so for jobs under a minute
-  L is a little less (`LATE_LEAST` and up). For long jobs L is `LATE_PART` of the usual
-  duration: nobody minds two seconds of ten minutes, and the questions become half.
-- `EARLY` of the questions are spread evenly over the time before the usual end, where
-  history expects no end: so that a job that fails at once is seen, and the card moves.
-- Beyond all history the hazard is taken to be that of a heavy tail, and d grows with the
-  square root of the time.
-- Without history (fewer than `ENOUGH` jobs) nothing but a fixed interval is safe: one that
-  grows with the time from the start has 1 / (1 - p) times the L x R of a fixed one, for jobs
-  of about the same length, when it grows with the p-th power. So it shrinks a little: 3.0 s
-  in the first minute, 2.9 s to five minutes, `STEADY` from then on, after a first wait of
-  `FIRST` that spares a question which comes too soon for nearly all jobs. That gains 2 to 5 %
-  where jobs are alike, and loses nothing where they differ by factors. From `PATIENT` on,
-  where few jobs are left, the interval grows as a tail's does.
-- Progress is believed as far as it has told something before. Where past jobs were at the
-  same progress, they give as many guesses for this one: its age then, times what they took
-  over their age then. If a schedule by these guesses needs less than `USEFUL` of the L x R of
-  one by durations alone, it is followed, until the job outlives nearly all guesses. Progress
-  that is stuck, jumps or says nothing scatters the guesses, and is so left alone.
+- Lateness L (mean seconds from done to noticed) times requests R (mean per job) is at least
+  (integral of sqrt(f S))^2 / 2, where f is the density of durations and S(t) the share of jobs
+  that take longer than t; it is reached by asking at a rate proportional to sqrt(f / S)
+  (Keller 1974, "Optimum checking schedules for systems subject to random failure").
+- f and S are estimated from the last `KEPT` jobs of this provider and model, with a tail for
+  what is longer than all of them. The rate is scaled so that L is `LATE` seconds.
+- With fewer than `ENOUGH` past jobs: every `STEADY` seconds.
+- A job that has lasted longer than all history (or `PATIENT` seconds without any) is asked for
+  at intervals that grow with the square root of its age.
+- Progress is used where it was steady: each past job that had passed through the same progress
+  gives a guess of this job's duration. The guesses replace the past durations if they need
+  less than `USEFUL` of the L x R; progress that sticks, jumps or means nothing never does.
 """
 
 from __future__ import annotations
@@ -40,103 +21,106 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
+from statistics import NormalDist
 
-from ipyreel.jobs.density import ENOUGH, HEAVY, Density, estimate, since_change
+KEPT = 30
+"""Past jobs that count. More would come nearer to the bound, and notice a change of speed later."""
 
-KEPT = 100
-"""Past jobs that are looked at: with their estimate L x R is about 7 % over the bound."""
+ENOUGH = 5
+"""Past jobs from which on their durations are used."""
 
-LATE = 0.8
-LATE_LEAST = 0.5
-LATE_SHORT = 200.0
-LATE_PART = 1 / 350
-"""L: 0.8 s from one minute to nearly five, less by a part of (1 minute / 200) below."""
+LATE, LATE_SHARE = 0.8, 1 / 350
+"""L in seconds; for long jobs a share of the usual duration, since nobody minds two seconds of
+ten minutes."""
 
-EARLY = 0.02
-"""Part of the questions that is asked early; it costs as much in L x R."""
+STEADY, PATIENT = 3.0, 1200.0
+"""Without history: the interval, and the age from which on it grows."""
 
-FIRST, STEADY, PATIENT = 6.0, 2.8, 1200.0
-"""Without history: the first wait, the last ones, and the age from which on they grow."""
+EARLY = 0.5
+"""Questions before the usual end, besides those of the rule: a job that fails at once is seen."""
 
-GUESSES = 30
-"""Past jobs whose progress is looked at: reading guesses anew at each answer takes a
-millisecond, and the spread of 30 is known to about an eighth."""
-
-USEFUL = 0.5
-"""What guesses by progress must save: half. By chance alone one estimate of two equal spreads
-is often a quarter smaller than the other, and progress that is good for anything saves more."""
+USEFUL = 0.35
+"""By chance alone one of two equal spreads is often estimated a third smaller."""
 
 OUTLIVED = 0.1
-"""Part of the guesses that has to be longer than the job's age for them to be followed."""
+"""Share of the guesses by progress that must be longer than the job's age to be followed."""
 
-NEAR = 5.0
-"""Points of progress that a past job's note may lie off and still say something."""
+NEIGHBOURS = 1 / 3
+"""A kernel is as wide as the distance to this share of the other durations (in log time): it
+is narrow in a hump and wide in a tail."""
 
-WHOLE = 100.0
+NARROWEST = 0.02
+"""Least width of a kernel, as a share of the duration."""
+
+CELLS = 96
+"""Points of the grid, evenly spaced in log time."""
+
+_TAIL = 2.0  # Beyond history P(longer than t) falls as t^-2: the hazard is 2 / t.
+_WHOLE = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a past job teaches.
-
-    `took` is in seconds; `trail` holds pairs of age and progress, when each progress was first
-    seen, in the order of time.
-    """
+    """What a past job took, and `trail`: pairs (age, progress) in the order of time."""
 
     took: float
     trail: tuple[tuple[float, float], ...] = ()
 
     def guess(self, age: float, progress: float) -> float | None:
-        """Guess what a job takes that came to `progress` at `age`; None: no idea."""
-        mine = self._age_at(progress)
-        return None if mine is None or mine <= 0 else age * self.took / mine
-
-    def _age_at(self, progress: float) -> float | None:
-        before = [one for one in self.trail if one[1] <= progress]
-        after = [one for one in self.trail if one[1] > progress]
-        if before and before[-1][1] == progress:
-            return before[-1][0]
-        if before and after:
-            (start, low), (end, high) = before[-1], after[0]
-            return start + (end - start) * (progress - low) / (high - low)
-        near = [one for one in (*before[-1:], *after[:1]) if abs(one[1] - progress) <= NEAR]
-        # As much earlier as the point lies off, were it even from here to the end.
-        return near[0][0] * progress / near[0][1] if near and near[0][1] > 0 else None
+        """Guess what a job takes that came to `progress` (0-100) at `age`; None: no idea."""
+        if not self.trail:
+            return None
+        ages, seen = zip((0.0, 0.0), *self.trail, (self.took, _WHOLE), strict=True)
+        mine = _line(seen, ages, progress)
+        return age * self.took / mine if mine > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
-    """Questions over time: `asked` many are due by each of `times`, none before the first.
+    """Questions over time: `asked` many are due by each of `times`.
 
-    After the last, `tail` more are due for each root second.
+    After the last, `tail` more are due for each root second. `stays` is the share of jobs that
+    take longer, `efforts` the integral of sqrt(f S) up to there.
     """
 
     times: tuple[float, ...]
     asked: tuple[float, ...]
     tail: float
+    stays: tuple[float, ...] = (1.0,)
+    efforts: tuple[float, ...] = (0.0,)
 
     def due(self, age: float) -> float:
         """Return how many questions are due by `age`."""
         if age >= self.times[-1]:
             return self.asked[-1] + self.tail * (math.sqrt(age) - math.sqrt(self.times[-1]))
-        return _between(self.times, self.asked, age)
+        return _line(self.times, self.asked, age)
 
     def when(self, asked: float) -> float:
         """Return the age by which so many questions are due."""
         if asked >= self.asked[-1]:
             more = (asked - self.asked[-1]) / self.tail
             return (math.sqrt(self.times[-1]) + more) ** 2
-        return _between(self.asked, self.times, asked)
+        return _line(self.asked, self.times, asked)
+
+    def staying(self, age: float) -> float:
+        """Return the share of jobs that take longer than `age`."""
+        return self.stays[self._cell(age)]
+
+    def effort(self, age: float) -> float:
+        """Return the rest of the integral for a job that has reached `age`: L x R by its square."""
+        left = self.efforts[-1] - self.efforts[self._cell(age)]
+        return left / self.staying(age)
+
+    def _cell(self, age: float) -> int:
+        return max(0, bisect_right(self.times, age) - 1)
 
 
 UNTAUGHT = Timetable(
-    times=(0.0, FIRST, 60.0, 300.0, PATIENT),
-    asked=tuple(
-        accumulate((0.0, 1.0, (60.0 - FIRST) / 3.0, 240.0 / 2.9, (PATIENT - 300.0) / STEADY))
-    ),
+    times=(0.0, PATIENT),
+    asked=(0.0, PATIENT / STEADY),
     tail=2 * math.sqrt(PATIENT) / STEADY,
 )
 """Without history."""
@@ -144,7 +128,7 @@ UNTAUGHT = Timetable(
 
 @dataclass(frozen=True)
 class Schedule:
-    """When to ask, by what past jobs of one provider and model taught, the newest first."""
+    """When to ask, by what past jobs of one provider and model took, the newest first."""
 
     lessons: tuple[Lesson, ...] = ()
 
@@ -159,64 +143,96 @@ class Schedule:
     ) -> float:
         """Return the age at which a job that is `age` old is to be asked for.
 
-        `step` is how many questions further that is: about one, with chance in it, and more
-        when too many are asked for all jobs. `seen` is the age at which the last progress was
-        first seen, and that progress (0-100).
+        `step` is how many questions further that is: about one, moved by chance, and more when
+        too many are asked for all jobs. `seen` is the last progress (0-100) after the age at
+        which it was first seen.
         """
-        table = (self._told(*seen, age) if seen is not None else None) or self._usual
+        table = (self._by_progress(*seen, age) if seen is not None else None) or self._usual
         return table.when(table.due(age) + step)
 
     @cached_property
-    def _density(self) -> Density | None:
-        durations = since_change([lesson.took for lesson in self.lessons[:KEPT]])
-        return estimate(durations) if len(durations) >= ENOUGH else None
-
-    @cached_property
     def _usual(self) -> Timetable:
-        density = self._density
-        return UNTAUGHT if density is None else plan(density, effort=density.effort())
+        durations = [lesson.took for lesson in self.lessons[:KEPT]]
+        return plan(durations) if len(durations) >= ENOUGH else UNTAUGHT
 
-    def _told(self, at: float, progress: float, age: float) -> Timetable | None:
+    def _by_progress(self, at: float, progress: float, age: float) -> Timetable | None:
         """Return the timetable by progress, or None where it is not worth following."""
-        density = self._density
-        guesses = self._guesses(at, progress)
-        if density is None or guesses is None or guesses.staying(age) < OUTLIVED:
+        if self._usual is UNTAUGHT or not 0 < progress < _WHOLE or at <= 0:
             return None
-        effort = guesses.effort(age)
-        if effort**2 > USEFUL * density.effort(age) ** 2:
+        found = (lesson.guess(at, progress) for lesson in self.lessons[:KEPT])
+        guesses = [guess for guess in found if guess is not None]
+        if len(guesses) < ENOUGH:
             return None
-        return plan(guesses, effort=effort)
-
-    def _guesses(self, at: float, progress: float) -> Density | None:
-        if not 0 < progress < WHOLE or at <= 0:
-            return None
-        found = (lesson.guess(at, progress) for lesson in self.lessons[:GUESSES])
-        guesses = [one for one in found if one is not None]
-        return estimate(guesses) if len(guesses) >= ENOUGH else None
+        table = plan(guesses, since=age)
+        useful = table.effort(age) ** 2 < USEFUL * self._usual.effort(age) ** 2
+        return table if useful and table.staying(age) >= OUTLIVED else None
 
 
-def plan(density: Density, *, effort: float) -> Timetable:
-    """Return the timetable for a density; `effort` is what is to be got through with it."""
-    typical = density.typical
-    late = max(min(LATE, LATE_LEAST + typical / LATE_SHORT), typical * LATE_PART)
-    factor = 2 * late / effort
-    early = EARLY * effort / factor
+def plan(durations: Sequence[float], *, since: float = 0.0) -> Timetable:
+    """Return the timetable for jobs that take about as long as these did.
+
+    Its scale is right for a job that has reached the age `since`.
+    """
+    logs = sorted(math.log(max(seconds, 0.1)) for seconds in durations)
+    median = logs[len(logs) // 2]
+    usual = math.exp(median)
+    points, falls, stays = _estimate(logs, median)
+    times = [math.exp(point) for point in points]
+    step = points[1] - points[0]
+    efforts = _sums([math.sqrt(f * s * t) for f, s, t in zip(falls, stays, times, strict=True)])
+    table = Timetable(
+        times=(0.0, *times),
+        asked=(),
+        tail=0.0,
+        stays=(1.0, *stays),
+        efforts=(0.0, *(step * effort for effort in efforts)),
+    )
+    scale = table.effort(since) / (2 * max(LATE, usual * LATE_SHARE))
     rates = [
-        math.sqrt(fall / stay / time) / factor + (early / typical if time < typical else 0.0)
-        for fall, stay, time in zip(density.falls, density.stays, density.times, strict=True)
+        math.sqrt(f / s * t) * scale + (EARLY * t / usual if t < usual else 0.0)
+        for f, s, t in zip(falls, stays, times, strict=True)
     ]
-    start = early * min(1.0, density.times[0] / typical)
-    spans = pairwise(zip(density.times, rates, strict=True))
-    steps = ((b - a) * (low + high) / 2 for (a, low), (b, high) in spans)
-    asked = accumulate(steps, initial=start)
-    return Timetable(
-        times=(0.0, *density.times),
-        asked=(0.0, *asked),
-        tail=2 * math.sqrt(HEAVY) / factor,
+    asked = (step * count for count in _sums(rates))
+    early = EARLY * min(1.0, times[0] / usual)
+    return replace(
+        table,
+        asked=(0.0, *(early + count for count in asked)),
+        tail=2 * math.sqrt(_TAIL) * scale,
     )
 
 
-def _between(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
+def _estimate(logs: list[float], median: float) -> tuple[list[float], list[float], list[float]]:
+    """Return a grid of log times, and at each the density per log time and what stays.
+
+    One more job than there were has a heavy tail, for what is longer than all history.
+    """
+    widths = [_width(logs, log) for log in logs]
+    low = min(log - 4 * width for log, width in zip(logs, widths, strict=True))
+    high = max(log + 4 * width for log, width in zip(logs, widths, strict=True))
+    step = (max(high, median + 0.5) - low) / (CELLS - 1)
+    points = [low + step * cell for cell in range(CELLS)]
+    kernels = [NormalDist(log, width) for log, width in zip(logs, widths, strict=True)]
+    doubt, falls, stays = 1 / (len(logs) + 2), [], []
+    for point in points:
+        beyond = min(1.0, math.exp(-_TAIL * (point - median)))
+        fall = sum(kernel.pdf(point) for kernel in kernels) / len(kernels)
+        stay = 1 - sum(kernel.cdf(point) for kernel in kernels) / len(kernels)
+        falls.append((1 - doubt) * fall + (doubt * _TAIL * beyond if point > median else 0.0))
+        stays.append((1 - doubt) * stay + doubt * beyond)
+    return points, falls, stays
+
+
+def _width(logs: list[float], log: float) -> float:
+    distances = sorted(abs(other - log) for other in logs)
+    return max(NARROWEST, distances[math.ceil(NEIGHBOURS * len(logs))])
+
+
+def _sums(values: Sequence[float]) -> list[float]:
+    """Return the running integral by the trapezoid rule, in steps of one, from 0."""
+    return list(accumulate(((a + b) / 2 for a, b in pairwise(values)), initial=0.0))
+
+
+def _line(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
     """Return y at x on the line through the points; `xs` never falls."""
     place = min(max(bisect_right(xs, x), 1), len(xs) - 1)
     width = xs[place] - xs[place - 1]
