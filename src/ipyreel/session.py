@@ -24,10 +24,9 @@ from ipyreel.client import VideoClient
 from ipyreel.connections import Connections
 from ipyreel.errors import InvalidRequest, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
-from ipyreel.jobs.live import Listener
 from ipyreel.jobs.loop import LoopThread
 from ipyreel.jobs.manager import JobManager, ParallelLimit
-from ipyreel.jobs.run import JobConfig
+from ipyreel.jobs.run import JobConfig, Listener
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import resumable
 from ipyreel.plan import Plan, Planner, check_cost, find_finished, plain_http_notes
@@ -227,7 +226,7 @@ class Session:
 
     def stranded(self) -> list[JobSnapshot]:
         """Return the jobs in flight that this kernel is not working on."""
-        own = {job.id for job in self.manager.in_hand()}
+        own = {job.id for job in self.manager.active()}
         return [job for job in self.store.in_flight() if job.id not in own]
 
     def history(self, text: str = "", *, limit: int = 50) -> list[JobSnapshot]:
@@ -236,16 +235,16 @@ class Session:
 
     def resume(self, word: str | None = None) -> list[Resumed]:
         """Go on with a job, with a sweep, or with everything that an ended kernel left behind."""
-        group = self.store.group(word) if word is not None else None
-        if word is not None and group is None:
+        sweep = self.store.sweep(word) if word is not None else None
+        if word is not None and sweep is None:
             return [self._resume(self.find(word))]
         jobs = [*self.stranded(), *filter(resumable, self.store.undelivered())]
-        if group is not None:
-            own = {place.job for place in group.places}
+        if sweep is not None:
+            own = {item.job for item in sweep.items}
             jobs = [job for job in jobs if job.id in own]
         # What a sweep had not sent yet keeps to its turn; what is at a server needs none.
-        lane = ParallelLimit(self.settings.parallel)
-        return [self._resume(job, None if job.sent_at else lane) for job in jobs]
+        limit = ParallelLimit(self.settings.parallel)
+        return [self._resume(job, None if job.sent_at else limit) for job in jobs]
 
     def adopt(self, remote_id: str, *, provider: str) -> Resumed:
         """Go on with a job that somebody started elsewhere, by its server's id."""
@@ -367,13 +366,13 @@ class Session:
                 self.keys.require(plan.provider)
         return found
 
-    def _resume(self, job: JobSnapshot, lane: ParallelLimit | None = None) -> Resumed:
+    def _resume(self, job: JobSnapshot, limit: ParallelLimit | None = None) -> Resumed:
         if job.status == "completed" and Path(job.target).exists():
             sentence = f"{job.id}: its video is there already; %video show {job.id} shows it."
             return Resumed(job=job, taken=False, sentence=sentence)
         if job.ended and job.remote_id is None and job.sent_at is None:
             sentence = f"{job.id}: it was never accepted, so there is nothing to go on with."
             return Resumed(job=job, taken=False, sentence=sentence)
-        taken = self.manager.resume(job, lane)
+        taken = self.manager.resume(job, limit)
         words = "going on with it." if taken else "another kernel is working on it."
         return Resumed(job=self.snapshot(job.id), taken=taken, sentence=f"{job.id}: {words}")

@@ -278,10 +278,10 @@ class VideoFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """The place of a job in a sweep: `label` and `differs` say what sets it apart.
+class SweepItem:
+    """One job of a sweep: `label` and `differs` say how it differs from the others.
 
-    `reused`: the job was finished before, and nothing was paid for it here.
+    `reused`: the job was finished before, and cost nothing here.
     """
 
     job: str
@@ -291,18 +291,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """The jobs of one sweep as the library keeps them.
+class SavedSweep:
+    """A sweep as the library keeps it: which jobs belong together.
 
-    `prompt` is the one that all share, as it was typed; `abreast` is how many of the places
-    belong side by side; `created_at` is in seconds since the epoch.
+    `prompt` is the one that all share, as it was typed; `columns` is how many of the items
+    stand side by side; `created_at` is in seconds since the epoch.
     """
 
     id: str
     prompt: str | None
-    abreast: int
+    columns: int
     created_at: float
-    places: tuple[Place, ...]
+    items: tuple[SweepItem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

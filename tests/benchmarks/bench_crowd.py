@@ -142,7 +142,7 @@ def _load(kernel: Kernel, way: str, url: str, count: int, seconds: float) -> Loa
 def _check(kernel: Kernel, way: str, count: int) -> None:
     """Make sure that all jobs were in flight until now."""
     alive = {
-        "ipyreel": "len(api.screen().session.manager.in_hand())",
+        "ipyreel": "len(api.screen().session.manager.active())",
         "threads": "threading.active_count()",
         "tasks": "sum(not task.done() for task in _tasks)",
         "idle": str(count),

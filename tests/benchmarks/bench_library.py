@@ -15,8 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ipyreel.jobs.rows import COLUMNS
-from ipyreel.jobs.store import _INSERT, JobStore, to_row
+from ipyreel.jobs.store import _INSERT, COLUMNS, JobStore, to_row
 from ipyreel.values import JobSnapshot, VideoFile, VideoRequest
 from tests.benchmarks.table import Figure, say
 

@@ -236,11 +236,11 @@ class Bench:
 
     def holder(self, job: JobSnapshot) -> str | None:
         """Return who has the job, as the library says."""
-        return self.store._rows("SELECT owner FROM jobs WHERE id = ?", (job.id,))[0][0]
+        return self.store.database.rows("SELECT owner FROM jobs WHERE id = ?", (job.id,))[0][0]
 
     def read_only(self, *, on: bool = True) -> None:
         """Make every write to the library fail, as on a disk that was mounted anew."""
-        self.store._open().execute(f"PRAGMA query_only = {int(on)}")
+        self.store.database._open(fresh=True).execute(f"PRAGMA query_only = {int(on)}")
 
     def close(self) -> None:
         self.store.close()

@@ -32,7 +32,7 @@ def cancel(bench, job):
     assert watched.result(BOUND) == end
     assert bench.store.get(job.id) == end
     assert bench.holder(job) is None
-    assert bench.manager.in_hand() == []
+    assert bench.manager.active() == []
     return end
 
 
@@ -184,7 +184,7 @@ def test_a_bug_while_telling_the_server_wakes_who_waits(bench):
     bench.client.delete_steps = [ZeroDivisionError("ours")]
     end = bench.manager.cancel(bench.manager.snapshot(job.id)).result(BOUND)
     assert end.remote_id == "video_1"
-    assert bench.manager.in_hand() == []
+    assert bench.manager.active() == []
     gate.open()
 
 

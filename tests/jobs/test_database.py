@@ -88,7 +88,7 @@ def test_steps_run_once_and_are_written_down(open_store):
     for _ in range(3):
         store = open_store()
         assert store.newest() == []
-        names = store._rows("SELECT name FROM migrations", ())
+        names = store.database.rows("SELECT name FROM migrations", ())
         assert [name for (name,) in names] == [name for name, _ in STEPS]
         assert store.notice is None
         store.close()
@@ -171,7 +171,7 @@ def test_a_newer_library_that_takes_the_place_of_an_open_one_is_refused(path, op
     with closing(JobStore(there)) as other:
         other.newest()
     run_sql(there, NEWER["no package"])
-    database._move_aside(path, database._identity(path))
+    database.move_aside(path, database.identity_of(path))
     there.rename(path)
     with pytest.raises(StoreError, match="pip install --upgrade"):
         store.save(make_job(tmp_path, id="v1"))
@@ -240,67 +240,24 @@ def test_a_damaged_file_is_kept_aside_as_it_was(path, open_store, tmp_path, dama
     assert [job.id for job in open_store().newest()] == ["new"]
 
 
-def damage(path, *, in_silence=False):
-    """Overwrite the last pages, which hold jobs; `in_silence`: as a disk does that forgets."""
-    before = path.stat()
+def damage(path):
+    """Overwrite pages in the middle, which hold jobs."""
     with path.open("r+b") as file:
-        file.seek(before.st_size // 4096 // 2 * 4096)
+        file.seek(path.stat().st_size // 4096 // 2 * 4096)
         file.write(b"\xff" * 4096 * 3)
-    if in_silence:
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_a_file_that_changed_since_it_was_closed_is_looked_through(path, open_store, tmp_path):
-    fill(open_store(), tmp_path)
-    damage(path)
-    store = open_store()
-    # Nothing that is asked here lies on the damaged pages.
-    assert store.makers() == []
-    assert "could not be read" in store.notice
-    assert len(list(tmp_path.glob("*.aside"))) == 1
-
-
-def test_changes_that_a_killed_kernel_left_are_looked_through(path, open_store, tmp_path):
-    killed = open_store()
-    for number in range(50):
-        job = make_job(tmp_path, id=f"v{number}", note="x" * 2000)
-        killed.insert(job, owner="me", now=1.0)
-    there = tmp_path / "there" / path.name
-    there.parent.mkdir()
-    wal = path.with_name(path.name + "-wal")
-    (there.parent / wal.name).write_bytes(wal.read_bytes())
-    there.write_bytes(path.read_bytes())
-    whole = JobStore(there)
-    assert whole.get("v49") is not None
-    assert whole.notice is None
-    whole._open().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    whole.insert(make_job(tmp_path, id="in the wal"), owner="me", now=1.0)
-    damaged = tmp_path / "damaged" / path.name
-    damaged.parent.mkdir()
-    damaged.write_bytes(there.read_bytes())
-    changes = (there.parent / wal.name).read_bytes()
-    whole.close()
-    damage(damaged)
-    # As if this were how it was closed: the changes beside it are reason enough.
-    database._note_as_whole(damaged)
-    (damaged.parent / wal.name).write_bytes(changes)
-    store = JobStore(damaged)
-    assert store.makers() == []
-    assert "could not be read" in store.notice
-    assert len(list(damaged.parent.glob("*.aside"))) == 1
-    store.close()
-
-
-def test_damage_that_shows_only_in_a_query_is_kept_aside_and_said(
+def test_damage_that_a_query_meets_moves_the_file_aside_and_is_said(
     path, open_store, tmp_path, caplog
 ):
     fill(open_store(), tmp_path)
-    damage(path, in_silence=True)
+    damage(path)
     before = path.read_bytes()
     store = open_store()
+    # Nothing is looked for: the rest of the file can be used.
     assert store.get("v0") is not None
     assert store.notice is None
-    # What is in hand when the damage shows is written into the new library.
+    # A job that is active when the damage shows is written into the new library.
     job = replace(store.get("v0"), status="in_progress")
     assert store.claim("v0", owner="me", now=2.0)
     assert store.newest(100) == []
@@ -308,21 +265,19 @@ def test_damage_that_shows_only_in_a_query_is_kept_aside_and_said(
     assert aside.name in store.notice
     assert "\n" not in store.notice
     assert store.notice in caplog.messages
-    assert not database._note_of(path).exists()
     store.save(job)
     assert store.get("v0") == job
-    assert store._rows("SELECT owner, heartbeat FROM jobs", ()) == [("me", 2.0)]
-    kept = path.with_name(aside.name)
-    assert len(kept.read_bytes()) == len(before)
+    assert store.database.rows("SELECT owner, heartbeat FROM jobs") == [("me", 2.0)]
+    assert len(path.with_name(aside.name).read_bytes()) == len(before)
+    # Once: a job that is deleted later stays deleted.
     store.delete("v0")
-    store.close()
-    assert open_store().newest() == []
-    assert folder_of(path)[0] == path.name
+    store.save(job)
+    assert store.newest() == []
 
 
 def test_a_change_that_meets_the_damage_is_made_in_the_new_library(path, open_store, tmp_path):
     fill(open_store(), tmp_path)
-    damage(path, in_silence=True)
+    damage(path)
     store = open_store()
     assert store.get("v0") is not None
     for number in range(200):
@@ -335,44 +290,14 @@ def test_a_change_that_meets_the_damage_is_made_in_the_new_library(path, open_st
     assert len(list(tmp_path.glob("*.aside"))) == 1
 
 
-def test_a_file_that_was_closed_in_peace_is_not_looked_through(path, open_store, monkeypatch):
-    open_store().newest()
-    open_store().close()
-    checks = []
-    monkeypatch.setattr(database, "_refuse_broken", lambda *asked: checks.append(asked[1]))
-    for _ in range(2):  # the first store is still open: what it does may lie beside the file
-        open_store().close()
-        assert open_store().newest() == []
-        checks.clear()
-    path.touch()
-    assert JobStore(path).newest() == []
-    assert checks == ["quick_check"]
-
-
-ENDING = """
-import sys
-from pathlib import Path
-from ipyreel.jobs.store import JobStore
-
-store = JobStore(Path(sys.argv[1]))
-store.learn("p", "m", __import__("ipyreel.jobs.schedule").jobs.schedule.Lesson(1.0, ()))
-"""
-
-
-def test_a_kernel_that_ends_without_closing_leaves_the_file_in_peace(path):
-    subprocess.run([sys.executable, "-W", "error", "-c", ENDING, str(path)], check=True)
-    assert folder_of(path) == [path.name, f"{path.name}.checked"]
-    assert database._note_that_holds(path)
-
-
 def test_a_library_that_another_kernel_moved_aside_is_left_for_the_new_one(
     path, open_store, tmp_path
 ):
     fill(open_store(), tmp_path, 3)
     one, other = open_store(), open_store()
     job = replace(one.get("v1"), status="in_progress")
-    one.beat(owner="one", now=7.0)
-    database._move_aside(path, database._identity(path))
+    assert one.claim("v1", owner="me", now=7.0)
+    database.move_aside(path, database.identity_of(path))
     other.insert(make_job(tmp_path, id="others"), owner="other", now=1.0)
     one.save(job)
     assert "moved away" in one.notice
@@ -474,13 +399,13 @@ def test_a_full_disk_says_so_and_what_was_written_stays(store, tmp_path):
     job = make_job(tmp_path, id="v1")
     store.insert(job, owner="me", now=1.0)
     # SQLite's own limit fails exactly as a full disk does: SQLITE_FULL, rolled back by itself.
-    pages = store._rows("PRAGMA page_count", ())[0][0]
-    store._open().execute(f"PRAGMA max_page_count = {pages}")
+    pages = store.database.rows("PRAGMA page_count", ())[0][0]
+    store.database._open(fresh=True).execute(f"PRAGMA max_page_count = {pages}")
     for _ in range(3):
         with pytest.raises(StoreError, match=r"disk is full.*free some space"):
             store.save(replace(job, note="x" * 100_000))
     assert store.get("v1") == job
-    store._open().execute("PRAGMA max_page_count = 1000000")
+    store.database._open(fresh=True).execute("PRAGMA max_page_count = 1000000")
     store.save(replace(job, note="x" * 100_000))
     assert len(store.get("v1").note) == 100_000
 

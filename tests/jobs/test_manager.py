@@ -57,7 +57,7 @@ def test_a_job_becomes_a_file(bench):
     assert seen[-1] == end == bench.manager.snapshot(job.id)
     assert [one.progress or 0 for one in seen] == sorted(one.progress or 0 for one in seen)
     assert bench.manager.error(job.id) is None
-    assert bench.manager.in_hand() == []
+    assert bench.manager.active() == []
     assert bench.holder(job) is None
     sidecar = json.loads(Path(job.target).with_suffix(".json").read_text(encoding="utf-8"))
     assert (sidecar["id"], sidecar["sha256"]) == (job.id, end.file.sha256)
@@ -70,7 +70,7 @@ def test_the_job_is_in_the_library_before_anything_is_sent(bench):
     bench.manager.submit(job)
     assert bench.store.get(job.id) == job
     assert bench.holder(job) == bench.manager.owner
-    assert [one.id for one in bench.manager.in_hand()] == [job.id]
+    assert [one.id for one in bench.manager.active()] == [job.id]
     assert bench.client.log == []
     gate.open()
     assert bench.end(job).status == "completed"
@@ -258,12 +258,12 @@ def test_a_listener_that_breaks_does_not_stop_the_job(bench, caplog):
 
 def test_a_full_disk_while_polling_does_not_lose_the_job(bench):
     def fill():
-        pages = bench.store._rows("PRAGMA page_count", ())[0][0]
-        bench.store._open().execute(f"PRAGMA max_page_count = {pages}")
+        pages = bench.store.database.rows("PRAGMA page_count", ())[0][0]
+        bench.store.database._open(fresh=True).execute(f"PRAGMA max_page_count = {pages}")
         return video("in_progress", progress=30.0, raw="x" * 200_000)
 
     def free():
-        bench.store._open().execute("PRAGMA max_page_count = 1000000")
+        bench.store.database._open(fresh=True).execute("PRAGMA max_page_count = 1000000")
         return video("in_progress", progress=60.0, raw="small")
 
     gate = Gate()
@@ -383,7 +383,7 @@ def test_signs_of_life_are_given_while_a_job_is_in_hand(bench):
     for _ in range(2):
         bench.time.now += BEAT
         bench.time.let_beat()
-        beat = bench.store._rows("SELECT heartbeat FROM jobs", ())[0][0]
+        beat = bench.store.database.rows("SELECT heartbeat FROM jobs", ())[0][0]
         assert beat == bench.time.now
     gate.open()
     bench.end(job)
@@ -401,7 +401,7 @@ def test_a_sign_of_life_that_cannot_be_written_is_tried_again(bench, caplog):
     bench.read_only(on=False)
     bench.time.now += BEAT
     bench.time.let_beat()
-    assert bench.store._rows("SELECT heartbeat FROM jobs", ())[0][0] == bench.time.now
+    assert bench.store.database.rows("SELECT heartbeat FROM jobs", ())[0][0] == bench.time.now
     gate.open()
     assert bench.end(job).status == "completed"
 

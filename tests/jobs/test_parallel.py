@@ -29,7 +29,7 @@ def test_only_so_many_are_sent_at_once(bench):
     assert sent(bench, jobs) == [True, True, False, False]
     waiting = bench.store.get(jobs[3].id)
     assert (waiting.status, waiting.remote_id) == ("submitting", None)
-    assert {job.id for job in bench.manager.in_hand()} == {job.id for job in jobs}
+    assert {job.id for job in bench.manager.active()} == {job.id for job in jobs}
     for gate in gates:
         gate.open()
     assert [bench.end(job).status for job in jobs] == ["completed"] * 4
@@ -84,5 +84,5 @@ def test_all_rows_are_written_or_none_and_nothing_is_sent(bench):
     with pytest.raises(StoreError):
         bench.manager.submit(bench.job(), job, job)  # the same id twice
     assert bench.store.newest() == []
-    assert bench.manager.in_hand() == []
+    assert bench.manager.active() == []
     assert bench.client.log == []

@@ -146,17 +146,17 @@ def in_a_child(work):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_process_opens_the_library_itself(store, tmp_path):
     store.insert(make_job(tmp_path, id="parent"), owner="me", now=1.0)
-    parents = store._file.connection
+    parents = store.database._file.connection
 
     def child():
         store.insert(make_job(tmp_path, id="child"), owner="me", now=1.0)
-        assert store._file.connection is not parents
+        assert store.database._file.connection is not parents
         parents.execute("SELECT 1")  # not closed, though nobody uses it
         store.close()
         store.close()
 
     assert in_a_child(child) == 0
-    assert store._file.connection is parents
+    assert store.database._file.connection is parents
     store.insert(make_job(tmp_path, id="after"), owner="me", now=1.0)
     assert {job.id for job in store.newest()} == {"parent", "child", "after"}
     assert_whole(store.path)

@@ -206,7 +206,7 @@ def test_a_job_is_polled_by_one_kernel(make_bench):
     first.manager.submit(job)
     assert gate.reached.wait(BOUND)
     assert not second.manager.resume(job)
-    assert second.manager.in_hand() == []
+    assert second.manager.active() == []
     told = second.manager.cancel(job).result(BOUND)
     assert told.note == "Another kernel has this job; cancel it there."
     gate.open()
@@ -259,7 +259,7 @@ def test_a_stopped_loop_wakes_who_waits_and_gives_the_job_back(make_bench):
     first.loop.stop()
     left = first.manager.future(job.id).result(BOUND)
     assert (left.status, left.remote_id) == ("queued", "video_1")
-    assert first.manager.in_hand() == []
+    assert first.manager.active() == []
     assert second.resume(job).status == "completed"
     gate.open()
 

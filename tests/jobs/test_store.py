@@ -12,8 +12,16 @@ from dataclasses import replace
 import pytest
 
 from ipyreel.errors import StoreError
-from ipyreel.jobs.store import IN_FLIGHT, STALE, JobStore, owner_name
-from ipyreel.values import Failure, Group, Image, JobSnapshot, Place, VideoFile, VideoRequest
+from ipyreel.jobs.store import IN_FLIGHT, ORDERS, STALE, JobStore, Query, owner_name
+from ipyreel.values import (
+    Failure,
+    Image,
+    JobSnapshot,
+    SavedSweep,
+    SweepItem,
+    VideoFile,
+    VideoRequest,
+)
 from tests.jobs.fakes import START, make_job
 
 HERE, THERE = "host-a:1:one", "host-b:2:two"
@@ -72,7 +80,7 @@ def full_job(tmp_path, text="text"):
 
 
 def held_by(store, job_id="v1"):
-    return store._rows("SELECT owner, heartbeat FROM jobs WHERE id = ?", (job_id,))[0]
+    return store.database.rows("SELECT owner, heartbeat FROM jobs WHERE id = ?", (job_id,))[0]
 
 
 def test_nothing_is_opened_before_it_is_needed(tmp_path):
@@ -320,15 +328,90 @@ def test_a_sweep_round_trips_whatever_its_texts(tmp_path, store):
     jobs = [make_job(tmp_path, id=f"v{number}") for number in range(1200)]
     store.insert(*jobs, owner="me", now=1.0)
     texts = [*HOSTILE.values(), "half \ud83d"]
-    places = tuple(
-        Place(job=job.id, label=text, differs={"mood": text, "seconds": 4}, reused=at == 1)
+    items = tuple(
+        SweepItem(job=job.id, label=text, differs={"mood": text, "seconds": 4}, reused=at == 1)
         for at, (job, text) in enumerate(zip(jobs, texts, strict=False))
     )
-    group = Group(id="s1", prompt=texts[-1], abreast=2, created_at=5.0, places=places)
-    store.keep(group)
-    assert store.group("s1") == group
-    assert store.group("s2") is None
-    own = {place.job: "s1" for place in places if not place.reused}
+    sweep = SavedSweep(id="s1", prompt=texts[-1], columns=2, created_at=5.0, items=items)
+    store.keep_sweep(sweep)
+    assert store.sweep("s1") == sweep
+    assert store.sweep("s2") is None
+    own = {item.job: "s1" for item in items if not item.reused}
     assert store.sweeps_of([job.id for job in jobs]) == own
-    store.delete(places[0].job)
-    assert store.group("s1") == replace(group, places=places[1:])
+    store.delete(items[0].job)
+    assert store.sweep("s1") == replace(sweep, items=items[1:])
+
+
+# ---- pages: what is found, in what order, how many there are ------------------------------
+
+NOW = 1_000_000.0
+
+
+def listed(number, prompt="a dog", **changes):
+    model = changes.pop("model", None)
+    plain = JobSnapshot(
+        id=f"v{number}",
+        provider="demo",
+        request=VideoRequest(prompt=prompt, model=model),
+        status="completed",
+        created_at=NOW + number,
+        target=f"/videos/{number}.mp4",
+    )
+    return replace(plain, **changes)
+
+
+@pytest.fixture
+def library(tmp_path):
+    opened = JobStore(tmp_path / "library.sqlite")
+    opened.insert(
+        listed(1, "A Dog on a beach", model="m1", cost=2.0),
+        listed(2, "a cat", provider="apiyi", model="m2", estimate=5.0),
+        listed(3, "a dog at night 100%", status="failed"),
+        listed(4, "zebra", status="queued"),
+        owner="me",
+        now=NOW,
+    )
+    yield opened
+    opened.close()
+
+
+def ids(library, **wishes):
+    found, total = library.page(Query(**wishes))
+    assert total == len(found) or "limit" in wishes or "offset" in wishes
+    return [one.id for one in found]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "found"),
+    [
+        ({}, ["v4", "v3", "v2", "v1"]),
+        ({"text": "dog"}, ["v3", "v1"]),
+        ({"text": "beach DOG"}, ["v1"]),
+        ({"text": "100%"}, ["v3"]),
+        ({"text": "%"}, ["v3"]),
+        ({"provider": "apiyi"}, ["v2"]),
+        ({"model": "m1"}, ["v1"]),
+        ({"states": ("failed", "queued")}, ["v4", "v3"]),
+        ({"since": NOW + 3}, ["v4", "v3"]),
+        ({"until": NOW + 3}, ["v2", "v1"]),
+        ({"text": "dog", "states": ("completed",)}, ["v1"]),
+        ({"order": "oldest"}, ["v1", "v2", "v3", "v4"]),
+        ({"order": "prompt"}, ["v2", "v3", "v1", "v4"]),
+        ({"order": "dearest"}, ["v2", "v1", "v4", "v3"]),
+        ({"text": "'; DROP TABLE jobs; --"}, []),
+    ],
+)
+def test_what_is_found_and_in_what_order(library, wishes, found):
+    assert ids(library, **wishes) == found
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_pages_hold_everything_once(library, order):
+    pages = [ids(library, order=order, limit=3, offset=offset) for offset in (0, 3)]
+    assert [len(page) for page in pages] == [3, 1]
+    assert sorted(pages[0] + pages[1]) == ["v1", "v2", "v3", "v4"]
+    assert library.page(Query(limit=1))[1] == 4
+
+
+def test_who_made_something(library):
+    assert library.makers() == [("apiyi", "m2"), ("demo", None), ("demo", "m1")]

@@ -77,7 +77,7 @@ def test_a_library_that_cannot_be_written_refuses_the_cell(bench):
     with pytest.raises(StoreError):
         bench.manager.submit(bench.job())
     assert bench.client.log == []
-    assert bench.manager.in_hand() == []
+    assert bench.manager.active() == []
 
 
 # ---- nobody knows -------------------------------------------------------------------------

@@ -357,18 +357,18 @@ def test_a_sweep_keeps_what_it_reused_and_loses_what_was_deleted(reel):
     seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w --reuse")).result
     store = api.screen().session.store
     assert store.sweeps_of(seas.ids) == {seas.ids[1]: seas.id}
-    assert store.group(seas.id).places[0].reused
+    assert store.sweep(seas.id).items[0].reused
     reel.run_cell(f"%video delete {first.id}")
     left = reel.run_cell(f"%video show {seas.id}").result
     assert (left.ids, left.labels) == (seas.ids[1:], ("wild",))
 
 
 def test_jobs_do_not_hang_on_the_note_of_their_sweep(reel, monkeypatch, caplog):
-    def full(_group):
+    def full(_sweep):
         raise StoreError("The disk is full.")
 
     reel.run_cell("%video")
-    monkeypatch.setattr(api.screen().session.store, "keep", full)
+    monkeypatch.setattr(api.screen().session.store, "keep_sweep", full)
     seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w")).result
     assert (seas.id, len(seas.videos)) == (None, 2)
     assert "The disk is full" in caplog.text

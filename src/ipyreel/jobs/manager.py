@@ -27,9 +27,8 @@ from ipyreel.errors import (
     WaitTimeout,
 )
 from ipyreel.jobs import transitions
-from ipyreel.jobs.live import ActiveJob, Listener, log
 from ipyreel.jobs.loop import LoopThread, wait_async
-from ipyreel.jobs.run import JobConfig, Run
+from ipyreel.jobs.run import ActiveJob, JobConfig, Listener, Run, log
 from ipyreel.jobs.store import JobStore, owner_name
 from ipyreel.values import JobSnapshot
 
@@ -55,7 +54,7 @@ class JobManager:
     connect: Connect
     rules: JobConfig = field(default_factory=JobConfig)
     owner: str = field(default_factory=lambda: owner_name(secrets.token_hex(4)))
-    _lives: dict[str, ActiveJob] = field(default_factory=dict)
+    _active: dict[str, ActiveJob] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _beating: asyncio.Task[None] | None = None
 
@@ -66,17 +65,17 @@ class JobManager:
         and nothing of them is sent.
         """
         self.store.insert(*jobs, owner=self.owner, now=self.rules.clock())
-        lane = None if parallel is None else ParallelLimit(parallel)
+        limit = None if parallel is None else ParallelLimit(parallel)
         for job in jobs:
-            self._start(ActiveJob(snapshot=job, store=self.store), lane)
+            self._start(ActiveJob(snapshot=job, store=self.store), limit)
 
-    def resume(self, job: JobSnapshot, lane: ParallelLimit | None = None) -> bool:
-        """Go on with a job of the library, when it is its turn in the `lane`.
+    def resume(self, job: JobSnapshot, limit: ParallelLimit | None = None) -> bool:
+        """Go on with a job of the library, when it is its turn in the `limit`.
 
         False when another living kernel has it.
         """
-        live = self._lives.get(job.id)
-        if live is not None and not live.future.done():
+        active = self._active.get(job.id)
+        if active is not None and not active.future.done():
             return True
         if not self._claim(job):
             return False
@@ -84,28 +83,28 @@ class JobManager:
         if job.ended:
             job = transitions.reopened(job, self.rules.clock())
             self.store.save(job)
-        listeners = live.listeners if live is not None else []
-        self._start(ActiveJob(snapshot=job, store=self.store, listeners=listeners), lane)
+        listeners = active.listeners if active is not None else []
+        self._start(ActiveJob(snapshot=job, store=self.store, listeners=listeners), limit)
         return True
 
     def snapshot(self, job_id: str) -> JobSnapshot | None:
-        """Return how a job stands, from memory where it is in hand, else from the library."""
-        live = self._lives.get(job_id)
-        if live is None or (live.future.done() and not live.snapshot.ended):
+        """Return how a job stands, from memory where it is active, else from the library."""
+        active = self._active.get(job_id)
+        if active is None or (active.future.done() and not active.snapshot.ended):
             # What we let go of may have gone on in another kernel.
             return self.store.get(job_id)
-        return live.snapshot
+        return active.snapshot
 
     def error(self, job_id: str) -> VideoError | None:
         """Return what ended a job badly in this kernel, or None."""
-        live = self._lives.get(job_id)
-        return live.error if live is not None else None
+        active = self._active.get(job_id)
+        return active.error if active is not None else None
 
     def future(self, job_id: str) -> concurrent.futures.Future[JobSnapshot]:
         """Return a future of the snapshot with which this kernel's work on a job ends."""
-        live = self._lives.get(job_id)
-        if live is not None:
-            return live.future
+        active = self._active.get(job_id)
+        if active is not None:
+            return active.future
         future: concurrent.futures.Future[JobSnapshot] = concurrent.futures.Future()
         job = self.store.get(job_id)
         if job is None:
@@ -115,15 +114,15 @@ class JobManager:
         return future
 
     def listen(self, job_id: str, listener: Listener) -> None:
-        """Call `listener` with every new snapshot of a job in hand, on the loop's thread."""
-        live = self._lives.get(job_id)
-        if live is not None:
-            live.listeners.append(listener)
+        """Call `listener` with every new snapshot of a active job, on the loop's thread."""
+        active = self._active.get(job_id)
+        if active is not None:
+            active.listeners.append(listener)
 
-    def in_hand(self) -> list[JobSnapshot]:
+    def active(self) -> list[JobSnapshot]:
         """Return the jobs this kernel is working on."""
         with self._lock:
-            return [live.snapshot for live in self._lives.values() if not live.future.done()]
+            return [active.snapshot for active in self._active.values() if not active.future.done()]
 
     def release(self) -> None:
         """Give every job back, so that any session may resume it at once."""
@@ -132,7 +131,7 @@ class JobManager:
     def forget(self, job_id: str) -> None:
         """Take an ended job out of the library."""
         with self._lock:
-            self._lives.pop(job_id, None)
+            self._active.pop(job_id, None)
         self.store.delete(job_id)
 
     def delete(self, job: JobSnapshot) -> concurrent.futures.Future[str]:
@@ -147,16 +146,16 @@ class JobManager:
 
         The future's snapshot says in `note` what was done and what may still be billed.
         """
-        live = self._lives.get(job.id)
-        if live is None or live.future.done():
-            live = ActiveJob(snapshot=job, store=self.store)
+        active = self._active.get(job.id)
+        if active is None or active.future.done():
+            active = ActiveJob(snapshot=job, store=self.store)
             if job.ended or not self._claim(job):
                 note = job.note if job.ended else "Another kernel has this job; cancel it there."
-                live.future.set_result(replace(job, note=note))
-                return live.future
-            self._keep(live)
-        self.loop.submit(self._cancel(live))
-        return live.future
+                active.future.set_result(replace(job, note=note))
+                return active.future
+            self._keep(active)
+        self.loop.submit(self._cancel(active))
+        return active.future
 
     def cancel_all(
         self, jobs: Iterable[JobSnapshot]
@@ -171,59 +170,59 @@ class JobManager:
     def _claim(self, job: JobSnapshot) -> bool:
         return self.store.claim(job.id, owner=self.owner, now=self.rules.clock())
 
-    def _start(self, live: ActiveJob, lane: ParallelLimit | None) -> None:
-        self._keep(live)
-        self.loop.submit(self._run(live, lane))
+    def _start(self, active: ActiveJob, limit: ParallelLimit | None) -> None:
+        self._keep(active)
+        self.loop.submit(self._run(active, limit))
 
-    def _keep(self, live: ActiveJob) -> None:
+    def _keep(self, active: ActiveJob) -> None:
         with self._lock:
-            self._lives[live.snapshot.id] = live
+            self._active[active.snapshot.id] = active
 
-    async def _run(self, live: ActiveJob, lane: ParallelLimit | None) -> None:
-        live.task = asyncio.current_task()
+    async def _run(self, active: ActiveJob, limit: ParallelLimit | None) -> None:
+        active.task = asyncio.current_task()
         if self._beating is None or self._beating.done():
             self._beating = asyncio.ensure_future(self._beat())
         try:
-            async with lane or contextlib.nullcontext():
-                await self._see_through(live)
+            async with limit or contextlib.nullcontext():
+                await self._see_through(active)
         except asyncio.CancelledError:
-            if not live.cancelling:
+            if not active.cancelling:
                 raise
         finally:
-            if not live.cancelling:
-                self._give_back(live)
+            if not active.cancelling:
+                self._give_back(active)
 
-    async def _see_through(self, live: ActiveJob) -> None:
+    async def _see_through(self, active: ActiveJob) -> None:
         reached = False
         try:
-            client = await self.connect(live.snapshot.provider, live.snapshot.base_url)
+            client = await self.connect(active.snapshot.provider, active.snapshot.base_url)
             reached = True
-            await Run(live=live, client=client, rules=self.rules).see_through()
+            await Run(active=active, client=client, rules=self.rules).see_through()
         except VideoError as error:
-            self._stop(live, error, reached=reached)
+            self._stop(active, error, reached=reached)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not lose the job
-            log.exception("job %s broke", live.snapshot.id)
-            live.error = VideoError(f"Something in ipyreel broke: {error!r}")
-            self._let_go(live, live.error)
+            log.exception("job %s broke", active.snapshot.id)
+            active.error = VideoError(f"Something in ipyreel broke: {error!r}")
+            self._let_go(active, active.error)
 
-    def _stop(self, live: ActiveJob, error: VideoError, *, reached: bool) -> None:
-        live.error = error
-        job = live.snapshot
+    def _stop(self, active: ActiveJob, error: VideoError, *, reached: bool) -> None:
+        active.error = error
+        job = active.snapshot
         # Without a client (no key in this kernel, say) nothing new is known of an old job.
         blind = not reached or isinstance(error, BLIND)
         if blind and (job.remote_id is not None or (not reached and job.sent_at is not None)):
-            self._let_go(live, error)
+            self._let_go(active, error)
         else:
-            live.fail(error, self.rules.clock())
+            active.fail(error, self.rules.clock())
 
-    def _let_go(self, live: ActiveJob, error: VideoError) -> None:
+    def _let_go(self, active: ActiveJob, error: VideoError) -> None:
         # The job goes on at the server; it is we who cannot watch it any longer.
-        note = f"{error.message} The job goes on; %video resume {live.snapshot.id} asks again."
-        live.trouble(note, self.rules.clock())
+        note = f"{error.message} The job goes on; %video resume {active.snapshot.id} asks again."
+        active.trouble(note, self.rules.clock())
 
-    def _give_back(self, live: ActiveJob) -> None:
-        self._release(live.snapshot.id)
-        live.done()
+    def _give_back(self, active: ActiveJob) -> None:
+        self._release(active.snapshot.id)
+        active.done()
 
     def _release(self, job_id: str | None = None) -> None:
         try:
@@ -232,24 +231,24 @@ class JobManager:
             # The claim goes stale without us.
             log.warning("%s", error)
 
-    async def _cancel(self, live: ActiveJob) -> None:
-        if live.cancelling:
+    async def _cancel(self, active: ActiveJob) -> None:
+        if active.cancelling:
             return
-        live.cancelling = True
+        active.cancelling = True
         try:
-            await self._halt(live)
-            if not live.snapshot.ended:
-                note = await self._tell_server(live.snapshot)
-                live.change(transitions.cancelled(live.snapshot, note, self.rules.clock()))
+            await self._halt(active)
+            if not active.snapshot.ended:
+                note = await self._tell_server(active.snapshot)
+                active.change(transitions.cancelled(active.snapshot, note, self.rules.clock()))
         finally:
-            self._give_back(live)
+            self._give_back(active)
 
-    async def _halt(self, live: ActiveJob) -> None:
-        if live.task is not None and not live.task.done():
-            if not live.sending:
+    async def _halt(self, active: ActiveJob) -> None:
+        if active.task is not None and not active.task.done():
+            if not active.sending:
                 # While a POST is on its way its answer is waited for: it holds the job's id.
-                live.task.cancel()
-            await asyncio.wait({live.task})
+                active.task.cancel()
+            await asyncio.wait({active.task})
 
     async def _tell_server(self, job: JobSnapshot) -> str:
         if job.remote_id is None and job.sent_at is None:
@@ -298,7 +297,7 @@ class JobManager:
         return f"Deleted at {job.provider}."
 
     async def _beat(self) -> None:
-        while self.in_hand():
+        while self.active():
             await self.rules.sleep(BEAT)
             try:
                 self.store.beat(owner=self.owner, now=self.rules.clock())

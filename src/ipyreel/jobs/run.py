@@ -1,11 +1,10 @@
-"""One job's way from the request to the file.
-
-May import `client` and the room's own helpers. Runs on the loop's thread.
-"""
+"""Sees one job through, from the request to the file; runs on the loop's thread."""
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -14,14 +13,18 @@ from pathlib import Path
 
 from ipyreel.client import Timeouts, VideoClient
 from ipyreel.client.download import inspect_file
-from ipyreel.errors import InvalidRequest, JobFailed, StoreError, SubmissionUnknown
+from ipyreel.errors import InvalidRequest, JobFailed, StoreError, SubmissionUnknown, VideoError
 from ipyreel.jobs import transitions
 from ipyreel.jobs.files import clear_parts, is_part, make_folder, write_sidecar
-from ipyreel.jobs.live import ActiveJob, log
 from ipyreel.jobs.poller import Poller, PollPolicy, PollRateLimiter
 from ipyreel.jobs.recover import find_accepted
 from ipyreel.jobs.schedule import KEPT, Lesson, Schedule
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import ENDED, Failure, JobSnapshot, VideoFile, VideoJob
+
+Listener = Callable[[JobSnapshot], None]
+
+log = logging.getLogger("ipyreel")
 
 REDRAW = 0.25
 """Seconds between two snapshots while bytes come in: no eye needs more."""
@@ -41,24 +44,86 @@ class JobConfig:
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
+class ActiveJob:
+    """A job this kernel works on; changed on the loop's thread only.
+
+    `future` gives the snapshot with which our work on it ends. `sending`: a POST may be on its
+    way; `cancelling`: the person asked to stop.
+    """
+
+    snapshot: JobSnapshot
+    store: JobStore
+    listeners: list[Listener] = field(default_factory=list)
+    future: concurrent.futures.Future[JobSnapshot] = field(
+        default_factory=concurrent.futures.Future
+    )
+    task: asyncio.Task[None] | None = None
+    error: VideoError | None = None
+    sending: bool = False
+    cancelling: bool = False
+
+    def change(self, job: JobSnapshot, *, answer: object = None, save: bool = True) -> None:
+        """Take the next snapshot, save it and call the listeners."""
+        if replace(job, updated_at=self.snapshot.updated_at) == self.snapshot:
+            # Most answers say nothing new, and saving that costs more than the request.
+            return
+        self.snapshot = job
+        if save:
+            try:
+                self.store.save(job, answer=answer)
+            except StoreError as error:
+                # The job goes on in memory; the next change writes the whole row again.
+                self.snapshot = replace(job, note=error.message)
+        for listener in tuple(self.listeners):
+            self._call(listener)
+
+    def fail(self, error: VideoError, now: float) -> None:
+        """End the job as failed; where only the download is missing, say how to get it."""
+        self.error = error
+        failure = error.failure()
+        job = self.snapshot
+        if job.ready and failure.status_code != transitions.GONE:
+            again = f"The video is ready at {job.provider}; %video resume {job.id} downloads it."
+            hint = f"{failure.hint} {again}" if failure.hint else again
+            failure = replace(failure, hint=hint)
+        self.change(transitions.failed(job, failure, now))
+
+    def trouble(self, note: str, now: float) -> None:
+        """Note a passing trouble; the job goes on."""
+        self.change(transitions.troubled(self.snapshot, note, now))
+
+    def done(self) -> None:
+        """Release everybody who waits."""
+        if not self.future.done():
+            self.future.set_result(self.snapshot)
+
+    def _call(self, listener: Listener) -> None:
+        try:
+            listener(self.snapshot)
+        except Exception:
+            # A card that breaks must not take the job with it.
+            log.exception("a listener of job %s broke", self.snapshot.id)
+
+
 @dataclass(slots=True, kw_only=True)
 class Run:
     """Sees one job through: sends it or looks for it, polls it, downloads its file."""
 
-    live: ActiveJob
+    active: ActiveJob
     client: VideoClient
     rules: JobConfig
 
     async def see_through(self) -> None:
         """Go from where the job stands to its end; raises what the client raises."""
-        live = self.live
+        active = self.active
         video: VideoJob | None = None
-        fresh = live.snapshot.remote_id is None
+        fresh = active.snapshot.remote_id is None
         if fresh:
             video = await self._place()
             if video is None:
                 return
-        if live.cancelling:
+        if active.cancelling:
             return
         if video is None or video.status not in ENDED:
             hint = None if video is None else video.poll_after
@@ -67,61 +132,61 @@ class Run:
 
     async def _place(self) -> VideoJob | None:
         """Send a job that was not sent, or look for one that may have been."""
-        job = self.live.snapshot
+        job = self.active.snapshot
         if job.status != "unknown" and job.sent_at is None:
             return await self._create()
         if job.status != "unknown":
             unanswered = Failure(message="The kernel ended before the answer came.")
-            self.live.change(transitions.unknown(job, unanswered, self._now()))
+            self.active.change(transitions.unknown(job, unanswered, self._now()))
         return await self._look_for()
 
     async def _create(self) -> VideoJob | None:
-        live = self.live
-        _refuse_lost_images(live.snapshot)
+        active = self.active
+        _refuse_lost_images(active.snapshot)
         try:
-            video = await self.client.create(live.snapshot.request, on_send=self._mark_sent)
+            video = await self.client.create(active.snapshot.request, on_send=self._mark_sent)
         except SubmissionUnknown as error:
-            live.error = error
-            live.change(transitions.unknown(live.snapshot, error.failure(), self._now()))
+            active.error = error
+            active.change(transitions.unknown(active.snapshot, error.failure(), self._now()))
         else:
             self._accept(video)
             return video
         finally:
-            live.sending = False
+            active.sending = False
         return await self._look_for()
 
     def _mark_sent(self, leaving: bool) -> None:  # noqa: FBT001 - the client's callback
         # Saved before the first byte leaves; if that fails, StoreError keeps the POST here.
         step = transitions.sending if leaving else transitions.not_sent
-        job = step(self.live.snapshot, self._now())
-        self.live.store.save(job)
-        self.live.snapshot, self.live.sending = job, leaving
+        job = step(self.active.snapshot, self._now())
+        self.active.store.save(job)
+        self.active.snapshot, self.active.sending = job, leaving
 
     async def _look_for(self) -> VideoJob | None:
-        live = self.live
+        active = self.active
         finding = await find_accepted(
-            self.client, live.snapshot, known=live.store.knows_remote, sleep=self.rules.sleep
+            self.client, active.snapshot, known=active.store.knows_remote, sleep=self.rules.sleep
         )
         if finding.video is not None:
-            live.error = None
+            active.error = None
             self._accept(finding.video)
             return finding.video
-        failure = live.snapshot.failure or Failure(message="The POST may have arrived.")
+        failure = active.snapshot.failure or Failure(message="The POST may have arrived.")
         told = replace(failure, hint=finding.hint)
-        live.change(transitions.unknown(live.snapshot, told, self._now()))
+        active.change(transitions.unknown(active.snapshot, told, self._now()))
         return None
 
     def _accept(self, video: VideoJob) -> None:
-        step = transitions.accepted(self.live.snapshot, video, self._now())
-        self.live.change(step, answer=video.raw)
+        step = transitions.accepted(self.active.snapshot, video, self._now())
+        self.active.change(step, answer=video.raw)
 
     async def _watch(self, *, hint: float | None, at_once: bool) -> VideoJob:
-        job, rules = self.live.snapshot, self.rules
+        job, rules = self.active.snapshot, self.rules
         remote_id = job.remote_id or ""
         poller = Poller(
             ask=lambda: self.client.retrieve(remote_id),
             on_video=self._observe,
-            on_trouble=lambda note: self.live.trouble(note, self._now()),
+            on_trouble=lambda note: self.active.trouble(note, self._now()),
             clock=rules.monotonic,
             sleep=rules.sleep,
             pace=rules.pace,
@@ -136,44 +201,44 @@ class Run:
         return video
 
     def _schedule(self) -> Schedule:
-        job = self.live.snapshot
+        job = self.active.snapshot
         try:
-            lessons = self.live.store.lessons(job.provider, job.request.model, KEPT)
+            lessons = self.active.store.lessons(job.provider, job.request.model, KEPT)
         except StoreError as error:
             log.warning("%s", error)
             lessons = ()
         return Schedule.of(lessons)
 
     def _learn(self, lesson: Lesson | None) -> None:
-        job = self.live.snapshot
+        job = self.active.snapshot
         if lesson is None:
             return
         try:
-            self.live.store.learn(job.provider, job.request.model, lesson)
+            self.active.store.learn(job.provider, job.request.model, lesson)
         except StoreError as error:
             # The job goes on without; so does every later one.
             log.warning("%s", error)
 
     def _observe(self, video: VideoJob) -> None:
-        job = _with_prompt(self.live.snapshot, video)
-        self.live.change(transitions.observed(job, video, self._now()), answer=video.raw)
+        job = _with_prompt(self.active.snapshot, video)
+        self.active.change(transitions.observed(job, video, self._now()), answer=video.raw)
 
     async def _deliver(self, video: VideoJob, *, fresh: bool) -> None:
-        live = self.live
+        active = self.active
         if video.status == "cancelled":
             word = video.raw_status or "cancelled"
-            note = f"{live.snapshot.provider} ended the job itself ({word})."
-            live.change(transitions.cancelled(live.snapshot, note, self._now()))
+            note = f"{active.snapshot.provider} ended the job itself ({word})."
+            active.change(transitions.cancelled(active.snapshot, note, self._now()))
         elif video.status == "failed":
             failure = video.failure or Failure(message="The provider gave no reason.")
-            live.error = JobFailed(failure.message, job=live.snapshot, hint=failure.hint)
-            live.change(transitions.failed(live.snapshot, failure, self._now()))
+            active.error = JobFailed(failure.message, job=active.snapshot, hint=failure.hint)
+            active.change(transitions.failed(active.snapshot, failure, self._now()))
         else:
-            file = None if fresh else await asyncio.to_thread(_already_here, live.snapshot)
+            file = None if fresh else await asyncio.to_thread(_already_here, active.snapshot)
             self._finish(file or await self._download(video))
 
     async def _download(self, video: VideoJob) -> VideoFile:
-        live, rules = self.live, self.rules
+        active, rules = self.active, self.rules
         drawn_at = rules.monotonic()
 
         def on_progress(received: int, total: int | None) -> None:
@@ -181,21 +246,21 @@ class Run:
             now = rules.monotonic()
             if now - drawn_at >= REDRAW or received == total:
                 drawn_at = now
-                step = transitions.downloading(live.snapshot, received, total, self._now())
-                live.change(step, save=False)
+                step = transitions.downloading(active.snapshot, received, total, self._now())
+                active.change(step, save=False)
 
-        live.change(transitions.downloading(live.snapshot, 0, None, self._now()))
-        target = Path(live.snapshot.target)
+        active.change(transitions.downloading(active.snapshot, 0, None, self._now()))
+        target = Path(active.snapshot.target)
         await asyncio.to_thread(make_folder, target)
         return await self.client.download(video, target, on_progress=on_progress)
 
     def _finish(self, file: VideoFile) -> None:
-        done = transitions.completed(self.live.snapshot, file, self._now())
+        done = transitions.completed(self.active.snapshot, file, self._now())
         try:
             write_sidecar(done)
         except StoreError as error:
             done = replace(done, note=error.message)
-        self.live.change(done)
+        self.active.change(done)
 
     def _now(self) -> float:
         return self.rules.clock()

@@ -28,7 +28,7 @@ def status(screen: Screen) -> Shown:
     session = screen.session
     choice = session.planner().choice()
     row = session.catalog.provider(choice.name)
-    own, stranded = session.manager.in_hand(), session.stranded()
+    own, stranded = session.manager.active(), session.stranded()
     lines = {
         "provider": f"{row.name} ({choice.why})",
         "key": key_state(session, row),

@@ -28,7 +28,7 @@ from ipyreel.notebook.markup.job_html import Look
 from ipyreel.notebook.markup.sweep_text import Board
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.session import Session
-from ipyreel.values import Group, JobSnapshot, Json
+from ipyreel.values import JobSnapshot, Json, SavedSweep
 
 TICK = 1.0
 """Seconds between two moves of the clock on the cards."""
@@ -83,16 +83,16 @@ class Screen:
         """Return the handle of several jobs; `board` and `differs` are in their order."""
         return JobList(self, job_ids, board, differs=differs, sweep=sweep)
 
-    def group(self, group: Group) -> JobList:
+    def saved_sweep(self, sweep: SavedSweep) -> JobList:
         """Return the handle of a sweep that the library remembers."""
         board = Board(
-            labels=tuple(place.label for place in group.places),
-            prompt=group.prompt,
-            inner=group.abreast,
-            reused=frozenset(place.job for place in group.places if place.reused),
+            labels=tuple(item.label for item in sweep.items),
+            prompt=sweep.prompt,
+            inner=sweep.columns,
+            reused=frozenset(item.job for item in sweep.items if item.reused),
         )
-        jobs = (place.job for place in group.places)
-        return self.jobs(jobs, board, (place.differs for place in group.places), sweep=group.id)
+        jobs = (item.job for item in sweep.items)
+        return self.jobs(jobs, board, (item.differs for item in sweep.items), sweep=sweep.id)
 
     def video(self, snapshot: JobSnapshot) -> Video:
         """Return the video of a completed job, shown as was asked for it or is set."""

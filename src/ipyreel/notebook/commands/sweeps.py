@@ -15,7 +15,7 @@ from typing import Any
 from ipyreel.errors import InvalidRequest, StoreError
 from ipyreel.images import read_image
 from ipyreel.jobs.files import new_id
-from ipyreel.jobs.live import log
+from ipyreel.jobs.run import log
 from ipyreel.notebook.commands import options
 from ipyreel.notebook.commands.options import CellOptions
 from ipyreel.notebook.commands.prompts import interpolate
@@ -26,7 +26,7 @@ from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
 from ipyreel.session import Session
 from ipyreel.sweeps import FIELDS, Axis, Sweep, expand, names_in, read_axis
-from ipyreel.values import Group, Image, JobSnapshot, Place, VideoRequest
+from ipyreel.values import Image, JobSnapshot, SavedSweep, SweepItem, VideoRequest
 
 Names = Mapping[str, Any]
 
@@ -171,8 +171,8 @@ def job_list(
     screen: Screen, sweep: Sweep, plans: Sequence[Plan], found: Sequence[JobSnapshot]
 ) -> JobList:
     """Return the handle of what was submitted; `found` are the jobs of the plans, in order."""
-    places = [
-        Place(
+    items = [
+        SweepItem(
             job=job.id,
             label=variant.label,
             differs=variant.differs,
@@ -180,33 +180,33 @@ def job_list(
         )
         for job, plan, variant in zip(found, plans, sweep.variants, strict=True)
     ]
-    kept = _keep(screen.session, sweep, places) if len(places) > 1 else None
+    kept = _keep(screen.session, sweep, items) if len(items) > 1 else None
     board = Board(
-        labels=tuple(place.label for place in places),
+        labels=tuple(item.label for item in items),
         prompt=sweep.prompt,
         inner=sweep.inner,
-        reused=frozenset(place.job for place in places if place.reused),
+        reused=frozenset(item.job for item in items if item.reused),
     )
-    differs = (place.differs for place in places)
-    return screen.jobs((place.job for place in places), board, differs, sweep=kept)
+    differs = (item.differs for item in items)
+    return screen.jobs((item.job for item in items), board, differs, sweep=kept)
 
 
-def _keep(session: Session, sweep: Sweep, places: Sequence[Place]) -> str | None:
+def _keep(session: Session, sweep: Sweep, items: Sequence[SweepItem]) -> str | None:
     """Have the library remember that jobs belong together; return the id of the sweep."""
-    group = Group(
+    saved = SavedSweep(
         id=new_id(kind="s"),
         prompt=sweep.prompt,
-        abreast=sweep.inner,
+        columns=sweep.inner,
         created_at=session.clock(),
-        places=tuple(places),
+        items=tuple(items),
     )
     try:
-        session.store.keep(group)
+        session.store.keep_sweep(saved)
     except StoreError as error:
         # The jobs are under way by now, and none of them needs it.
         log.warning("a sweep is not kept: %s", error)
         return None
-    return group.id
+    return saved.id
 
 
 def summary(session: Session, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> list[str]:

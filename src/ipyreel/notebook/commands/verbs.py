@@ -119,8 +119,8 @@ def _cost(screen: Screen, words: Words) -> Shown:
 
 def _show(screen: Screen, words: Words) -> Result:
     word = _at_most_one(words, "show")
-    group = screen.session.store.group(word) if word is not None else None
-    return screen.job(screen.session.find(word).id) if group is None else screen.group(group)
+    sweep = screen.session.store.sweep(word) if word is not None else None
+    return screen.job(screen.session.find(word).id) if sweep is None else screen.saved_sweep(sweep)
 
 
 def _cancel(screen: Screen, words: Words) -> Shown:
@@ -180,10 +180,10 @@ def _show_taken(screen: Screen, taken: Sequence[JobSnapshot]) -> None:
     """Show jobs in the grids of their sweeps, beside what was done before; others as they are."""
     store = screen.session.store
     of = store.sweeps_of([job.id for job in taken])
-    for sweep in dict.fromkeys(of.values()):
-        group = store.group(sweep)
-        if group is not None:
-            screen.show_all(screen.group(group))
+    for sweep_id in dict.fromkeys(of.values()):
+        sweep = store.sweep(sweep_id)
+        if sweep is not None:
+            screen.show_all(screen.saved_sweep(sweep))
     alone = [job for job in taken if job.id not in of]
     if len(alone) > 1:
         screen.show_all(screen.jobs((job.id for job in alone), board_of(alone)))
@@ -193,7 +193,7 @@ def _show_taken(screen: Screen, taken: Sequence[JobSnapshot]) -> None:
 
 def _wait(screen: Screen, words: Words) -> Shown:
     word = _at_most_one(words, "wait")
-    ids = [job.id for job in screen.session.manager.in_hand()]
+    ids = [job.id for job in screen.session.manager.active()]
     if word is not None:
         ids = [screen.session.find(word).id]
     return api.wait_for(screen, ids)

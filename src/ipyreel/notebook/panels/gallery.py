@@ -16,7 +16,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from ipyreel.errors import InvalidRequest
-from ipyreel.jobs.query import Query
+from ipyreel.jobs.store import Query
 from ipyreel.notebook import reports
 from ipyreel.notebook.live.live_output import output
 from ipyreel.notebook.live.plain import Wiring

@@ -13,7 +13,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ipyreel.jobs.query import Query
+from ipyreel.jobs.store import Query
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.job_html import Markup, element
 from ipyreel.values import JobSnapshot, JobStatus
