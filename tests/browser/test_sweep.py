@@ -159,7 +159,7 @@ def test_a_tile_is_tried_again_and_another_is_cancelled(server, lab, open_page):
     assert grave_faults(lab.page, ".jp-OutputArea-output")[0] == []
 
     # What was saved on the way is there without the kernel, too.
-    both = "() => /1 done · 1 failed/.test(document.querySelector('.ipyreel-kept').textContent)"
+    both = "() => /1 done · 1 failed/.test(document.querySelector('.ipyreel-saved').textContent)"
     lab.wait_for(both)
     lab.save()
     shutil.copy(server.root / "retry.ipynb", server.root / "retry-later.ipynb")

@@ -44,7 +44,7 @@ def test_the_form_is_filled_with_the_keyboard_only(server, lab):
     lab.run_cell(1)
     form = lab.output(1)
     form.locator("select").first.wait_for()
-    lab.page.evaluate("() => document.querySelector('.ipyreel-bench select').focus()")
+    lab.page.evaluate("() => document.querySelector('.ipyreel-panel select').focus()")
     seen = [focused(lab)]
     press(lab, "Tab", "Tab")
     seen.append(focused(lab))

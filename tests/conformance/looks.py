@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from ipyreel.notebook.markup import job_html, job_text
-from ipyreel.notebook.markup.job_html import Look
+from ipyreel.notebook.markup.html import PlayerOptions
 from tests.conformance.shop import finals, sidecar
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -44,7 +44,7 @@ def check_shown(job, *texts):
     """Whatever is drawn of a job has our elements only, and these texts as text."""
     live = job_html.body_html(job) + job_html.phase_html(job) + job_html.clock_html(job, now=0)
     saved = job_html.static_html(job)
-    played = job_html.finished_html(job, "videos/a.mp4", look=Look(), where=job.target)
+    played = job_html.finished_html(job, "videos/a.mp4", player=PlayerOptions(), where=job.target)
     for page in (saved, played, live):
         page.encode()
         reader = Reader(page)

@@ -15,8 +15,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets.widgets.widget import _instances
 
 from ipyreel.notebook.frontends import FrontEnd
-from ipyreel.notebook.live.card import LINGER, Card, PageCard, TextCard, Wiring, make_card
-from ipyreel.notebook.live.plain import told_of
+from ipyreel.notebook.live.card import Card, JobView, make_card
+from ipyreel.notebook.live.live_output import LINGER, CardContext, short_error
+from ipyreel.notebook.live.plain import PageOutput, TextOutput
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
@@ -81,8 +82,12 @@ def video(job: JobSnapshot) -> Notice:
     return Notice(f"the video {job.id}")
 
 
-def card_of(job=JOB, **wiring) -> Card:
-    return Card(job, Wiring(**{"video": video, "clock": Clock(), **wiring}))
+def view_of(job=JOB, **context) -> JobView:
+    return JobView([job], CardContext(**{"video": video, "clock": Clock(), **context}))
+
+
+def card_of(job=JOB, **context) -> Card:
+    return Card(view_of(job, **context))
 
 
 def state(card: Card) -> dict:
@@ -92,7 +97,7 @@ def state(card: Card) -> dict:
         "phase": card._phase.value,
         "clock": card._clock.value,
         "body": card._body.value,
-        "button": (button.description, button.tooltip, button.disabled, button.layout.display),
+        "button": button.layout.display or (button.description, button.tooltip, button.disabled),
         "children": len(card.children),
         "outputs": card._final_view.outputs,
         "text": repr(card),
@@ -117,11 +122,12 @@ def snapshots():
 
 @given(st.lists(snapshots(), min_size=2, max_size=5))
 def test_a_card_that_was_updated_equals_one_made_new(jobs):
-    clock, hooks = Clock(), {"on_cancel": list, "on_retry": list, "typical": 90}
+    clock, hooks = Clock(), {"cancel": list, "retry": list, "typical": 90}
     updated = card_of(jobs[0], clock=clock, **hooks)
     for job in jobs[1:]:
         clock.now += 5
         updated.update(job)
+    updated.tick()
     assert state(updated) == state(card_of(jobs[-1], clock=clock, **hooks))
     updated.close()
 
@@ -153,10 +159,10 @@ def test_the_clock_ticks_and_tells_what_is_left():
     card = card_of(typical=60.0)
     card.tick(1010.0)
     assert "0:10" in card._clock.value
-    card._wiring.clock.now = 1020.0
+    card._context.clock.now = 1020.0
     card.tick()
     assert "about 0:40 left" in card._clock.value
-    card._wiring.clock.now = 1070.0
+    card._context.clock.now = 1070.0
     card.tick()
     assert "left" not in card._clock.value
 
@@ -164,7 +170,7 @@ def test_the_clock_ticks_and_tells_what_is_left():
 def test_a_snapshot_that_was_overtaken_is_dropped():
     card = card_of(replace(WORKING, updated_at=20.0))
     card.update(replace(JOB, updated_at=10.0))
-    assert card.snapshot.status == "in_progress"
+    assert card.view.job.status == "in_progress"
 
 
 def test_one_output_two_lives(screen):
@@ -245,7 +251,7 @@ def test_a_video_that_cannot_show_itself_is_said_to_be(screen):
 
 def test_an_error_of_the_disk_is_told_without_its_path():
     missing = FileNotFoundError(2, "No such file or directory", "/home/me/a.mp4")
-    assert told_of(missing) == "FileNotFoundError: No such file or directory"
+    assert short_error(missing) == "FileNotFoundError: No such file or directory"
 
 
 # ---- the button ---------------------------------------------------------------------------
@@ -253,21 +259,21 @@ def test_an_error_of_the_disk_is_told_without_its_path():
 
 def test_cancel_calls_back_and_waits_for_the_answer():
     calls = []
-    card = card_of(on_cancel=lambda: calls.append(1))
+    card = card_of(cancel=lambda _id: calls.append(1))
     assert card._button.description == "Cancel"
     card._button.click()
     assert calls == [1]
     assert (card._button.description, card._button.disabled) == ("Cancelling…", True)
-    card._wiring.clock.now += 5
+    card._context.clock.now += 5
     card.update(WORKING)
     assert (card._button.description, card._button.disabled) == ("Cancel", False)
 
 
 def test_what_goes_wrong_in_a_callback_is_shown():
-    def broken():
+    def broken(_id):
         raise RuntimeError("no <way>")
 
-    card = card_of(on_cancel=broken)
+    card = card_of(cancel=broken)
     card._button.click()
     assert "RuntimeError: no &lt;way&gt;" in card._body.value
     assert not card._button.disabled
@@ -275,7 +281,7 @@ def test_what_goes_wrong_in_a_callback_is_shown():
 
 def test_what_goes_wrong_later_is_shown_too():
     future = Future()
-    card = card_of(on_cancel=lambda: future)
+    card = card_of(cancel=lambda _id: future)
     card._button.click()
     future.set_exception(RuntimeError("refused"))
     assert "refused" in card._body.value
@@ -285,9 +291,9 @@ def test_what_goes_wrong_later_is_shown_too():
     ("job", "hooks", "shown"),
     [
         (JOB, {}, "none"),
-        (JOB, {"on_cancel": list}, None),
-        (replace(JOB, status="unknown"), {"on_cancel": list}, "none"),
-        (FAILED, {"on_cancel": list, "on_retry": list}, None),
+        (JOB, {"cancel": list}, None),
+        (replace(JOB, status="unknown"), {"cancel": list}, "none"),
+        (FAILED, {"cancel": list, "retry": list}, None),
     ],
 )
 def test_the_button_is_there_when_it_does_something(job, hooks, shown):
@@ -295,24 +301,24 @@ def test_the_button_is_there_when_it_does_something(job, hooks, shown):
 
 
 def test_retry_goes_on_with_the_new_job():
-    card = card_of(FAILED, on_retry=lambda: replace(JOB, id="v9b2c"))
+    card = card_of(FAILED, retry=lambda _id: replace(JOB, id="v9b2c"))
     assert card._button.description == "Retry"
     assert "paid" in card._button.tooltip
     card._button.click()
-    assert card.snapshot.id == "v9b2c"
+    assert card.view.job.id == "v9b2c"
 
 
 def test_retry_is_not_offered_where_only_the_download_is_missing():
-    card = card_of(replace(FAILED, ready=True), on_retry=list)
+    card = card_of(replace(FAILED, ready=True), retry=list)
     assert card.ended
 
 
 def test_a_failed_card_becomes_static_after_a_while(screen):
-    card = card_of(on_retry=list)
+    card = card_of(retry=list)
     card.show()
     card.update(FAILED)
     assert not screen.updates
-    card._wiring.clock.now += LINGER + 1
+    card._context.clock.now += LINGER + 1
     card.tick()
     assert card.ended
     assert "refused" in screen.updates[0]["text/html"]
@@ -322,13 +328,13 @@ def test_a_failed_card_becomes_static_after_a_while(screen):
 
 
 def make(host: FrontEnd, job: JobSnapshot = JOB):
-    return make_card(job, host=host, video=video, clock=Clock())
+    return make_card(job, CardContext(video=video, clock=Clock()), host)
 
 
 def test_each_host_gets_its_card():
     assert isinstance(make(JUPYTER), Card)
-    assert type(make(HEADLESS)) is PageCard
-    assert type(make(TERMINAL)) is TextCard
+    assert type(make(HEADLESS)) is PageOutput
+    assert type(make(TERMINAL)) is TextOutput
 
 
 def test_a_page_without_widgets_is_replaced_at_the_end(screen):
@@ -349,7 +355,7 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_gets_a_line_that_updates_and_then_the_path():
     out = Terminal()
-    card = TextCard(JOB, Wiring(video=video, clock=Clock()), out)
+    card = TextOutput(view_of(), out)
     card.show()
     card.update(WORKING)
     card.tick()
@@ -362,7 +368,7 @@ def test_a_terminal_gets_a_line_that_updates_and_then_the_path():
 
 def test_a_thread_prints_nothing():
     out = Terminal()
-    card = TextCard(JOB, Wiring(video=video, clock=Clock()), out)
+    card = TextOutput(view_of(), out)
     card.show()
     shown = out.getvalue()
     thread = threading.Thread(target=card.update, args=(DONE,))
@@ -375,7 +381,7 @@ def test_a_thread_prints_nothing():
 
 def test_a_file_gets_no_carriage_returns():
     out = io.StringIO()
-    card = TextCard(JOB, Wiring(video=video, clock=Clock()), out)
+    card = TextOutput(view_of(), out)
     card.show()
     card.update(WORKING)
     card.update(DONE)

@@ -17,14 +17,12 @@ from ipywidgets.widgets.widget import _instances
 
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.handles.video import Video
-from ipyreel.notebook.live.embeds import Films, film_of
-from ipyreel.notebook.live.grid import LINGER, PACE, SAVED, Grid, make_grid
-from ipyreel.notebook.live.plain import Wiring
-from ipyreel.notebook.live.plain_grid import PageGrid, TextGrid
-from ipyreel.notebook.live.saved_copy import SavedCopy
+from ipyreel.notebook.live.grid import Grid, SweepView, make_grid
+from ipyreel.notebook.live.live_output import LINGER, PACE, SAVED_PACE, CardContext
+from ipyreel.notebook.live.plain import PageOutput, TextOutput
 from ipyreel.notebook.markup import sweep_html, sweep_text
-from ipyreel.notebook.markup.sweep_html import Film
-from ipyreel.notebook.markup.sweep_text import Board
+from ipyreel.notebook.markup.sweep_html import TileVideo
+from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
 from tests.support.shells import PLAIN
 
@@ -65,7 +63,7 @@ def done(number: int, folder="/n", **fields) -> JobSnapshot:
 WAITING = replace(job(3), status="submitting", sent_at=None)
 FAILED = job(2, status="failed", completed_at=1050.0, failure=Failure(message="No <b>boats</b>"))
 LABELS = ("seed 0", "seed 1", "seed 2", "seed 3")
-BOARD = Board(labels=LABELS, prompt="A sea", inner=2)
+BOARD = SweepInfo(labels=LABELS, prompt="A sea", inner=2)
 
 
 @pytest.fixture
@@ -86,23 +84,27 @@ def folder(tmp_path):
     return tmp_path
 
 
-def wiring(folder="/n", host=JUPYTER, **given) -> Wiring:
+def context_of(folder="/n", host=JUPYTER, **given) -> CardContext:
     def video(snapshot):
         return Video(snapshot.file.path, snapshot, host=host, folder=folder)
 
-    return Wiring(**{"video": video, "clock": Clock(), **given})
+    return CardContext(**{"video": video, "clock": Clock(), **given})
 
 
-def grid_of(jobs, *, folder="/n", given=BOARD, **hooks) -> Grid:
-    wired = wiring(folder, **hooks)
-    return Grid(given, jobs, wired, Films(wired))
+def view_of(jobs, *, folder="/n", host=JUPYTER, given=BOARD, limit=20_000_000, **hooks):
+    cancel_all = hooks.pop("cancel_all", None)
+    return SweepView(given, jobs, context_of(folder, host, **hooks), limit, cancel_all)
 
 
-def touches(grid: Grid) -> list:
+def grid_of(jobs, **hooks) -> Grid:
+    return Grid(view_of(jobs, **hooks))
+
+
+def buttons(grid: Grid) -> list:
     """Return what the buttons on the tiles say, None where there is none."""
     return [
         None if "ipyreel-gone" in one._dom_classes else (one.description, one.tooltip, one.disabled)
-        for one in grid._touches.buttons
+        for one in grid._buttons.buttons
     ]
 
 
@@ -113,9 +115,9 @@ def state(grid: Grid) -> dict:
         "clock": grid._clock.value,
         "prompt": grid._prompt.value,
         "tiles": grid._moving.value,
-        "button": (grid._button.description, grid._button.disabled, grid._button.layout.display),
-        "touches": touches(grid),
-        "videos": sorted(str(place.outputs) for place in grid._places if place.outputs),
+        "button": grid._button.layout.display or (grid._button.description, grid._button.disabled),
+        "buttons": buttons(grid),
+        "videos": sorted(str(one.outputs) for one in grid._outputs if one.outputs),
         "text": repr(grid),
     }
 
@@ -125,7 +127,7 @@ def state(grid: Grid) -> dict:
 
 def test_one_line_sums_up():
     jobs = [done(0), job(1), FAILED, WAITING, job(4, status="cancelled"), job(5, status="unknown")]
-    told = " · ".join(sweep_text.counts(Board(labels=("",) * 6), jobs))
+    told = " · ".join(sweep_text.counts(SweepInfo(labels=("",) * 6), jobs))
     assert told == (
         "6 jobs · 1 done · 1 failed · 1 cancelled · 1 unknown · 1 running · 1 waiting"
         " · $0.40 of $2.40"
@@ -148,7 +150,7 @@ def test_money(jobs, told):
 
 
 def test_reused_jobs_cost_nothing_now():
-    given = Board(labels=("a", "b"), reused=frozenset({"v0"}))
+    given = SweepInfo(labels=("a", "b"), reused=frozenset({"v0"}))
     assert sweep_text.counts(given, [done(0), done(1)])[-2:] == ["1 reused", "$0.40 of $0.40"]
 
 
@@ -157,14 +159,14 @@ def test_reused_jobs_cost_nothing_now():
     [(8, 2, 4), (6, 3, 3), (10, 5, 5), (12, 7, 5), (2, 1, 2), (1, 1, 1)],
 )
 def test_rows_are_whole_where_they_can_be(count, inner, columns):
-    assert Board(labels=("",) * count, inner=inner).columns == columns
+    assert SweepInfo(labels=("",) * count, inner=inner).columns == columns
 
 
 # ---- the static grid ----------------------------------------------------------------------
 
 
 def films(*jobs):
-    return {one.id: Film(src=f"videos/{one.id}.mp4", where=one.id, link="x") for one in jobs}
+    return {one.id: TileVideo(src=f"videos/{one.id}.mp4", where=one.id, link="x") for one in jobs}
 
 
 def test_the_saved_grid_needs_nothing_that_is_taken_away():
@@ -181,13 +183,13 @@ def test_the_saved_grid_needs_nothing_that_is_taken_away():
 def test_a_linked_video_takes_little_room():
     prompt = "A golden retriever on the beach " * 40
     jobs = [replace(done(n), request=VideoRequest(prompt=prompt)) for n in range(40)]
-    given = Board(labels=tuple(f"seed {n}" for n in range(40)), prompt=prompt)
+    given = SweepInfo(labels=tuple(f"seed {n}" for n in range(40)), prompt=prompt)
     assert len(sweep_html.grid_html(given, jobs, films(*jobs))) < 40 * 900
 
 
 @given(st.text(), st.text())
 def test_hostile_words_are_text(label, prompt):
-    given = Board(labels=(label,), prompt=prompt)
+    given = SweepInfo(labels=(label,), prompt=prompt)
     hostile = replace(FAILED, failure=Failure(message=prompt), id="v0")
     for html in (
         sweep_html.grid_html(given, [hostile], {}),
@@ -222,25 +224,25 @@ def test_the_shape_of_a_tile_is_that_of_the_video():
 
 
 def test_a_grid_embeds_no_more_than_one_video_may(folder):
-    wired = wiring(folder, COLAB)
     jobs = [done(n, folder) for n in range(3)]
-    found = Films(wired, embed_limit=20).of(jobs)
+    found = view_of(jobs, folder=folder, host=COLAB, limit=20).videos(jobs)
     assert [found[one.id].src is None for one in jobs] == [False, False, True]
-    assert "too much" in found["v2"].where
+    assert "over the limit" in found["v2"].where
     assert found["v0"].src.startswith("data:video/mp4;base64,")
 
 
 def test_what_cannot_be_shown_is_said(folder):
     (folder / "videos" / "0.mp4").unlink()
-    film = film_of(Video(folder / "videos" / "0.mp4", host=JUPYTER, folder=folder))
-    assert film.src is None
-    assert "no longer there" in film.where
+    tile = Video(folder / "videos" / "0.mp4", host=JUPYTER, folder=folder).as_tile()
+    assert tile.src is None
+    assert "no longer there" in tile.where
 
     def broken(_job):
         raise ValueError("no <codec>")
 
-    wired = wiring(folder, video=broken, place=lambda path: Path(path).name)
-    html = sweep_html.grid_html(BOARD, [done(0, folder)], Films(wired).of([done(0, folder)]))
+    jobs = [done(0, folder)]
+    view = view_of(jobs, folder=folder, video=broken, place=lambda path: Path(path).name)
+    html = view.bundle()["text/html"]
     assert "0.mp4: ValueError: no &lt;codec&gt;" in html
     assert str(folder) not in html
 
@@ -264,9 +266,9 @@ def snapshots(number):
 @given(st.data())
 def test_a_grid_that_was_updated_equals_one_made_new(data):
     clock = Clock()
-    hooks = {"on_cancel": list, "cancel_one": print, "retry_one": print}
+    hooks = {"cancel_all": list, "cancel": print, "retry": print}
     rows = [[job(n), *data.draw(snapshots(n))] for n in range(3)]
-    given = Board(labels=LABELS[:3])
+    given = SweepInfo(labels=LABELS[:3])
     updated = grid_of([row[0] for row in rows], clock=clock, given=given, **hooks)
     for row in rows:
         for one in row[1:]:
@@ -284,7 +286,7 @@ def test_a_grid_that_was_updated_equals_one_made_new(data):
 
 def test_forty_jobs_are_at_most_four_bundles_a_second():
     clock = Clock()
-    given = Board(labels=tuple(f"seed {n}" for n in range(40)))
+    given = SweepInfo(labels=tuple(f"seed {n}" for n in range(40)))
     grid = grid_of([job(n, progress=0) for n in range(40)], clock=clock, given=given)
     sent = []
     for part in (grid._sums, grid._clock, grid._prompt, grid._moving):
@@ -306,7 +308,7 @@ def test_a_tile_is_made_anew_only_for_the_job_that_moved(monkeypatch):
         "live_tile",
         lambda given, index, job: made.append(index) or make(given, index, job),
     )
-    grid = grid_of([job(0), job(1), job(2)], clock=clock, given=Board(labels=LABELS[:3]))
+    grid = grid_of([job(0), job(1), job(2)], clock=clock, given=SweepInfo(labels=LABELS[:3]))
     assert made == [0, 1, 2]
     for _ in range(5):
         clock.now += 1
@@ -319,10 +321,10 @@ def test_a_tile_is_made_anew_only_for_the_job_that_moved(monkeypatch):
 
 
 def test_a_finished_video_plays_while_the_others_move(folder):
-    grid = grid_of([job(0), job(1)], folder=folder, given=Board(labels=LABELS[:2]))
-    grid._wiring.clock.now += 1
+    grid = grid_of([job(0), job(1)], folder=folder, given=SweepInfo(labels=LABELS[:2]))
+    grid._context.clock.now += 1
     grid.update(done(1, folder))
-    (shown,) = (child for child in grid.children if child in grid._places)
+    (shown,) = (child for child in grid.children if child in grid._outputs)
     assert 'src="videos/1.mp4"' in shown.outputs[0]["data"]["text/html"]
     assert shown.layout.order == "1"
     assert "seed 0" in grid._moving.value
@@ -332,7 +334,7 @@ def test_a_finished_video_plays_while_the_others_move(folder):
 
 def test_one_output_two_lives(screen, folder):
     before = set(_instances)
-    grid = grid_of([job(0), job(1)], folder=folder, given=Board(labels=LABELS[:2]))
+    grid = grid_of([job(0), job(1)], folder=folder, given=SweepInfo(labels=LABELS[:2]))
     grid.show()
     grid.update(done(0, folder))
     grid.update(done(1, folder))
@@ -347,7 +349,7 @@ def test_one_output_two_lives(screen, folder):
 
 
 def test_a_page_that_was_reloaded_keeps_the_grid(screen, folder):
-    grid = grid_of([job(0)], folder=folder, given=Board(labels=("",)))
+    grid = grid_of([job(0)], folder=folder, given=SweepInfo(labels=("",)))
     grid.show()
     grid._view_count = 1
     grid.update(done(0, folder))
@@ -361,7 +363,7 @@ def test_a_page_that_was_reloaded_keeps_the_grid(screen, folder):
 def test_updates_from_threads_where_they_arrive_and_where_they_do_not(screen, folder):
     for delivers in (True, False):
         screen.outputs.clear()
-        given = Board(labels=("",))
+        given = SweepInfo(labels=("",))
         grid = grid_of([job(0)], folder=folder, given=given, threads_deliver=delivers)
         grid.show()
         thread = threading.Thread(target=grid.update, args=(done(0, folder),))
@@ -374,12 +376,12 @@ def test_updates_from_threads_where_they_arrive_and_where_they_do_not(screen, fo
 
 
 def test_what_is_unknown_may_be_found_for_a_while():
-    grid = grid_of([FAILED, job(1, status="unknown")], given=Board(labels=LABELS[:2]))
+    grid = grid_of([FAILED, job(1, status="unknown")], given=SweepInfo(labels=LABELS[:2]))
     assert not grid.ended
-    grid._wiring.clock.now += LINGER - 1
+    grid._context.clock.now += LINGER - 1
     grid.tick()
     assert not grid.ended
-    grid._wiring.clock.now += 2
+    grid._context.clock.now += 2
     grid.tick()
     assert grid.ended
 
@@ -387,7 +389,7 @@ def test_what_is_unknown_may_be_found_for_a_while():
 def test_cancel_all_calls_back_and_shows_what_went_wrong():
     future = Future()
     calls = []
-    grid = grid_of([job(0), job(1)], on_cancel=lambda: calls.append(1) or [future])
+    grid = grid_of([job(0), job(1)], cancel_all=lambda: calls.append(1) or [future])
     assert grid._button.description == "Cancel all"
     grid._button.click()
     assert calls == [1]
@@ -402,48 +404,48 @@ def test_an_error_of_the_callback_itself_is_shown():
     def broken():
         raise RuntimeError("nobody there")
 
-    grid = grid_of([job(0)], on_cancel=broken, given=Board(labels=("",)))
+    grid = grid_of([job(0)], cancel_all=broken, given=SweepInfo(labels=("",)))
     grid._button.click()
     assert "nobody there" in grid._prompt.value
     grid.close()
 
 
-ONE = Board(labels=LABELS[:3])
+ONE = SweepInfo(labels=LABELS[:3])
 
 
 def test_each_tile_has_the_button_that_its_job_needs():
     unsent = replace(FAILED, id="v5", failure=Failure(message="not fetched"), progress=100)
     ready = replace(unsent, ready=True)
-    given = Board(labels=tuple("abcdef"))
+    given = SweepInfo(labels=tuple("abcdef"))
     jobs = [done(0), job(1), FAILED, WAITING, job(4, status="unknown"), ready]
-    grid = grid_of(jobs, given=given, cancel_one=print, retry_one=print)
-    names = [one and one[0] for one in touches(grid)]
+    grid = grid_of(jobs, given=given, cancel=print, retry=print)
+    names = [one and one[0] for one in buttons(grid)]
     assert names == [None, "Cancel", "Retry", "Cancel", None, None]
-    assert touches(grid)[2] == ("Retry", "Retry c", False)
+    assert buttons(grid)[2] == ("Retry", "Retry c", False)
     grid.close()
 
 
 def test_one_job_is_cancelled_from_its_tile():
     future, calls = Future(), []
     hook = lambda job_id: calls.append(job_id) or future  # noqa: E731
-    grid = grid_of([job(0), job(1)], cancel_one=hook)
-    grid._touches.buttons[1].click()
+    grid = grid_of([job(0), job(1)], cancel=hook)
+    grid._buttons.buttons[1].click()
     assert calls == ["v1"]
-    assert touches(grid)[0] == ("Cancel", "Cancel seed 0", False)
-    assert touches(grid)[1] == ("Cancelling…", "Cancel seed 1", True)
+    assert buttons(grid)[0] == ("Cancel", "Cancel seed 0", False)
+    assert buttons(grid)[1] == ("Cancelling…", "Cancel seed 1", True)
     future.set_exception(RuntimeError("no <way>"))
     assert "RuntimeError: no &lt;way&gt;" in grid._prompt.value
-    assert touches(grid)[1] == ("Cancel", "Cancel seed 1", False)
+    assert buttons(grid)[1] == ("Cancel", "Cancel seed 1", False)
     grid.close()
 
 
 def test_a_retry_takes_the_place_of_what_failed(folder):
     clock, new = Clock(), job(3, request=FAILED.request)
     grid = grid_of([done(0), done(1), FAILED], folder=folder, given=ONE, clock=clock,
-                   retry_one=lambda _id: grid.update(replace(new, progress=40)) or new)  # fmt: skip
+                   retry=lambda _id: grid.update(replace(new, progress=40)) or new)  # fmt: skip
     assert not grid.ended  # all jobs are, but there is something to be done
     assert "No &lt;b&gt;boats" in grid._moving.value
-    grid._touches.buttons[2].click()
+    grid._buttons.buttons[2].click()
     assert [one.id for one in grid.snapshots] == ["v0", "v1", "v3"]
     clock.now += PACE
     grid.tick()
@@ -457,7 +459,7 @@ def test_a_retry_takes_the_place_of_what_failed(folder):
 
 def test_a_grid_waits_for_a_retry_and_then_is_static(screen, folder):
     clock = Clock()
-    grid = grid_of([done(0), FAILED], folder=folder, clock=clock, retry_one=print)
+    grid = grid_of([done(0), FAILED], folder=folder, clock=clock, retry=print)
     grid.show()
     clock.now += LINGER - 1
     grid.tick()
@@ -470,18 +472,11 @@ def test_a_grid_waits_for_a_retry_and_then_is_static(screen, folder):
 
 def test_what_is_saved_beside_a_live_grid(screen, folder):
     clock = Clock()
-    wired = wiring(folder, clock=clock)
-    films = Films(wired)
-    grid = Grid(
-        ONE,
-        [job(0), job(1), job(2)],
-        wired,
-        films,
-        lambda tell: SavedCopy(tell, threads_deliver=True),
-    )
+    view = view_of([job(0), job(1), job(2)], folder=folder, given=ONE, clock=clock)
+    grid = Grid(view, saved=True)
 
     def saved():
-        return [one["data"]["text/html"] for one in screen.outputs if "ipyreel-kept" in str(one)]
+        return [one["data"]["text/html"] for one in screen.outputs if "ipyreel-saved" in str(one)]
 
     grid.show()
     grid.update(done(0, folder))
@@ -490,7 +485,7 @@ def test_what_is_saved_beside_a_live_grid(screen, folder):
     clock.now += 1
     grid.update(done(1, folder))
     assert len(saved()) == 2
-    clock.now += SAVED
+    clock.now += SAVED_PACE
     grid.tick()
     assert [page.count("<video") for page in saved()] == [0, 1, 2]
     grid.update(done(2, folder))
@@ -499,7 +494,7 @@ def test_what_is_saved_beside_a_live_grid(screen, folder):
 
 
 def test_snapshots_of_other_jobs_and_old_ones_are_dropped():
-    grid = grid_of([replace(job(0), updated_at=20.0)], given=Board(labels=("",)))
+    grid = grid_of([replace(job(0), updated_at=20.0)], given=SweepInfo(labels=("",)))
     grid.update(done(7))
     grid.update(replace(done(0), updated_at=10.0))
     assert not grid.ended
@@ -510,14 +505,14 @@ def test_snapshots_of_other_jobs_and_old_ones_are_dropped():
 
 
 def make(host, jobs, folder="/n"):
-    given = Board(labels=LABELS[: len(jobs)])
-    return make_grid(given, jobs, host=host, wiring=wiring(folder, host))
+    given = SweepInfo(labels=LABELS[: len(jobs)])
+    return make_grid(view_of(jobs, folder=folder, host=host, given=given), host)
 
 
 def test_each_host_gets_its_grid():
     assert isinstance(make(JUPYTER, [job(0)]), Grid)
-    assert type(make(HEADLESS, [job(0)])) is PageGrid
-    assert type(make(TERMINAL, [job(0)])) is TextGrid
+    assert type(make(HEADLESS, [job(0)])) is PageOutput
+    assert type(make(TERMINAL, [job(0)])) is TextOutput
 
 
 def test_a_page_is_replaced_once_at_the_end(screen, folder):

@@ -11,11 +11,11 @@ import pytest
 
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.live import saved_copy
-from ipyreel.notebook.live.plain import Wiring
-from ipyreel.notebook.live.saved_copy import Made, SavedCopy
+from ipyreel.notebook.live.live_output import CardContext
+from ipyreel.notebook.live.saved_copy import SavedCopy, SavedJobs
+from ipyreel.notebook.markup.html import static
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
-from ipyreel.notebook.panels.panel import static
 from ipyreel.values import JobSnapshot, VideoRequest
 
 REFUSES = {"step": "retrieve", "do": {"job": {"status": "failed", "error": {"message": "too wet"}}}}
@@ -51,8 +51,8 @@ class Screen:
 @pytest.fixture
 def screens(monkeypatch):
     monkeypatch.setattr(Screen, "shown", ())
-    monkeypatch.setattr(saved_copy, "Slot", Screen)
-    monkeypatch.setattr("ipyreel.notebook.panels.panel.Slot", Screen)
+    monkeypatch.setattr(saved_copy, "OutputHandle", Screen)
+    monkeypatch.setattr("ipyreel.notebook.panels.panel.OutputHandle", Screen)
     return lambda: Screen.shown
 
 
@@ -60,33 +60,33 @@ def html(screen):
     return screen.said[-1]["text/html"]
 
 
-def made(video=None, limit=10_000, renew=lambda: None):
-    wiring = Wiring(video=video or (lambda _job: None), place=lambda path: path.strip("/"))
-    return Made(wiring, limit, renew)
+def saved_jobs(video=None, limit=10_000, renew=lambda: None):
+    context = CardContext(video=video or (lambda _job: None), place=lambda path: path.strip("/"))
+    return SavedJobs(context, limit, renew)
 
 
 def test_what_was_made_stands_newest_first_and_ends_once():
     told = []
-    jobs = made(renew=lambda: told.append(1))
+    jobs = saved_jobs(renew=lambda: told.append(1))
     jobs.take(snapshot("boat"))
     jobs.take(replace(snapshot("boat"), status="in_progress"))  # no news for what is saved
     jobs.take(snapshot("train"))
     assert len(told) == 2
-    page, text = jobs.tell()
+    page, text = jobs.bundle().values()
     assert page.index("A train") < page.index("A boat")
     assert "The notebook was saved before this video was ready" in page
     assert text.index("train") < text.index("boat")
     jobs.take(snapshot("boat", "cancelled"))
     jobs.take(snapshot("boat", "failed"))
     assert len(told) == 3
-    assert "Cancelled" in jobs.tell()[0]
+    assert "Cancelled" in jobs.bundle()["text/html"]
 
 
 def test_a_retry_takes_the_place_of_what_failed():
-    jobs = made()
+    jobs = saved_jobs()
     jobs.take(snapshot("boat", "failed"))
     jobs.take(snapshot("ship"), instead_of="boat")
-    page, _ = jobs.tell()
+    page, _ = jobs.bundle().values()
     assert "A ship" in page
     assert "A boat" not in page
 
@@ -96,20 +96,21 @@ def test_what_all_of_them_add_is_limited():
         def _repr_mimebundle_(self):
             return {"text/html": f"<video {'x' * 600}></video>", "text/plain": "large"}
 
-    jobs = made(lambda _job: Large(), limit=1000)
+    jobs = saved_jobs(lambda _job: Large(), limit=1000)
     for name in ("boat", "train", "river"):
         jobs.take(snapshot(name, "completed"))
-    page, text = jobs.tell()
+    page, text = jobs.bundle().values()
     assert page.count("<video") == 2
-    assert page.count("too much to be embedded here as well") == 1
+    assert page.count("videos together are over the limit") == 1
     assert "videos/boat.mp4" in text
     assert "/videos/" not in page + text  # no path of the machine on which it was saved
-    assert jobs.tell() == (page, text)  # and what was given is not taken back
+    assert tuple(jobs.bundle().values()) == (page, text)  # and what was given is not taken back
 
 
 def test_it_is_replaced_when_it_is_news_and_can_be_delivered(screens):
     said = ["<p>one</p>"]
-    below = SavedCopy(lambda: (said[-1], ""), threads_deliver=False)
+    context = CardContext(video=str, threads_deliver=False)
+    below = SavedCopy(lambda: {"text/html": said[-1], "text/plain": ""}, context)
     below.renew()
     assert screens() == ()  # it is not shown anywhere
     below.show()
@@ -179,7 +180,7 @@ def test_where_it_could_not_hide_all_stands_in_one_output(screen, screens):
 
 
 def test_the_sheets_of_a_page_style_no_class_of_each_other():
-    sheets = ("card.css", "grid.css", "bench.css", "compare.css")
+    sheets = ("card.css", "grid.css", "panel.css", "compare.css")
     found = [set(re.findall(r"\.(ipyreel-[a-z-]+)", static(name))) for name in sheets]
     shared = {name for one, other in itertools.combinations(found, 2) for name in one & other}
     # All of them are on the page at once; these belong to both kinds of cards.

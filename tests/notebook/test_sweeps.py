@@ -323,11 +323,11 @@ def test_a_later_kernel_shows_the_sweep_again(reel, live):
     api.close()  # as if the kernel had ended
     again = reel.run_cell(f"%video show {seas.id}").result
     assert again is not seas
-    assert (again.id, again.ids, again.labels, again.board) == (
+    assert (again.id, again.ids, again.labels, again.info) == (
         seas.id,
         seas.ids,
         seas.labels,
-        seas.board,
+        seas.info,
     )
     assert again.to_dict() == seas.to_dict()
     assert seas.id in repr(reel.run_cell("%video history").result)

@@ -61,9 +61,7 @@ NOTEBOOK_LEVEL = {room: level for level, rooms in enumerate(NOTEBOOK_LEVELS) for
 
 UPWARD = {
     ("notebook/api.py", "ipyreel.notebook.commands.sweeps"): "making jobs of plans moves down",
-    ("notebook/handles/compare.py", "ipyreel.notebook.panels"): "drawing apart from the panel",
     ("notebook/handles/compare.py", "ipyreel.notebook.screen"): "the screen is met in api",
-    ("notebook/handles/export.py", "ipyreel.notebook.live"): "the embed budget moves down",
 }
 """(module, start of the imported name): imports inside `notebook/` that still point up."""
 

@@ -19,11 +19,11 @@ from ipyreel.jobs.loop import wait_blocking
 from ipyreel.notebook import reports
 from ipyreel.notebook.commands import sweeps
 from ipyreel.notebook.handles.compare import Row, side_by_side
-from ipyreel.notebook.handles.export import board_of
+from ipyreel.notebook.handles.export import info_of
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.handles.video import Video
-from ipyreel.notebook.markup.tables import Notice, Shown
+from ipyreel.notebook.markup.tables import Notice, Report
 from ipyreel.notebook.panels.form import Form, open_form
 from ipyreel.notebook.panels.gallery import Gallery, open_gallery
 from ipyreel.notebook.screen import Screen
@@ -124,7 +124,7 @@ def history(text: str = "", *, limit: int = 50) -> JobList:
     found = screen().session.history(text, limit=limit)
     of = screen().session.store.sweeps_of([one.id for one in found])
     differs = ({"sweep": of.get(one.id)} for one in found)
-    return screen().jobs((one.id for one in found), board_of(found), differs)
+    return screen().jobs((one.id for one in found), info_of(found), differs)
 
 
 def cost(*by: str) -> list[dict[str, Json]]:
@@ -161,7 +161,7 @@ def form() -> Form | Notice:
     return open_form(screen())
 
 
-def gallery(text: str = "") -> Gallery | Shown:
+def gallery(text: str = "") -> Gallery | Report:
     """Return the library as pictures, those with `text` in the prompt if it is given."""
     return open_gallery(screen(), text)
 
@@ -171,7 +171,7 @@ def use(provider: str | None = None, **values: Any) -> None:
     screen().session.use(provider, **values)
 
 
-def wait_for(screen: Screen, job_ids: Iterable[str]) -> Shown:
+def wait_for(screen: Screen, job_ids: Iterable[str]) -> Report:
     """Block until all these jobs have ended here, bring their cards up to date, sum up.
 
     Raises the first error among them, after all have ended.
@@ -192,7 +192,7 @@ def wait_for(screen: Screen, job_ids: Iterable[str]) -> Shown:
     return Notice(f"{done} done." if done else "Nothing to wait for.")
 
 
-def ask_key(screen: Screen, name: str) -> Shown:
+def ask_key(screen: Screen, name: str) -> Report:
     """Ask for a provider's key without showing it, and keep it in memory only."""
     row = screen.session.catalog.provider(name)
     with contextlib.suppress(EOFError):

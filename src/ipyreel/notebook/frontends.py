@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-DEAF = (
+NO_THREADS = (
     "ipykernel 7.0 delivers nothing from threads, so cards move only with the next %video or "
     'wait(); pip install "ipykernel>=7.1" and a restart of the kernel mend it.'
 )
@@ -223,7 +223,7 @@ def _vscode(clues: _Clues) -> FrontEnd | None:
 
 def _jupyter(clues: _Clues) -> FrontEnd | None:
     session = "JPY_SESSION_NAME" in clues.environ
-    if not session and not _cell_id(clues):
+    if not session and not cell_id(clues.shell):
         return None
     cells = ("the front end sends cell ids", "nothing says where the notebook lies")
     return FrontEnd(
@@ -259,12 +259,12 @@ _RULES: tuple[Callable[[_Clues], FrontEnd | None], ...] = (
 )
 
 
-def _cell_id(clues: _Clues) -> bool:
-    """Whether the request that is being answered names its cell; consoles have no cells."""
-    ask = getattr(clues.kernel, "get_parent", None)
+def cell_id(shell: Any) -> str:
+    """Return the id of the cell that is running, "" where there is none: consoles have no cells."""
+    ask = getattr(getattr(shell, "kernel", None), "get_parent", None)
     parent = ask() if callable(ask) else None
     metadata = parent.get("metadata") if isinstance(parent, Mapping) else None
-    return isinstance(metadata, Mapping) and bool(metadata.get("cellId"))
+    return str(metadata.get("cellId") or "") if isinstance(metadata, Mapping) else ""
 
 
 def _delivers(clues: _Clues) -> bool:
@@ -276,7 +276,7 @@ def _delivers(clues: _Clues) -> bool:
 def _delivery(clues: _Clues) -> tuple[str, ...]:
     if _delivers(clues):
         return ()
-    return (DEAF,)
+    return (NO_THREADS,)
 
 
 def notebook_path(

@@ -14,7 +14,7 @@ from ipyreel.catalog.checks import takes
 from ipyreel.doctor import Check, examine
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.tables import Notice, Shown, Table
+from ipyreel.notebook.markup.tables import Notice, Report, Table
 from ipyreel.notebook.screen import Screen
 from ipyreel.session import Session
 from ipyreel.values import JobSnapshot, Json, VideoRequest
@@ -23,7 +23,7 @@ _LONGEST = 60
 """Characters of a path that a table has room for."""
 
 
-def status(screen: Screen) -> Shown:
+def status(screen: Screen) -> Report:
     """Say where things stand: provider and why, key, defaults, jobs, money, files."""
     session = screen.session
     choice = session.planner().choice()
@@ -55,7 +55,7 @@ def key_state(session: Session, row: Provider) -> str:
     return f"not set ({' or '.join(row.key_vars) or f'%video key {row.name}'})"
 
 
-def providers(session: Session) -> Shown:
+def providers(session: Session) -> Report:
     """Return the table of providers: key, address, and where the row came from."""
     answering = session.planner().choice().name
     rows = [
@@ -89,7 +89,7 @@ def models(
     *,
     texts: Sequence[str] = (),
     wish: VideoRequest | None = None,
-) -> Shown:
+) -> Report:
     """Return the table of a provider's models: seconds, sizes, images, price.
 
     Only those with all `texts` in their name, title or family, and that would take `wish`.
@@ -121,7 +121,7 @@ def _named(model: Model, texts: Sequence[str]) -> bool:
     return all(text.lower() in words for text in texts)
 
 
-def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Shown:
+def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Report:
     """Return the table of jobs: id, state, provider, model, age, money, prompt."""
     now, found = session.clock(), list(found)
     of = session.store.sweeps_of([job.id for job in found])
@@ -171,7 +171,7 @@ def cost_rows(session: Session, by: Sequence[str]) -> list[dict[str, Json]]:
     ]
 
 
-def cost(session: Session, by: Sequence[str]) -> Shown:
+def cost(session: Session, by: Sequence[str]) -> Report:
     """Return the table of what was spent, with its sum."""
     rows = cost_rows(session, by)
     if not rows:
@@ -189,7 +189,7 @@ def _sum(rows: Sequence[Mapping[str, Json]]) -> str:
     return f"{text} and {unpriced} without a known price" if unpriced else text
 
 
-def doctor(screen: Screen, provider: str | None) -> Shown:
+def doctor(screen: Screen, provider: str | None) -> Report:
     """Check what is needed here and at the provider, and say what to do."""
     session = screen.session
     name = provider or session.planner().choice().name

@@ -1,7 +1,4 @@
-"""What stands between a session and the screen: which cards are up, and what is shown how.
-
-May import `session` and its own room. One `Screen` belongs to one session.
-"""
+"""Shows a session's jobs in the notebook as cards, grids and videos, and keeps them current."""
 
 from __future__ import annotations
 
@@ -14,31 +11,31 @@ from typing import Any
 
 from IPython.display import display
 
+from ipyreel.jobs.live import log
 from ipyreel.notebook import frontends
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.handles.video import Video
-from ipyreel.notebook.live.card import Card, TextCard, make_card
-from ipyreel.notebook.live.grid import Grid, make_grid
-from ipyreel.notebook.live.plain import Wiring
-from ipyreel.notebook.live.plain_grid import TextGrid
-from ipyreel.notebook.live.saved_copy import Made, SavedCopy
-from ipyreel.notebook.markup.job_html import Look
-from ipyreel.notebook.markup.sweep_text import Board
+from ipyreel.notebook.live.card import make_card
+from ipyreel.notebook.live.grid import SweepView, make_grid
+from ipyreel.notebook.live.live_output import CardContext, LiveOutput, MimeBundle
+from ipyreel.notebook.live.plain import PlainOutput
+from ipyreel.notebook.live.saved_copy import SavedCopy, SavedJobs
+from ipyreel.notebook.markup.html import PlayerOptions
+from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.session import Session
 from ipyreel.values import JobSnapshot, Json, SavedSweep
 
 TICK = 1.0
-"""Seconds between two moves of the clock on the cards."""
+"""Seconds between two updates of the clocks on the cards."""
 
 CALM = 20
 """Cards that may tick each second; more of them tick more slowly, so that the front end rests."""
 
-
-Shows = Card | TextCard | Grid | TextGrid
-"""What stands for a job on the screen; a grid stands for each of its jobs."""
+Card = LiveOutput | PlainOutput
+"""What shows one job, or several: a grid is the card of each of its jobs."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,9 +46,10 @@ class Screen:
     host: FrontEnd
     folder: Path
     shell: Any = None
-    _cards: dict[str, Shows] = field(default_factory=dict)
-    _looks: dict[str, Look] = field(default_factory=dict)
-    _made: dict[str, Made] = field(default_factory=dict)
+    _cards: dict[str, list[Card]] = field(default_factory=dict)
+    _players: dict[str, PlayerOptions] = field(default_factory=dict)
+    _saved_jobs: dict[str, SavedJobs] = field(default_factory=dict)
+    _panels: dict[str, tuple[int, list[Any]]] = field(default_factory=dict)
     _just_shown: tuple[object, int] | None = None
     _ticking: bool = False
     reopen: Callable[[], Screen] | None = None
@@ -75,47 +73,47 @@ class Screen:
     def jobs(
         self,
         job_ids: Iterable[str],
-        board: Board,
+        info: SweepInfo,
         differs: Iterable[Mapping[str, Json]] = (),
         *,
         sweep: str | None = None,
     ) -> JobList:
-        """Return the handle of several jobs; `board` and `differs` are in their order."""
-        return JobList(self, job_ids, board, differs=differs, sweep=sweep)
+        """Return the handle of several jobs; `info` and `differs` are in their order."""
+        return JobList(self, job_ids, info, differs=differs, sweep=sweep)
 
     def saved_sweep(self, sweep: SavedSweep) -> JobList:
         """Return the handle of a sweep that the library remembers."""
-        board = Board(
+        info = SweepInfo(
             labels=tuple(item.label for item in sweep.items),
             prompt=sweep.prompt,
             inner=sweep.columns,
             reused=frozenset(item.job for item in sweep.items if item.reused),
         )
         jobs = (item.job for item in sweep.items)
-        return self.jobs(jobs, board, (item.differs for item in sweep.items), sweep=sweep.id)
+        return self.jobs(jobs, info, (item.differs for item in sweep.items), sweep=sweep.id)
 
     def video(self, snapshot: JobSnapshot) -> Video:
-        """Return the video of a completed job, shown as was asked for it or is set."""
-        look = self._looks.get(snapshot.id) or self.look()
+        """Return the video of a completed job, with its own player options or the session's."""
+        player = self._players.get(snapshot.id) or self.player()
         limit = self.session.settings.embed_limit
-        return Video.of(snapshot, look, self.host, self.folder, embed_limit=limit)
+        return Video.of(snapshot, player, self.host, self.folder, embed_limit=limit)
 
-    def look(self, **wishes: Any) -> Look:
-        """Return how videos are shown: the settings, with wishes (None: none) laid over them."""
+    def player(self, **options: Any) -> PlayerOptions:
+        """Return the session's player options with others on top (None: not given)."""
         settings = self.session.settings
-        said = {name: value for name, value in wishes.items() if value is not None}
-        return Look(
-            how=said.get("how", settings.show),
-            width=said.get("width", settings.width),
-            loop=said.get("loop", settings.loop),
-            muted=said.get("muted", settings.muted),
-            autoplay=said.get("autoplay", settings.autoplay),
+        given = {name: value for name, value in options.items() if value is not None}
+        return PlayerOptions(
+            how=given.get("how", settings.show),
+            width=given.get("width", settings.width),
+            loop=given.get("loop", settings.loop),
+            muted=given.get("muted", settings.muted),
+            autoplay=given.get("autoplay", settings.autoplay),
         )
 
-    def show(self, job: Job, look: Look | None = None) -> None:
-        """Show a job in the current cell: its card while it lives, then its video."""
-        if look is not None:
-            self._looks[job.id] = look
+    def show(self, job: Job, player: PlayerOptions | None = None) -> None:
+        """Show a job in the current cell: its card until it ends, then its video."""
+        if player is not None:
+            self._players[job.id] = player
         snapshot = job.snapshot
         self._just_shown = (job.id, self._count())
         if snapshot.status == "completed":
@@ -125,75 +123,84 @@ class Screen:
         card.show()
         self._follow(card, job)
 
-    def show_all(self, jobs: JobList, look: Look | None = None) -> None:
-        """Show jobs in the current cell as one grid, which their videos take over."""
-        if look is not None:
-            self._looks.update(dict.fromkeys(jobs.ids, look))
+    def show_all(self, jobs: JobList, player: PlayerOptions | None = None) -> None:
+        """Show jobs in the current cell as one grid, which ends as a grid of videos."""
+        if player is not None:
+            self._players.update(dict.fromkeys(jobs.ids, player))
         self._just_shown = (jobs.ids, self._count())
-        grid = make_grid(
-            replace(jobs.board, width=look.width if look else jobs.board.width),
+        view = SweepView(
+            replace(jobs.info, width=player.width if player else jobs.info.width),
             jobs.snapshots,
-            host=self.host,
-            wiring=Wiring(
-                video=self.video,
-                place=self.place,
-                clock=self.session.clock,
-                # Retries take the places of what failed.
-                on_cancel=lambda: self.session.cancel_all(job.id for job in grid.snapshots),
-                cancel_one=self.session.cancel,
-                retry_one=self._again,
-                threads_deliver=self.host.pushes,
-            ),
-            embed_limit=self.session.settings.embed_limit,
-            kept=self.kept,
+            self.context(cancel=self.session.cancel, retry=self._again),
+            self.session.settings.embed_limit,
+            # The current jobs: retries take the places of those that failed.
+            cancel_all=lambda: self.session.cancel_all(job.id for job in view.jobs),
         )
-        self._cards.update(dict.fromkeys(jobs.ids, grid))
+        grid = make_grid(view, self.host, saved=self._can_hide)
+        for job_id in jobs.ids:
+            self._cards.setdefault(job_id, []).append(grid)
         grid.show()
         for job in jobs:
             self._follow(grid, job)
 
-    def card(self, job: Job, made: Made | None = None) -> Card | TextCard:
+    def card(self, job: Job, saved_jobs: SavedJobs | None = None) -> Any:
         """Return a card to be put into a widget, where `show` would land in another cell.
 
-        `made` hears of the job, and of its retries.
+        `saved_jobs` gets the job's snapshots, and those of its retries.
         """
         card = self._make_card(job.snapshot)
-        if made is not None:
-            self._made[job.id] = made
-            self.session.listen(job.id, made.take)
-            made.take(job.snapshot)
+        if saved_jobs is not None:
+            self._saved_jobs[job.id] = saved_jobs
+            self.session.listen(job.id, saved_jobs.take)
+            saved_jobs.take(job.snapshot)
         self._follow(card, job)
         return card
 
-    def made(self, renew: Callable[[], None]) -> Made:
-        """Return a list of jobs to be saved; `renew` is called when one of them has news."""
+    def saved_jobs(self, renew: Callable[[], None]) -> SavedJobs:
+        """Return a list of jobs to be saved; `renew` is called when there is news of one."""
         settings = self.session.settings
         limit = math.inf if settings.show == "embed" else settings.embed_limit
-        wiring = Wiring(video=self.video, place=self.place, clock=self.session.clock)
-        return Made(wiring, limit, renew)
+        return SavedJobs(self.context(), limit, renew)
 
-    def kept(self, tell: Callable[[], tuple[str, str]]) -> SavedCopy | None:
-        """Return what is saved beside a widget; None where it could not be told to hide."""
-        if self.host.kind != "jupyter":
-            return None
-        return SavedCopy(tell, threads_deliver=self.host.pushes)
+    def saved_copy(self, render: Callable[[], MimeBundle | None]) -> SavedCopy | None:
+        """Return what is saved beside a widget; None where nothing would hide it."""
+        return SavedCopy(render, self.context()) if self._can_hide else None
 
-    def _make_card(self, snapshot: JobSnapshot) -> Card | TextCard:
-        job_id = snapshot.id
-        card = make_card(
-            snapshot,
-            host=self.host,
+    def keep_panel(self, panel: Any) -> None:
+        """Remember in which cell a form or gallery stands; one from an earlier run is closed."""
+        cell, count = frontends.cell_id(self.shell), self._count()
+        known = self._panels.get(cell)
+        if known is None or known[0] != count:
+            for old in known[1] if known is not None and cell else ():
+                old.close()
+            known = self._panels[cell] = (count, [])
+        known[1].append(panel)
+
+    @property
+    def _can_hide(self) -> bool:
+        return self.host.kind == "jupyter"
+
+    def context(self, **hooks: Any) -> CardContext:
+        """Return what cards need; `hooks` are the other fields of `CardContext`."""
+        return CardContext(
             video=self.video,
             place=self.place,
-            typical=self.session.typical_seconds(snapshot),
             clock=self.session.clock,
-            on_cancel=lambda: self.session.cancel(job_id),
-            on_retry=lambda: self._again(job_id),
+            threads_deliver=self.host.pushes,
+            **hooks,
         )
-        self._cards[job_id] = card
+
+    def _make_card(self, snapshot: JobSnapshot) -> Card:
+        context = self.context(
+            typical=self.session.typical_seconds(snapshot),
+            cancel=self.session.cancel,
+            retry=self._again,
+        )
+        card = make_card(snapshot, context, self.host)
+        self._cards.setdefault(snapshot.id, []).append(card)
         return card
 
-    def _follow(self, card: Shows, job: Job) -> None:
+    def _follow(self, card: Card, job: Job) -> None:
         self.session.listen(job.id, card.update)
         # What changed between the snapshot and the first moment of listening.
         card.update(job.snapshot)
@@ -210,31 +217,28 @@ class Screen:
             self.show(shown)
 
     def settle(self, *jobs: Job) -> None:
-        """Bring the cards to where their jobs stand; from the thread of the cell."""
+        """Bring the cards of jobs up to date; from the thread of the cell."""
         for job in jobs:
-            card = self._cards.get(job.id)
-            if card is not None:
+            for card in self._cards.get(job.id, ()):
                 card.update(job.snapshot)
                 card.tick()
 
     def catch_up(self) -> None:
-        """Bring all cards to where their jobs stand, where no thread can: before each command."""
+        """Bring all cards up to date before each command, where no thread can."""
         if self.host.pushes:
             return
-        if not self.host.threads_deliver and self.session.unsaid([frontends.DEAF]):
-            display(Notice(frontends.DEAF))
-        for job_id, card in list(self._cards.items()):
-            if not card.ended:
-                self.tick(job_id)
+        if not self.host.threads_deliver and self.session.unsaid([frontends.NO_THREADS]):
+            display(Notice(frontends.NO_THREADS))
+        self.tick(*self._cards)
 
     def place(self, path: str | Path) -> str:
-        """Return how a path is named here: whole where nothing is saved, else `hosts.place`."""
+        """Return how a path is named here: in full where nothing is saved."""
         return frontends.place(path, self.folder) if self.host.html else str(path)
 
     def close(self) -> None:
-        """Stop everything this screen and its session started, and leave static cards behind."""
+        """Stop everything this screen and its session started; cards become static."""
         self.session.close()
-        for card in dict.fromkeys(self._cards.values()):
+        for card in self._all_cards():
             card.settle()
         self._cards.clear()
 
@@ -242,28 +246,28 @@ class Screen:
         return getattr(self.shell, "execution_count", 0)
 
     def _again(self, job_id: str) -> JobSnapshot:
-        """Send a failed job's request anew; its card goes on with the new job."""
+        """Send a failed job's request again; its cards go on with the new job."""
         new = self.session.again(self.session.snapshot(job_id))
-        card = self._cards.get(job_id)
-        if card is not None:
-            self._cards[new.id] = card
+        for card in self._cards.pop(job_id, []):
+            self._cards.setdefault(new.id, []).append(card)
             self.session.listen(new.id, card.update)
-        made = self._made.get(job_id)
-        if made is not None:
-            self._made[new.id] = made
-            self.session.listen(new.id, made.take)
-            made.take(new, instead_of=job_id)
+            card.replace(job_id, new)
+        saved_jobs = self._saved_jobs.get(job_id)
+        if saved_jobs is not None:
+            self._saved_jobs[new.id] = saved_jobs
+            self.session.listen(new.id, saved_jobs.take)
+            saved_jobs.take(new, instead_of=job_id)
         return new
 
     def tick(self, *job_ids: str) -> None:
         """Bring the cards of these jobs up to date, from the main thread."""
         for job_id in job_ids:
-            card = self._cards.get(job_id)
-            if card is None:
-                continue
-            if not self.host.pushes:
-                card.update(self.session.snapshot(job_id))
-            card.tick()
+            for card in self._cards.get(job_id, ()):
+                if card.ended:
+                    continue
+                if not self.host.pushes:
+                    card.update(self.session.snapshot(job_id))
+                card.tick()
 
     def _start_ticking(self) -> None:
         if not self._ticking and self.host.pushes:
@@ -272,16 +276,30 @@ class Screen:
 
     async def _tick(self) -> None:
         try:
-            while live := self._open_cards():
-                await asyncio.sleep(TICK * max(1, len(live) / CALM))
-                for card in live:
-                    card.tick()
+            while cards := self._open_cards():
+                await asyncio.sleep(TICK * max(1, len(cards) / CALM))
+                for card in cards:
+                    self._tick_safely(card)
         finally:
             self._ticking = False
 
-    def _open_cards(self) -> list[Shows]:
-        """Drop the cards that are static by now and return the others."""
-        for job_id, card in list(self._cards.items()):
-            if card.ended:
+    def _tick_safely(self, card: Card) -> None:
+        """Tick one card; one that cannot be drawn must not stop the clocks of the others."""
+        try:
+            card.tick()
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            log.exception("a card could not be drawn, and is not updated any more")
+            for cards in self._cards.values():
+                if card in cards:
+                    cards.remove(card)
+
+    def _all_cards(self) -> list[Card]:
+        return list(dict.fromkeys(card for cards in list(self._cards.values()) for card in cards))
+
+    def _open_cards(self) -> list[Card]:
+        """Forget the cards that are static by now and return the others."""
+        for job_id, cards in list(self._cards.items()):
+            cards[:] = [card for card in cards if not card.ended]
+            if not cards:
                 self._cards.pop(job_id, None)
-        return list(dict.fromkeys(self._cards.values()))
+        return self._all_cards()

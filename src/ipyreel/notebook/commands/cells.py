@@ -17,15 +17,15 @@ from ipyreel.notebook.commands.options import CellOptions
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.job_html import Look
-from ipyreel.notebook.markup.tables import Notice, Shown
+from ipyreel.notebook.markup.html import PlayerOptions
+from ipyreel.notebook.markup.tables import Notice, Report
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
 from ipyreel.sweeps import Sweep
 from ipyreel.values import FormPart, HttpCall
 
 
-def run(screen: Screen, line: str, cell: str) -> Job | JobList | Shown:
+def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
     """Do what a cell says and return its Job, or the JobList of a sweep.
 
     For a dry run, return what would be sent.
@@ -49,18 +49,18 @@ def run(screen: Screen, line: str, cell: str) -> Job | JobList | Shown:
         names[said.name] = shown
     if warnings := _warnings(plans):
         display(Notice(*warnings))
-    show(screen, shown, look=_look(screen, said), wait=said.wait)
+    show(screen, shown, player=_player_options(screen, said), wait=said.wait)
     return shown
 
 
 def show(
-    screen: Screen, shown: Job | JobList, *, look: Look | None = None, wait: bool = False
+    screen: Screen, shown: Job | JobList, *, player: PlayerOptions | None = None, wait: bool = False
 ) -> None:
     """Show what was just sent in this cell, and see it to its end where that is wanted."""
     if isinstance(shown, JobList):
-        screen.show_all(shown, look)
+        screen.show_all(shown, player)
     else:
-        screen.show(shown, look)
+        screen.show(shown, player)
     if wait or _waits(screen):
         _wait(screen, shown)
 
@@ -83,8 +83,8 @@ def _warnings(plans: Iterable[Plan]) -> list[str]:
     return list(dict.fromkeys(warning for plan in plans for warning in plan.warnings))
 
 
-def _look(screen: Screen, said: CellOptions) -> Look:
-    return screen.look(
+def _player_options(screen: Screen, said: CellOptions) -> PlayerOptions:
+    return screen.player(
         how=said.show,
         width=said.width,
         loop=said.loop or None,

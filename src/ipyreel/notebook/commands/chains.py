@@ -16,7 +16,7 @@ from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.commands import cells
 from ipyreel.notebook.commands.options import OPTIONS, Option
 from ipyreel.notebook.handles.job import Job
-from ipyreel.notebook.markup.tables import Notice, Shown
+from ipyreel.notebook.markup.tables import Notice, Report
 from ipyreel.notebook.screen import Screen
 from ipyreel.values import Chain
 
@@ -24,7 +24,7 @@ FLAGS = ("--max-cost", "--wait", "--dry-run")
 """The options of `%%video` that all three take."""
 
 
-def run(screen: Screen, how: Chain, words: list[str]) -> Job | Shown:
+def run(screen: Screen, how: Chain, words: list[str]) -> Job | Report:
     """Do what a line says and return its Job; for a dry run, what would be sent."""
     flags = ("--seconds", *FLAGS) if how == "extend" else FLAGS
     said, rest = _take(words, flags, of=f"%video {how}")

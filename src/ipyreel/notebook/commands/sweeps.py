@@ -21,7 +21,7 @@ from ipyreel.notebook.commands.options import CellOptions
 from ipyreel.notebook.commands.prompts import interpolate
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.sweep_text import Board
+from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
 from ipyreel.session import Session
@@ -181,14 +181,14 @@ def job_list(
         for job, plan, variant in zip(found, plans, sweep.variants, strict=True)
     ]
     kept = _keep(screen.session, sweep, items) if len(items) > 1 else None
-    board = Board(
+    info = SweepInfo(
         labels=tuple(item.label for item in items),
         prompt=sweep.prompt,
         inner=sweep.inner,
         reused=frozenset(item.job for item in items if item.reused),
     )
     differs = (item.differs for item in items)
-    return screen.jobs((item.job for item in items), board, differs, sweep=kept)
+    return screen.jobs((item.job for item in items), info, differs, sweep=kept)
 
 
 def _keep(session: Session, sweep: Sweep, items: Sequence[SweepItem]) -> str | None:

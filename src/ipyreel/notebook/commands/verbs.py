@@ -16,8 +16,8 @@ from ipyreel.jobs.loop import wait_blocking
 from ipyreel.notebook import api, reports
 from ipyreel.notebook.commands import chains
 from ipyreel.notebook.handles.compare import side_by_side
-from ipyreel.notebook.handles.export import board_of
-from ipyreel.notebook.markup.tables import Notice, Shown
+from ipyreel.notebook.handles.export import info_of
+from ipyreel.notebook.markup.tables import Notice, Report
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
 from ipyreel.notebook.screen import Screen
@@ -64,7 +64,7 @@ def help_text() -> str:
     return "\n".join([f"%video {'':<{width}}  Say where things stand.", *lines])
 
 
-def _use(screen: Screen, words: Words) -> Shown:
+def _use(screen: Screen, words: Words) -> Report:
     provider, values = None, dict[str, Any]()
     rest = iter(words)
     for word in rest:
@@ -81,12 +81,12 @@ def _use(screen: Screen, words: Words) -> Shown:
     return reports.status(screen)
 
 
-def _providers(screen: Screen, words: Words) -> Shown:
+def _providers(screen: Screen, words: Words) -> Report:
     _none_of(words, "providers")
     return reports.providers(screen.session)
 
 
-def _models(screen: Screen, words: Words) -> Shown:
+def _models(screen: Screen, words: Words) -> Report:
     session = screen.session
     wishes = dict(word.split("=", 1) for word in words if "=" in word)
     if unknown := wishes.keys() - {"seconds", "size"}:
@@ -103,17 +103,17 @@ def _models(screen: Screen, words: Words) -> Shown:
     return reports.models(session, named[0] if named else None, texts=texts, wish=wish)
 
 
-def _jobs(screen: Screen, words: Words) -> Shown:
+def _jobs(screen: Screen, words: Words) -> Report:
     _none_of(words, "jobs")
     return reports.jobs(screen.session, screen.session.in_flight(), title="Jobs in flight")
 
 
-def _history(screen: Screen, words: Words) -> Shown:
+def _history(screen: Screen, words: Words) -> Report:
     found = screen.session.history(" ".join(words))
     return reports.jobs(screen.session, found, title="The newest jobs")
 
 
-def _cost(screen: Screen, words: Words) -> Shown:
+def _cost(screen: Screen, words: Words) -> Report:
     return reports.cost(screen.session, words)
 
 
@@ -123,12 +123,12 @@ def _show(screen: Screen, words: Words) -> Result:
     return screen.job(screen.session.find(word).id) if sweep is None else screen.saved_sweep(sweep)
 
 
-def _cancel(screen: Screen, words: Words) -> Shown:
+def _cancel(screen: Screen, words: Words) -> Report:
     job = screen.job(_one(screen, words, "cancel"))
     return Notice(f"{job.id}: {job.cancel()}")
 
 
-def _delete(screen: Screen, words: Words) -> Shown:
+def _delete(screen: Screen, words: Words) -> Report:
     job_id = _one(screen, words, "delete")
     return Notice(f"{job_id}: {wait_blocking(screen.session.delete(job_id))}")
 
@@ -158,7 +158,7 @@ def _gallery(screen: Screen, words: Words) -> Result:
     return open_gallery(screen, " ".join(words))
 
 
-def _resume(screen: Screen, words: Words) -> Shown | None:
+def _resume(screen: Screen, words: Words) -> Report | None:
     provider, rest = None, list(words)
     for flag in ("-p", "--provider"):
         if flag in rest:
@@ -186,12 +186,12 @@ def _show_taken(screen: Screen, taken: Sequence[JobSnapshot]) -> None:
             screen.show_all(screen.saved_sweep(sweep))
     alone = [job for job in taken if job.id not in of]
     if len(alone) > 1:
-        screen.show_all(screen.jobs((job.id for job in alone), board_of(alone)))
+        screen.show_all(screen.jobs((job.id for job in alone), info_of(alone)))
     elif alone:
         screen.show(screen.job(alone[0].id))
 
 
-def _wait(screen: Screen, words: Words) -> Shown:
+def _wait(screen: Screen, words: Words) -> Report:
     word = _at_most_one(words, "wait")
     ids = [job.id for job in screen.session.manager.active()]
     if word is not None:
@@ -199,14 +199,14 @@ def _wait(screen: Screen, words: Words) -> Shown:
     return api.wait_for(screen, ids)
 
 
-def _key(screen: Screen, words: Words) -> Shown:
+def _key(screen: Screen, words: Words) -> Report:
     name = _at_most_one(words, "key")
     if name is None:
         raise InvalidRequest("%video key: name the provider: %video key PROVIDER")
     return api.ask_key(screen, name)
 
 
-def _doctor(screen: Screen, words: Words) -> Shown:
+def _doctor(screen: Screen, words: Words) -> Report:
     return reports.doctor(screen, _at_most_one(words, "doctor"))
 
 

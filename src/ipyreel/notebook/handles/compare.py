@@ -17,8 +17,8 @@ from ipyreel import media
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.job_html import Markup, element, frame
-from ipyreel.notebook.panels.panel import static
+from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, static, video_element
+from ipyreel.notebook.markup.job_html import frame
 from ipyreel.notebook.screen import Screen
 from ipyreel.sweeps import tell_apart
 from ipyreel.values import JobSnapshot
@@ -29,6 +29,7 @@ RATE = 24.0
 
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;margin:0"
 _CELL = "flex:1 1 240px;min-width:0;max-width:530px;margin:0"
+_MUTED = PlayerOptions(muted=True)
 _PLAYER = "display:block;width:100%;height:auto;border-radius:6px"
 _LABEL = "margin-top:6px;font-size:13px;overflow-wrap:anywhere"
 _SMALL = "margin-top:2px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
@@ -74,16 +75,14 @@ class Row:
 
 def _cell(video: Video, label: str) -> Markup:
     job = video.snapshot
-    wide, high = frame(job, None)
     src = video.src
     player: Markup = (
         element("div", video.why, style=_SMALL)
         if src is None
-        else element(
-            "video", src=src, controls=True, muted=True, preload="auto", width=wide, height=high,
-            title=label, style=_PLAYER,
+        else video_element(
+            src, player=_MUTED, title=label, size=frame(job, None), style=_PLAYER, preload="auto"
         )
-    )  # fmt: skip
+    )
     facts = (job_text.maker(job), job.id if label != job.id else "") if job else ()
     small = " · ".join(filter(None, facts))
     caption = element(

@@ -8,15 +8,16 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ipyreel.errors import InvalidRequest, StoreError
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
-from ipyreel.notebook.live.embeds import embedded
+from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import sweep_html
-from ipyreel.notebook.markup.sweep_html import Film
-from ipyreel.notebook.markup.sweep_text import Board
+from ipyreel.notebook.markup.sweep_html import TileVideo
+from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.sweeps import tell_apart
 from ipyreel.values import JobSnapshot
 
@@ -24,10 +25,10 @@ WIDE = 320
 """Width of a video on the page in CSS pixels: there is more room than below a cell."""
 
 
-def board_of(jobs: Sequence[JobSnapshot]) -> Board:
+def info_of(jobs: Sequence[JobSnapshot]) -> SweepInfo:
     """Return the labels of jobs that come together from anywhere, and the prompt they share."""
     prompts = {job.request.prompt for job in jobs}
-    return Board(
+    return SweepInfo(
         labels=tuple(tell_apart([(job.provider, job.request) for job in jobs])),
         prompt=prompts.pop() if len(prompts) == 1 else None,
     )
@@ -48,9 +49,9 @@ def export_html(
     if target.exists() and not overwrite:
         raise InvalidRequest(f"{target}: it exists; overwrite=True replaces it.")
     snapshots = [job.snapshot for job in found]
-    board = jobs.board if isinstance(jobs, JobList) else board_of(snapshots)
-    board = Board(labels=board.labels, prompt=board.prompt, inner=board.inner, width=WIDE)
-    pieces = sweep_html.page_html(board, snapshots, _films(found), title or f"{len(found)} videos")
+    info = jobs.info if isinstance(jobs, JobList) else info_of(snapshots)
+    info = SweepInfo(labels=info.labels, prompt=info.prompt, inner=info.inner, width=WIDE)
+    pieces = sweep_html.page_html(info, snapshots, _films(found), title or f"{len(found)} videos")
     part = target.with_name(f"{target.name}.part")
     try:
         with part.open("w", encoding="utf-8") as file:
@@ -63,7 +64,14 @@ def export_html(
     return target.absolute()
 
 
-def _films(jobs: Iterable[Job]) -> Iterator[Film | None]:
+def _films(jobs: Iterable[Job]) -> Iterator[TileVideo | None]:
     for job in jobs:
         video = job.video
-        yield embedded(video) if video is not None else None
+        yield None if video is None else _embedded(video)
+
+
+def _embedded(video: Video) -> TileVideo:
+    try:
+        return replace(video, how="embed").as_tile()
+    except OSError as error:
+        return TileVideo(src=None, where=f"{video.place} cannot be read: {error.strerror}")

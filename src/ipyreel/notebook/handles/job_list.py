@@ -13,7 +13,7 @@ from ipyreel.jobs.loop import wait_async, wait_blocking
 from ipyreel.notebook.handles.job import Job, JobScreen, wait_on
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import sweep_text
-from ipyreel.notebook.markup.sweep_text import Board
+from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.values import NOTHING, JobSnapshot, Json
 
 
@@ -30,14 +30,14 @@ class JobList(Sequence[Job]):
         self,
         screen: JobScreen,
         job_ids: Iterable[str],
-        board: Board,
+        info: SweepInfo,
         differs: Iterable[Mapping[str, Json]] = (),
         sweep: str | None = None,
     ) -> None:
         self.id = sweep
         self.ids = tuple(job_ids)
         """The ids of the jobs."""
-        self.board = board
+        self.info = info
         self._screen = screen
         self._differs = tuple(differs) or (NOTHING,) * len(self.ids)
 
@@ -55,18 +55,18 @@ class JobList(Sequence[Job]):
 
     def _only(self, some: slice | Sequence[int]) -> JobList:
         at = range(len(self))[some] if isinstance(some, slice) else some
-        labels = tuple(self.board.labels[index] for index in at)
+        labels = tuple(self.info.labels[index] for index in at)
         return JobList(
             self._screen,
             (self.ids[index] for index in at),
-            replace(self.board, labels=labels, inner=1),
+            replace(self.info, labels=labels, inner=1),
             differs=(self._differs[index] for index in at),
         )
 
     @property
     def labels(self) -> tuple[str, ...]:
         """What sets each job apart, in words; "" where nothing does."""
-        return self.board.labels
+        return self.info.labels
 
     @property
     def snapshots(self) -> list[JobSnapshot]:
@@ -137,7 +137,7 @@ class JobList(Sequence[Job]):
     def check(self) -> None:
         """Raise `VideoError` that names the jobs without a video and their reasons, if any."""
         bad = [
-            f"{self.board.label(at)} ({job.id}): {sweep_text.state(job).rstrip('.')}"
+            f"{self.info.label(at)} ({job.id}): {sweep_text.state(job).rstrip('.')}"
             for at, job in enumerate(self.snapshots)
             if job.status != "completed"
         ]
@@ -189,11 +189,11 @@ class JobList(Sequence[Job]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         differs = tuple(map(dict, self._differs))
-        return JobList, (self._screen, self.ids, self.board, differs, self.id)
+        return JobList, (self._screen, self.ids, self.info, differs, self.id)
 
     def __repr__(self) -> str:
         try:
-            return f"<JobList {sweep_text.text(self.board, self.snapshots)}>"
+            return f"<JobList {sweep_text.text(self.info, self.snapshots)}>"
         except StoreError as error:  # one of them was deleted
             return f"<JobList of {len(self)}: {error.message}>"
 

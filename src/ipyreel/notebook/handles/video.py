@@ -19,7 +19,8 @@ from ipyreel import media
 from ipyreel.notebook import frontends
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.markup import job_html, job_text
-from ipyreel.notebook.markup.job_html import How, Look
+from ipyreel.notebook.markup.html import PlayerOptions, ShowMode
+from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.values import JobSnapshot
 
 EMBED_LIMIT = 20_000_000
@@ -45,7 +46,7 @@ class Video:
     path: Path
     snapshot: JobSnapshot | None = None
     _: KW_ONLY
-    how: How = "auto"
+    how: ShowMode = "auto"
     width: int | None = None
     loop: bool = False
     muted: bool = False
@@ -61,21 +62,21 @@ class Video:
     def of(
         cls,
         snapshot: JobSnapshot,
-        look: Look,
+        player: PlayerOptions,
         host: FrontEnd,
         folder: Path,
         *,
         embed_limit: int = EMBED_LIMIT,
     ) -> Video:
-        """Make the video of a completed job, shown as `look` says."""
+        """Make the video of a completed job, shown as `player` says."""
         return cls(
             Path(snapshot.file.path if snapshot.file else snapshot.target),
             snapshot,
-            how=look.how,
-            width=look.width,
-            loop=look.loop,
-            muted=look.muted,
-            autoplay=look.autoplay,
+            how=player.how,
+            width=player.width,
+            loop=player.loop,
+            muted=player.muted,
+            autoplay=player.autoplay,
             host=host,
             folder=folder,
             embed_limit=embed_limit,
@@ -147,7 +148,7 @@ class Video:
 
     @property
     def place(self) -> str:
-        """How the file is named: as `hosts.place` says, whole where nothing is saved."""
+        """How the file is named: in full where nothing is saved."""
         return frontends.place(self.path, self._from) if self._host.html else str(self.path)
 
     @cached_property
@@ -214,12 +215,30 @@ class Video:
         told = f"{job_text.amount(size)}, {self.chosen}"
         return f"{told} (+{job_text.amount(self.added)}{there})" if self.added else told
 
+    def as_tile(self) -> TileVideo:
+        """Return what a tile of a grid shows; raises `OSError` where the file cannot be read."""
+        src = self.src
+        if src is None:
+            return TileVideo(src=None, where=self.why)
+        name = self.snapshot.id if self.snapshot else Path(self.path).name
+        where = f"{name} · {job_text.amount(self.size or 0)}"
+        linked = self.chosen == "linked"
+        return TileVideo(
+            src=src,
+            where=where if linked else f"{where}, embedded",
+            path=job_text.one_line(self.where),
+            link=src if linked else None,
+            player=PlayerOptions(loop=self.loop, muted=self.muted, autoplay=self.autoplay),
+        )
+
     def _player(self, src: str) -> str:
-        look = Look(width=self.width, loop=self.loop, muted=self.muted, autoplay=self.autoplay)
+        player = PlayerOptions(
+            width=self.width, loop=self.loop, muted=self.muted, autoplay=self.autoplay
+        )
         if self.snapshot is not None:
-            return job_html.finished_html(self.snapshot, src, look=look, where=self.where)
+            return job_html.finished_html(self.snapshot, src, player=player, where=self.where)
         told = self._told(self.size or 0)
-        return job_html.player_html(src, look=look, name=self.path.name, told=told)
+        return job_html.player_html(src, player=player, name=self.path.name, told=told)
 
     def _repr_html_(self) -> str:
         """Return the player, or the sentence that says where the file is."""

@@ -1,45 +1,191 @@
-"""One output with two lives: a live widget, and static HTML once there is nothing to move.
+"""One output that is live while its jobs run, and static HTML once nothing changes any more.
 
-May import `still`. What is shown by `display_id` reaches the page that the cell ran in, the
-widget reaches a page that was reloaded since: so the end goes to both, and the widgets are
-closed once no page shows them any more.
+Snapshots arrive on the poller's thread. There, only widget traits are set and
+`DisplayHandle.update` is called: what a thread prints or displays goes to whatever cell ran
+last. `DisplayHandle.update` reaches only the page that the cell ran in, a widget also one that
+was reloaded since. So the end goes to both, and the widgets are closed once no page shows them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
+from IPython.display import DisplayHandle
 
-from ipyreel.notebook.live.plain import Bundle, Slot
+from ipyreel.notebook.markup import job_html, job_text
+from ipyreel.values import JobSnapshot
+
+PACE = 0.25
+"""Seconds between two updates of one output, so that the front end gets at most four a second."""
+
+LINGER = 300.0
+"""Seconds that Retry is offered, and that an unknown job may still be found, before the output
+becomes static."""
+
+SAVED_PACE = 5.0
+"""Seconds between two updates of the copy that is saved beside a live output."""
+
+MimeBundle = Mapping[str, Any]
+
+OutputHandle: Any = DisplayHandle
+"""One output that can be replaced later; IPython's class has no types."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardContext:
+    """What a card or grid needs from the session and the front end.
+
+    `video` makes the object that shows a completed job, `place` names a file in saved text,
+    `clock` is in seconds since the epoch, `typical` is how long such jobs take in seconds.
+    `cancel` and `retry` take a job's id and are called on the thread on which the click
+    arrives; `retry` returns the snapshot of the new job, which takes the old one's place.
+    """
+
+    video: Callable[[JobSnapshot], Any]
+    place: Callable[[str], str] = str
+    clock: Callable[[], float] = time.time
+    typical: float | None = None
+    cancel: Callable[[str], object] | None = None
+    retry: Callable[[str], object] | None = None
+    threads_deliver: bool = True
+
+    def may_send(self) -> bool:
+        """Whether a message from the current thread reaches the front end."""
+        return self.threads_deliver or threading.current_thread() is threading.main_thread()
+
+    def remaining(self, job: JobSnapshot) -> float | None:
+        """Return the estimated seconds that are left; None: no estimate, or it has passed."""
+        if self.typical is None or job.ended:
+            return None
+        left = self.typical - (self.clock() - job.created_at)
+        return left if left > 0 else None
+
+    def bundle(self, job: JobSnapshot) -> MimeBundle:
+        """Return what is saved of a job: its video, or its state in words."""
+        if job.status != "completed":
+            return {"text/html": job_html.static_html(job), "text/plain": job_text.text(job)}
+        try:
+            bundle: MimeBundle = self.video(job)._repr_mimebundle_()
+        except Exception as error:  # noqa: BLE001 - it is shown, and the poller goes on
+            place = self.place(job.target)
+            problem = f"The video is at {place}, but it could not be shown: {short_error(error)}"
+            text = (job_text.text(job, place=place), job_text.one_line(problem))
+            return {
+                "text/html": job_html.missing_html(job, problem),
+                "text/plain": "\n  ".join(text),
+            }
+        return bundle
+
+
+class JobsView:
+    """The current snapshots of some jobs in their order, and how they are saved.
+
+    Subclasses say how they are rendered without widgets: `line`, `text` and `bundle`.
+    """
+
+    def __init__(self, jobs: Iterable[JobSnapshot], context: CardContext) -> None:
+        self.jobs = list(jobs)
+        self.context = context
+        self._index = {job.id: index for index, job in enumerate(self.jobs)}
+        self._early: dict[str, JobSnapshot] = {}
+
+    def line(self) -> str:
+        """Return the state in one line, for a terminal while jobs run."""
+        raise NotImplementedError
+
+    def text(self) -> str:
+        """Return the state as plain text."""
+        raise NotImplementedError
+
+    def bundle(self, *, preload: str = "metadata") -> MimeBundle:
+        """Return the state as it is saved; `preload` is what players load before they play."""
+        raise NotImplementedError
+
+    def take(self, job: JobSnapshot) -> bool:
+        """Take the next snapshot of one job; return whether it changes anything."""
+        index = self._index.get(job.id)
+        if index is None:
+            self._early[job.id] = job  # of a retry, whose answer is still on its way
+            return False
+        known = self.jobs[index]
+        if job == known or _older(job, known):
+            return False
+        self.jobs[index] = job
+        return True
+
+    def swap(self, job_id: str, new: JobSnapshot) -> None:
+        """Put the retry of a job in its place."""
+        index = self._index.pop(job_id, None)
+        if index is not None:
+            self._index[new.id] = index
+            self.jobs[index] = self._early.pop(new.id, new)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all jobs have ended."""
+        return all(job.ended for job in self.jobs)
+
+    @property
+    def moving(self) -> bool:
+        """Whether a job has not ended and its state is known."""
+        return any(not job.ended and job.status != "unknown" for job in self.jobs)
+
+    def can_cancel(self, job: JobSnapshot) -> bool:
+        """Whether Cancel is offered for a job."""
+        return self.context.cancel is not None and not job.ended and job.status != "unknown"
+
+    def can_retry(self, job: JobSnapshot) -> bool:
+        """Whether Retry is offered: not where the video exists and only the download failed."""
+        return self.context.retry is not None and job.status == "failed" and not job.ready
+
+
+def _older(new: JobSnapshot, known: JobSnapshot) -> bool:
+    """Whether a snapshot was overtaken on its way by another of the same job."""
+    if new.updated_at is None or known.updated_at is None:
+        return False
+    return new.updated_at < known.updated_at
 
 
 class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """The part of a live output that is the same whatever stands in it.
+    """The part of a live output that card and grid share.
 
-    `parts` are all widgets that are closed with it. Everything that changes it holds `_lock`:
-    snapshots come from the poller's thread, clicks from any.
+    `parts` are all widgets that are closed with it. Everything that changes it holds `_lock`,
+    since snapshots and clicks arrive on different threads. `saved` is the copy that is saved
+    beside it, if there is one.
     """
 
     def __init__(
-        self,
-        children: Iterable[Any],
-        parts: Iterable[Any],
-        *,
-        name: str,
-        threads_deliver: bool,
+        self, view: JobsView, children: Iterable[Any], parts: Iterable[Any], *, name: str
     ) -> None:
+        self.view = view
+        self.saved: Any = None
+        self._context = view.context
         self._lock = threading.RLock()
         self._handle: Any = None
-        self._final: Bundle | None = None
+        self._final: MimeBundle | None = None
         self._parts = tuple(parts)
         self._name = name
-        self._threads_deliver = threads_deliver
         self._final_view = widgets.Output()
+        self._busy: dict[str, str] = {}
+        self._trouble = ""
+        self._next_at = 0.0
+        self._lingers_until: float | None = None
+        self._saved_state = (0, 0.0)  # how many jobs had ended when it was renewed, and when
         super().__init__(tuple(children), _dom_classes=(name,), _view_count=0)
-        self.observe(self._looked_at, "_view_count")
+        self.observe(self._view_count_changed, "_view_count")
+        self._draw()
+        self._next_at = 0.0  # nothing of this was sent to a page yet
+
+    @property
+    def snapshots(self) -> tuple[JobSnapshot, ...]:
+        """What is known of the jobs."""
+        return tuple(self.view.jobs)
 
     @property
     def ended(self) -> bool:
@@ -49,50 +195,219 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def show(self) -> None:
         """Show it in the cell that is running; call it once, from the cell's thread."""
         with self._lock:
-            self._handle = Slot()
+            self._handle = OutputHandle()
             if self._final is not None:
                 self._handle.display(self._final, raw=True)
-                self._dispose()
-            else:
-                self._handle.display(self)
+                self._close_if_unseen()
+                return
+            self._handle.display(self)
+            if self.saved is not None:
+                self.saved.show()
+
+    def update(self, snapshot: JobSnapshot) -> None:
+        """Take the next snapshot of one job; may be called from any thread, at any rate.
+
+        Sends at most four updates a second; what was held back goes with the next call or
+        tick, and the end is never held back.
+        """
+        with self._lock:
+            # An end that arrived on a thread that may not send is drawn by the next call.
+            if not self.ended and (self.view.take(snapshot) or self.view.ended):
+                self._busy.pop(snapshot.id, None)
+                self._draw()
+
+    def replace(self, job_id: str, new: JobSnapshot) -> None:
+        """Go on with the retry of a job in its place."""
+        with self._lock:
+            self._busy.pop(job_id, None)
+            self.view.swap(job_id, new)
+            if not self.ended:
+                self._draw()
+
+    def tick(self, now: float | None = None) -> None:
+        """Advance the clock; call it about once a second while this has not ended."""
+        with self._lock:
+            if not self.ended:
+                self._draw(now)
+
+    def settle(self) -> None:
+        """Make this static in its current state, so that what is saved needs no kernel."""
+        with self._lock:
+            if not self.ended and self._context.may_send():
+                self._end(self.view.bundle())
+                self._save(self._context.clock())
 
     def close(self) -> None:
         """Close all widgets; what the page shows of them goes away with them."""
-        for part in (*self._parts, self._final_view):
-            part.layout.close()
-            if hasattr(part, "style"):
-                part.style.close()
-            part.close()
+        close_all((*self._parts, self._final_view))
         self.layout.close()
         super().close()
 
-    def _may_send(self) -> bool:
-        main = threading.current_thread() is threading.main_thread()
-        return main or self._threads_deliver
+    # ---- inside; everything below runs under the lock ------------------------------------
 
-    def _end(self, bundle: Bundle) -> None:
+    def _paint_parts(self, now: float) -> int:
+        """Bring the parts up to date; return how many periods of `PACE` that takes."""
+        raise NotImplementedError
+
+    def _draw(self, now: float | None = None) -> None:
+        now = self._context.clock() if now is None else now
+        if self._is_over(now):
+            self.settle()
+        else:
+            self._paint(now, at_once=not self.view.moving)
+            self._save(now)
+
+    def _is_over(self, now: float) -> bool:
+        """Whether nothing will change: by itself, by Retry or by being found at the server."""
+        if self.view.moving:
+            self._lingers_until = None
+            return False
+        if self.view.ended and not any(map(self.view.can_retry, self.view.jobs)):
+            return True
+        if self._lingers_until is None:
+            self._lingers_until = now + LINGER
+        return now >= self._lingers_until
+
+    def _paint(self, now: float, *, at_once: bool = False) -> None:
+        # The second bound: a wall clock may be set back, and must not stop the output.
+        held_back = now < self._next_at <= now + 10 * PACE
+        if self._context.may_send() and (at_once or not held_back):
+            self._next_at = now + PACE * self._paint_parts(now)
+
+    def _save(self, now: float) -> None:
+        """Renew the saved copy when jobs have ended; rarely, since all of it is sent again."""
+        known, at = self._saved_state
+        count = sum(job.ended for job in self.view.jobs)
+        too_soon = at <= now < at + SAVED_PACE and self.view.moving
+        if self.saved is not None and (self.ended or (count != known and not too_soon)):
+            self._saved_state = (count, now)
+            self.saved.renew()
+
+    def _end(self, bundle: MimeBundle) -> None:
         self._final = bundle
         if self._handle is not None:
             self._handle.update(bundle, raw=True)
         # Only now, and for pages that were reloaded: elsewhere the view is already gone.
         self._final_view.outputs = (output(bundle),)
         self.remove_class(self._name)
+        self.layout.max_width = None
         self.children = (self._final_view,)
         if self._handle is not None:
-            self._dispose()
+            self._close_if_unseen()
 
-    def _dispose(self) -> None:
-        """Close the widgets unless a page still shows them."""
+    def _close_if_unseen(self) -> None:
         if not self._view_count:
             self.close()
             self._final_view.outputs = ()
 
-    def _looked_at(self, _change: object) -> None:
+    def _view_count_changed(self, _change: object) -> None:
         with self._lock:
             if self.ended and self._handle is not None and self.comm is not None:
-                self._dispose()
+                self._close_if_unseen()
+
+    def _click(self, job_id: str) -> None:
+        """Retry or cancel one job."""
+        with self._lock:
+            job = next((one for one in self.view.jobs if one.id == job_id), None)
+        retry = job is not None and self.view.can_retry(job)
+        hook = self._context.retry if retry else self._context.cancel
+        word = "Sending…" if retry else "Cancelling…"
+        self._run(job_id, word, lambda: hook(job_id) if hook is not None else None)
+
+    def _run(self, key: str, word: str, hook: Callable[[], object]) -> None:
+        """Run what a button does; an error is shown here, since elsewhere it would be lost."""
+        with self._lock:
+            self._busy[key], self._trouble = word, ""
+            self._paint(self._context.clock(), at_once=True)
+        try:
+            result = hook()
+        except Exception as error:  # noqa: BLE001 - shown in the card
+            self._show_trouble(error)
+            return
+        for one in result if isinstance(result, list | tuple) else (result,):
+            if isinstance(one, Future):
+                one.add_done_callback(self._answered)
+            elif isinstance(one, JobSnapshot):
+                self.replace(key, one)
+
+    def _answered(self, future: Future[Any]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if error is not None:
+            self._show_trouble(error)
+
+    def _show_trouble(self, error: BaseException) -> None:
+        with self._lock:
+            self._busy.clear()
+            self._trouble = short_error(error)
+            if not self.ended:
+                self._paint(self._context.clock(), at_once=True)
+
+    def _repr_mimebundle_(self, **options: Any) -> MimeBundle:
+        if self._final is not None:
+            return self._final
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
+        if self.saved is not None:
+            # The copy below has all of it, also where the notebook is not trusted.
+            return {**bundle, "text/plain": "", "text/html": ""}
+        return {**bundle, **self.view.bundle()}
+
+    def __repr__(self) -> str:
+        """Return the state as text."""
+        return self.view.text()
 
 
-def output(bundle: Bundle) -> dict[str, Any]:
+def output(bundle: MimeBundle) -> dict[str, Any]:
     """Return a bundle as an `Output` widget holds it."""
     return {"output_type": "display_data", "data": dict(bundle), "metadata": {}}
+
+
+def set_traits(widget: Any, **values: Any) -> bool:
+    """Set those traits of a widget that differ, in one message; return whether one did."""
+    changed = {name: value for name, value in values.items() if getattr(widget, name) != value}
+    if changed:
+        with widget.hold_sync():
+            for name, value in changed.items():
+                setattr(widget, name, value)
+    return bool(changed)
+
+
+def set_button(button: Any, name: str, tooltip: str, busy: str = "") -> bool:
+    """Name a button, "" hides it; `busy` is what it says while it works."""
+    hidden = set_traits(button.layout, display=None if name else "none")
+    if not name:
+        return hidden
+    named = set_traits(button, description=busy or name, tooltip=tooltip, disabled=bool(busy))
+    return named or hidden
+
+
+def close_all(parts: Iterable[Any]) -> None:
+    """Close widgets with their layouts and styles, which ipywidgets leaves open."""
+    for part in parts:
+        part.layout.close()
+        if hasattr(part, "style"):
+            part.style.close()
+        part.close()
+
+
+def close_tree(root: Any) -> None:
+    """Close a widget and every widget that it holds, in its traits or as an attribute."""
+    found: dict[int, Any] = {}
+    waiting: list[Any] = [root]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list | tuple):
+            waiting += one
+        elif isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, widgets.Widget) and id(one) not in found:
+            found[id(one)] = one
+            waiting += [getattr(one, name) for name in one.keys]
+            waiting += vars(one).values()
+    for one in found.values():
+        widgets.Widget.close(one)
+
+
+def short_error(error: BaseException) -> str:
+    """Return an error as one short line: its class and its message, without an OSError's path."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return job_text.one_line(f"{type(error).__name__}: {reason}", 300)

@@ -1,116 +1,17 @@
-"""All HTML of the project is made here, and every value in it goes through one `escape`.
-
-Pure functions from snapshots and strings to strings; may import `job_text` and `values`. ActiveJob
-cards may use `style()` and `--jp-*` variables. What is saved in a notebook may not: JupyterLab
-shows somebody else's notebook without `<style>`, `var()`, ids, `aria-*` and the `src` of
-`<source>` (jupyterlab: packages/apputils/src/sanitizer.ts), so it has plain inline styles,
-colours that are inherited or fit light and dark themes, and the source on the `<video>`.
-"""
+"""A job as HTML: the live card, and what is saved of each state."""
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Literal
+from collections.abc import Iterable
 
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.job_text import amount, dollars, elapsed, money, phase, text
+from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, video_element
 from ipyreel.values import JobSnapshot
-
-__all__ = [
-    "How",
-    "Look",
-    "Markup",
-    "amount",
-    "card_html",
-    "dollars",
-    "elapsed",
-    "element",
-    "escape",
-    "finished_html",
-    "money",
-    "phase",
-    "table_html",
-    "text",
-]
-
-How = Literal["auto", "link", "embed"]
-"""How a file gets into the notebook: by its relative path, or as data in the notebook itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How a finished video is shown: link or embed, width in CSS pixels, and how it plays."""
-
-    how: How = "auto"
-    width: int | None = None
-    loop: bool = False
-    muted: bool = False
-    autoplay: bool = False
-
-
-_MATH = re.compile(r"[$\\]")
-
-
-class Markup(str):
-    """HTML that was made here, so that `element` does not escape it a second time."""
-
-    __slots__ = ()
-
-
-def escape(value: object) -> str:
-    """Make any value safe inside an element or a quoted attribute."""
-    return html.escape(job_text.clean(value), quote=True)
-
-
-def element(tag: str, *content: object, **attributes: object) -> Markup:
-    """Return `<tag ...>content</tag>` with everything but `Markup` escaped.
-
-    An attribute that is None or False is left out, one that is True stands bare; underscores
-    in its name become hyphens, a last one is dropped (`class_`, `aria_label`).
-    """
-    parts = [f"<{tag}"]
-    for key, value in attributes.items():
-        if value is None or value is False:
-            continue
-        name = key.rstrip("_").replace("_", "-")
-        parts.append(f" {name}" if value is True else f' {name}="{_safe(value)}"')
-    parts.append(">")
-    parts.extend(_content(item) for item in content if item is not None)
-    parts.append(f"</{tag}>")
-    return Markup("".join(parts))
-
-
-def _content(value: object) -> str:
-    r"""Escape text, and keep Jupyter from typesetting what stands between two dollars.
-
-    MathJax looks for `$...$`, `\(...\)` and the like in every HTML output, but not across
-    tags. Classes that it ignores do not help within widgets, which hand it the inner element.
-    """
-    if isinstance(value, Markup):
-        return value
-    return _MATH.sub(r"<span>\g<0></span>", escape(value))
-
-
-def _safe(value: object) -> str:
-    return value if isinstance(value, Markup) else escape(value)
-
 
 # The live card. Its parts are apart because each is a widget of its own: the word of the
 # phase is announced by screen readers, and is replaced only when it changes.
 
 _NAMES = {"failed": "bad", "completed": "ok", "in_progress": "go", "downloading": "go"}
-
-
-@cache
-def style() -> Markup:
-    """Return the one style sheet of the live card; `widgets.HTML` is not sanitised."""
-    sheet = (files("ipyreel.notebook") / "static" / "card.css").read_text("utf-8")
-    return Markup(f"<style>{sheet}</style>")
 
 
 def phase_html(snapshot: JobSnapshot) -> Markup:
@@ -128,7 +29,7 @@ def clock_html(snapshot: JobSnapshot, *, now: float, remaining: float | None = N
     return element(
         "div",
         element("b", job_text.detail(snapshot)),
-        element("span", told, title="time since it was asked for"),
+        element("span", told, title="time since submission"),
         class_="ipyreel-clock",
     )
 
@@ -155,16 +56,26 @@ def _bar(snapshot: JobSnapshot) -> Markup | None:
     if full is None:
         return None
     known = job_text.detail(snapshot) != "" or bool(snapshot.progress)
+    return progress_bar(
+        full,
+        label=f"video {snapshot.id}",
+        now=int(full) if known else None,
+        text=job_text.phase(snapshot),
+    )
+
+
+def progress_bar(full: float, *, label: str, now: int | None, text: str) -> Markup:
+    """Return a bar that is `full` per cent wide; `now` is the number known, `text` the phase."""
     return element(
         "div",
         element("i", style=f"width:{full:.4g}%"),
         class_="ipyreel-bar",
         role="progressbar",
-        aria_label=f"Progress of video {snapshot.id}",
+        aria_label=f"Progress of {label}",
         aria_valuemin=0,
         aria_valuemax=100,
-        aria_valuenow=int(full) if known else None,
-        aria_valuetext=job_text.phase(snapshot),
+        aria_valuenow=now,
+        aria_valuetext=text,
     )
 
 
@@ -194,26 +105,6 @@ def _meta(snapshot: JobSnapshot) -> Markup:
     return element("div", _maker(snapshot), *facts, class_="ipyreel-meta")
 
 
-def card_html(
-    snapshot: JobSnapshot,
-    *,
-    now: float,
-    remaining: float | None = None,
-    trouble: str | None = None,
-) -> str:
-    """Return a whole card as it looks at `now` (seconds since the epoch), buttons apart.
-
-    Needs `style()` on the page. `remaining` is the guess in seconds of what is left.
-    """
-    return element(
-        "div",
-        phase_html(snapshot),
-        clock_html(snapshot, now=now, remaining=remaining),
-        body_html(snapshot, trouble=trouble),
-        class_="ipyreel",
-    )
-
-
 # What is saved. No class is needed, no variable, no id, no aria.
 
 _PAPER = (
@@ -221,55 +112,32 @@ _PAPER = (
     "line-height:1.45;border:1px solid rgba(128,128,128,0.4);border-radius:8px"
 )
 _SMALL = "margin-top:4px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
-_PLAYER = "display:block;max-width:100%;height:auto;border-radius:6px"
 _RED, _GREY = "#d32f2f", "#808080"
 _WIDE, _TALL = 530, 480
 _NARROW = 330
 """The least that the text below a small video is given."""
-_HOLE = Markup("\x00")  # `escape` lets none through, so the one that is found is ours
 
 
-def finished_html(snapshot: JobSnapshot, src: str, *, look: Look, where: str) -> str:
+def finished_html(snapshot: JobSnapshot, src: str, *, player: PlayerOptions, where: str) -> str:
     """Return the finished video of a job as it is saved in the notebook.
 
     `src` is a relative URL or a data URI; `where` is the line on the file ("videos/a.mp4 ·
     3.1 MB, linked").
     """
-    size = frame(snapshot, look.width)
-    video = _player(size, look, job_text.one_line(snapshot.request.prompt, 300), _PLAYER)
-    page = _paper(video, *_caption(snapshot, where), width=max(size[0] or _WIDE, _NARROW) + 30)
-    return _filled(page, src)
+    size = frame(snapshot, player.width)
+    title = job_text.one_line(snapshot.request.prompt, 300)
+    video = video_element(src, player=player, title=title, size=size)
+    return _paper(video, *_caption(snapshot, where), width=max(size[0] or _WIDE, _NARROW) + 30)
 
 
-def player_html(src: str, *, look: Look, name: str, told: str) -> str:
-    """Return a video without a job as it is saved: the player and a line, not a byte more.
+def player_html(src: str, *, player: PlayerOptions, name: str, told: str) -> str:
+    """Return a video without a job as it is saved: the player and a line.
 
     `name` is the file's, for screen readers; `told` is how it is shown ("3.1 MB, linked").
     """
-    player = _player((look.width, None), look, name, "max-width:100%")
-    return _filled(Markup(player + element("p", told)), src)
-
-
-def _filled(page: Markup, src: str) -> str:
-    # Put in last: a data URI is long, and is copied once.
-    before, _, after = page.partition(_HOLE)
-    return "".join((before, escape(src), after))
-
-
-def _player(size: tuple[int | None, int | None], look: Look, title: str, style: str) -> Markup:
-    return element(
-        "video",
-        src=_HOLE,
-        controls=True,
-        preload="metadata",
-        loop=look.loop,
-        muted=look.muted or look.autoplay,  # browsers play by themselves only what is silent
-        autoplay=look.autoplay,
-        width=size[0],
-        height=size[1],
-        title=title,  # what a screen reader says; aria-label does not outlive the sanitizer
-        style=style,
-    )
+    size = (player.width, None)
+    video = video_element(src, player=player, title=name, size=size, style="max-width:100%")
+    return Markup(video + element("p", told))
 
 
 def frame(snapshot: JobSnapshot | None, width: int | None) -> tuple[int | None, int | None]:
@@ -365,36 +233,3 @@ def static_html(snapshot: JobSnapshot) -> str:
 def missing_html(snapshot: JobSnapshot | None, sentence: str) -> str:
     """Return a finished video that cannot be shown here: the sentence says why and where it is."""
     return _paper(_note(sentence, _GREY), *_caption(snapshot, ""))
-
-
-def notice_html(sentence: str) -> str:
-    """Return a few plain lines as HTML."""
-    return element("div", sentence, style="white-space:pre-wrap;overflow-wrap:break-word")
-
-
-def table_html(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int], title: str = ""
-) -> str:
-    """Return a table; the columns whose numbers are in `right` are aligned to the right.
-
-    Without `columns` it has no head.
-    """
-    names = element("tr", *(_cell("th", name, i in right) for i, name in enumerate(columns)))
-    head = element("thead", names) if columns else None
-    body = [
-        element("tr", *(_cell("td", value, i in right) for i, value in enumerate(row)))
-        for row in rows
-    ]
-    style = "border-collapse:collapse;font-size:13px;line-height:1.45;text-align:left"
-    caption = element("caption", title, style="text-align:left;padding:2px 10px 6px 0")
-    return element("table", caption if title else None, head,
-                   element("tbody", *body), style=style)  # fmt: skip
-
-
-def _cell(tag: str, value: object, right: bool) -> Markup:  # noqa: FBT001 - two cells, one rule
-    style = (
-        f"text-align:{'right' if right else 'left'};padding:3px 14px 3px 0;vertical-align:top;"
-        "border-bottom:1px solid rgba(128,128,128,0.25);white-space:pre-wrap"
-    )
-    scope = "col" if tag == "th" else None
-    return element(tag, "" if value is None else value, style=style, scope=scope)

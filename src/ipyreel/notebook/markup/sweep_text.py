@@ -25,7 +25,7 @@ LONGEST = 240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
+class SweepInfo:
     """What a grid says beside its jobs, which it holds in the same order as `labels`.
 
     `prompt` is the one that all share, as it was typed; `inner` is how many jobs belong side
@@ -62,15 +62,15 @@ def waits(job: JobSnapshot) -> bool:
     return job.status == "submitting" and job.sent_at is None
 
 
-def counts(board: Board, jobs: Sequence[JobSnapshot]) -> list[str]:
+def counts(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> list[str]:
     """Return the parts of the line above the grid: `12 jobs`, `7 done`, ..., the money."""
     found = Counter(map(_kind, jobs))
-    reused = sum(job.id in board.reused for job in jobs)
+    reused = sum(job.id in info.reused for job in jobs)
     parts = [f"{len(jobs)} jobs" if len(jobs) != 1 else "1 job"]
     kinds = ("done", "failed", "cancelled", "unknown", "running", "waiting")
     parts += [f"{found[kind]} {kind}" for kind in kinds if found[kind]]
     parts += [f"{reused} reused"] if reused else []
-    return [*parts, money(job for job in jobs if job.id not in board.reused)]
+    return [*parts, money(job for job in jobs if job.id not in info.reused)]
 
 
 def _kind(job: JobSnapshot) -> str:
@@ -116,17 +116,17 @@ def state(job: JobSnapshot) -> str:
 
 
 def text(
-    board: Board, jobs: Sequence[JobSnapshot], files: Mapping[str, str] = MappingProxyType({})
+    info: SweepInfo, jobs: Sequence[JobSnapshot], files: Mapping[str, str] = MappingProxyType({})
 ) -> str:
     """Return the whole sweep as plain lines, one for each job.
 
     `files` has the line on a finished job's file by its id; its whole path where it has none.
     """
-    lines = [" · ".join(counts(board, jobs))]
-    lines += [job_text.one_line(board.prompt, 300)] if board.prompt else []
-    width = max((len(board.label(index)) for index in range(len(jobs))), default=0)
+    lines = [" · ".join(counts(info, jobs))]
+    lines += [job_text.one_line(info.prompt, 300)] if info.prompt else []
+    width = max((len(info.label(index)) for index in range(len(jobs))), default=0)
     for index, job in enumerate(jobs):
-        lines.append(f"  {board.label(index):<{width}}  {job.id}  {_told(job, files.get(job.id))}")
+        lines.append(f"  {info.label(index):<{width}}  {job.id}  {_told(job, files.get(job.id))}")
     return "\n".join(lines)
 
 

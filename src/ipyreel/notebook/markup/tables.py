@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ipyreel.notebook.markup import job_html, job_text
+from ipyreel.notebook.markup import job_text
+from ipyreel.notebook.markup.html import Markup, element, notice_html
 
 _WIDEST = 60
 
 
 @dataclass(frozen=True, repr=False)
-class Shown:
+class Report:
     """A piece of output with its two faces: plain text and HTML made by `display`."""
 
     text: str
@@ -33,15 +34,15 @@ class Shown:
         return self.text
 
 
-class Notice(Shown):
+class Notice(Report):
     """One or more plain lines."""
 
     def __init__(self, *lines: str) -> None:
         text = "\n".join(job_text.clean(line) for line in lines)
-        super().__init__(text, job_html.notice_html(text))
+        super().__init__(text, notice_html(text))
 
 
-class Table(Shown):
+class Table(Report):
     """Rows under column names, or under none; columns of numbers are aligned to the right.
 
     `right` names further columns to align so, such as sums that are already text. None is
@@ -63,9 +64,9 @@ class Table(Shown):
         aligned = _right(columns, cells, frozenset(right))
         # A list, which has no head, is there to be read to its end.
         text = table_text(columns, cells, aligned, widest if columns else None)
-        html = job_html.table_html(columns, cells, aligned, title)
+        html = table_html(columns, cells, aligned, title)
         if note:
-            html += job_html.notice_html(note)
+            html += notice_html(note)
         super().__init__("\n".join(filter(None, (title, text, note))), html)
 
 
@@ -105,3 +106,31 @@ def table_text(
         ).rstrip()
         for line in lines
     )
+
+
+def table_html(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int], title: str = ""
+) -> str:
+    """Return a table; the columns whose numbers are in `right` are aligned to the right.
+
+    Without `columns` it has no head.
+    """
+    names = element("tr", *(_cell("th", name, i in right) for i, name in enumerate(columns)))
+    head = element("thead", names) if columns else None
+    body = [
+        element("tr", *(_cell("td", value, i in right) for i, value in enumerate(row)))
+        for row in rows
+    ]
+    style = "border-collapse:collapse;font-size:13px;line-height:1.45;text-align:left"
+    caption = element("caption", title, style="text-align:left;padding:2px 10px 6px 0")
+    return element("table", caption if title else None, head,
+                   element("tbody", *body), style=style)  # fmt: skip
+
+
+def _cell(tag: str, value: object, right: bool) -> Markup:  # noqa: FBT001 - two cells, one rule
+    style = (
+        f"text-align:{'right' if right else 'left'};padding:3px 14px 3px 0;vertical-align:top;"
+        "border-bottom:1px solid rgba(128,128,128,0.25);white-space:pre-wrap"
+    )
+    scope = "col" if tag == "th" else None
+    return element(tag, "" if value is None else value, style=style, scope=scope)

@@ -20,7 +20,7 @@ from ipyreel.errors import InvalidRequest
 from ipyreel.images import read_image
 from ipyreel.media import thumbnail
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.job_html import element
+from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.panels.panel import Choice, hint_html
 from ipyreel.values import NOTHING, Image, Json, VideoRequest
 
@@ -57,7 +57,7 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         )
         self.extra.layout.width = "auto"
         self.help = widgets.HTML()
-        super().__init__(tuple(self._placed()), _dom_classes=("ipyreel-panel",))
+        super().__init__(tuple(self._placed()), _dom_classes=("ipyreel-fields",))
         for field in (self.provider, self.model, self.prompt, self.seed, self.count, self.extra):
             field.observe(on_change, "value")
         for choice in (self.size, self.seconds):

@@ -1,7 +1,4 @@
-"""The form: a request put together by hand, its price as you type, its card below.
-
-May import `session`'s plans through the screen, and its own room.
-"""
+"""The form: fields, the price as you type, Submit, and the cards of what was sent."""
 
 from __future__ import annotations
 
@@ -16,13 +13,14 @@ import ipywidgets as widgets
 from ipyreel.catalog import Model
 from ipyreel.errors import InvalidRequest, StoreError
 from ipyreel.jobs.files import slug
-from ipyreel.notebook.live.saved_copy import Made
+from ipyreel.notebook.live.live_output import MimeBundle
+from ipyreel.notebook.live.saved_copy import SavedJobs
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.cell_source import cell_of
-from ipyreel.notebook.markup.job_html import element
+from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.notebook.panels.fields import Fields
-from ipyreel.notebook.panels.panel import Panel, guarded, told
+from ipyreel.notebook.panels.panel import Panel, error_text, guarded
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan, check_cost
 from ipyreel.sweeps import expand
@@ -37,10 +35,9 @@ _NO_PROMPT = "Write a prompt."
 class Form(Panel):
     """Fields, an estimate, Submit and Copy as cell; each submitted job's card stands below."""
 
-    def __init__(self, screen: Screen, made: Made | None = None) -> None:
-        self._face = screen
+    def __init__(self, screen: Screen, saved_jobs: SavedJobs | None = None) -> None:
         # Within the gallery it is the gallery that is saved.
-        self._made = made or screen.made(self.renew)
+        self._saved_jobs = saved_jobs or screen.saved_jobs(self.renew)
         self._checked: tuple[object, str | None] = (None, None)
         self._busy = False
         self._submit = widgets.Button(description="Submit", disabled=True)
@@ -54,8 +51,7 @@ class Form(Panel):
         bar = widgets.HBox((self._submit, self._copy))
         bar.add_class("ipyreel-bar-row")
         bar.add_class("ipyreel-wide")
-        super().__init__(self.fields, self.cards, name="form")
-        self.kept = screen.kept(self.still)
+        super().__init__(screen, self.fields, self.cards, name="form")
         self._cell.add_class("ipyreel-wide")
         self.status.add_class("ipyreel-wide")
         self.fields.children = (*self.fields.children, self.status, bar, self._cell)
@@ -65,17 +61,20 @@ class Form(Panel):
         self.fields.provider.value = screen.session.planner().choice().name
         self._changed({"name": "value", "owner": self.fields.provider})
 
-    def still(self) -> tuple[str, str]:
-        """Return what is saved: the videos that were made from here."""
-        (head, line), (html, text) = super().still(), self._made.tell()
-        return head + html, f"{line}\n{text}".strip()
+    def static_copy(self) -> MimeBundle:
+        """Return what is saved: the videos that were sent from here."""
+        head, jobs = super().static_copy(), self._saved_jobs.bundle()
+        return {
+            "text/html": f"{head['text/html']}\n{jobs['text/html']}".strip(),
+            "text/plain": f"{head['text/plain']}\n{jobs['text/plain']}".strip(),
+        }
 
     def fill(self, request: VideoRequest, provider: str) -> None:
-        """Take over a request, to be changed and sent anew."""
+        """Fill in a request, to be changed and sent again."""
         self._busy = True
         try:
-            anew = replace(request, remix_of=None, edit_of=None, extend_of=None)
-            missing = self.fields.fill(anew, provider)
+            again = replace(request, remix_of=None, edit_of=None, extend_of=None)
+            missing = self.fields.fill(again, provider)
         finally:
             self._busy = False
         self._changed({"name": "value", "owner": self.fields.provider})
@@ -103,11 +102,11 @@ class Form(Panel):
         self.fields.pictures.take(change["new"])
 
     def _defaults(self) -> dict[str, Any]:
-        settings = self._face.session.settings
+        settings = self._screen.session.settings
         return {name: getattr(settings, name) for name in ("model", "size", "seconds")}
 
     def _model(self) -> Model | None:
-        catalog, row = self._face.session.catalog, self.fields.row
+        catalog, row = self._screen.session.catalog, self.fields.row
         name = self.fields.model.value.strip() or self._defaults()["model"] or row.default_model
         return catalog.model(name, row)
 
@@ -118,7 +117,7 @@ class Form(Panel):
             line = self._estimate(request)
             problem = None if request.prompt else _NO_PROMPT
         except Exception as error:  # noqa: BLE001 - whatever it is, it is why this cannot be sent
-            problem, line = _in_form(told(error)), None
+            problem, line = _in_form(error_text(error)), None
         self._submit.disabled = problem is not None
         if problem not in {None, _NO_PROMPT}:
             self.say(problem, bad=True)
@@ -129,7 +128,7 @@ class Form(Panel):
     def _estimate(self, request: VideoRequest) -> str:
         """Return the line on price and warnings; the prompt's letters do not change it."""
         what = replace(request, prompt=_STAND_IN)
-        session = self._face.session
+        session = self._screen.session
         key = (what, self.fields.provider.value, self.fields.count.value, session.settings)
         if self._checked[0] != key:
             plans = self._plans(what)
@@ -139,7 +138,7 @@ class Form(Panel):
         return self._checked[1] or ""
 
     def _plans(self, request: VideoRequest) -> list[Plan]:
-        session, name = self._face.session, self.fields.provider.value
+        session, name = self._screen.session, self.fields.provider.value
         if self.fields.row.needs_key:
             session.keys.require(self.fields.row)
         folder, now = session.settings.videos_dir, session.clock()
@@ -154,8 +153,8 @@ class Form(Panel):
         request = self.fields.request()
         if not request.prompt:
             raise InvalidRequest(_NO_PROMPT)
-        sent = self._face.session.submit(*self._plans(request))
-        cards = [self._face.card(self._face.job(job.id), self._made) for job in sent]
+        sent = self._screen.session.submit(*self._plans(request))
+        cards = [self._screen.card(self._screen.job(job.id), self._saved_jobs) for job in sent]
         self.cards.children = (*cards, *self.cards.children)
         self.say(f"Sent: {', '.join(job.id for job in sent)}.")
 
@@ -191,7 +190,7 @@ class Form(Panel):
             return image.source
         name = Path(image.filename)
         digest = hashlib.sha256(image.data).hexdigest()[:8]
-        folder = self._face.session.settings.videos_dir / "inputs"
+        folder = self._screen.session.settings.videos_dir / "inputs"
         path = folder / f"{slug(name.stem)}-{digest}{name.suffix}"
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """The gallery: the library as pictures, searched, opened, and used again.
 
-May import `session` through the screen, and its own room. Only the page that is seen is read
-from the library, and only its posters are made.
+Only the page that is shown is read from the library, and only its posters are made.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ import ipywidgets as widgets
 from ipyreel.errors import InvalidRequest
 from ipyreel.jobs.store import Query
 from ipyreel.notebook import reports
-from ipyreel.notebook.live.live_output import output
-from ipyreel.notebook.live.plain import Wiring
+from ipyreel.notebook.live.live_output import MimeBundle, output
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.job_html import element
-from ipyreel.notebook.markup.tables import Shown
+from ipyreel.notebook.markup.html import element
+from ipyreel.notebook.markup.tables import Report
 from ipyreel.notebook.panels.form import Form
 from ipyreel.notebook.panels.panel import Panel, guarded, hint_html
 from ipyreel.notebook.panels.posters import Posters
@@ -51,7 +49,6 @@ class Gallery(Panel):
     """Filters, a page of tiles, and below them what was opened."""
 
     def __init__(self, screen: Screen) -> None:
-        self._face = screen
         self._posters = posters_of(screen)
         self._page = 0
         self._total = 0
@@ -63,18 +60,17 @@ class Gallery(Panel):
         self.grid = widgets.VBox(self._tiles, _dom_classes=("ipyreel-shelf",))
         self._back = _button("‹ Previous", "The page before", self._turned(-1))
         self._next = _button("Next ›", "The next page", self._turned(1))
-        again = _button("Refresh", "Look into the library again", self._refresh)
-        self.made = screen.made(self.renew)
+        again = _button("Refresh", "Read the library again", self._refresh)
+        self.saved_jobs = screen.saved_jobs(self.renew)
         self.opened = Opened(screen, self)
-        super().__init__(name="gallery", classes=("ipyreel-wide-bench",))
-        self.kept = screen.kept(self.still)
+        super().__init__(screen, name="gallery", wide=True)
         bar = _bar(self.status, self._back, self._next, again)
         self.place(self.filters, bar, self.grid, self.opened)
         self._refresh(None)
 
     @guarded
     def _refresh(self, _button: object) -> None:
-        self.filters.offer(self._face.session.store.makers())
+        self.filters.offer(self._screen.session.store.makers())
         self.load()
 
     @guarded
@@ -99,7 +95,7 @@ class Gallery(Panel):
 
     def load(self) -> None:
         """Read the page from the library and show it."""
-        session = self._face.session
+        session = self._screen.session
         query = self.filters.query(session.clock(), limit=PAGE, offset=self._page * PAGE)
         self._jobs, self._total = session.store.page(query)
         if not self._jobs and self._page:
@@ -117,13 +113,16 @@ class Gallery(Panel):
         self._make_posters()
         self._follow()
 
-    def still(self) -> tuple[str, str]:
-        """Return what is saved: the page that is seen, what is open, and what was made here."""
-        (head, line), (made, text) = super().still(), self.made.tell()
-        page = [(job, self._posters.small(job)) for job in self._jobs]
-        html = page_html(page)
-        texts = (line, *map(job_text.text, self._jobs), text)
-        return f"{head}{html}{self.opened.still_html()}{made}", "\n".join(texts).strip()
+    def static_copy(self) -> MimeBundle:
+        """Return what is saved: the page that is shown, what is open, and what was sent."""
+        head, jobs = super().static_copy(), self.saved_jobs.bundle()
+        page = page_html([(job, self._posters.small(job)) for job in self._jobs])
+        html = (head["text/html"], page, *self.opened.static_html(), jobs["text/html"])
+        texts = (head["text/plain"], *map(job_text.text, self._jobs), jobs["text/plain"])
+        return {
+            "text/html": "\n".join(filter(None, html)),
+            "text/plain": "\n".join(texts).strip(),
+        }
 
     def _counted(self) -> str:
         if not self._total:
@@ -132,9 +131,9 @@ class Gallery(Panel):
         return f"{first} to {first + len(self._jobs) - 1} of {self._total}."
 
     def _follow(self) -> None:
-        """Look at the page again when one of its jobs has ended."""
-        session = self._face.session
-        for job in self._jobs if self._face.host.pushes else ():
+        """Load the page again when one of its jobs has ended."""
+        session = self._screen.session
+        for job in self._jobs if self._screen.host.pushes else ():
             if not job.ended and job.id not in self._followed:
                 self._followed.add(job.id)
                 session.listen(job.id, self._heard)
@@ -144,16 +143,16 @@ class Gallery(Panel):
         # Not here: a callback that holds the lock may be waiting for the thread that told us.
         if job.ended:
             reload = functools.partial(self.act, lambda _: self.load(), None)
-            self._face.session.loop.submit(asyncio.to_thread(reload))
+            self._screen.session.loop.submit(asyncio.to_thread(reload))
 
     def _make_posters(self) -> None:
         pairs = list(zip(self._tiles, self._jobs, strict=False))
         wanting = [(tile, job) for tile, job in pairs if self._posters.wanting(job)]
         if not wanting:
             return
-        if self._face.host.threads_deliver:
+        if self._screen.host.threads_deliver:
             turn = self._turn
-            self._face.session.loop.submit(asyncio.to_thread(self._fill, wanting, turn))
+            self._screen.session.loop.submit(asyncio.to_thread(self._fill, wanting, turn))
         else:
             self._fill(wanting, self._turn)
 
@@ -164,7 +163,7 @@ class Gallery(Panel):
             with self.lock:
                 if self._turn != turn:
                     return
-                tile.show(job, poster, self._face.session.clock())
+                tile.show(job, poster, self._screen.session.clock())
         self.renew()
 
 
@@ -174,7 +173,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     children: Any
 
     def __init__(self, screen: Screen, gallery: Gallery) -> None:
-        self._face = screen
+        self._screen = screen
         self._gallery = gallery
         self._job: JobSnapshot | None = None
         self.shown = widgets.Output()
@@ -199,12 +198,12 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def look_at(self, job: JobSnapshot | None) -> None:
         """Show a job as it stands now; None closes."""
         self._asked.children = self.below.children = ()
-        self._job = job if job is None else self._face.session.snapshot(job.id)
+        self._job = job if job is None else self._screen.session.snapshot(job.id)
         if self._job is None:
             self.children = ()
             self._gallery.renew()
             return
-        row = self._face.session.catalog.providers.get(self._job.provider)
+        row = self._screen.session.catalog.providers.get(self._job.provider)
         for how, button in self._chains.items():
             can = row is not None and row.can(how) and self._job.status == "completed"
             button.disabled = not can
@@ -219,15 +218,14 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     def _shown(self, job: JobSnapshot) -> Any:
         if not job.ended:
-            return self._face.card(self._face.job(job.id))
-        wiring = Wiring(video=self._face.video, place=self._face.place)
-        self.shown.outputs = (output(wiring.ending(job)),)
+            return self._screen.card(self._screen.job(job.id))
+        self.shown.outputs = (output(self._screen.context().bundle(job)),)
         return self.shown
 
-    def still_html(self) -> str:
+    def static_html(self) -> list[str]:
         """Return what is saved of it."""
         shown = self.shown.outputs if self.shown in self.children else ()
-        return "".join(one["data"]["text/html"] for one in shown)
+        return [one["data"]["text/html"] for one in shown]
 
     @property
     def _chosen(self) -> JobSnapshot:
@@ -236,7 +234,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return self._job
 
     def _fill_form(self, _button: object) -> None:
-        form = Form(self._face, self._gallery.made)
+        form = Form(self._screen, self._gallery.saved_jobs)
         form.fill(self._chosen.request, self._chosen.provider)
         self._asked.children = (form,)
 
@@ -253,9 +251,9 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _ask_for(self, how: Chain, field: Any) -> None:
         if not field.value.strip():
             raise InvalidRequest(f"Say {QUESTIONS[how].lower()}.")
-        session = self._face.session
+        session = self._screen.session
         (new,) = session.submit(session.chain(self._chosen, how, field.value.strip()))
-        card = self._face.card(self._face.job(new.id), self._gallery.made)
+        card = self._screen.card(self._screen.job(new.id), self._gallery.saved_jobs)
         self._asked.children = ()
         self.below.children = (card, *self.below.children)
         self._gallery.load()
@@ -280,7 +278,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _forget(self, job: JobSnapshot) -> None:
         self._asked.children = ()
         self._gallery.say(f"Deleting {job.id} …")
-        future = self._face.session.delete(job.id)
+        future = self._screen.session.delete(job.id)
         future.add_done_callback(lambda done: self._gallery.act(self._forgotten, done))
 
     def _forgotten(self, done: Future[str]) -> None:
@@ -295,7 +293,7 @@ def posters_of(screen: Screen) -> Posters:
     return Posters(screen.session.settings.home / "posters")
 
 
-def open_gallery(screen: Screen, text: str = "") -> Gallery | Shown:
+def open_gallery(screen: Screen, text: str = "") -> Gallery | Report:
     """Return the gallery; where no widgets are shown, a static page of the newest videos."""
     if screen.host.widgets:
         gallery = Gallery(screen)
@@ -308,7 +306,7 @@ def open_gallery(screen: Screen, text: str = "") -> Gallery | Shown:
     if not screen.host.html or not jobs:
         return plain
     html = page_html([(job, posters.make(job)) for job in jobs])
-    return Shown(plain.text, html)
+    return Report(plain.text, html)
 
 
 def _button(name: str, hint: str, hook: Callable[[Any], object]) -> Any:

@@ -1,8 +1,7 @@
-"""What the form, the gallery and compare are built of.
+"""What form and gallery share: the status line, guarded callbacks, and the saved copy.
 
-May import `display`, `kept`, `still`, `errors` and `values`. Callbacks arrive on whatever
-thread the front end's message is handled on, so each runs under one lock, and what goes wrong
-in it is shown in the status line: anywhere else it would vanish.
+Callbacks run on whatever thread handles the front end's message, so each runs under one lock;
+an error in one is shown in the status line, since elsewhere it would be lost.
 """
 
 from __future__ import annotations
@@ -10,31 +9,24 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import ipywidgets as widgets
 
 from ipyreel.errors import VideoError
-from ipyreel.notebook.live.plain import Slot, told_of
+from ipyreel.notebook.live.live_output import (
+    MimeBundle,
+    OutputHandle,
+    close_tree,
+    set_traits,
+    short_error,
+)
 from ipyreel.notebook.live.saved_copy import SavedCopy
-from ipyreel.notebook.markup.job_html import Markup, element
+from ipyreel.notebook.markup.html import Markup, element, static
+from ipyreel.notebook.screen import Screen
 
 P = ParamSpec("P")
 B = TypeVar("B", bound="Panel")
-
-
-@cache
-def static(name: str) -> str:
-    """Return the text of a file in `static/`."""
-    return (files("ipyreel.notebook") / "static" / name).read_text("utf-8")
-
-
-def sheet() -> Markup:
-    """Return the style sheet of the workbench, with the script that hears its keys."""
-    # `onload`, since a script that is put in by innerHTML does not run.
-    return element("style", Markup(static("bench.css")), onload=static("keys.js"))
 
 
 def status_html(*parts: object, bad: bool = False) -> Markup:
@@ -48,9 +40,9 @@ def hint_html(*parts: object) -> Markup:
     return element("div", *parts, class_="ipyreel-hint")
 
 
-def told(error: BaseException) -> str:
-    """Return what went wrong in a line; our own errors are sentences already."""
-    return str(error) if isinstance(error, VideoError) else told_of(error)
+def error_text(error: BaseException) -> str:
+    """Return an error in a line; our own errors are sentences already."""
+    return str(error) if isinstance(error, VideoError) else short_error(error)
 
 
 def guarded(
@@ -64,22 +56,26 @@ def guarded(
             try:
                 method(self, *args, **kwargs)
             except Exception as error:  # noqa: BLE001 - shown to the person who clicked
-                self.say(told(error), bad=True)
+                self.say(error_text(error), bad=True)
 
     return call
 
 
 class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """A part of the workbench: its widgets, its status line, and what is saved in its place."""
+    """A form or a gallery: its widgets, its status line, and its saved copy."""
 
-    def __init__(self, *children: Any, name: str, classes: Sequence[str] = ()) -> None:
+    def __init__(self, screen: Screen, *children: Any, name: str, wide: bool = False) -> None:
         self.lock = threading.RLock()
         self.status = widgets.HTML()
-        self.kept: SavedCopy | None = None
+        self._screen = screen
         self._name = name
-        self._sheet = widgets.HTML(sheet())
+        # `onload`, since a script that is put in by innerHTML does not run.
+        sheet = element("style", Markup(static("panel.css")), onload=static("keys.js"))
+        self._sheet = widgets.HTML(sheet)
         self._sheet.add_class("ipyreel-sheet")
-        super().__init__((*children, self._sheet), _dom_classes=("ipyreel-bench", *classes))
+        classes = ("ipyreel-panel", "ipyreel-wide-panel") if wide else ("ipyreel-panel",)
+        super().__init__((*children, self._sheet), _dom_classes=classes)
+        self.saved: SavedCopy | None = screen.saved_copy(self.static_copy)
 
     def place(self, *children: Any) -> None:
         """Put in other children."""
@@ -87,35 +83,40 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     def say(self, *parts: object, bad: bool = False) -> None:
         """Put a sentence into the status line."""
-        html = status_html(*parts, bad=bad)
-        if self.status.value != html:
-            self.status.value = html
+        set_traits(self.status, value=status_html(*parts, bad=bad))
 
-    def still(self) -> tuple[str, str]:
-        """Return what is saved, as HTML and as text: a widget is nothing without its kernel."""
-        return element("div", repr(self), style="opacity:0.75"), repr(self)
+    def static_copy(self) -> MimeBundle:
+        """Return what is saved: a widget shows nothing without its kernel."""
+        return {
+            "text/html": element("div", repr(self), style="opacity:0.75"),
+            "text/plain": repr(self),
+        }
 
     def renew(self) -> None:
         """Bring what is saved up to date."""
-        if self.kept is not None:
-            self.kept.renew()
+        if self.saved is not None:
+            self.saved.renew()
 
-    def _repr_mimebundle_(self, **wishes: Any) -> Mapping[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**wishes) or {}
-        html, text = self.still()
-        return {**bundle, "text/plain": text, "text/html": html}
+    def close(self) -> None:
+        """Close all widgets of the panel."""
+        close_tree(self)
+
+    def _repr_mimebundle_(self, **options: Any) -> Mapping[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
+        return {**bundle, **self.static_copy()}
 
     def _ipython_display_(self) -> None:
+        self._screen.keep_panel(self)
         bundle = self._repr_mimebundle_()
-        if self.kept is None:
-            Slot().display(bundle, raw=True)
+        if self.saved is None:
+            OutputHandle().display(bundle, raw=True)
             return
-        # What stands below says it all, also where this notebook is not trusted.
-        Slot().display({**bundle, "text/plain": "", "text/html": ""}, raw=True)
-        self.kept.show()
+        # The copy below has all of it, also where the notebook is not trusted.
+        OutputHandle().display({**bundle, "text/plain": "", "text/html": ""}, raw=True)
+        self.saved.show()
 
     def __repr__(self) -> str:
-        """Return a line on what stood here."""
+        """Return a line on what is missing without a kernel."""
         return f"The {self._name} needs a running kernel: %video {self._name} opens it."
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import ipywidgets as widgets
 
 from ipyreel.jobs.store import Query
+from ipyreel.notebook.live.live_output import set_traits
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.job_html import Markup, element
+from ipyreel.notebook.markup.html import Markup, element
 from ipyreel.values import JobSnapshot, JobStatus
 
 DAY = 86400.0
@@ -55,7 +56,7 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         for field in fields:
             field.add_class("ipyreel-third")
             field.observe(on_change, "value")
-        super().__init__(fields, _dom_classes=("ipyreel-panel",))
+        super().__init__(fields, _dom_classes=("ipyreel-fields",))
 
     @property
     def narrow(self) -> bool:
@@ -110,16 +111,12 @@ class Tile(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.layout.display = shown
         if job is None:
             return
-        _set(self._picture, "value", picture_html(job, poster))
-        _set(self._facts, "value", element("div", facts(job, now), class_="ipyreel-hint"))
-        prompt = job_text.one_line(job.request.prompt, 90) or job.id
-        _set(self.button, "description", prompt)
-        _set(self.button, "tooltip", f"Open {job.id}: {job_text.one_line(job.request.prompt, 300)}")
-
-
-def _set(widget: Any, name: str, value: str) -> None:
-    if getattr(widget, name) != value:
-        setattr(widget, name, value)
+        set_traits(self._picture, value=picture_html(job, poster))
+        set_traits(self._facts, value=element("div", facts(job, now), class_="ipyreel-hint"))
+        prompt = job_text.one_line(job.request.prompt, 300)
+        tooltip = f"Open {job.id}: {prompt}"
+        description = job_text.one_line(prompt, 90) or job.id
+        set_traits(self.button, description=description, tooltip=tooltip)
 
 
 def picture_html(job: JobSnapshot, poster: bytes | None) -> Markup:

@@ -1,0 +1,125 @@
+"""Building blocks for HTML: every value goes through one `escape`.
+
+What is saved in a notebook uses plain inline styles only: JupyterLab shows an untrusted
+notebook without `<style>`, `var()`, ids, `aria-*` and the `src` of `<source>`
+(jupyterlab: packages/apputils/src/sanitizer.ts), so colours are inherited or fit light and
+dark themes, and the source stands on the `<video>` itself. Live widgets may use style sheets
+and `--jp-*` variables.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from ipyreel.notebook.markup import job_text
+
+ShowMode = Literal["auto", "link", "embed"]
+"""How a file gets into the notebook: by its relative path, or as data in the notebook itself."""
+
+_BLOCKS = {"body", "details", "div", "figcaption", "figure", "table", "tbody", "thead", "tr"}
+_MATH = re.compile(r"[$\\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerOptions:
+    """How a finished video is shown: link or embed, width in CSS pixels, and how it plays."""
+
+    how: ShowMode = "auto"
+    width: int | None = None
+    loop: bool = False
+    muted: bool = False
+    autoplay: bool = False
+
+
+class Markup(str):
+    """HTML that was made here, so that `element` does not escape it a second time."""
+
+    __slots__ = ()
+
+
+def escape(value: object) -> str:
+    """Make any value safe inside an element or a quoted attribute."""
+    return html.escape(job_text.clean(value), quote=True)
+
+
+def element(tag: str, *content: object, **attributes: object) -> Markup:
+    """Return `<tag ...>content</tag>` with everything but `Markup` escaped.
+
+    An attribute that is None or False is left out, one that is True stands bare; underscores
+    in its name become hyphens, a last one is dropped (`class_`, `aria_label`).
+    """
+    parts = [f"<{tag}"]
+    for key, value in attributes.items():
+        if value is None or value is False:
+            continue
+        name = key.rstrip("_").replace("_", "-")
+        parts.append(f" {name}" if value is True else f' {name}="{_attribute(value)}"')
+    given = [item for item in content if item is not None]
+    # Elements of a block stand on lines of their own, so that a diff of two notebooks is readable.
+    apart = tag in _BLOCKS and all(isinstance(item, Markup) for item in given)
+    line = "\n" if apart and given else ""
+    return Markup(f"{''.join(parts)}>{line}{line.join(map(_content, given))}{line}</{tag}>")
+
+
+def _content(value: object) -> str:
+    r"""Escape text, and keep Jupyter from typesetting what stands between two dollars.
+
+    MathJax looks for `$...$`, `\(...\)` and the like in every HTML output, but not across
+    tags. Classes that it ignores do not help within widgets, which hand it the inner element.
+    """
+    if isinstance(value, Markup):
+        return value
+    return _MATH.sub(r"<span>\g<0></span>", escape(value))
+
+
+def _attribute(value: object) -> str:
+    return value if isinstance(value, Markup) else escape(value)
+
+
+@cache
+def static(name: str) -> str:
+    """Return the text of a file in `static/`."""
+    return (files("ipyreel.notebook") / "static" / name).read_text("utf-8")
+
+
+def style_sheet(name: str) -> Markup:
+    """Return a style sheet of `static/` as an element; `widgets.HTML` does not sanitise it."""
+    return element("style", Markup(static(name)))
+
+
+def video_element(
+    src: str,
+    *,
+    player: PlayerOptions,
+    title: str,
+    size: tuple[int | None, int | None],
+    style: str = "display:block;max-width:100%;height:auto;border-radius:6px",
+    preload: str = "metadata",
+) -> Markup:
+    """Return the `<video>`, the one place where it is written; `size` is in CSS pixels.
+
+    `title` is what a screen reader says: `aria-label` does not pass the sanitizer.
+    """
+    return element(
+        "video",
+        src=src,
+        controls=True,
+        preload=preload,
+        loop=player.loop,
+        muted=player.muted or player.autoplay,  # browsers start only silent videos by themselves
+        autoplay=player.autoplay,
+        width=size[0],
+        height=size[1],
+        title=title,
+        style=style,
+    )
+
+
+def notice_html(text: str) -> Markup:
+    """Return a few plain lines as HTML."""
+    return element("div", text, style="white-space:pre-wrap;overflow-wrap:break-word")
