@@ -114,17 +114,17 @@ def test_submit_puts_cards_below_and_keeps_the_form(screen, form, live):
     form.fields.count.value = 2
     form._submit.click()
     cards = form.cards.children
-    assert [card.snapshot.request.seed for card in cards] == [5, 6]
+    assert [card.snapshots[0].request.seed for card in cards] == [5, 6]
     assert form.fields.prompt.value == "waves"
     for card in cards:
-        screen.job(card.snapshot.id).wait()
-        screen.settle(screen.job(card.snapshot.id))
+        screen.job(card.snapshots[0].id).wait()
+        screen.settle(screen.job(card.snapshots[0].id))
         assert "<video" in card._final_view.outputs[0]["data"]["text/html"]
     assert live.posts() == 2
     form._submit.click()
     assert len(form.cards.children) == 4
     for card in form.cards.children:
-        screen.job(card.snapshot.id).wait()
+        screen.job(card.snapshots[0].id).wait()
 
 
 def test_callbacks_may_come_on_any_thread(screen, form):
@@ -134,7 +134,7 @@ def test_callbacks_may_come_on_any_thread(screen, form):
         thread.start()
     for thread in threads:
         thread.join()
-    sent = {card.snapshot.id for card in form.cards.children}
+    sent = {card.snapshots[0].id for card in form.cards.children}
     assert len(sent) == 4
     for job_id in sent:
         screen.job(job_id).wait()

@@ -160,8 +160,8 @@ def test_what_is_made_of_a_video_is_a_new_job(screen, live, how):
     field.value = "Make it blue"
     press(gallery.opened, f"Send {how}")
     (card,) = gallery.opened.below.children
-    assert card.snapshot.request.chain == (how, source.remote_id)
-    screen.job(card.snapshot.id).wait()
+    assert card.snapshots[0].request.chain == (how, source.remote_id)
+    screen.job(card.snapshots[0].id).wait()
     assert live.log(CHAINS[how])
 
 
