@@ -11,7 +11,7 @@ from typing import Any
 
 from IPython.display import display
 
-from ipyreel.jobs.live import log
+from ipyreel.jobs.run import log
 from ipyreel.notebook import frontends
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.handles.job import Job
