@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ipyreel.errors import ProviderError, WireError
 from ipyreel.values import HttpReply, VideoJob
+from ipyreel.wire.job_fields import MEANINGS
 from ipyreel.wire.media_types import sniff
 from ipyreel.wire.reader import (
     poll_after,
@@ -22,7 +23,6 @@ from ipyreel.wire.reader import (
     retry_after,
     wants_form,
 )
-from ipyreel.wire.status import MEANINGS
 
 NOW = 1_764_347_100.0
 WORDS = st.sampled_from(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.values import FormPart, Image, VideoRequest
 from ipyreel.wire.dialects import SHAPES, dialect_named
-from ipyreel.wire.pictures import PICTURES
+from ipyreel.wire.images import IMAGE_WAYS
 from ipyreel.wire.sizes import SIZES, aspect_ratio, resolution
 from ipyreel.wire.writer import (
     DIALECTS,
@@ -120,7 +120,7 @@ def test_the_other_routes(call, shown):
 
 
 def test_a_request_that_is_made_of_nothing_is_no_chain():
-    with pytest.raises(InvalidRequest, match="made of no other video"):
+    with pytest.raises(InvalidRequest, match="not based on another video"):
         chain_call(VideoRequest(prompt="a"))
 
 
@@ -136,13 +136,13 @@ def test_a_dialect_that_needs_bytes_says_so_and_no_other_refuses_an_address(dial
 
 def test_an_image_without_pixels_and_address_is_refused():
     request = VideoRequest(prompt="a", images=(Image(source="photo.jpg"),))
-    with pytest.raises(InvalidRequest, match="not at hand"):
+    with pytest.raises(InvalidRequest, match="not kept"):
         create_call(request, "new-api")
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, 0.0])
 def test_a_length_that_is_none_is_refused(seconds):
-    with pytest.raises(InvalidRequest, match="no length"):
+    with pytest.raises(InvalidRequest, match="not a length"):
         create_call(VideoRequest(prompt="a", seconds=seconds), "openai")
 
 
@@ -177,7 +177,7 @@ def test_an_unknown_dialect_is_named_with_the_known_ones():
 def test_every_row_names_ways_that_exist():
     rows = [*DIALECTS.values(), *(dialect_named("aiid", shape) for shape in SHAPES)]
     assert {row.size for row in rows} == set(SIZES)
-    assert {row.pictures for row in rows} == set(PICTURES)
+    assert {row.images for row in rows} == set(IMAGE_WAYS)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""How each server wants to be asked: rows of data, read by `writer`.
+"""Describes what each server wants in a request: rows of data, read by `writer`.
 
-The rows follow what was measured or read in the servers' sources; where two servers differ
-by data alone, no function does.
+The rows follow what was measured or read in the servers' sources.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ SecondsKind = Literal["text", "number"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One way of asking for a video.
+    """What one kind of server wants in a request.
 
     Attributes
     ----------
@@ -28,9 +27,9 @@ class Dialect:
     seconds
         The fields that carry the length, each as text ("8") or as a number (8).
     whole_seconds
-        Whether only whole seconds can be said.
-    size, pictures
-        Names of a way in `sizes.SIZES` and in `pictures.PICTURES`.
+        Whether only whole seconds can be asked for.
+    size, images
+        Names of an entry of `sizes.SIZES` and of `images.IMAGE_WAYS`.
     seed
         Where the seed goes: beside the prompt, into `metadata` ("container"), or nowhere
         because the server does not know it.
@@ -49,7 +48,7 @@ class Dialect:
     fixed
         Fields that are always sent.
     list_query
-        What a list must be asked with.
+        The query that a list needs.
     models_path
         Where the server lists its models.
     key_header
@@ -61,7 +60,7 @@ class Dialect:
     seconds: tuple[tuple[str, SecondsKind], ...] = (("seconds", "text"),)
     whole_seconds: bool = False
     size: str = "size"
-    pictures: str = "file"
+    images: str = "file"
     seed: Literal["beside", "container", "nowhere"] = "beside"
     container: Literal["", "metadata", "provider.options"] = ""
     beside: frozenset[str] = frozenset()
@@ -105,15 +104,15 @@ _TRTLLM = _words(
 )
 
 _ROWS = (
-    Dialect(name="openai", pictures="file or object", seed="nowhere"),
-    Dialect(name="azure", pictures="file or object", seed="nowhere", key_header="api-key"),
+    Dialect(name="openai", images="file or object", seed="nowhere"),
+    Dialect(name="azure", images="file or object", seed="nowhere", key_header="api-key"),
     Dialect(name="apigo", seconds=_SECONDS_NUMBER, whole_seconds=True, seed="nowhere"),
     Dialect(name="apiyi", seed="nowhere"),
     Dialect(
         name="new-api",
         seconds=_BOTH,
         whole_seconds=True,
-        pictures="image and images",
+        images="image and images",
         container="metadata",
         beside=_CORE,
         seed="container",
@@ -123,7 +122,7 @@ _ROWS = (
         seconds=_BOTH,
         whole_seconds=True,
         size="size and ratio",
-        pictures="image and images",
+        images="image and images",
         container="metadata",
         beside=_AIID,
     ),
@@ -136,14 +135,14 @@ _ROWS = (
         name="sglang",
         seconds=_SECONDS_NUMBER,
         whole_seconds=True,
-        pictures="file or reference_url",
+        images="file or reference_url",
         swallowed=_words("output_path variant"),
     ),
-    Dialect(name="vllm-omni", encoding="form", whole_seconds=True, pictures="files or text"),
+    Dialect(name="vllm-omni", encoding="form", whole_seconds=True, images="files or text"),
     Dialect(
         name="trtllm",
         seconds=_SECONDS_NUMBER,
-        pictures="file or image_reference",
+        images="file or image_reference",
         # Left to itself it may answer with an AVI, which no browser plays.
         fixed=MappingProxyType({"format": "mp4"}),
         known=_TRTLLM,
@@ -153,13 +152,13 @@ _ROWS = (
         seconds=_DURATION,
         whole_seconds=True,
         size="size or resolution",
-        pictures="frame_images",
+        images="frame_images",
         models_path="/videos/models",
         container="provider.options",
         beside=_OPENROUTER,
     ),
     Dialect(name="generic"),
-    Dialect(name="demo", pictures="file or object"),
+    Dialect(name="demo", images="file or object"),
 )
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType({row.name: row for row in _ROWS})
@@ -167,39 +166,39 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType({row.name: row for row in _RO
 
 SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "sora": {"size": "size", "pictures": "file or text"},
+        "sora": {"size": "size", "images": "file or text"},
         "grok": {
             "seconds": (("seconds", "text"),),
             "size": "ratio and RESOLUTION",
-            "pictures": "reference_images",
+            "images": "reference_images",
             "upper": _words("resolution"),
         },
-        "veo": {"seconds": _DURATION, "pictures": "image"},
+        "veo": {"seconds": _DURATION, "images": "image"},
         "omni": {
             "seconds": _DURATION,
-            "pictures": "image",
+            "images": "image",
             "fixed": MappingProxyType({"n": 1, "response_format": "url"}),
         },
         "seedance": {
             "seconds": _DURATION,
             "size": "size, named ratio and resolution",
-            "pictures": "images",
+            "images": "images",
         },
         "happyhorse": {
             "seconds": _DURATION,
             "size": "size and metadata",
-            "pictures": "image or images",
+            "images": "image or images",
             "modes": ("t2v", "i2v", "r2v"),
         },
         "vidu": {
             "seconds": _DURATION,
             "size": "size, ratio and resolution",
-            "pictures": "images",
+            "images": "images",
         },
-        "hailuo": {"seconds": _DURATION, "size": "size and RESOLUTION", "pictures": "image"},
+        "hailuo": {"seconds": _DURATION, "size": "size and RESOLUTION", "images": "image"},
     }
 )
-"""How the families of models differ at aiid: what they change in its row.
+"""What the families of models change in the row of aiid.
 
 grok, veo and omni do what a real client of it does (sancedoknore-create/sanshiman
 `src/services/providers/chuhaiyingVideo.ts`); the others follow its own page.
@@ -211,7 +210,7 @@ _SHAPED = frozenset({"aiid"})
 def dialect_named(name: str, shape: str = "") -> Dialect:
     """Return the row of a dialect, changed for a family of models where it knows families.
 
-    A family without a row in `SHAPES` is asked for like any other.
+    A family that is not in `SHAPES` changes nothing.
 
     Raises
     ------

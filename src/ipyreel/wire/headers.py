@@ -1,4 +1,4 @@
-"""What the headers of a reply say: when to come back, and under which id it was logged."""
+"""Reads headers of replies: when to ask again, and the id under which the server logged it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from ipyreel.wire.scalars import number, word
+from ipyreel.wire.parse import number, word
 
 LONGEST_WAIT = 120.0
-"""Seconds; longer wishes are cut to this, as openai-python does."""
+"""Seconds; longer waits are cut to this, as openai-python does."""
 
 _REQUEST_IDS = (
     "x-request-id",
@@ -29,7 +29,7 @@ def retry_after(
     """Return the seconds after which the server wants to be asked again, at most `cap`.
 
     Reads `retry-after-ms`, then `retry-after` in seconds or as an HTTP date (against `now`,
-    seconds since the epoch). None: nothing usable; a time gone by is nothing usable.
+    seconds since the epoch). None: nothing usable, or a time in the past.
     """
     wait = number(headers.get("retry-after-ms"))
     if wait is not None:

@@ -1,29 +1,26 @@
-"""Read what servers answer, in all the ways they were seen to, into our values.
+"""Reads the replies of servers, in all the shapes they were seen in, into our values.
 
-This is the door of the reading half: `read_job`, `read_page`, `read_deleted`, `read_models`,
-`read_character`, `read_error`, `retry_after`, `poll_after`, `read_envelope`,
-`wants_form`. Whatever the bytes are, nothing but `ProviderError` (or a subclass) and
-`WireError` is raised.
+Whatever the bytes are, nothing but `ProviderError` (or a subclass) and `WireError` is raised.
 """
 
 from __future__ import annotations
 
 from ipyreel.errors import ProviderError, WireError
-from ipyreel.values import Failure, HttpReply, Json, ServerStatus, VideoJob, VideoPage
-from ipyreel.wire.answers import Answer, unwrap
-from ipyreel.wire.body import dig, load
+from ipyreel.values import ENDED, Failure, HttpReply, Json, ServerStatus, VideoJob, VideoPage
 from ipyreel.wire.headers import poll_after, request_id, retry_after
-from ipyreel.wire.places import read_envelope, usable
-from ipyreel.wire.reasons import (
+from ipyreel.wire.job_fields import JobFields, find_job, meaning, status_word
+from ipyreel.wire.parse import dig, length, load, moment, number, percent, size, word
+from ipyreel.wire.refusals import (
     MODERATION_HINT,
     Reason,
-    of_unreadable,
+    describe_unreadable,
+    is_success,
+    read_error,
     reason_in,
+    wants_form,
 )
-from ipyreel.wire.refusals import is_success, read_error, wants_form
-from ipyreel.wire.scalars import length, moment, number, percent, size, word
-from ipyreel.wire.status import ENDS, meaning, status_word
 from ipyreel.wire.text import clean, excerpt
+from ipyreel.wire.video_addresses import read_envelope, usable_address
 
 __all__ = [
     "poll_after",
@@ -50,19 +47,19 @@ LONGEST_PROMPT = 100_000
 def read_job(
     reply: HttpReply, *, now: float, remote_id: str | None = None, creating: bool = False
 ) -> VideoJob:
-    """Read the answer to a submission or to a question about one job.
+    """Read the reply to a submission or to a poll.
 
     Parameters
     ----------
     reply
-        Any reply. A job in a 4xx or 5xx is a job (vLLM-Omni answers a failed one like that).
+        Any reply. A job in a 4xx or 5xx is a job (vLLM-Omni sends a failed one like that).
     now
         Seconds since the epoch.
     remote_id
-        The id that was asked for: the job keeps it, whatever id the answer names (some
-        servers answer with another, xAI with none).
+        The id that was asked for: the job keeps it, whatever id the reply names (some
+        servers send another, xAI none).
     creating
-        Whether this answers a submission.
+        Whether this is the reply to a submission.
 
     Raises
     ------
@@ -70,19 +67,19 @@ def read_job(
         The server said no, in a subclass that says how. `ServerBroken` with a 2xx status is
         an upstream's error passed on: ask again, but not for ever.
     WireError
-        The answer could not be read.
+        The reply could not be read.
     """
     body = _load(reply, now=now, creating=creating)
-    answer = unwrap(body, creating=creating)
+    answer = find_job(body, creating=creating)
     if answer is None:
         if not is_success(reply.status_code):
             raise read_error(reply, now=now, creating=creating)
-        raise _unreadable(reply, "The server's answer is no JSON object.")
+        raise _unreadable(reply, "The server's reply is no JSON object.")
     if _refuses(answer, reply.status_code, asked=remote_id is not None):
         raise read_error(reply, now=now, creating=creating)
     job = _job(answer, reply, remote_id=remote_id, now=now)
     if job is None:
-        raise _unreadable(reply, "The server's answer names no job.")
+        raise _unreadable(reply, "The server's reply names no job.")
     return job
 
 
@@ -93,19 +90,19 @@ def _load(reply: HttpReply, *, now: float, creating: bool = False) -> Json:
         pass
     if not is_success(reply.status_code):
         raise read_error(reply, now=now, creating=creating)
-    raise _unreadable(reply, of_unreadable(reply.status_code, reply.headers, reply.body))
+    raise _unreadable(reply, describe_unreadable(reply.status_code, reply.headers, reply.body))
 
 
 def _unreadable(reply: HttpReply, message: str) -> WireError:
     return WireError(
         message,
         excerpt=excerpt(reply.body),
-        hint="Check the base URL: it should end in /v1 and speak /videos.",
+        hint="Check the base URL: it should end in /v1 and offer /videos.",
     )
 
 
-def _refuses(answer: Answer, status_code: int, *, asked: bool) -> bool:
-    """Whether an answer is a "no" to the question, not a job (which may have failed)."""
+def _refuses(answer: JobFields, status_code: int, *, asked: bool) -> bool:
+    """Whether a reply refuses the request, and is no job (which may have failed)."""
     named = answer.remote_id is not None
     if not is_success(status_code):
         is_video = answer.fields.get("object") == "video"
@@ -113,17 +110,17 @@ def _refuses(answer: Answer, status_code: int, *, asked: bool) -> bool:
         return not named or not (is_video or not (vague or status_code in _REFUSALS))
     if answer.status is not None:
         return not named and not asked and answer.status == "failed"
-    if answer.raw_status is not None or answer.places:
+    if answer.raw_status is not None or answer.addresses:
         return False
     reason = reason_in(answer.fields, only_error=named)
     return reason.message is not None or reason.code is not None
 
 
 def _job(
-    answer: Answer, reply: HttpReply, *, remote_id: str | None = None, now: float = 0.0
+    answer: JobFields, reply: HttpReply, *, remote_id: str | None = None, now: float = 0.0
 ) -> VideoJob | None:
     found = remote_id or answer.remote_id
-    nothing = answer.remote_id is None and answer.raw_status is None and not answer.places
+    nothing = answer.remote_id is None and answer.raw_status is None and not answer.addresses
     if found is None or nothing:
         return None
     fields = answer.fields
@@ -140,9 +137,9 @@ def _job(
         size=size(fields.get("size")),
         failure=failure,
         created_at=_moment(fields, _CREATED),
-        completed_at=_moment(fields, _COMPLETED) if status in ENDS else None,
+        completed_at=_moment(fields, _COMPLETED) if status in ENDED else None,
         expires_at=moment(fields.get("expires_at")),
-        urls=answer.places,
+        urls=answer.addresses,
         polling_url=_polling_url(fields),
         poll_after=poll_after(headers) or retry_after(headers, now=now),
         request_id=request_id(headers),
@@ -151,12 +148,12 @@ def _job(
     )
 
 
-def _outcome(answer: Answer, reply: HttpReply) -> tuple[ServerStatus, Failure | None]:
-    """Return the state, and why it is a bad one."""
+def _outcome(answer: JobFields, reply: HttpReply) -> tuple[ServerStatus, Failure | None]:
+    """Return the status, and the reason where it is a bad one."""
     status = answer.status
     if status is None:
-        unsaid = answer.raw_status is None
-        return ("completed" if unsaid and answer.places else "in_progress"), None
+        silent = answer.raw_status is None
+        return ("completed" if silent and answer.addresses else "in_progress"), None
     if status == "completed":
         # apiyi's Grok: completed, billed, and moderated away.
         reason = reason_in(answer.fields, only_error=True)
@@ -192,38 +189,42 @@ def _moment(fields: dict[str, Json], names: tuple[str, ...]) -> float | None:
 
 
 def _seconds(fields: dict[str, Json]) -> float | None:
-    found = next((told for name in _LENGTHS if (told := length(fields.get(name)))), None)
+    found = next((value for name in _LENGTHS if (value := length(fields.get(name)))), None)
     return found or length(dig(fields, "usage", "duration_seconds"))
 
 
 def _polling_url(fields: dict[str, Json]) -> str | None:
     url = fields.get("polling_url")
-    return url if isinstance(url, str) and usable(url) and not url.startswith("data:") else None
+    return (
+        url
+        if isinstance(url, str) and usable_address(url) and not url.startswith("data:")
+        else None
+    )
 
 
 def _cost(fields: dict[str, Json], reply: HttpReply) -> float | None:
-    told = (
+    values = (
         dig(fields, "usage", "cost"),
         dig(fields, "outputs", "cost"),
         fields.get("cost"),
         reply.headers.get("x-litellm-response-cost"),
     )
-    found = (number(value) for value in told)
+    found = (number(value) for value in values)
     return next((cost for cost in found if cost is not None and cost >= 0), None)
 
 
 def read_page(reply: HttpReply, *, now: float = 0.0) -> VideoPage:
     """Read one page of a server's list; rows that are no job are left out.
 
-    `after` is None when the server says that there is no more, or the page is empty. Servers
-    that say nothing get one more question: stop when a page repeats.
+    `after` is None when the server says that there is no more, or the page is empty. Of servers
+    that say nothing one more page is asked: stop when a page repeats.
 
     Raises
     ------
     ProviderError
         The server said no; `JobNotFound` and `RequestRejected` mean that it has no list.
     WireError
-        The answer could not be read.
+        The reply could not be read.
     """
     body = _load(reply, now=now)
     if not is_success(reply.status_code):
@@ -232,7 +233,7 @@ def read_page(reply: HttpReply, *, now: float = 0.0) -> VideoPage:
     if rows is None:
         if isinstance(body, dict) and reason_in(body).message:
             raise read_error(reply, now=now)
-        raise _unreadable(reply, "The server's answer is no list of jobs.")
+        raise _unreadable(reply, "The server's reply is no list of jobs.")
     jobs = tuple(job for row in rows if (job := _row(row)) is not None)
     return VideoPage(jobs=jobs, after=_after(body, jobs))
 
@@ -248,7 +249,7 @@ def _rows(body: Json, depth: int = 0) -> list[Json] | None:
 
 def _row(row: Json) -> VideoJob | None:
     try:
-        answer = unwrap(row)
+        answer = find_job(row)
         return _job(answer, HttpReply(status_code=200)) if answer is not None else None
     except (ProviderError, WireError):
         return None  # one bad row must not hide the others
@@ -269,7 +270,7 @@ def read_models(reply: HttpReply, *, now: float = 0.0) -> tuple[str, ...]:
         raise read_error(reply, now=now)
     rows = _rows(body)
     if rows is None:
-        raise _unreadable(reply, "The server's answer is no list of models.")
+        raise _unreadable(reply, "The server's reply is no list of models.")
     found = (word(row.get("id") or row.get("name")) for row in rows if isinstance(row, dict))
     return tuple(name for name in found if name)
 
@@ -281,12 +282,12 @@ def read_character(reply: HttpReply, *, now: float = 0.0) -> str:
     if not is_success(reply.status_code) or (found is None and reason_in(body).message):
         raise read_error(reply, now=now, creating=True)
     if found is None:
-        raise _unreadable(reply, "The server's answer names no character.")
+        raise _unreadable(reply, "The server's reply names no character.")
     return found
 
 
 def read_deleted(reply: HttpReply, *, now: float = 0.0) -> bool:
-    """Read the answer to a deletion: whether the server says that the job is (being) deleted.
+    """Read the reply to a deletion: whether the server says that the job is (being) deleted.
 
     Raises
     ------

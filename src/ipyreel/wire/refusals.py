@@ -1,8 +1,11 @@
-"""A reply that says no, as the right error."""
+"""Turns a reply that says no into the right error, and finds the reason wherever it is written."""
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from ipyreel.errors import (
@@ -15,9 +18,165 @@ from ipyreel.errors import (
     ServerBroken,
 )
 from ipyreel.values import HttpReply, Json
-from ipyreel.wire import headers as hints_in
-from ipyreel.wire.body import load
-from ipyreel.wire.reasons import MODERATION_HINT, Reason, of_unreadable, reason_in
+from ipyreel.wire.headers import request_id, retry_after
+from ipyreel.wire.parse import is_empty, load, word
+from ipyreel.wire.text import clean, excerpt
+from ipyreel.wire.video_addresses import usable_address
+
+MODERATION = frozenset(
+    {
+        "moderation_blocked",
+        "sentinel_block",
+        "content_filter",
+        "content_policy_violation",
+        "input_moderation",
+        "output_moderation",
+        "sensitive_words_detected",
+        "moderated",
+    }
+)
+"""Codes of servers for a prompt or an image that moderation refused."""
+
+MODERATION_HINT = "The provider's moderation refused the prompt. Change it and run the cell again."
+
+_SENTENCES = ("message", "msg", "error", "detail", "reason", "description", "err_msg", "ErrMsg")
+_REASONS = (
+    "fail_reason",
+    "failReason",
+    "failure_reason",
+    "error_message",
+    "err_msg",
+    "ErrMsg",
+    "reason",
+    "message",
+    "msg",
+    "detail",
+)
+_NO_REASON = frozenset({"success", "ok", "none", "null", "succeeded"})
+_NO_CODE = frozenset({"", "0", "200", "201", "202", "success", "ok", "none", "null"})
+_DEEPEST = 4
+_FEW = 3
+_LOGGED = re.compile(r"request id:\s*([\w-]{6,80})", re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^>]{0,200}>([^<]{1,300})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """What a server gave as its reason; every part may be missing."""
+
+    message: str | None = None
+    code: str | None = None
+    param: str | None = None
+    request_id: str | None = None
+
+    @property
+    def moderated(self) -> bool:
+        """Whether the code says that moderation refused."""
+        return (self.code or "").lower() in MODERATION
+
+
+def sentence(value: Json, depth: int = 0) -> str | None:
+    """Return the readable text in a field that is text, an object with some, or a list."""
+    if isinstance(value, str):
+        line = clean(value)
+        return line if line and line.lower() not in _NO_REASON else None
+    if depth >= _DEEPEST:
+        return None
+    if isinstance(value, dict):
+        found = (sentence(value.get(name), depth + 1) for name in _SENTENCES)
+        inner = next((line for line in found if line), None)
+        where = field_of(value)
+        return f"{where}: {inner}" if inner and where else inner
+    if isinstance(value, list):
+        lines = [text for item in value[:_FEW] if (text := sentence(item, depth + 1))]
+        return clean("; ".join(lines)) or None
+    return None
+
+
+def field_of(value: Json) -> str | None:
+    """Return the field that one entry of a FastAPI `detail` list names."""
+    loc = value.get("loc") if isinstance(value, dict) else None
+    if not isinstance(loc, list):
+        return None
+    names = [text for item in loc[:8] if (text := word(item, 60)) and text != "body"]
+    return ".".join(names) or None
+
+
+def code_of(value: Json) -> str | None:
+    """Return a code, unless it says that all is well or nothing at all."""
+    text = word(value)
+    return text if text is not None and text.lower() not in _NO_CODE else None
+
+
+def _first(names: tuple[str, ...], *levels: Mapping[str, Json]) -> str | None:
+    found = (code_of(level.get(name)) for level in levels for name in names)
+    return next((code for code in found if code), None)
+
+
+def _param(error: Mapping[str, Json], answer: Mapping[str, Json]) -> str | None:
+    detail = answer.get("detail")
+    first = detail[0] if isinstance(detail, list) and detail else None
+    return word(error.get("param")) or field_of(first)
+
+
+def reason_in(answer: Mapping[str, Json], *, only_error: bool = False) -> Reason:
+    """Search a reply for its reason: `error` in all its shapes, then the other names.
+
+    Parameters
+    ----------
+    answer
+        The body, unwrapped.
+    only_error
+        Look at `error` alone: on a completed job, a `message` means nothing.
+    """
+    error = answer.get("error")
+    inner: Mapping[str, Json] = error if isinstance(error, dict) else {}
+    message = sentence(error)
+    code = _first(("code", "type"), inner)
+    if not only_error:
+        message = message or _elsewhere(answer)
+        code = code or _first(("code", "error_code", "ErrCode"), answer)
+        code = code or _filtered(answer)
+    logged = _LOGGED.search(message or "")
+    return Reason(
+        message=message,
+        code=code,
+        param=_param(inner, answer),
+        request_id=logged[1] if logged else word(answer.get("request_id")),
+    )
+
+
+def _elsewhere(answer: Mapping[str, Json]) -> str | None:
+    """Return the reason from the fields that are used where there is no `error`."""
+    found = (sentence(answer.get(name)) for name in _REASONS)
+    message = next((text for text in found if text), None)
+    metadata = answer.get("metadata")
+    place = metadata.get("url") if isinstance(metadata, dict) else None
+    if message or not isinstance(place, str) or usable_address(place):
+        return message
+    return sentence(place)  # new-api: GetResultURL falls back to FailReason (model/task.go)
+
+
+def _filtered(answer: Mapping[str, Json]) -> str | None:
+    """Return the code for Bifrost's `content_filter`, or for a `failure_reason` that is one."""
+    reason = word(answer.get("failure_reason"))
+    if reason in MODERATION:
+        return reason
+    filtered = answer.get("content_filter")
+    return None if is_empty(filtered) or filtered is False else "content_filter"
+
+
+def describe_unreadable(status_code: int, headers: Mapping[str, str], body: bytes) -> str:
+    """Describe a body that is no JSON: status, type, and the title or first characters."""
+    kind = clean(headers.get("content-type", "").split(";")[0], 60) or "no type"
+    title = _TITLE.search(body[:8192])
+    if title:
+        shown = clean(html.unescape(title[1].decode("utf-8", "replace")), 200)
+    else:
+        shown = excerpt(body, 200)
+    tail = f": {shown}" if shown else " and an empty body."
+    return f"The server answered {status_code} with {kind}{tail}"
+
 
 _BY_STATUS: Mapping[int, type[ProviderError]] = MappingProxyType(
     {
@@ -26,17 +185,17 @@ _BY_STATUS: Mapping[int, type[ProviderError]] = MappingProxyType(
         402: PaymentRequired,
         404: JobNotFound,
         410: JobNotFound,
-        408: ServerBroken,  # a timeout of theirs: like a 504, it says nothing of the request
+        408: ServerBroken,  # their timeout: like a 504, it says nothing of the request
         429: RateLimited,
     }
 )
 
 _BY_CODE: Mapping[str, type[ProviderError]] = MappingProxyType(
     {
-        "task_not_exist": JobNotFound,  # new-api says this with a 400
+        "task_not_exist": JobNotFound,  # new-api sends this with a 400
         "model_not_found": RequestRejected,  # apiyi: a 503, when the key's group lacks it
         "invalid_api_key": AuthenticationFailed,
-        "insufficient_quota": PaymentRequired,  # OpenAI says this with a 429: waiting is vain
+        "insufficient_quota": PaymentRequired,  # OpenAI: a 429 that does not pass
         "insufficient_user_quota": PaymentRequired,
         "insufficient_balance": PaymentRequired,
         "billing_hard_limit_reached": PaymentRequired,
@@ -45,13 +204,13 @@ _BY_CODE: Mapping[str, type[ProviderError]] = MappingProxyType(
 
 _HINTS: Mapping[type[ProviderError], str] = MappingProxyType(
     {
-        AuthenticationFailed: "The key was not accepted. %video doctor says where it came from, "
-        "%video key PROVIDER takes another.",
-        PaymentRequired: "The account has no money for this. Top it up at the provider.",
-        RateLimited: "Too many requests at once. Wait a little, then try again.",
+        AuthenticationFailed: "The key was not accepted. %video doctor shows where it came from, "
+        "%video key PROVIDER sets another.",
+        PaymentRequired: "The account has no credit for this. Top it up at the provider.",
+        RateLimited: "Too many requests. Wait a little, or run fewer at a time: --parallel.",
         JobNotFound: "The provider does not know this job, or no longer keeps its file "
         "(some keep files for an hour, some for a day).",
-        ServerBroken: "The provider is in trouble. Try again later.",
+        ServerBroken: "The provider has a fault. Try again later.",
     }
 )
 
@@ -66,7 +225,7 @@ _HINTS_BY_STATUS: Mapping[int, str] = MappingProxyType(
 
 _CREATE_404 = "Check the base URL and the name of the model."
 _NO_MODEL = "The provider does not offer this model to this key. See %video models PROVIDER."
-_MOVED = "Check the base URL: the server sends elsewhere."
+_MOVED = "Check the base URL: the server redirects."
 _FIRST_ERROR, _FIRST_BROKEN, _LAST = 400, 500, 600
 _MULTIPLE, _OK = 300, 200
 
@@ -82,15 +241,15 @@ def read_error(reply: HttpReply, *, now: float, creating: bool = False) -> Provi
     Parameters
     ----------
     reply
-        Any reply that is not what was hoped for; with a 2xx status, one whose body says no.
+        Any reply that is no success; with a 2xx status, one whose body says no.
     now
         Seconds since the epoch, against which a `Retry-After` date is read.
     creating
-        Whether it answers a submission, where a 404 speaks of the model or the base URL.
+        Whether it is the reply to a submission, where a 404 is about the model or the base URL.
     """
     answer = _answer(reply)
     if answer is None:
-        reason = Reason(message=of_unreadable(reply.status_code, reply.headers, reply.body))
+        reason = Reason(message=describe_unreadable(reply.status_code, reply.headers, reply.body))
     else:
         reason = reason_in(answer)
     kind = _kind(reply.status_code, reason, creating=creating)
@@ -99,11 +258,11 @@ def read_error(reply: HttpReply, *, now: float, creating: bool = False) -> Provi
         status_code=reply.status_code,
         code=reason.code,
         param=reason.param,
-        request_id=hints_in.request_id(reply.headers) or reason.request_id,
+        request_id=request_id(reply.headers) or reason.request_id,
         hint=_hint(kind, reply.status_code, reason, creating=creating),
     )
     if isinstance(error, RateLimited):
-        error.retry_after = hints_in.retry_after(reply.headers, now=now)
+        error.retry_after = retry_after(reply.headers, now=now)
     return error
 
 
@@ -121,9 +280,9 @@ def _answer(reply: HttpReply) -> dict[str, Json] | None:
 def _kind(status_code: int, reason: Reason, *, creating: bool) -> type[ProviderError]:
     code = (reason.code or "").lower()
     if is_success(status_code):
-        told = int(code) if code.isascii() and code.isdigit() and len(code) == len("404") else 0
-        if _FIRST_ERROR <= told < _LAST:
-            status_code = told
+        inner = int(code) if code.isascii() and code.isdigit() and len(code) == len("404") else 0
+        if _FIRST_ERROR <= inner < _LAST:
+            status_code = inner
     if reason.moderated:
         return RequestRejected
     known = _BY_CODE.get(code) or _BY_STATUS.get(status_code)
@@ -132,7 +291,7 @@ def _kind(status_code: int, reason: Reason, *, creating: bool) -> type[ProviderE
     if known is not None:
         return known
     if is_success(status_code):
-        # A "no" in a 200: to a submission it is final, to a question it is a hiccup of
+        # A refusal in a 200: to a submission it is final, to a poll it is a passing fault of
         # something behind a gateway (new-api passes an upstream's error on like this).
         return RequestRejected if creating else ServerBroken
     return RequestRejected if _MULTIPLE <= status_code < _FIRST_BROKEN else ServerBroken
@@ -158,9 +317,9 @@ _FORM_WORDS = ("multipart", "form-data", "form data", "urlencoded")
 
 
 def wants_form(reply: HttpReply) -> bool:
-    """Whether a server that was sent JSON says that it wanted a form.
+    """Whether a server that was sent JSON says that it wants a form.
 
-    415 says so; a 400 or 422 does when it speaks of forms, or misses the prompt that was
+    415 says so; a 400 or 422 does when it mentions forms, or misses the prompt that was
     sent (vLLM-Omni: 422 "Field required").
     """
     if reply.status_code == _FORM_STATUS:

@@ -1,4 +1,4 @@
-"""A size in pixels as the fields that a dialect wants: size, aspect ratio, resolution."""
+"""Writes a size in pixels as the fields that a dialect wants: size, ratio, resolution."""
 
 from __future__ import annotations
 
@@ -96,4 +96,4 @@ SIZES: Mapping[str, Callable[[str], dict[str, Json]]] = MappingProxyType(
         "size and RESOLUTION": _size_and_upper,
     }
 )
-"""Every way in which a size is said, by the name that the rows of dialects use."""
+"""Every way to write a size, by the name that the rows of dialects use."""

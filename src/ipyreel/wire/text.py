@@ -1,11 +1,11 @@
-"""Server text made fit to show: no control characters, no signed URLs, no keys, not endless."""
+"""Cleans text of servers before it is shown: control characters, signed URLs, keys, length."""
 
 from __future__ import annotations
 
 import re
 
 MESSAGE_LIMIT = 2_000
-"""Characters of a server's sentence that are kept."""
+"""Characters of a server's message that are kept."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SCHEMES = r"\b(?:https?|wss?|ftp|s3|gs|oss)://"

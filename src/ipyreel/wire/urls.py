@@ -1,4 +1,4 @@
-"""Addresses: joining a base URL, one id as one path segment, who is the same origin."""
+"""Joins base URLs and paths, encodes ids, compares origins."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def join_base(base_url: str, path: str) -> str:
 
 
 def resolve(base_url: str, place: str) -> str:
-    """Make an address found in an answer absolute: a relative one belongs to the API's origin."""
+    """Make an address found in a reply absolute: a relative one belongs to the API's origin."""
     parts = _split_base(base_url)
     return urljoin(urlunsplit((parts.scheme, parts.netloc, "/", "", "")), place)
 

@@ -1,6 +1,6 @@
-"""Write what we ask as the HTTP call that a server's dialect wants.
+"""Writes a request as the HTTP call that a server's dialect wants.
 
-Fields that were not given are not sent: no null, no "". Nothing here sends anything.
+Fields that were not given are left out: no null, no "".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from ipyreel.errors import InvalidRequest
 from ipyreel.values import FormPart, HttpCall, Image, Json, VideoRequest
 from ipyreel.wire.dialects import DIALECTS, SHAPES, Dialect, SecondsKind, dialect_named
-from ipyreel.wire.pictures import PICTURES, Shown, file_part
+from ipyreel.wire.images import IMAGE_WAYS, Fields, file_part
 from ipyreel.wire.sizes import SIZES
 from ipyreel.wire.urls import encode_id, join_base, resolve, same_origin
 
@@ -48,24 +48,24 @@ def create_call(
 ) -> HttpCall:
     """Write a submission.
 
-    What `unsupported_fields` names is left out. Extra fields overrule ours of the same name.
+    What `unsupported_fields` names is left out. Extra fields override ours of the same name.
 
     Parameters
     ----------
     request
-        What is asked, complete: nothing is filled in here.
+        The request, complete: nothing is filled in here.
     dialect
         A name of `DIALECTS`.
     as_form
         Send a multipart form even without a file (a server may turn out to want one).
     shape
-        The family of the model, where a gateway asks differently for it (see `SHAPES`).
+        The family of the model, where a gateway wants other fields for it (see `SHAPES`).
 
     Raises
     ------
     InvalidRequest
-        The dialect cannot say it: an image by its address where only files go, too many
-        images, part of a second, a value that is no JSON.
+        The dialect has no way to ask for it: an image by its URL where only files are taken,
+        too many images, part of a second, a value that is no JSON.
     ConfigError
         No dialect has that name.
     """
@@ -80,11 +80,11 @@ def create_call(
 
 def needs_image_bytes(dialect: str) -> bool:
     """Whether the dialect takes input images as files only, so that a URL must be fetched."""
-    return PICTURES[dialect_named(dialect).pictures].needs_bytes
+    return IMAGE_WAYS[dialect_named(dialect).images].needs_bytes
 
 
 def unsupported_fields(request: VideoRequest, dialect: str) -> tuple[str, ...]:
-    """Return the names of what was asked that the server refuses or drops, and is not sent."""
+    """Return the names of fields that are not sent, since the server refuses or drops them."""
     row = dialect_named(dialect)
     names = [name for name, value in request.extra.items() if not _blank(value)]
     unknown = [name for name in names if not _allowed(name, row)]
@@ -99,12 +99,12 @@ def _blank(value: Json) -> bool:
     return value is None or value == ""
 
 
-def _compose(request: VideoRequest, row: Dialect, *, form: bool) -> Shown:
+def _compose(request: VideoRequest, row: Dialect, *, form: bool) -> Fields:
     """Return the fields in the order they are sent, and the files."""
     fields: dict[str, Json] = {"model": request.model, "prompt": request.prompt}
     fields |= _seconds(request.seconds, row)
     fields |= SIZES[row.size](request.size) if request.size else {}
-    shown, files = _pictures(request.images, row, form=form)
+    shown, files = _images(request.images, row, form=form)
     fields |= shown
     fields |= dict(row.fixed)
     if row.modes:
@@ -119,10 +119,10 @@ def _seconds(seconds: float | None, row: Dialect) -> dict[str, Json]:
     if seconds is None:
         return {}
     if not math.isfinite(seconds) or seconds <= 0:
-        raise InvalidRequest(f"seconds={seconds} is no length of a video.")
+        raise InvalidRequest(f"seconds={seconds} is not a length of a video.")
     if row.whole_seconds and not float(seconds).is_integer():
         raise InvalidRequest(
-            f"seconds={seconds:g} cannot be said to this provider: it takes whole seconds.",
+            f"seconds={seconds:g}: this provider takes whole seconds.",
             hint=f"Ask for {math.floor(seconds) or 1} or {math.ceil(seconds)}.",
         )
     return {name: _spell(seconds, kind) for name, kind in row.seconds}
@@ -133,10 +133,10 @@ def _spell(seconds: float, kind: SecondsKind) -> str | float:
     return f"{value}" if kind == "text" else value
 
 
-def _pictures(images: tuple[Image, ...], row: Dialect, *, form: bool) -> Shown:
+def _images(images: tuple[Image, ...], row: Dialect, *, form: bool) -> Fields:
     if not images:
         return {}, ()
-    way = PICTURES[row.pictures]
+    way = IMAGE_WAYS[row.images]
     if way.most is not None and len(images) > way.most:
         raise InvalidRequest(
             f"{len(images)} input images were given, this provider takes {way.most}."
@@ -230,7 +230,7 @@ def _job_path(remote_id: str, tail: str = "") -> str:
 def retrieve_call(
     remote_id: str, dialect: str = "generic", polling_url: str | None = None
 ) -> HttpCall:
-    """Write one question about a job; `polling_url` is asked instead where it is given.
+    """Write one poll of a job; `polling_url` is asked instead where it is given.
 
     Give it only when it is of the API's own origin (`same_origin`): the key goes there. All
     dialects ask alike so far; an unknown one raises `ConfigError`.
@@ -240,13 +240,13 @@ def retrieve_call(
 
 
 def content_call(remote_id: str, *, variant: str | None = None) -> HttpCall:
-    """Write the question for the file; `variant` only when asked for (SGLang: 404 with it)."""
+    """Write the request for the file; `variant` only when asked for (SGLang: 404 with it)."""
     query = {"variant": variant} if variant else {}
     return HttpCall(method="GET", path=_job_path(remote_id, "/content"), query=query)
 
 
 def list_call(limit: int = 20, after: str | None = None, *, dialect: str = "generic") -> HttpCall:
-    """Write the question for one page of jobs, the newest first."""
+    """Write the request for one page of jobs, the newest first."""
     query = {"limit": str(limit), **dialect_named(dialect).list_query}
     if after:
         query["after"] = after
@@ -254,22 +254,22 @@ def list_call(limit: int = 20, after: str | None = None, *, dialect: str = "gene
 
 
 def models_call(dialect: str = "generic") -> HttpCall:
-    """Write the question for the models that the server offers to this key."""
+    """Write the request for the models that the server offers to this key."""
     return HttpCall(method="GET", path=dialect_named(dialect).models_path)
 
 
 def delete_call(remote_id: str) -> HttpCall:
-    """Write a deletion; whether the work stops as well is the server's choice."""
+    """Write the request to delete a job; the server decides whether its work stops as well."""
     return HttpCall(method="DELETE", path=_job_path(remote_id))
 
 
 def remix_call(remote_id: str, prompt: str) -> HttpCall:
-    """Write the wish for a finished video with another prompt."""
+    """Write the request for a finished video with another prompt."""
     return HttpCall(method="POST", path=_job_path(remote_id, "/remix"), json={"prompt": prompt})
 
 
 def chain_call(request: VideoRequest) -> HttpCall:
-    """Write the wish for a video that is made of a finished one; `request.chain` says how."""
+    """Write the request for a video made of a finished one; `request.chain` says how."""
     how, source = request.chain or ("", "")
     if how == "remix":
         return remix_call(source, request.prompt)
@@ -277,16 +277,16 @@ def chain_call(request: VideoRequest) -> HttpCall:
         return edit_call(request.prompt, video=source)
     if how == "extend":
         return extension_call(request.prompt, video=source, seconds=request.seconds)
-    raise InvalidRequest("The request is made of no other video.")
+    raise InvalidRequest("The request is not based on another video.")
 
 
 def edit_call(prompt: str, *, video: str | FormPart) -> HttpCall:
-    """Write the wish to change a video: the id of a finished one, or a file part."""
+    """Write the request to change a video: the id of a finished one, or a file part."""
     return _with_video("edits", {"prompt": prompt}, video)
 
 
 def extension_call(prompt: str, *, video: str | FormPart, seconds: float | None = None) -> HttpCall:
-    """Write the wish to go on from the end of a video, by `seconds` (as text: "8")."""
+    """Write the request to continue a video by `seconds` (as text: "8")."""
     fields = {"prompt": prompt, **_seconds(seconds, DIALECTS["openai"])}
     return _with_video("extensions", fields, video)
 
@@ -299,5 +299,5 @@ def _with_video(route: str, fields: dict[str, Json], video: str | FormPart) -> H
 
 
 def character_call(name: str, video: FormPart) -> HttpCall:
-    """Write the making of a character (a name of 1 to 80 characters) out of a video file."""
+    """Write the request for a character (a name of 1 to 80 characters) from a video file."""
     return _post_form(f"{_VIDEOS}/characters", (FormPart(name="name", value=name), video))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ipyreel.values import Json
-from ipyreel.wire.body import dig, is_empty, load
+from ipyreel.wire.parse import dig, is_empty, load
 
-_PLACES: tuple[tuple[str, ...], ...] = (
+_FIELDS: tuple[tuple[str, ...], ...] = (
     ("video_url",),
     ("url",),
     ("urls",),
@@ -37,29 +37,29 @@ _FILM = re.compile(r"\.(mp4|webm|mov|m4v|avi)$", re.IGNORECASE)
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f]")
 _ALPHABET = re.compile(r"[A-Za-z0-9+/=_-]+")
 _LONGEST_URL = 16_384
-_DEEPEST_HUNT = 8
+_DEEPEST = 8
 
 
-def usable(text: Json) -> str | None:
+def usable_address(text: Json) -> str | None:
     """Return `text` when a file can be asked for there: http(s), data:, or a path ("/v1/…").
 
-    new-api puts the reason of a failure where the URL belongs; that is no place.
+    new-api puts the reason of a failure where the URL belongs; that is no address.
     """
     if not isinstance(text, str):
         return None
-    place = text.strip()
-    if place.startswith(("data:video/", "data:application/octet-stream")):
-        return place
-    if not place or len(place) > _LONGEST_URL or _SPACES.search(place):
+    address = text.strip()
+    if address.startswith(("data:video/", "data:application/octet-stream")):
+        return address
+    if not address or len(address) > _LONGEST_URL or _SPACES.search(address):
         return None
-    if place.startswith("/"):
-        return None if place.startswith("//") else place
+    if address.startswith("/"):
+        return None if address.startswith("//") else address
     try:
-        parts = urlsplit(place)
+        parts = urlsplit(address)
         known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return None
-    return place if known else None
+    return address if known else None
 
 
 def _from_base64(item: dict[str, Json]) -> Iterator[str]:
@@ -74,52 +74,56 @@ def _from_base64(item: dict[str, Json]) -> Iterator[str]:
 def _texts(value: Json, depth: int = 0) -> Iterator[str]:
     """Yield the addresses in a field that is one, a list of them, or an object holding one."""
     if isinstance(value, str):
-        if (place := usable(value)) is not None:
-            yield place
-    elif isinstance(value, list) and depth < _DEEPEST_HUNT:
+        if (address := usable_address(value)) is not None:
+            yield address
+    elif isinstance(value, list) and depth < _DEEPEST:
         for item in value:
             yield from _texts(item, depth + 1)
-    elif isinstance(value, dict) and depth < _DEEPEST_HUNT:
+    elif isinstance(value, dict) and depth < _DEEPEST:
         for name in _INNER:
             yield from _texts(value.get(name), depth + 1)
         yield from _from_base64(value)
 
 
-def find_places(answer: dict[str, Json]) -> tuple[str, ...]:
-    """Return every address that the known fields of an answer hold, best first, each once.
+def find_addresses(reply: dict[str, Json]) -> tuple[str, ...]:
+    """Return every address that the known fields of a reply hold, best first, each once.
 
     Paths on the server's own disk (`file_path`, `file_name`) are no addresses.
     """
-    found = [place for names in _PLACES for place in _texts(dig(answer, *names))]
+    found = [address for names in _FIELDS for address in _texts(dig(reply, *names))]
     return tuple(dict.fromkeys(found))
 
 
-def hunt(value: Json, depth: int = 0) -> Iterator[str]:
-    """Yield whatever looks like the address of a film, in fields that do not speak of inputs."""
+def search_addresses(value: Json, depth: int = 0) -> Iterator[str]:
+    """Yield whatever looks like the address of a video, in fields that are not about inputs."""
     if isinstance(value, str):
-        place = usable(value)
-        if place is not None and not place.startswith("/") and _FILM.search(urlsplit(place).path):
-            yield place
-    elif isinstance(value, list) and depth < _DEEPEST_HUNT:
+        address = usable_address(value)
+        if (
+            address is not None
+            and not address.startswith("/")
+            and _FILM.search(urlsplit(address).path)
+        ):
+            yield address
+    elif isinstance(value, list) and depth < _DEEPEST:
         for item in value:
-            yield from hunt(item, depth + 1)
-    elif isinstance(value, dict) and depth < _DEEPEST_HUNT:
+            yield from search_addresses(item, depth + 1)
+    elif isinstance(value, dict) and depth < _DEEPEST:
         for name, item in value.items():
             if not any(word in name.lower() for word in _INPUTS):
-                yield from hunt(item, depth + 1)
+                yield from search_addresses(item, depth + 1)
 
 
 def read_envelope(body: bytes) -> str | None:
-    """Return the address in a JSON body that came where a film was expected.
+    """Return the address in a JSON body that came where a video was expected.
 
     Some resellers answer `/content` with JSON that names a URL; None: an error, or no JSON.
     """
     try:
-        answer = load(body)
+        found = load(body)
     except ValueError:
         return None
-    if not isinstance(answer, dict):
-        return next(_texts(answer), None)
-    if not is_empty(answer.get("error")):
+    if not isinstance(found, dict):
+        return next(_texts(found), None)
+    if not is_empty(found.get("error")):
         return None
-    return next(iter(find_places(answer)), None) or next(hunt(answer), None)
+    return next(iter(find_addresses(found)), None) or next(search_addresses(found), None)

@@ -1,4 +1,4 @@
-"""Input images in the shape that each dialect takes: file, address, object or list."""
+"""Writes input images as each dialect takes them: file, address, object or list."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ipyreel.errors import InvalidRequest
 from ipyreel.values import FormPart, Image, Json
 
 Images = tuple[Image, ...]
-Shown = tuple[dict[str, Json], tuple[FormPart, ...]]
-"""What becomes of images: fields beside the others, and files (which make it a form)."""
+Fields = tuple[dict[str, Json], tuple[FormPart, ...]]
+"""Fields beside the others, and files (which make the request a form)."""
 
 _FETCH_HINT = "Download the picture first and give its path or bytes."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pictures:
-    """How a dialect takes images: `show` makes the fields and files out of one or more.
+class ImageWay:
+    """How a dialect takes images: `show` makes fields and files out of one or more.
 
     `most` None: as many as given. `needs_bytes`: an address alone cannot be sent.
     """
 
-    show: Callable[[Images], Shown]
+    show: Callable[[Images], Fields]
     most: int | None = 1
     needs_bytes: bool = False
 
@@ -36,7 +36,7 @@ def reference(image: Image) -> str:
         return f"data:{image.media_type};base64,{text}"
     if image.url is None:
         raise InvalidRequest(
-            "The pixels of an input image are not at hand.", hint="Give the image again."
+            "The pixels of an input image are not kept.", hint="Give the image again."
         )
     return image.url
 
@@ -53,19 +53,19 @@ def file_part(image: Image, name: str = "input_reference") -> FormPart:
     )
 
 
-def _file(images: Images) -> Shown:
+def _file(images: Images) -> Fields:
     return {}, (file_part(images[0]),)
 
 
-def _file_or(make: Callable[[str], dict[str, Json]], name: str = "input_reference") -> Pictures:
-    """Make the row of a dialect that takes bytes as a file, and an address as `make` says."""
+def _file_or(make: Callable[[str], dict[str, Json]], name: str = "input_reference") -> ImageWay:
+    """Return the way of a dialect that takes bytes as a file, and a URL as `make` writes it."""
 
-    def show(images: Images) -> Shown:
+    def show(images: Images) -> Fields:
         if images[0].data is not None:
             return {}, (file_part(images[0], name),)
         return make(reference(images[0])), ()
 
-    return Pictures(show=show)
+    return ImageWay(show=show)
 
 
 def _openai_object(url: str) -> dict[str, Json]:
@@ -84,7 +84,7 @@ def _trtllm_url(url: str) -> dict[str, Json]:
     return {"image_reference": url}
 
 
-def _vllm_omni(images: Images) -> Shown:
+def _vllm_omni(images: Images) -> Fields:
     """Send files; one address goes as the JSON text of an object."""
     if len(images) == 1 and images[0].data is None:
         return {"image_reference": {"image_url": reference(images[0])}}, ()
@@ -92,7 +92,7 @@ def _vllm_omni(images: Images) -> Shown:
     return {}, tuple(file_part(image, name) for image in images)
 
 
-def _image_and_images(images: Images) -> Shown:
+def _image_and_images(images: Images) -> Fields:
     """Send one image under both names (kling reads `image`, vidu `images`), several in a list.
 
     Never `input_reference`: it would replace the list (new-api `relay_utils.go`).
@@ -103,23 +103,23 @@ def _image_and_images(images: Images) -> Shown:
     return {"images": urls}, ()
 
 
-def _one_image(images: Images) -> Shown:
+def _one_image(images: Images) -> Fields:
     return {"image": reference(images[0])}, ()
 
 
-def _image_or_images(images: Images) -> Shown:
+def _image_or_images(images: Images) -> Fields:
     return _one_image(images) if len(images) == 1 else _image_list(images)
 
 
-def _image_list(images: Images) -> Shown:
+def _image_list(images: Images) -> Fields:
     return {"images": [reference(image) for image in images]}, ()
 
 
-def _reference_images(images: Images) -> Shown:
+def _reference_images(images: Images) -> Fields:
     return {"reference_images": [reference(image) for image in images]}, ()
 
 
-def _openrouter(images: Images) -> Shown:
+def _openrouter(images: Images) -> Fields:
     """Send the first and the last frame; more than two are references."""
     shown = [{"type": "image_url", "image_url": {"url": reference(image)}} for image in images]
     if len(shown) > len(_FRAMES):
@@ -130,20 +130,20 @@ def _openrouter(images: Images) -> Shown:
 
 _FRAMES = ("first_frame", "last_frame")
 
-PICTURES: Mapping[str, Pictures] = MappingProxyType(
+IMAGE_WAYS: Mapping[str, ImageWay] = MappingProxyType(
     {
-        "file": Pictures(show=_file, needs_bytes=True),
+        "file": ImageWay(show=_file, needs_bytes=True),
         "file or object": _file_or(_openai_object),
         "file or text": _file_or(_plain_text),
         "file or reference_url": _file_or(_sglang_url),
         "file or image_reference": _file_or(_trtllm_url, "image_reference"),
-        "files or text": Pictures(show=_vllm_omni, most=None),
-        "image and images": Pictures(show=_image_and_images, most=None),
-        "image": Pictures(show=_one_image),
-        "image or images": Pictures(show=_image_or_images, most=None),
-        "images": Pictures(show=_image_list, most=None),
-        "reference_images": Pictures(show=_reference_images, most=None),
-        "frame_images": Pictures(show=_openrouter, most=None),
+        "files or text": ImageWay(show=_vllm_omni, most=None),
+        "image and images": ImageWay(show=_image_and_images, most=None),
+        "image": ImageWay(show=_one_image),
+        "image or images": ImageWay(show=_image_or_images, most=None),
+        "images": ImageWay(show=_image_list, most=None),
+        "reference_images": ImageWay(show=_reference_images, most=None),
+        "frame_images": ImageWay(show=_openrouter, most=None),
     }
 )
-"""Every way in which images are taken, by the name that the rows of dialects use."""
+"""Every way to send images, by the name that the rows of dialects use."""

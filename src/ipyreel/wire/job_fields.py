@@ -1,17 +1,35 @@
-"""The layers around a job: which object it is in, its id, its state."""
+"""Finds the job in a reply: which object it is in, its id, its status, its addresses."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ipyreel.errors import WireError
-from ipyreel.values import Json, ServerStatus
-from ipyreel.wire.body import is_empty
-from ipyreel.wire.places import find_places, hunt
-from ipyreel.wire.scalars import percent
-from ipyreel.wire.status import ENDS, meaning, status_word
+from ipyreel.values import ENDED, Json, ServerStatus
+from ipyreel.wire.parse import is_empty, percent
 from ipyreel.wire.text import excerpt
+from ipyreel.wire.video_addresses import find_addresses, search_addresses
+
+_WORDS: dict[ServerStatus, str] = {
+    "queued": "queued pending submitted not_start created waiting queue queueing preparing "
+    "preprocessing unknown",
+    "in_progress": "in_progress processing running generating postprocessing rendering in_queue "
+    "started active",
+    "completed": "completed complete succeeded succeed success done finished finish ready ok",
+    "failed": "failed failure fail error errored rejected aborted timeout moderated",
+    "cancelled": "cancelled canceled cancelling deleted expired",
+}
+
+MEANINGS: Mapping[str, ServerStatus] = MappingProxyType(
+    {word: status for status, words in _WORDS.items() for word in words.split()}
+)
+"""Every known word, in lower case with underscores, and what it means."""
+
+STATUS_NAMES = ("status", "Status", "task_status", "taskStatus", "state", "video_status")
+"""Fields in which servers put that word, the usual one first."""
 
 LONGEST_ID = 4_096
 """Characters; LiteLLM's ids have about 300."""
@@ -23,22 +41,22 @@ _DONE = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A JSON answer about one job, its layers laid over each other.
+class JobFields:
+    """What a JSON reply says of one job, its layers merged.
 
     `fields` holds what all layers say (the inner wins), `remote_id` and `raw_status` are
-    None where none is named, `places` are the addresses of the file, `raw` is the body.
+    None where none is named, `addresses` are those of the file, `raw` is the body.
     """
 
     fields: dict[str, Json]
     remote_id: str | None
     raw_status: str | None
     status: ServerStatus | None
-    places: tuple[str, ...]
+    addresses: tuple[str, ...]
     raw: Json
 
 
-def unwrap(body: Json, *, creating: bool = False) -> Answer | None:
+def find_job(body: Json, *, creating: bool = False) -> JobFields | None:
     """Take a job out of at most two wrappers; None: the body is no object.
 
     Raises
@@ -50,17 +68,17 @@ def unwrap(body: Json, *, creating: bool = False) -> Answer | None:
     if not layers:
         return None
     fields = _overlay(layers)
-    places = find_places(fields)
-    raw = _pick_status(layers, has_place=bool(places), creating=creating)
+    addresses = find_addresses(fields)
+    raw = _pick_status(layers, has_address=bool(addresses), creating=creating)
     status = meaning(raw) if raw is not None else None
-    if status == "completed" and not places:
-        places = tuple(dict.fromkeys(hunt(fields)))
-    return Answer(
+    if status == "completed" and not addresses:
+        addresses = tuple(dict.fromkeys(search_addresses(fields)))
+    return JobFields(
         fields=fields,
         remote_id=_find_id(layers),
         raw_status=raw,
         status=status,
-        places=places,
+        addresses=addresses,
         raw=body,
     )
 
@@ -135,7 +153,7 @@ def _id_text(value: str | int) -> str:
     return text
 
 
-def _pick_status(layers: list[dict[str, Any]], *, has_place: bool, creating: bool) -> str | None:
+def _pick_status(layers: list[dict[str, Any]], *, has_address: bool, creating: bool) -> str | None:
     """Return the word that counts: one for an end from any layer, else the innermost known.
 
     Forks of new-api leave the inner word stale ("queued" under "success"). As "success" on
@@ -147,12 +165,29 @@ def _pick_status(layers: list[dict[str, Any]], *, has_place: bool, creating: boo
     for text in reversed(words):
         found = meaning(text)
         stale = text is not inner and inner is not None and meaning(inner) is not None
-        if found == "completed" and stale and (creating or not (has_place or _full(layers))):
+        if found == "completed" and stale and (creating or not (has_address or _full(layers))):
             continue
-        if found in ENDS:
+        if found in ENDED:
             return text
     return next((text for text in reversed(words) if meaning(text)), inner)
 
 
 def _full(layers: list[dict[str, Any]]) -> bool:
     return any(percent(layer.get("progress")) == _DONE for layer in layers)
+
+
+def meaning(raw: str) -> ServerStatus | None:
+    """Translate a server's word; None: not known, so the job is taken to be still running.
+
+    openai-python ends its poll on any other word, and so loses jobs (ArcReel#410).
+    """
+    return MEANINGS.get(raw.strip().lower().replace("-", "_").replace(" ", "_"))
+
+
+def status_word(level: Mapping[str, Json]) -> str | None:
+    """Return the status word of one level of an answer, as the server wrote it."""
+    for name in STATUS_NAMES:
+        value = level.get(name)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    return None
