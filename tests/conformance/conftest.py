@@ -1,4 +1,4 @@
-"""What the conformance tests share: vendors that are served once, and the size of the table."""
+"""Fixtures of the conformance tests: each vendor is served once per session."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.conformance.shop import KINDS, open_shop
+from tests.conformance.shop import open_shop
 
 PLAYED = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
 def market(tmp_path_factory):
-    """Return the shop of a kind, its server started when it is first asked for."""
+    """Return a function that gives the shop of a vendor; its server starts on first use."""
     with ExitStack() as stack:
         shops = {}
 
         def visit(name):
             if name not in shops:
                 folder = tmp_path_factory.mktemp(name)
-                shops[name] = stack.enter_context(open_shop(folder, KINDS[name]))
+                shops[name] = stack.enter_context(open_shop(folder, name))
             return shops[name]
 
         yield visit
@@ -29,19 +29,19 @@ def market(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trust():
-    """Return the certificates, read once: reading them is half of a case's time."""
+    """Return the certificates, read once: reading them takes half of a case's time."""
     return httpx.create_ssl_context()
 
 
 @pytest.fixture(autouse=True)
 def quick_start(trust, monkeypatch):
-    """Give every client the certificates that were read already."""
+    """Let every client use the certificates that were read already."""
     monkeypatch.setattr(httpx, "create_ssl_context", lambda: trust)
 
 
 @pytest.fixture
 def home(tmp_path):
-    """Return a fresh IPYREEL_HOME, which is the notebook's folder too."""
+    """Return a fresh IPYREEL_HOME, which is also the notebook's folder."""
     folder = tmp_path / "kernel"
     folder.mkdir()
     return folder
@@ -54,7 +54,7 @@ def played(request):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Say how large the fault table was."""
+    """Print the size of the fault table."""
     count = config.stash.get(PLAYED, 0)
     if count:
         terminalreporter.write_line(f"fault table: {count} cases")

@@ -1,4 +1,4 @@
-"""What a person gets to see of a job, read as a browser reads it; and where its files lie."""
+"""Checks of what is shown of a job, parsed as a browser does, and of where its files are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ATTRIBUTES = {
 
 
 class Reader(HTMLParser):
-    """What a browser would make of a page: its elements, their attributes, its text."""
+    """The elements, attributes and text that a browser finds in a page."""
 
     def __init__(self, page):
         super().__init__()
@@ -41,7 +41,7 @@ class Reader(HTMLParser):
 
 
 def check_shown(job, *texts):
-    """Whatever is drawn of a job has our elements only, and these texts as text."""
+    """The HTML of a job has only our elements, and shows these texts as text."""
     live = job_html.body_html(job) + job_html.phase_html(job) + job_html.clock_html(job, now=0)
     saved = job_html.static_html(job)
     played = job_html.finished_html(job, "videos/a.mp4", player=PlayerOptions(), where=job.target)
@@ -62,7 +62,7 @@ def _flat(text):
 
 
 def check_inside(home, job):
-    """The film and its explanation lie in the folder, under names that hurt nobody."""
+    """The video and its sidecar are in the videos folder, under harmless names."""
     (film,) = finals(home)
     assert film.parent.resolve() == (home / "videos").resolve()
     assert NAME.fullmatch(film.name)

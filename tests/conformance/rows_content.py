@@ -1,13 +1,13 @@
-"""The rows of the fault table at the download: not there yet, not a video, cut, elsewhere."""
+"""Rows of the fault table at the download: not ready, not a video, cut short, redirected."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.conformance.table import DONE, VENDORS, Case, End, at, rule, said
+from tests.conformance.table import DONE, FILES, Case, End, at, rule, said
 
 PLACES = ("content", "file")
-"""The two places of a video: the route, and the address that two of the vendors name."""
+"""The two steps of a download: the route, and the address that two of the vendors name."""
 
 
 def everywhere(count=None, **do):
@@ -19,24 +19,24 @@ def not_there_yet():
     for status in (400, 404, 409, 423, 425):
         for count in (1, 3):
             rules = everywhere(count, not_ready=status)
-            yield from at(VENDORS, Case(row=row, name=f"{status} {count}", rules=rules))
-        # 60 s of patience in all, then it says so; resuming tries once more.
+            yield from at(FILES, Case(row=row, name=f"{status} {count}", rules=rules))
+        # Retried for 60 s in all, then an error; `resume` tries once more.
         end = End(
             status="failed",
             error="JobNotFound",
             says=("The job is completed, but after 60 s", "resume looks again", "%video resume v"),
         )
         case = Case(row=row, name=f"{status} for ever", rules=everywhere(not_ready=status), end=end)
-        yield from at(VENDORS, replace(case, after=DONE, waited=(60, 75)))
+        yield from at(FILES, replace(case, after=DONE, waited=(60, 75)))
     told = everywhere(2, status=409, headers={"retry-after": "9"})
-    yield from at(VENDORS, Case(row=row, name="409 with a wish", rules=told, waits=((9, 9),)))
+    yield from at(FILES, Case(row=row, name="409 with a wish", rules=told, waits=((9, 9),)))
     end = End(
         status="failed",
         error="JobNotFound",
         says=("no longer keeps the file", "only a new job brings the video back"),
     )
     case = Case(row=row, name="410", rules=everywhere(**said(410)), end=end, waited=(0, 15))
-    yield from at(VENDORS, case)
+    yield from at(FILES, case)
 
 
 SPOILT = {
@@ -55,7 +55,7 @@ SPOILT = {
     "reset": ({"reset": True}, "TransportError", "broke"),
     "closed": ({"drop_reply": True}, "TransportError", "broke"),
     "silence": ({"hang": 30}, "TransportError", "did not answer in time"),
-    "nested envelope": ({"envelope": True}, "DownloadError", "only names another place"),
+    "nested envelope": ({"envelope": True}, "DownloadError", "only names another one"),
     "to a closed port": ({"redirect": "http://127.0.0.1:9/film"}, "TransportError", "connect"),
     "round and round": ({"redirect": "?again"}, "ProviderError", "more than 5 times"),
     "to plain http": ({"redirect": "http://cdn.invalid/film"}, "Refused", "plain http"),
@@ -68,18 +68,18 @@ SPOILT = {
 
 
 def spoilt():
-    """What is no video, or not all of it, is never saved as one; once it comes, it is taken."""
+    """What is not a whole video is never saved as one; when the video comes, it is saved."""
     row = "content spoilt"
     for name, (do, error, words) in SPOILT.items():
         slow = "read" if "hang" in do else None
         end = End(status="failed", error=error, says=(words, "%video resume v", "downloads it"))
         rules = everywhere(**do)
         case = Case(row=row, name=f"{name} for ever", rules=rules, end=end, after=DONE)
-        yield from at(VENDORS, replace(case, impatient=slow))
+        yield from at(FILES, replace(case, impatient=slow))
         if error != "Refused" and name != "round and round":
-            # What is refused once is not asked again by itself.
+            # What is refused once is not requested again by itself.
             rules = everywhere(1, **do)
-            yield from at(VENDORS, Case(row=row, name=name, rules=rules, impatient=slow))
+            yield from at(FILES, Case(row=row, name=name, rules=rules, impatient=slow))
 
 
 WAYS = {
@@ -91,21 +91,21 @@ WAYS = {
 
 
 def ways():
-    """Other ways by which the whole film comes in the end."""
+    """Detours after which the whole file arrives."""
     row = "content by another way"
     for name, do in WAYS.items():
         count = 3 if name == "cut without ranges" else None
-        yield from at(VENDORS, Case(row=row, name=name, rules=everywhere(count, **do)))
+        yield from at(FILES, Case(row=row, name=name, rules=everywhere(count, **do)))
     for place in ("file", "other"):
         rules = (rule("content", redirect=place),)
-        yield from at(VENDORS, Case(row=row, name=f"redirect {place}", rules=rules))
+        yield from at(FILES, Case(row=row, name=f"redirect {place}", rules=rules))
         for status in (301, 303, 307, 308):
             rules = (rule("content", redirect=place, status=status),)
             name = f"redirect {place} {status}"
-            yield from at(VENDORS, Case(row=row, name=name, rules=rules))
-    yield from at(VENDORS, Case(row=row, name="envelope", rules=(rule("content", envelope=True),)))
+            yield from at(FILES, Case(row=row, name=name, rules=rules))
+    yield from at(FILES, Case(row=row, name="envelope", rules=(rule("content", envelope=True),)))
     end = replace(DONE, ending=".avi")
-    yield from at(VENDORS, Case(row=row, name="avi", rules=everywhere(avi=True), end=end))
+    yield from at(FILES, Case(row=row, name="avi", rules=everywhere(avi=True), end=end))
 
 
 def content_cases():

@@ -1,10 +1,23 @@
-"""The rows of the fault table while a job is asked after: no answers, odd ones, bad ends."""
+"""Rows of the fault table while a job is polled: no answer, odd answers, failed jobs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.conformance.table import DONE, GIVEN_UP, SAID, VENDORS, Case, End, at, rule, said
+from tests.conformance.table import (
+    DONE,
+    EDGES,
+    FILES,
+    GIVEN_UP,
+    LISTING,
+    SAID,
+    VENDORS,
+    Case,
+    End,
+    at,
+    rule,
+    said,
+)
 
 SILENT = {
     "500": (said(500), "not answering (500)"),
@@ -40,13 +53,13 @@ def silent():
         # Twice as long each time: 4, 8, 16, 32 s, then 60.
         waits = ((60, 60),) if not do.get("headers") else ()
         case = replace(case, end=GIVEN_UP, after=DONE, waits=waits, never=("content", "file"))
-        yield from at(VENDORS, replace(case, impatient=slow))
+        yield from at(EDGES, replace(case, impatient=slow))
         case = Case(row=row, name=f"{name} a while", notes=(note,), impatient=slow)
-        yield from at(VENDORS, replace(case, rules=(rule("retrieve", count=3, **do),)))
+        yield from at(EDGES, replace(case, rules=(rule("retrieve", count=3, **do),)))
 
 
 def closed_doors():
-    """The key no longer opens, or nobody knows the job."""
+    """The key is refused, or the server does not know the job."""
     row = "refused while polling"
     for status, error, remedy in (
         (401, "AuthenticationFailed", "%video resume"),
@@ -58,7 +71,7 @@ def closed_doors():
             steps = ("content", "file") if step == "content" else (step,)
             status_then = "downloading" if step == "content" else "queued"
             yield from at(
-                VENDORS,
+                FILES if step == "content" else EDGES,
                 Case(
                     row=row,
                     name=f"{status} {step}",
@@ -78,9 +91,9 @@ def _missing(row):
         ("task_not_exist", {"status": 400, "body": {"code": "task_not_exist", "message": "gone"}}),
     ):
         case = Case(row=row, name=f"{name} for ever", rules=(rule("retrieve", **do),), end=end)
-        yield from at(VENDORS, replace(case, after=DONE))
+        yield from at(EDGES, replace(case, after=DONE))
         case = Case(row=row, name=f"{name} at first", rules=(rule("retrieve", count=2, **do),))
-        yield from at(VENDORS, case)
+        yield from at(EDGES, case)
 
 
 # ---------------------------------------------------------------------------- how jobs fail
@@ -108,13 +121,13 @@ BAD_ENDS = {
 
 
 def bad_ends():
-    """A job that failed is failed, with whatever reason there is, at whichever step it is told."""
+    """A failed job is shown as failed, with the reason the server gives, at either step."""
     for name, (do, words) in BAD_ENDS.items():
         end = End(status="failed", error="JobFailed", says=(words,))
         case = Case(row="failed", name=name, end=end, never=("content", "file"))
         yield from at(VENDORS, replace(case, rules=(rule("retrieve", **do),)))
         if "status" not in do:
-            # In the answer to a POST, a 5xx or 4xx says something else.
+            # In the answer to a POST, a 5xx or 4xx has another meaning.
             case = replace(case, name=f"{name} at once", never=("content", "file", "retrieve"))
             yield from at(VENDORS, replace(case, rules=(rule("create", **do),)))
     for word in ("cancelled", "Expired", "deleted"):
@@ -132,25 +145,23 @@ ODD_TIMES = ("$ms", "$iso", "$text", 0, -1, None, "yesterday", 1e30)
 
 
 def odd_answers():
-    """Words and numbers that nobody expects: the job goes on."""
+    """Unexpected words and numbers: the job continues."""
     row = "odd answers"
     for word in ODD_WORDS:
         for step in ("create", "retrieve"):
             rules = (rule(step, count=2, job={"status": word}),)
-            yield from at(VENDORS, Case(row=row, name=f"status {word!r} {step}", rules=rules))
+            yield from at(EDGES, Case(row=row, name=f"status {word!r} {step}", rules=rules))
     for value in ODD_PROGRESS:
-        yield from at(
-            VENDORS, Case(row=row, name=f"progress {value!r}", rules=_any(progress=value))
-        )
+        yield from at(EDGES, Case(row=row, name=f"progress {value!r}", rules=_any(progress=value)))
     for value in ODD_TIMES:
         rules = _any(created_at=value, completed_at=value, expires_at=value)
-        yield from at(VENDORS, Case(row=row, name=f"times {value!r}", rules=rules))
+        yield from at(EDGES, Case(row=row, name=f"times {value!r}", rules=rules))
     back = tuple(
         rule("retrieve", count=1, job={"status": "in_progress", "progress": value})
         for value in (80, 20, 90, 10)
     )
-    yield from at(VENDORS, Case(row=row, name="progress going back", rules=back))
-    yield from at(VENDORS, Case(row=row, name="progress missing", rules=_any(without=["progress"])))
+    yield from at(EDGES, Case(row=row, name="progress going back", rules=back))
+    yield from at(EDGES, Case(row=row, name="progress missing", rules=_any(without=["progress"])))
     for name, job in (
         ("stuck", {"status": "in_progress", "progress": 0}),
         ("unknown word", {"status": "warming_up"}),
@@ -158,10 +169,10 @@ def odd_answers():
     ):
         end = replace(GIVEN_UP, status="queued" if name.startswith("comp") else "in_progress")
         case = Case(row=row, name=f"{name} for ever", rules=(rule("retrieve", job=job),), end=end)
-        yield from at(VENDORS, replace(case, after=DONE, never=("content", "file")))
+        yield from at(EDGES, replace(case, after=DONE, never=("content", "file")))
     for name in ("data", "result"):
         rules = tuple(rule(step, wrap=name) for step in ("create", "retrieve"))
-        yield from at(VENDORS, Case(row=row, name=f"wrapped in {name}", rules=rules))
+        yield from at(EDGES, Case(row=row, name=f"wrapped in {name}", rules=rules))
 
 
 def _any(without=(), **job):
@@ -186,9 +197,9 @@ def odd_ids():
     row = "odd ids"
     for name, word in IDS.items():
         yield from at(VENDORS, Case(row=row, name=name, rules=(rule("create", id=word),)))
-        # The list has to bring back the very same id.
+        # The list must give back exactly the same id.
         rules = (rule("create", id=word, drop_reply=True),)
-        yield from at(("demo", "openai"), Case(row=row, name=f"{name} found", rules=rules))
+        yield from at(LISTING, Case(row=row, name=f"{name} found", rules=rules))
     rules = (rule("retrieve", job={"id": "another", "task_id": "a-third"}),)
     yield from at(VENDORS, Case(row=row, name="another in each answer", rules=rules))
 

@@ -1,11 +1,23 @@
-"""The rows of the fault table at the POST: what never arrived, what may have, what was refused."""
+"""Rows of the fault table at the POST: not connected, maybe arrived, refused, rate limited."""
 
 from __future__ import annotations
 
-from tests.conformance.table import ALL, DONE, LISTING, SAID, VENDORS, Case, End, at, rule, said
+from tests.conformance.table import (
+    DONE,
+    EDGES,
+    FILES,
+    LISTING,
+    SAID,
+    VENDORS,
+    Case,
+    End,
+    at,
+    rule,
+    said,
+)
 
 NEVER = "it was never accepted"
-"""What resuming a job says that no server has."""
+"""What `resume` says of a job that no server has."""
 
 
 def unreachable():
@@ -16,7 +28,7 @@ def unreachable():
     ):
         end = End(status="failed", error="TransportError", says=(words,), posts=0, accepted=0)
         case = Case(row="no connection", name=door, door=door, end=end)
-        yield from at(ALL, case)
+        yield from at(VENDORS, case)
 
 
 # ------------------------------------------------------------------------- may have arrived
@@ -32,7 +44,7 @@ LOST = {
     "no in a 200": said(200),
     "silence": {"hang": 30},
 }
-"""What may happen before the server did anything, and just as well after it."""
+"""Faults that happen before the server made a job, or after."""
 
 GARBLED = {
     "closed": {"drop_reply": True},
@@ -42,11 +54,11 @@ GARBLED = {
     "no json": {"status": 200, "body": "OK, it is on its way!", "when": "after"},
     "no id": {"without": ["id", "task_id"], "job": {"status": None}},
 }
-"""What becomes of the answer to a POST that was accepted."""
+"""Faults in the answer to a POST that made a job."""
 
 
 def lost():
-    """Yield (name, do, how many jobs the server has then)."""
+    """Yield (name, do, number of jobs the server has afterwards)."""
     for name, do in LOST.items():
         yield f"{name} before", {**do, "when": "before"}, 0
         yield f"{name} after", {**do, "when": "after"}, 1
@@ -57,7 +69,7 @@ def lost():
 def may_have_arrived():
     for name, do, accepted in lost():
         impatient = "create" if "hang" in do else None
-        for kind in ALL:
+        for kind in VENDORS:
             yield Case(
                 row="may have arrived",
                 name=name,
@@ -69,7 +81,7 @@ def may_have_arrived():
 
 
 def _found(kind, accepted):
-    """Return what becomes of a lost answer: where there is a list, it tells."""
+    """Return the expected result of a lost answer: a list shows whether the job exists."""
     if kind in LISTING and accepted:
         return {"end": DONE, "waits": ((1, 1),)}
     if kind in LISTING:
@@ -103,7 +115,7 @@ LIST_TROUBLE = {
 
 
 def list_trouble():
-    """The answer to the POST is lost, and so is the list, for a while or for good."""
+    """The answer to the POST is lost, and the list fails for a while or forever."""
     lost_post = rule("create", drop_reply=True)
     says = ("could not list its jobs", "%video resume")
     unsure = End(status="unknown", error="SubmissionUnknown", says=says)
@@ -166,11 +178,11 @@ def refused():
         says = (SAID, *([REMEDIES[status]] if status in REMEDIES else []))
         end = End(status="failed", error=error, says=says, accepted=0)
         case = Case(row=row, name=str(status), rules=(rule("create", **said(status)),), end=end)
-        yield from at(VENDORS, case)
+        yield from at(EDGES, case)
     for name, body in SHAPES.items():
         end = End(status="failed", error="RequestRejected", says=(SAID,), accepted=0)
         rules = (rule("create", status=400, body=body),)
-        yield from at(VENDORS, Case(row=row, name=name, rules=rules, end=end))
+        yield from at(EDGES, Case(row=row, name=name, rules=rules, end=end))
     yield from _special_refusals(row)
 
 
@@ -194,7 +206,7 @@ def _special_refusals(row):
     ):
         end = End(status="failed", error=error, says=says, accepted=0)
         case = Case(row=row, name=name, rules=(rule("create", **do),), end=end)
-        yield from at(VENDORS, case)
+        yield from at(EDGES, case)
 
 
 def _coded(status, code):
@@ -215,14 +227,14 @@ WISHES = {
 
 
 def busy():
-    """429 at every step, for a while: waits as told, goes on."""
+    """429 at every step, for a while: ipyreel waits as long as asked, then continues."""
     row = "429"
     for name, (headers, bounds) in WISHES.items():
         waits = (bounds,) if bounds else ()
         no = said(429, headers=headers)
         for count in (1, 3):
             yield from at(
-                VENDORS,
+                EDGES,
                 Case(
                     row=row,
                     name=f"create {name} {count}",
@@ -233,16 +245,15 @@ def busy():
             )
         for step in ("retrieve", "content"):
             yield from at(
-                VENDORS,
+                FILES if step == "content" else EDGES,
                 Case(row=row, name=f"{step} {name}", rules=_busy_rules(step, no), waits=waits),
             )
     no = said(429)
     end = End(
         status="failed", error="RateLimited", says=(SAID, "Wait a little"), posts=10, accepted=0
     )
-    yield from at(
-        VENDORS, Case(row=row, name="create for ever", rules=(rule("create", **no),), end=end)
-    )
+    case = Case(row=row, name="create for ever", rules=(rule("create", **no),), end=end)
+    yield from at(EDGES, case)
 
 
 def _busy_rules(step, no):

@@ -1,4 +1,4 @@
-"""Shops that speak as vendors do, and kernels that order there: real sockets, made-up time."""
+"""Servers in the shape of each vendor, and kernels that use them: real sockets, simulated time."""
 
 from __future__ import annotations
 
@@ -23,70 +23,38 @@ from ipyreel.values import VideoRequest
 from tests.support.demo import Clock, LiveDemo, running_demo
 
 BOUND = 60
-"""Seconds after which a case gives up on a thread: a net under it, nothing that is measured."""
+"""Seconds after which a case stops waiting for a thread; never reached unless something hangs."""
 
 KEY = "sk-conformance-key-0123456789"
 PROMPT = "A paper boat on a <b>quiet</b> lake"
 VIDEO_ENDINGS = {".mp4", ".mov", ".m4v", ".webm", ".avi"}
 
-KEYS = dict.fromkeys(
-    ("OPENAI_API_KEY", "TIDEMIND_API_KEY", "APIYI_API_KEY", "AIID_API_KEY", "SHOP_KEY"), KEY
-)
+KEYS = dict.fromkeys(("OPENAI_API_KEY", "TIDEMIND_API_KEY", "APIYI_API_KEY", "AIID_API_KEY"), KEY)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A row of the catalog and the dialect in which the demo server plays it."""
-
-    name: str
-    row: str
-    dialect: str
-    lists: bool
-    deletes: bool = True
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind(name="demo", row="shop", dialect="demo", lists=True),
-        Kind(name="demo-no-list", row="shop", dialect="demo", lists=False),
-        Kind(name="openai", row="openai", dialect="openai", lists=True),
-        Kind(name="openai-no-list", row="openai", dialect="openai", lists=False),
-        Kind(name="apigo", row="apigo", dialect="apigo", lists=False),
-        Kind(name="apiyi", row="apiyi", dialect="apiyi", lists=False),
-        Kind(name="aiid", row="aiid", dialect="aiid", lists=False),
-    )
-}
 
 ROWS = Catalog.load()
 
 
-def catalog(kind: Kind, base_url: str) -> Catalog:
-    """Return the built-in rows, the one of `kind` moved to `base_url`."""
-    # The demo's own row stands for the server that ipyreel starts itself, so a row like it.
-    row = ROWS.provider("demo" if kind.row == "shop" else kind.row)
-    fields = {"name": kind.row, "base_url": base_url, "base_url_vars": ()}
-    if kind.row == "shop":
-        fields |= {"key_vars": ("SHOP_KEY",), "needs_key": True}
-    if kind.row == "openai":
+def catalog(kind: str, base_url: str) -> Catalog:
+    """Return the built-in rows, with the one of `kind` moved to `base_url`."""
+    fields = {"base_url": base_url, "base_url_vars": ()}
+    if kind == "openai":
         fields["default_model"] = "sora-2"
-    if not kind.lists:
-        fields["routes"] = frozenset()
-    providers = {**ROWS.providers, kind.row: replace(row, **fields)}
+    providers = {**ROWS.providers, kind: replace(ROWS.provider(kind), **fields)}
     return replace(ROWS, providers=MappingProxyType(providers))
 
 
 @dataclass
 class Shop:
-    """One vendor: its server, the clock that everybody shares, and what happened today."""
+    """One vendor: its server, the shared clock, and the requests of the current case."""
 
-    kind: Kind
+    kind: str
     demo: LiveDemo
     clock: Clock
     _mark: int = 0
 
     def open(self, *rules) -> None:
-        """Begin a case: no jobs, nothing seen yet, these faults."""
+        """Begin a case: no jobs, no requests yet, these faults."""
         self.demo.faults.clear()
         for record in self.demo.door.provider.shelf.all():
             self.demo.door.provider.shelf.remove(record.id)
@@ -95,26 +63,26 @@ class Shop:
             self.demo.faults.add(self._timed(rule))
 
     def behave(self) -> None:
-        """Stop misbehaving."""
+        """Remove all faults."""
         self.demo.faults.clear()
 
     def seen(self, *steps):
-        """Return the requests of this case, or those of some steps."""
+        """Return the requests of this case, or only those of some steps."""
         return [one for one in self.demo.log()[self._mark :] if not steps or one.step in steps]
 
     @property
     def accepted(self) -> int:
-        """How many jobs the POSTs of this case made."""
+        """Number of jobs that the POSTs of this case made."""
         return sum(one.accepted for one in self.seen())
 
     @property
     def film(self) -> str:
-        """The SHA-256 of the one video that this server has, in hex."""
+        """SHA-256 of the only video that this server has, in hex."""
         stub = self.demo.door.provider.shelf.folder / "stub.mp4"
         return hashlib.sha256(stub.read_bytes()).hexdigest()
 
     def _timed(self, rule):
-        """Put a date so many seconds from now in the place of "$date+SECONDS"."""
+        """Replace "$date+SECONDS" in headers by the date that many seconds from now."""
         headers = dict(rule["do"].get("headers", {}))
         for name, value in headers.items():
             if value.startswith("$date+"):
@@ -124,17 +92,17 @@ class Shop:
 
 
 @contextmanager
-def open_shop(folder: Path, kind: Kind, *, clock: Clock | None = None, port: int = 0):
-    """Serve a vendor for as long as the block lasts; its jobs take 2.5 to 6 made-up seconds."""
+def open_shop(folder: Path, kind: str, *, clock: Clock | None = None, port: int = 0):
+    """Serve a vendor while the block runs; its jobs take 2.5 to 6 simulated seconds."""
     clock = clock or Clock()
-    options = {"dialect": kind.dialect, "stub": True, "speed": 1, "key": KEY}
+    options = {"dialect": kind, "stub": True, "speed": 1, "key": KEY}
     with running_demo(folder, clock=clock, port=port, **options) as demo:
         yield Shop(kind=kind, demo=demo, clock=clock)
 
 
 @dataclass
 class Kernel:
-    """A session of its own on one library, as a kernel has it; sleeping moves the shop's clock."""
+    """A session like that of a kernel; its sleeping moves the shop's clock."""
 
     shop: Shop
     home: Path
@@ -149,7 +117,7 @@ class Kernel:
         environ = {
             "IPYREEL_HOME": str(self.home),
             "IPYREEL_DEADLINE": str(self.deadline),
-            "IPYREEL_PROVIDER": self.shop.kind.row,
+            "IPYREEL_PROVIDER": self.shop.kind,
             **KEYS,
         }
         clock = self.shop.clock
@@ -175,7 +143,7 @@ class Kernel:
 
     async def _sleep(self, seconds: float) -> None:
         if asyncio.current_task().get_coro().__name__ == "_beat":
-            # Signs of life come in real time: none in so short a case.
+            # The heartbeat runs in real time, so there is none in such a short case.
             await asyncio.sleep(seconds)
             return
         self.waits.append(seconds)
@@ -189,9 +157,9 @@ class Kernel:
         return self.home / "videos"
 
     def order(self, prompt: str = PROMPT, *, on_submitted=None, **fields):
-        """Submit a request, see it through and return how it ended.
+        """Submit a request, wait for its end and return the job.
 
-        `on_submitted` is called once the job is written and nothing is sent yet.
+        `on_submitted` is called when the job is in the library and not sent yet.
         """
         plan = self.session.plan(VideoRequest(prompt=prompt, **fields))
         with self._held():
@@ -202,18 +170,18 @@ class Kernel:
         return self.end(plan.job.id)
 
     def resume(self, word: str):
-        """Resume one job, see it through and return (how it ended, the sentence)."""
+        """Resume one job, wait for its end and return (the job, what `resume` said)."""
         resumed = self.session.resume(word)[0]
         return self.end(resumed.job.id), resumed.sentence
 
     def adopt(self, remote_id: str):
-        """Go on with a job of the server, see it through and return how it ended."""
-        resumed = self.session.adopt(remote_id, provider=self.shop.kind.row)
+        """Resume a job by the server's id, wait for its end and return it."""
+        resumed = self.session.adopt(remote_id, provider=self.shop.kind)
         return self.end(resumed.job.id)
 
     @contextmanager
     def _held(self):
-        """Hold the loop back, so that whoever listens hears everything."""
+        """Block the loop, so that a listener misses nothing."""
         gate = threading.Event()
         self.session.loop.call(lambda: gate.wait(BOUND))
         try:
@@ -222,12 +190,12 @@ class Kernel:
             gate.set()
 
     def end(self, job_id: str):
-        """Wait until this kernel's work on the job ended; return how it stands."""
+        """Wait until this kernel's work on the job has ended; return the job."""
         return self.session.future(job_id).result(timeout=BOUND)
 
 
 def reopened(home: Path, job_id: str):
-    """Return a job as its row says, read by nobody who has it in memory."""
+    """Return a job as the library has it, read by a store of its own."""
     store = JobStore(home / "library.sqlite")
     try:
         return store.get(job_id)
@@ -236,13 +204,13 @@ def reopened(home: Path, job_id: str):
 
 
 def finals(home: Path) -> list[Path]:
-    """Return the files under a video's name."""
+    """Return the files that have the name of a video."""
     found = (home / "videos").rglob("*") if (home / "videos").exists() else ()
     return sorted(path for path in found if path.suffix in VIDEO_ENDINGS)
 
 
 def parts(home: Path) -> list[Path]:
-    """Return what is left of downloads."""
+    """Return what downloads left behind."""
     found = (home / "videos").rglob("*.part*") if (home / "videos").exists() else ()
     return sorted(found)
 
@@ -256,7 +224,7 @@ def sidecar(path: Path) -> dict:
 
 
 def told(job) -> str:
-    """Return every sentence that a person gets to see of a job that ended or was let go."""
+    """Return every sentence that is shown for a job that ended or is no longer watched."""
     failure = job.failure
     lines = (failure.message, failure.hint, job.note) if failure else (job.note,)
     return " ".join(line for line in lines if line)

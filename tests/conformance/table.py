@@ -1,24 +1,37 @@
-"""The fault table as data: what each fault must come to, at every step, vendor by vendor.
+"""The form of the fault table: what each fault must lead to, at every step, vendor by vendor.
 
-A `Case` is one order at one vendor with the faults of `rules`. `end` is what it must come to;
-`after` what it must come to when the trouble is over and a new kernel is asked to resume it.
+A `Case` is one job at one vendor with the faults of `rules`. `end` is its expected result;
+`after` the expected result when the fault is over and a new kernel resumes the job.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-ALL = ("demo", "demo-no-list", "openai", "openai-no-list", "apigo", "apiyi", "aiid")
-LISTING = ("demo", "openai")
 VENDORS = ("openai", "apigo", "apiyi", "aiid")
-"""Where it matters not whether there is a list; the shapes of the demo are those of openai."""
+"""The four that differ in shape; every other provider has the shape of one of them.
+
+`openai` lists its jobs and serves the file by its content route. `apigo` has no list, leaves
+fields out where others say null, and redirects its content route. `apiyi` has no list, and its
+failed jobs give no reason. `aiid` names the address of the file in the job, counts
+milliseconds, has two ids for a job and errors of its own form.
+"""
+
+FILES = ("openai", "apigo", "aiid")
+"""The three ways to a file: the route, a redirect, an address. For faults of the download."""
+
+EDGES = ("openai", "aiid")
+"""The two whose jobs differ most. For faults that replace an answer, or one field of it."""
+
+LISTING = ("openai",)
+"""Those that list their jobs."""
 
 SAID = 'No, said the <b>server</b> in "its own" words.'
 
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """What a case comes to: `says` are words that a person must get to read."""
+    """The result of a case: `says` are words that must be shown to the person."""
 
     status: str
     error: str | None = None
@@ -33,12 +46,13 @@ DONE = End(status="completed")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One order with faults.
+    """One job with faults.
 
-    `row` is the row of the table in words, `door` how the vendor cannot be reached at all.
-    `waits` are bounds between which some wait must lie, in seconds; `notes` words of passing
-    notes; `never` steps that must not be asked; `impatient`: timeouts that are short. `adopt`:
-    a job that nobody could find is taken over by its server's id at the end.
+    `row` names the row of the table, `door` the reason why the vendor cannot be reached. `waits`
+    are bounds in seconds between which one wait must lie, `waited` the bounds of all waits
+    together; `notes` are words of temporary notes; `never` are steps that must not be requested;
+    `impatient` is the timeout that is short. `adopt`: in the end, a job that could not be found
+    is resumed by the server's id.
     """
 
     row: str
@@ -61,13 +75,13 @@ class Case:
 
 
 def at(kinds, case: Case):
-    """Yield a case at each of these vendors."""
+    """Yield the case once for each of these vendors."""
     for kind in kinds:
         yield replace(case, kind=kind)
 
 
 def rule(step: str, count: int | None = None, skip: int = 0, **do) -> dict:
-    """Return one rule of the demo server; names of `do` that are Python's end in `_`."""
+    """Return one fault rule for the demo server."""
     found = {"step": step, "do": do}
     if count is not None:
         found["count"] = count
@@ -77,7 +91,7 @@ def rule(step: str, count: int | None = None, skip: int = 0, **do) -> dict:
 
 
 def said(status: int, **do) -> dict:
-    """Return an answer that says no in OpenAI's form, in the server's own words."""
+    """Return a refusal in OpenAI's form, with the text `SAID`."""
     body = {"error": {"message": SAID, "type": "invalid_request_error", "code": None}}
     return {"status": status, "body": body, **do}
 
@@ -87,4 +101,4 @@ GIVEN_UP = End(
     error="WaitTimeout",
     says=("did not end within 600 s", "The job goes on", "%video resume"),
 )
-"""The deadline passed while the provider did not answer; the job is the server's to finish."""
+"""The deadline passed while the provider did not answer; the job may still finish there."""

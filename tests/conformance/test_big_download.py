@@ -1,4 +1,4 @@
-"""A film of 50 MB over a line that breaks at random: the same bytes, and little memory."""
+"""A 50 MB download over a connection that breaks at random: same bytes, little memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.films import padded
 LARGE = 50_000_000
 SMALL = 5_000_000
 MEMORY = 16 * 2**20
-"""Bytes that a download may have in memory at once, the server beside it included."""
+"""Memory that a download may use at once, including the server in the same process."""
 
 PIECE = 2**16
 ROW = Provider(name="shop", title="Shop", dialect="openai")
@@ -35,7 +35,7 @@ JOB = VideoJob(remote_id="video_1", status="completed")
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
-    """Return two films as (path, sha256), the large one and the small one."""
+    """Return a large and a small video as (path, sha256)."""
     folder = tmp_path_factory.mktemp("films")
     render("a film", seed=1, width=64, height=64, seconds=1, path=folder / "tiny.mp4")
     found = []
@@ -48,7 +48,7 @@ def films(tmp_path_factory):
 
 @dataclass(frozen=True)
 class Break:
-    """How one answer ends: after so many of its bytes, politely or not."""
+    """How one answer ends: after so many bytes, closed or reset."""
 
     after: int
     reset: bool = False
@@ -56,10 +56,10 @@ class Break:
 
 @dataclass
 class Line:
-    """Serves one film from its file, answer by answer as `breaks` says, and then whole.
+    """A server for one file: each answer breaks as `breaks` says, the later ones are whole.
 
-    `ranges`: a part may be asked for; it begins `early` bytes too early. `validator` is the
-    header by which the film is known.
+    `ranges`: ranges are served, starting `early` bytes too early. `validator` is the header
+    that identifies the file.
     """
 
     film: Path
@@ -127,7 +127,7 @@ async def opened(line):
 
 
 async def fetch(url, target, on_progress=None):
-    """Download by a client of its own, as a new kernel would."""
+    """Download with a new client, as a new kernel would."""
 
     async def no_pause(_seconds):
         await asyncio.sleep(0)
@@ -137,13 +137,13 @@ async def fetch(url, target, on_progress=None):
 
 
 async def fetch_until_here(line, target):
-    """Download, and resume for as long as the line broke too often; returns file and tries."""
+    """Download and resume until the file is complete; return the file and the number of tries."""
     async with opened(line) as url:
         for tries in range(1, len(line.breaks) + 3):
             with suppress(DownloadError, TransportError):
                 return await fetch(url, target), tries
             assert not target.exists()
-    raise AssertionError("it was not here when nothing broke any more")
+    raise AssertionError("still incomplete after the last break")
 
 
 BREAKS = st.lists(
@@ -180,13 +180,13 @@ def test_random_breaks_end_in_the_same_bytes(films, breaks, validator, ranges, e
         assert [path.name for path in Path(folder).iterdir()] == ["clip.mp4"]
 
 
-def test_what_is_here_is_not_sent_again(films, tmp_path):
+def test_bytes_on_disk_are_not_requested_again(films, tmp_path):
     film, digest = films[0]
     breaks = [Break(20_000_000), Break(10_000_000, reset=True), Break(0), Break(1)]
     line = Line(film, breaks)
     file, tries = asyncio.run(fetch_until_here(line, tmp_path / "clip.mp4"))
     assert (file.sha256, tries) == (digest, 1)
-    # What a reset throws away on its way comes twice, and no more than that.
+    # Only what a reset discards in transit is sent twice.
     assert line.sent <= LARGE + 2**23
 
 
@@ -201,7 +201,7 @@ def test_memory_does_not_grow_with_the_film(films, tmp_path):
             tracemalloc.stop()
 
     (large, _), (small, _) = films
-    # The first one pays for what is imported and made once.
+    # The first run pays for imports and caches.
     for _ in range(2):
         of_small = asyncio.run(peak(small, "small.mp4"))
         (tmp_path / "small.mp4").unlink()

@@ -1,6 +1,6 @@
-"""What becomes of a job when the disk refuses: a clear sentence, the server's id stays.
+"""Jobs on a disk that is full or read-only: a clear error, and the server's id is kept.
 
-Root may write everywhere, so a folder is also blocked by a file that lies in its place.
+Root may write everywhere, so a folder is also blocked by a file in its place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from ipyreel.errors import StoreError
 from ipyreel.jobs.files import sidecar_path
 from ipyreel.jobs.store import STALE
 from tests.conformance.shop import (
-    KINDS,
     Kernel,
     finals,
     open_shop,
@@ -33,12 +32,12 @@ from tests.support.films import padded
 
 FILM = 3_000_000
 ENOUGH = 1_500_000
-"""Bytes that a file may have on a disk that is full: the library fits, the film does not."""
+"""File size limit of a full disk, in bytes: the library fits, the video does not."""
 
 
-@pytest.fixture(scope="module", params=["openai", "apigo", "aiid"])
+@pytest.fixture(scope="module", params=["openai", "aiid"])
 def shop(request, tmp_path_factory):
-    with open_shop(tmp_path_factory.mktemp("shop"), KINDS[request.param]) as shop:
+    with open_shop(tmp_path_factory.mktemp("shop"), request.param) as shop:
         stub = shop.demo.door.provider.shelf.folder / "stub.mp4"
         padded(stub, stub, FILM)
         yield shop
@@ -56,7 +55,7 @@ def full_disk(size=0):
 
 
 def check_kept(home, job, *words):
-    """The job failed with these words, and what the server needs to be asked again is there."""
+    """The job failed with these words, and the library still has the server's id."""
     assert job.status == "failed"
     for word in (*words, f"%video resume {job.id} downloads it"):
         assert word in told(job)
@@ -104,7 +103,7 @@ def test_a_disk_that_fills_right_before_the_post_keeps_it_back(shop, home):
         job = kernel.order(on_submitted=lambda: full.enter_context(full_disk()))
     assert shop.seen("create") == []
     assert "free some space" in told(job)
-    # The claim could not be given back either: it is free once it has gone stale.
+    # The claim could not be released either: it is free when it is stale.
     shop.clock.later(STALE + 1)
     with Kernel(shop, home) as kernel:
         again, _ = kernel.resume(job.id)
@@ -212,7 +211,7 @@ def test_a_file_that_is_there_is_not_overwritten(shop, home, size):
     shop.open()
     data = bytes(size)
     job = order_with(shop, home, lambda target: target.write_bytes(data))
-    check_kept(home, job, "is there already and holds something else", "Move it away")
+    check_kept(home, job, "was not overwritten", "Move it away")
     target = Path(job.target)
     assert target.read_bytes() == data
     target.rename(target.with_suffix(".aside"))
@@ -223,7 +222,7 @@ def test_a_file_that_is_there_is_not_overwritten(shop, home, size):
 def test_a_folder_under_the_name_of_the_file(shop, home):
     shop.open()
     job = order_with(shop, home, lambda target: target.mkdir())
-    check_kept(home, job, "is there already", "Move it away")
+    check_kept(home, job, "was not overwritten", "Move it away")
     Path(job.target).rmdir()
     check_resumed(shop, home, job)
 

