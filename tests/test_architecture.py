@@ -109,7 +109,7 @@ GOOD = [
     ("arrows", "demo/server.py", "from ipyreel.demo import render"),
     ("arrows", "jobs/manager.py", "from .store import JobStore"),
     ("arrows", "notebook/live/card.py", "from ipyreel.notebook.markup import job_html"),
-    ("arrows", "notebook/commands/verbs.py", "from ipyreel.notebook import api, commands"),
+    ("arrows", "notebook/api.py", "from ipyreel.notebook import commands, screen"),
     ("arrows", "notebook/handles/job.py", "from .video import Video"),
     ("arrows", "__init__.py", "from ipyreel.notebook.magics import VideoMagics"),
     ("doors", "client/http.py", "import httpx"),

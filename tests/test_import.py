@@ -102,3 +102,17 @@ def test_unload_puts_the_shell_back(shell, capsys):
         assert state_of(shell) == before
     assert capsys.readouterr().out == ""
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_magic_of_ones_own_comes_back(shell):
+    def video(line):
+        return f"mine: {line}"
+
+    shell.register_magic_function(video, "line")
+    extensions = shell.extension_manager
+    extensions.load_extension("ipyreel")
+    assert "video" in shell.magics_manager.magics["cell"]
+    extensions.reload_extension("ipyreel")
+    extensions.unload_extension("ipyreel")
+    assert shell.run_line_magic("video", "x") == "mine: x"
+    assert "video" not in shell.magics_manager.magics["cell"]

@@ -7,18 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ipyreel.notebook.commands import complete, options, verbs
+from ipyreel.notebook.commands import options
 
 README = Path(__file__).parents[1] / "README.md"
 LONGEST = 250
 
 
-def verbs_table():
-    rows = [f"| `%video {verb.usage}` | {verb.help} |" for verb in verbs.VERBS.values()]
-    return "\n".join(["| verb | what it does |", "|---|---|", *rows])
-
-
-TABLES = {"options": options.markdown, "verbs": verbs_table}
+TABLES = {
+    "options": options.markdown(options.option_rows(), "option", "meaning"),
+    "verbs": options.markdown(options.verb_rows(), "verb", "what it does"),
+}
 
 
 def block(name):
@@ -30,7 +28,7 @@ def block(name):
 def test_tables_are_those_of_the_code(name):
     found = block(name).search(README.read_text(encoding="utf-8"))
     assert found is not None
-    assert found[2].strip() == TABLES[name]().strip(), "run: python tests/test_readme.py"
+    assert found[2].strip() == TABLES[name].strip(), "run: python tests/test_readme.py"
 
 
 def test_the_first_screen_has_the_example_and_the_length_is_bearable():
@@ -39,12 +37,8 @@ def test_the_first_screen_has_the_example_and_the_length_is_bearable():
     assert len(lines) <= LONGEST
 
 
-def test_tab_offers_every_verb():
-    assert set(complete.VERBS) == {*verbs.VERBS, "help"}
-
-
 if __name__ == "__main__":
     text = README.read_text(encoding="utf-8")
     for name, table in TABLES.items():
-        text = block(name).sub(lambda m, table=table: f"{m[1]}{table()}\n{m[3]}", text)
+        text = block(name).sub(lambda m, table=table: f"{m[1]}{table}\n{m[3]}", text)
     README.write_text(text, encoding="utf-8")

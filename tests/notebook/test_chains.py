@@ -35,13 +35,17 @@ def lab(**fields):
 
 @pytest.mark.parametrize("how", CHAINS)
 def test_a_line_makes_the_next_video(reel, live, clip, how):
-    new = reel.run_cell(f"%video {how} {clip.id} make it 'very blue'").result
+    new = reel.run_cell(f"%video {how} {clip.id} make it 'very blue', isn't it").result
     video = new.wait()
     assert new.request.chain == (how, clip.remote_id)
-    assert (new.request.prompt, new.request.size) == ("make it very blue", "64x64")
+    assert (new.request.prompt, new.request.size) == ("make it 'very blue', isn't it", "64x64")
     assert video.path != clip.path
     (seen,) = live.log(CHAINS[how])
-    wanted = {"prompt": "make it very blue", "video": {"id": clip.remote_id}, "seconds": "2"}
+    wanted = {
+        "prompt": "make it 'very blue', isn't it",
+        "video": {"id": clip.remote_id},
+        "seconds": "2",
+    }
     if how != "extend":
         del wanted["seconds"]
     if how == "remix":
@@ -83,8 +87,9 @@ def test_nothing_but_what_is_sent_stands_in_the_row(reel, clip):
         ("edit", 'edit ID "PROMPT"'),
         ("edit nobody at night", 'no job "nobody"'),
         ("extend CLIP and on -s", "a value is missing: -s, --seconds N"),
-        ("extend CLIP and on -s long", "'long' is not a length"),
-        ("edit CLIP at night -s 4", "there is no option -s; there are --max-cost"),
+        ("extend CLIP and on -s long", "--seconds 'long': it takes a number above 0"),
+        ("edit CLIP at night -s 4", "there is no option -s; "),
+        ("edit CLIP ''", "the prompt is empty"),
         ("remix CLIP at night --max-cots 4", "there is no option --max-cots"),
     ],
 )

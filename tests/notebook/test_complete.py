@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
+from ipyreel.errors import ConfigError
 from ipyreel.notebook.commands import complete
+from ipyreel.notebook.handles.job import Job
 from tests.support.shells import PLAIN
 
 
@@ -62,23 +65,35 @@ def test_of_a_cell(before, expected):
     ("before", "expected"),
     [
         ("hi", ["history"]),
+        ("nothing ", []),
         ("use g", ["gateway"]),
-        ("use demo ", ["--model"]),
+        ("use demo --m", ["--model", "--max-cost"]),
         ("use gateway -m ", ["slow"]),
-        ("show ", []),
-        ("edit v", []),
+        ("show ", ["clip", "v1"]),
+        ("edit v", ["v1"]),
+        ("compare v1 ", ["clip", "v1"]),
+        ("resume v1 --", ["--provider"]),
         ("extend v1 --s", ["--seconds"]),
         ("edit v1 'at night' ", ["--max-cost", "--wait", "--dry-run"]),
     ],
 )
 def test_of_a_line(before, expected):
-    assert complete.candidates(before, Rows(), cell=False) == expected
+    found = complete.candidates(before, Rows(), cell=False, jobs=lambda: ["clip", "v1"])
+    assert found == expected
+
+
+class Library:
+    catalog = Rows()
+
+    def history(self, *, limit):
+        assert limit
+        return [SimpleNamespace(id="v7f3a2k")]
 
 
 @pytest.fixture
 def shell():
     shell = InteractiveShell(config=PLAIN)
-    complete.install(shell, Rows)
+    complete.install(shell, Library)
     yield shell
     complete.remove(shell)
 
@@ -107,8 +122,22 @@ def test_the_prompt_and_other_magics_are_left_alone(shell):
 
 
 def test_installed_once_and_removed(shell):
-    complete.install(shell, Rows)
+    complete.install(shell, Library)
     ours = [m for m in shell.Completer.custom_matchers if m.matcher_identifier == "ipyreel"]
     assert len(ours) == 1
     complete.remove(shell)
     assert shell.Completer.custom_matchers == []
+
+
+def test_where_a_job_belongs_only_jobs_are_offered(shell):
+    shell.user_ns.update(clip=Job(None, "v1"), number=1)
+    assert offered(shell, "%video show ") == ["%video show clip", "%video show v7f3a2k"]
+
+
+def test_settings_that_cannot_be_read_print_nothing_at_tab(shell, capsys):
+    def broken():
+        raise ConfigError("ipyreel.toml:1: not valid TOML")
+
+    complete.install(shell, broken)
+    assert "%video show v7f3a2k" not in offered(shell, "%video show ")
+    assert capsys.readouterr() == ("", "")

@@ -53,16 +53,20 @@ def test_everything_said():
     [
         ("--sie 3", ["--sie", "did you mean --size?"]),
         ("--frobnicate", ["--frobnicate", "--provider"]),
-        ("-s abc", ["--seconds", "'abc'", "seconds"]),
+        ("-s abc", ["--seconds", "'abc'", "number above 0"]),
         ("-s 0", ["--seconds", "0", "above 0"]),
         ("-s nan", ["--seconds", "'nan'"]),
         ("--seed 1.5", ["--seed", "'1.5'", "whole number"]),
         ("--size '12 x'", ["--size", "1280x720"]),
         ("--width 0", ["--width", "'0'"]),
-        ("--max-cost x", ["--max-cost", "'x'", "USD"]),
+        ("--max-cost x", ["--max-cost", "'x'", "number"]),
         ("-x novalue", ["--extra", "'novalue'", "key=value"]),
         ("--model", ["--model", "missing"]),
-        ("--model ''", ["--model", "empty"]),
+        ("--model ''", ["--model", "takes a text"]),
+        ("--model --wait", ["--model", "missing"]),
+        ("-x a={b", ["not JSON", "{b"]),
+        ("-x a=[1]b", ["not JSON"]),
+        ("--vary mood=" + "[" * 100_000, ["not JSON"]),
         ("--loop=3", ["--loop", "no value"]),
         ("--embed --link", ["--embed", "--link", "choose one"]),
         ("it's", ["closing quotation", "it's"]),
@@ -110,10 +114,62 @@ def test_unknown_names():
         options.expand("$photo", {})
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (r"-o C:\Users\me\a.mp4", {"output": r"C:\Users\me\a.mp4"}),
+        (r'-o "C:\my films\"', {"output": "C:\\my films\\"}),
+        ('-x metadata={"a": 1, "b": ["x y"]} -w', {"extra": {"metadata": {"a": 1, "b": ["x y"]}}}),
+        ('--extra=tags=["it\'s", "{n}"]', {"extra": {"tags": ["it's", "{n}"]}}),
+        ('--vary mood=["calm, wide", "wild"] -n3', {"vary": (("mood", '["calm, wide", "wild"]'),)}),
+        ('-x note="a b" -s8s', {"extra": {"note": "a b"}, "seconds": 8}),
+        ("-- clip", {"name": "clip"}),
+    ],
+)
+def test_backslashes_and_json_are_kept(line, said):
+    found = parse(line, {"n": 1})
+    assert {name: getattr(found, name) for name in said} == said
+
+
+@pytest.mark.parametrize(
+    ("verb", "line", "said", "words"),
+    [
+        ("history", "don't stop", {}, ["don't", "stop"]),
+        ("edit", "v1 it's 'at night' --max-cost $2", {"max_cost": 2}, ["v1", "it's", "'at night'"]),
+        ("extend", 'v1 -s 4 "and on" -w', {"seconds": 4, "wait": True}, ["v1", '"and on"']),
+        ("remix", "v1 -- --wait for me", {}, ["v1", "--wait", "for", "me"]),
+        ("use", r"demo -m m1 videos=D:\films", {"model": "m1"}, ["demo", r"videos=D:\films"]),
+        ("resume", "v1 -p lab", {"provider": "lab"}, ["v1"]),
+    ],
+)
+def test_verbs_are_read_by_the_same_table(verb, line, said, words):
+    assert options.parse_verb(verb, line) == (said, words)
+
+
+@pytest.mark.parametrize(
+    ("verb", "line", "words"),
+    [
+        ("use", "demo -m", "%video use --model: a value is missing"),
+        ("use", "demo --loud", "no option --loud"),
+        ("resume", "-p", "--provider: a value is missing"),
+        ("cancel", "", "name a job: %video cancel ID"),
+        ("key", "", "name a provider: %video key PROVIDER"),
+        ("jobs", "now", "unexpected now"),
+        ("edit", "v1 at night --max-cost x", "%video edit --max-cost 'x': it takes a number"),
+    ],
+)
+def test_verbs_refuse_in_one_line(verb, line, words):
+    with pytest.raises(UsageError) as caught:
+        options.parse_verb(verb, line)
+    assert words in str(caught.value)
+    assert type(caught.value) is UsageError
+
+
 def test_the_help_and_the_table_have_every_option():
+    readme = options.markdown(options.option_rows(), "option", "meaning")
     for row in OPTIONS:
         assert row.usage in options.document()
-        assert row.help in options.markdown()
+        assert row.help in readme
     assert {row.dest for row in OPTIONS} - {"embed", "link", "image"} <= set(
         CellOptions.__dataclass_fields__
     )

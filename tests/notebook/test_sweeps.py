@@ -138,7 +138,7 @@ def test_a_dry_run_says_how_many_what_they_cost_and_how_they_differ(reel, live, 
     monkeypatch.setenv("APIYI_API_KEY", KEY)
     line = "-p apiyi -m sora-2-pro --size 1280x720 --vary seconds=4,8 --dry-run --parallel 3"
     text = repr(reel.run_cell(cell(line, "A sea")).result)
-    assert "2 jobs, about $3.60 together; at most 3 at once." in text
+    assert "2 jobs, about $3.60 in total; at most 3 at a time." in text
     assert "4 s  apiyi sora-2-pro  about $1.20" in text
     assert "8 s  apiyi sora-2-pro  about $2.40" in text
     assert '"seconds": "4"' in text
@@ -270,7 +270,7 @@ def test_history_is_a_joblist_that_tells_apart(reel):
 
 
 def test_costs_add_up(reel):
-    assert "Nothing was spent" in repr(reel.run_cell("%video cost").result)
+    assert "Nothing spent" in repr(reel.run_cell("%video cost").result)
     reel.run_cell(cell("--vary mood=calm,wild -s 1 -w"))
     text = repr(reel.run_cell("%video cost").result)
     assert "2 without a known price" in text
@@ -293,14 +293,15 @@ def test_sums_are_told_in_cents_and_not_in_bits(reel):
 def test_export_is_one_page_that_holds_everything(reel, tmp_path):
     hostile = 'A {mood} sea <script>alert("&")</script>'
     seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w", hostile)).result
-    path = export_html(seas, tmp_path / "seas.html", title="Seas & <b>more</b>")
+    path = export_html(seas, tmp_path / "seas.html", title="Seas & <b>more</b> for $5")
     page = path.read_text(encoding="utf-8")
     assert page.count('src="data:video/mp4;base64,') == 2
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "Seas &amp; &lt;b&gt;more&lt;/b&gt;" in page
+    assert "<title>Seas &amp; &lt;b&gt;more&lt;/b&gt; for $5</title>" in page
     assert "http" not in page.replace("http-equiv", "")
-    assert list(tmp_path.glob("*.part")) == []
+    assert list(tmp_path.glob(".*.part")) == []
     with pytest.raises(InvalidRequest, match="overwrite=True"):
         export_html(seas, path)
     export_html([seas[0]], path, overwrite=True)

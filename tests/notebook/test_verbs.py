@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from IPython.core.error import UsageError
 
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.markup.tables import Table
 
 KEY = "sk-0123456789abcdef-secret"
 
@@ -21,7 +24,7 @@ def test_alone_it_says_where_things_stand(reel, tmp_path):
     text = said(reel, "")
     assert "lab (chosen by" in text
     assert "ipyreel.toml" in text
-    assert "none in flight" in text
+    assert "none active" in text
     assert str(tmp_path / "work" / "videos") in text
     assert not (tmp_path / "home" / "demo").exists()  # nothing was started for that
 
@@ -208,3 +211,41 @@ def test_the_doctor_says_all_of_what_to_do_when_nobody_answers(reel):
 def test_a_verb_that_is_nearly_right_is_guessed(reel):
     with pytest.raises(UsageError, match=r'no "resum"\. Did you mean resume'):
         reel.run_cell("%video resum")
+
+
+def test_a_job_is_found_by_the_name_it_has_in_the_notebook(reel, live):
+    clip = made(reel, "clip -w")
+    seas = reel.run_cell("%%video seas --vary seed=1,2 -w\nA sea").result
+    for word in ("clip", "$clip", "{clip.id}"):
+        assert reel.run_cell(f"%video show {word}").result == clip
+        assert reel.run_cell(f"%video remix {word} at night").result.wait(30)
+    assert reel.run_cell("%video show seas").result == seas
+    assert len(reel.run_cell("%video compare seas").result.videos) == 2
+    with pytest.raises(UsageError, match="seas has 2 jobs"):
+        reel.run_cell("%video delete seas")
+    with pytest.raises(UsageError, match="no variable nothing"):
+        reel.run_cell("%video show $nothing")
+    assert live.posts() == 6
+
+
+def test_broken_settings_leave_help_and_doctor(shell):
+    Path("ipyreel.toml").write_text("provider = ", encoding="utf-8")
+    shell.run_cell("%load_ext ipyreel")
+    assert "%video doctor" in said(shell, "help")
+    assert "--seconds" in repr(shell.run_cell("%%video --help\n\n").result)
+    text = said(shell, "doctor")
+    assert "ipyreel.toml:1: not valid TOML" in text
+    assert "front end" in text
+    with pytest.raises(UsageError, match="not valid TOML"):
+        said(shell, "jobs")
+
+
+def test_help_and_dry_runs_are_tables_or_fixed_width(reel):
+    for cell in ("%video help", "%%video --help\n\n"):
+        assert "<table" in reel.run_cell(cell).result.html
+    assert "<pre" in reel.run_cell("%%video --dry-run\nA sea").result.html
+
+
+def test_columns_count_wide_characters_twice():
+    text = Table(("prompt", "n"), [("一只狗", 1), ("a dog", 10)]).text
+    assert text.splitlines() == ["prompt   n", "一只狗   1", "a dog   10"]

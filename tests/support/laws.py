@@ -51,18 +51,15 @@ NOTEBOOK_LEVELS = (
     {"screen"},
     {"reports"},
     {"panels"},
-    {"api"},
     {"commands"},
+    {"api"},
     {"magics"},
 )
 """The rooms inside `notebook/`, in the same way. `handles` know the screen by a protocol only."""
 
 NOTEBOOK_LEVEL = {room: level for level, rooms in enumerate(NOTEBOOK_LEVELS) for room in rooms}
 
-UPWARD = {
-    ("notebook/api.py", "ipyreel.notebook.commands.sweeps"): "making jobs of plans moves down",
-    ("notebook/handles/compare.py", "ipyreel.notebook.screen"): "the screen is met in api",
-}
+UPWARD: dict[tuple[str, str], str] = {}
 """(module, start of the imported name): imports inside `notebook/` that still point up."""
 
 DEMO_MAY = {"demo", "values", "errors", "_version"}

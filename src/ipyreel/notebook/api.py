@@ -1,21 +1,16 @@
 """The verbs as Python functions, for notebooks without magics and for plain Python.
 
-May import `session` and its own room. All of them act on one session for the process,
-opened when the first of them is called.
+All of them use one session for the process, opened by the first call.
 """
 
 from __future__ import annotations
 
-import contextlib
-import getpass
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ipyreel.errors import VideoError
 from ipyreel.images import read_image
-from ipyreel.jobs.loop import wait_blocking
 from ipyreel.notebook import reports
 from ipyreel.notebook.commands import sweeps
 from ipyreel.notebook.handles.compare import Row, side_by_side
@@ -39,7 +34,7 @@ def screen() -> Screen:
 
 
 def close() -> None:
-    """Stop polling and close the library; jobs stay in it, and the next call opens it anew."""
+    """Stop polling and close the library; jobs stay in it, and the next call opens it again."""
     if screen.cache_info().currsize:
         screen().close()
         screen.cache_clear()
@@ -59,10 +54,10 @@ def submit(  # noqa: PLR0913 - every option of the cell, by name
     max_cost: float | None = None,
     reuse: bool = False,
 ) -> Job:
-    """Ask for a video and return its Job at once.
+    """Submit a video and return its Job at once.
 
     `size` is "WIDTHxHEIGHT" in pixels; `images` are paths, URLs, bytes, PIL images or numpy
-    arrays; `max_cost` is in USD. Raises `VideoError`, and then nothing was sent.
+    arrays; `max_cost` is in USD. Raises `VideoError`; then nothing was sent.
     """
     request = VideoRequest(
         prompt=prompt,
@@ -90,20 +85,21 @@ def sweep(
     reuse: bool = False,
     **fields: Any,
 ) -> JobList:
-    """Ask for every combination of the values given, and return the JobList at once.
+    """Submit every combination of the values given, and return the JobList at once.
 
     A list varies a field, anything else is the same for all: `sweep("A {mood} sea",
     mood=["calm", "wild"], model=[...], seconds=[4, 8], seed=7)`. Fields are `provider`,
     `model`, `seconds`, `size`, `seed`, `image`, the names in the prompt's braces, and extras.
-    `count` makes so many of each; `max_cost` is in USD for all together; `parallel` are under
-    way at once (None: as the settings say). Raises `VideoError`, and then nothing was sent.
+    `count` makes that many of each; `max_cost` is in USD for the whole sweep; at most
+    `parallel` jobs run at a time (None: as the settings say). Raises `VideoError`; then nothing
+    was sent.
     """
-    shown = screen()
+    session = screen().session
     asked = sweeps.read_fields(prompt, fields, extra=extra, count=count)
-    plans = sweeps.plan_all(shown.session, asked)
-    at_once = parallel or shown.session.settings.parallel
-    found = shown.session.submit(*plans, max_cost=max_cost, reuse=reuse, parallel=at_once)
-    return sweeps.job_list(shown, asked, plans, found)
+    plans = sweeps.plan_all(session, asked)
+    at_once = parallel or session.settings.parallel
+    found = session.submit(*plans, max_cost=max_cost, reuse=reuse, parallel=at_once)
+    return sweeps.job_list(screen(), asked, plans, found)
 
 
 def job(word: str | None = None) -> Job:
@@ -112,14 +108,14 @@ def job(word: str | None = None) -> Job:
 
 
 def in_flight() -> list[Job]:
-    """Return the jobs in flight."""
+    """Return the active jobs."""
     return [screen().job(snapshot.id) for snapshot in screen().session.in_flight()]
 
 
 def history(text: str = "", *, limit: int = 50) -> JobList:
     """Return the newest jobs, those with `text` in the prompt if it is given.
 
-    They are a sequence of Jobs; `to_pandas()` and `to_dict()` give them as rows.
+    The result is a sequence of Jobs; `to_pandas()` and `to_dict()` return it as rows.
     """
     found = screen().session.history(text, limit=limit)
     of = screen().session.store.sweeps_of([one.id for one in found])
@@ -130,13 +126,13 @@ def history(text: str = "", *, limit: int = 50) -> JobList:
 def cost(*by: str) -> list[dict[str, Json]]:
     """Return what was spent as rows: by `day`, `provider`, `model`, or some of them.
 
-    `usd` is as far as prices are known, `unpriced` counts the jobs that have none.
+    `usd` sums the known prices, `unpriced` counts the jobs without one.
     """
     return reports.cost_rows(screen().session, by)
 
 
 def resume(word: str | None = None, *, provider: str | None = None) -> list[Job]:
-    """Go on with a job, with all that an ended kernel left, or with a server's own id."""
+    """Continue a job, all jobs that an ended kernel left, or a job known by the server's id."""
     session = screen().session
     if word is not None and provider is not None:
         resumed = [session.adopt(word, provider=provider)]
@@ -150,10 +146,9 @@ def compare(*videos: Job | Video | str) -> Row:
 
     Takes Jobs, Videos and ids. Raises `InvalidRequest` for a job without a video.
     """
-    session = screen().session
-    found = [session.find(one) if isinstance(one, str) else one for one in videos]
-    shown = [one.snapshot if isinstance(one, Job) else one for one in found]
-    return side_by_side(screen(), shown)
+    jobs = (job(one) if isinstance(one, str) else one for one in videos)
+    return side_by_side([(one.video or one.snapshot) if isinstance(one, Job) else one
+                         for one in jobs])  # fmt: skip
 
 
 def form() -> Form | Notice:
@@ -169,32 +164,3 @@ def gallery(text: str = "") -> Gallery | Report:
 def use(provider: str | None = None, **values: Any) -> None:
     """Set defaults for this session: provider, model, seconds, size, base_url, budget ..."""
     screen().session.use(provider, **values)
-
-
-def wait_for(screen: Screen, job_ids: Iterable[str]) -> Report:
-    """Block until all these jobs have ended here, bring their cards up to date, sum up.
-
-    Raises the first error among them, after all have ended.
-    """
-    errors, done = list[VideoError](), 0
-    for job_id in job_ids:
-        one = screen.job(job_id)
-        wait_blocking(screen.session.future(job_id))
-        screen.settle(one)
-        try:
-            one.wait()
-        except VideoError as error:
-            errors.append(error)
-        else:
-            done += 1
-    if errors:
-        raise errors[0]
-    return Notice(f"{done} done." if done else "Nothing to wait for.")
-
-
-def ask_key(screen: Screen, name: str) -> Report:
-    """Ask for a provider's key without showing it, and keep it in memory only."""
-    row = screen.session.catalog.provider(name)
-    with contextlib.suppress(EOFError):
-        screen.session.keys.remember(row.name, getpass.getpass(f"Key for {row.title}: "))
-    return Notice(f"The key for {name} is kept in memory until this kernel ends.")

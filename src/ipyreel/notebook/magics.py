@@ -1,7 +1,6 @@
-"""`%%video` and `%video`: what is typed becomes a request, what is asked becomes a verb.
+"""`%%video` and `%video`, and how they are loaded into IPython and unloaded again.
 
-May import IPython and, for what loading needs, the light modules of its own room. The heavy
-ones (session, client, widgets) are imported at the first use: `%load_ext` costs nothing.
+What is heavy (session, client, widgets) is imported at the first use: `%load_ext` costs nothing.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from traitlets import Bool, Float, Int, Unicode
 
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.notebook.commands import complete
-from ipyreel.notebook.commands.options import document
+from ipyreel.notebook.commands.options import document, wants_help
 
 
 @magics_class
 class VideoMagics(Magics):
-    """`%%video` and `%video`; the settings here are made by `%config VideoMagics.NAME = ...`."""
+    """`%%video` and `%video`; the settings below are made by `%config VideoMagics.NAME = ...`."""
 
-    provider = Unicode(None, allow_none=True, help="Who answers.").tag(config=True)
-    model = Unicode(None, allow_none=True, help="With what model.").tag(config=True)
+    provider = Unicode(None, allow_none=True, help="Provider that makes videos.").tag(config=True)
+    model = Unicode(None, allow_none=True, help="Model to use.").tag(config=True)
     seconds = Float(None, allow_none=True, help="Length of a clip.").tag(config=True)
     size = Unicode(None, allow_none=True, help="WIDTHxHEIGHT in pixels.").tag(config=True)
     videos = Unicode(None, allow_none=True, help="Folder for the MP4s.").tag(config=True)
@@ -35,23 +34,38 @@ class VideoMagics(Magics):
     budget = Float(None, allow_none=True, help="USD a session may cost.").tag(config=True)
     nest_asyncio = Bool(
         default_value=False,
-        help="Let job.wait() keep the kernel's own loop turning (see the README).",
+        help="Let job.wait() keep the kernel's own loop running (see the README).",
     ).tag(config=True)
+
+    before: dict[str, Any]
+    """The magics by this name that a person had before, by kind."""
 
     @no_var_expand
     @line_cell_magic
     def video(self, line: str, cell: str | None = None) -> object:
-        """Make a video of the prompt in the cell; `%video` alone says where things stand."""
+        """Make a video of the prompt in the cell; `%video` alone shows the session's state."""
         try:
-            screen = _heavy("api").screen()
-            self._configure(screen)
-            screen.catch_up()
-            if cell is None:
-                return _heavy("commands.verbs").run(screen, line)
-            return _heavy("commands.cells").run(screen, line, cell)
+            return self._run(line, cell)
         except (InvalidRequest, ConfigError) as error:
             # Exactly UsageError: IPython prints the traceback of every subclass.
             raise UsageError(str(error)) from None
+
+    def _run(self, line: str, cell: str | None) -> object:
+        # Help and the doctor also answer where the settings are broken.
+        if wants_help(line, cell=cell is not None):
+            verbs = _heavy("commands.verbs")
+            return verbs.help_line() if cell is None else verbs.help_cell()
+        try:
+            screen = _heavy("api").screen()
+        except ConfigError as error:
+            if cell is None and line.split()[:1] == ["doctor"]:
+                return _heavy("reports").broken(error)
+            raise
+        self._configure(screen)
+        screen.catch_up()
+        if cell is None:
+            return _heavy("commands.verbs").run(screen, line)
+        return _heavy("commands.cells").run(screen, line, cell)
 
     def _configure(self, screen: Any) -> None:
         changed = {name: getattr(self, name) for name in self.class_own_traits(config=True)}
@@ -62,20 +76,28 @@ class VideoMagics(Magics):
 
 def load(shell: InteractiveShell) -> None:
     """Register the magics and the completion; opens nothing, starts nothing."""
-    unload(shell)
+    if any(isinstance(one, VideoMagics) for one in shell.configurables):
+        unload(shell)
     magics = VideoMagics(shell=shell)
     VideoMagics.video.__doc__ = document()
+    # A person may have magics of their own by this name: they come back by `unload`.
+    magics.before = {
+        kind: table.get("video") for kind, table in shell.magics_manager.magics.items()
+    }
     shell.register_magics(magics)
-    complete.install(shell, lambda: _heavy("api").screen().session.catalog)
+    complete.install(shell, lambda: _heavy("api").screen().session)
 
 
 def unload(shell: InteractiveShell) -> None:
     """Put the shell back as it was; IPython has no unregister, so the entries go by hand."""
     manager = shell.magics_manager
-    for kind in ("line", "cell"):
-        manager.magics[kind].pop("video", None)
+    for magics in [one for one in shell.configurables if isinstance(one, VideoMagics)]:
+        for kind, before in magics.before.items():
+            manager.magics[kind].pop("video", None)
+            if before is not None:
+                manager.magics[kind]["video"] = before
+        shell.configurables.remove(magics)
     manager.registry.pop(VideoMagics.__name__, None)
-    shell.configurables[:] = [c for c in shell.configurables if not isinstance(c, VideoMagics)]
     complete.remove(shell)
     api = sys.modules.get("ipyreel.notebook.api")
     if api is not None:

@@ -1,7 +1,4 @@
-"""What the verbs print: where things stand, providers, models, jobs, and the doctor's list.
-
-May import `session` and its own room. Each function returns an object that shows itself.
-"""
+"""What the verbs print: the session's state, providers, models, jobs, costs, the doctor's list."""
 
 from __future__ import annotations
 
@@ -12,7 +9,9 @@ from pathlib import Path
 from ipyreel.catalog import Model, Price, Provider
 from ipyreel.catalog.checks import takes
 from ipyreel.doctor import Check, examine
-from ipyreel.errors import InvalidRequest, VideoError
+from ipyreel.errors import ConfigError, InvalidRequest, VideoError
+from ipyreel.notebook import frontends
+from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.tables import Notice, Report, Table
 from ipyreel.notebook.screen import Screen
@@ -20,11 +19,11 @@ from ipyreel.session import Session
 from ipyreel.values import JobSnapshot, Json, VideoRequest
 
 _LONGEST = 60
-"""Characters of a path that a table has room for."""
+"""Characters of a path that fit in a table."""
 
 
 def status(screen: Screen) -> Report:
-    """Say where things stand: provider and why, key, defaults, jobs, money, files."""
+    """Return the session's state: provider and why, key, defaults, jobs, money, files."""
     session = screen.session
     choice = session.planner().choice()
     row = session.catalog.provider(choice.name)
@@ -41,12 +40,12 @@ def status(screen: Screen) -> Report:
     notes = [*choice.notes, *session.address_notes(row), *filter(None, [session.store.notice])]
     if stranded:
         names = ", ".join(job.id for job in stranded[:8])
-        notes.append(f"From an earlier kernel: {names}. %video resume goes on with them.")
+        notes.append(f"From an earlier kernel: {names}. %video resume continues them.")
     return Table((), lines.items(), note="\n".join(notes))
 
 
 def key_state(session: Session, row: Provider) -> str:
-    """Say whether the provider's key is set and where it comes from; never the key."""
+    """Return whether the provider's key is set and where it comes from; never the key."""
     where = session.keys.where(row)
     if where is not None:
         return f"set ({where})"
@@ -56,7 +55,7 @@ def key_state(session: Session, row: Provider) -> str:
 
 
 def providers(session: Session) -> Report:
-    """Return the table of providers: key, address, and where the row came from."""
+    """Return the table of providers with key, address, and where the row came from."""
     answering = session.planner().choice().name
     rows = [
         (
@@ -75,11 +74,11 @@ def providers(session: Session) -> Report:
 
 
 def _origin(session: Session, row: Provider) -> str:
-    """Say where a row came from: the file beside the notebook by its name, others by their path."""
+    """Return where a row came from: the notebook's own file by its name, others by their path."""
     path = Path(row.origin)
     if path.parent == session.settings.cwd:
         return path.name
-    # The end of a long path says more than its beginning.
+    # The end of a long path is more useful than its beginning.
     return row.origin if len(row.origin) <= _LONGEST else f"…{row.origin[1 - _LONGEST :]}"
 
 
@@ -90,9 +89,9 @@ def models(
     texts: Sequence[str] = (),
     wish: VideoRequest | None = None,
 ) -> Report:
-    """Return the table of a provider's models: seconds, sizes, images, price.
+    """Return the table of a provider's models with seconds, sizes, images and price.
 
-    Only those with all `texts` in their name, title or family, and that would take `wish`.
+    Only those with all `texts` in their name, title or family, and that accept `wish`.
     """
     found = [
         (row, model)
@@ -107,12 +106,12 @@ def models(
             ", ".join(model.sizes_at(row)) or "any",
             _images(model),
             _price(model, row),
-            f"its maker's end: {model.ended}" if model.ended else "",
+            f"shut down on {model.ended}" if model.ended else "",
         )
         for row, model in found
     ]
     columns = ("model", "seconds", "sizes", "images", "price", "")
-    note = "A model that is not listed is sent as it is given."
+    note = "You can also use a model that is not listed."
     return Table(columns, rows, title=f"Models of {name}", note=note)
 
 
@@ -122,7 +121,7 @@ def _named(model: Model, texts: Sequence[str]) -> bool:
 
 
 def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Report:
-    """Return the table of jobs: id, state, provider, model, age, money, prompt."""
+    """Return the table of jobs with state, provider, model, age, cost and prompt."""
     now, found = session.clock(), list(found)
     of = session.store.sweeps_of([job.id for job in found])
     rows = [
@@ -140,21 +139,21 @@ def jobs(session: Session, found: Iterable[JobSnapshot], *, title: str) -> Repor
     ]
     if not rows:
         return Notice(f"{title}: none.")
-    columns = ("id", *(["sweep"] if of else []), "state", "provider", "model", "asked", "cost")
+    columns = ("id", *(["sweep"] if of else []), "state", "provider", "model", "created", "cost")
     note = "%video show ID shows one of them" + (", or a whole sweep." if of else ".")
     return Table((*columns, "prompt"), rows, title=title, note=note)
 
 
 BY = ("day", "provider", "model")
-"""What costs can be added up by."""
+"""What costs can be summed up by."""
 
 
 def cost_rows(session: Session, by: Sequence[str]) -> list[dict[str, Json]]:
-    """Return what was spent, added up by some of day, provider and model (none: all three)."""
+    """Return what was spent, summed up by any of day, provider and model (none: all three)."""
     by = tuple(by) or BY
     for word in by:
         if word not in BY:
-            raise InvalidRequest(f"cost {word}: costs are added up by {', '.join(BY)}.")
+            raise InvalidRequest(f"cost {word}: costs are summed up by {', '.join(BY)}.")
     sums: dict[tuple[str, ...], tuple[int, float, int]] = {}
     for *names, count, usd, unpriced in session.store.costs():
         key = tuple(str(names[BY.index(word)]) for word in by)
@@ -172,14 +171,14 @@ def cost_rows(session: Session, by: Sequence[str]) -> list[dict[str, Json]]:
 
 
 def cost(session: Session, by: Sequence[str]) -> Report:
-    """Return the table of what was spent, with its sum."""
+    """Return the table of what was spent, with the total."""
     rows = cost_rows(session, by)
     if not rows:
-        return Notice("Nothing was spent: no job was sent yet.")
+        return Notice("Nothing spent: no job was sent yet.")
     names = [name for name in rows[0] if name in BY]
     table = [(*(row[name] for name in names), row["jobs"], _sum([row])) for row in rows]
-    table.append(("all", *[""] * (len(names) - 1), sum(row["jobs"] for row in rows), _sum(rows)))
-    note = "What servers said, else estimates; failed jobs are taken to cost nothing."
+    table.append(("total", *[""] * (len(names) - 1), sum(row["jobs"] for row in rows), _sum(rows)))
+    note = "Costs as servers reported them, else estimates; failed jobs count as free."
     return Table((*names, "jobs", "cost"), table, right=("jobs", "cost"), title="Spent", note=note)
 
 
@@ -189,25 +188,33 @@ def _sum(rows: Sequence[Mapping[str, Json]]) -> str:
     return f"{text} and {unpriced} without a known price" if unpriced else text
 
 
-def doctor(screen: Screen, provider: str | None) -> Report:
-    """Check what is needed here and at the provider, and say what to do."""
+def doctor(screen: Screen, provider: str | None = None) -> Report:
+    """Check the setup here and at the provider, and say what to do."""
     session = screen.session
     name = provider or session.planner().choice().name
     try:
         checks = examine(session, name, screen.place)
     except VideoError as error:
         checks = [Check(name=name, ok=False, text=error.message, advice=error.hint or "")]
-    checks += _front_end(screen)
+    return _checked([*checks, *_front_end(screen.host)], f"Doctor: {name}")
+
+
+def broken(error: ConfigError) -> Report:
+    """Return the doctor's list where the settings cannot be read."""
+    found = Check(name="settings", ok=False, text=error.message, advice=error.hint or "correct it")
+    return _checked([found, *_front_end(frontends.detect())], "Doctor")
+
+
+def _checked(checks: Sequence[Check], title: str) -> Report:
     rows = [(_mark(one.ok) if one.name else "", one.name, one.text, one.advice) for one in checks]
-    # Nothing is cut: what is too long for a column is what has to be done.
-    return Table(("", "what", "found", "what to do"), rows, title=f"Doctor: {name}", widest=None)
+    # Nothing is cut: the advice is the longest text, and the one that matters.
+    return Table(("", "what", "found", "what to do"), rows, title=title, widest=None)
 
 
-def _front_end(screen: Screen) -> list[Check]:
-    host = screen.host
+def _front_end(host: FrontEnd) -> list[Check]:
     path = "videos are embedded in the notebook instead" if host.embeds else "open the file itself"
     abilities = {
-        "live widgets": (host.widgets, "none here; %video wait stays until the videos are there"),
+        "live widgets": (host.widgets, "%video wait blocks until the videos are ready"),
         "linked files": (host.links, path),
         "updates after the cell": (host.front_end, "cells wait for their videos by themselves"),
         "updates from threads": (host.threads_deliver, 'pip install "ipykernel>=7.1"'),
@@ -216,7 +223,7 @@ def _front_end(screen: Screen) -> list[Check]:
         Check(name=name, ok=None if not able else True, text=_yes(able), advice="" if able else do)
         for name, (able, do) in abilities.items()
     ]
-    # One row for each reason: in a narrow column of text they would be cut.
+    # One row for each reason: a narrow column of text would cut them.
     because = [Check(name="", ok=None, text=reason) for reason in host.reasons]
     return [Check(name="front end", ok=True, text=host.kind), *because, *found]
 
@@ -238,10 +245,10 @@ def _defaults(session: Session, row: Provider) -> str:
 
 def _in_flight(own: list[JobSnapshot], stranded: list[JobSnapshot]) -> str:
     if not own and not stranded:
-        return "none in flight"
-    parts = [f"{len(own)} in flight here"]
+        return "none active"
+    parts = [f"{len(own)} active here"]
     if stranded:
-        parts.append(f"{len(stranded)} elsewhere or left behind")
+        parts.append(f"{len(stranded)} active elsewhere or left by an ended kernel")
     return ", ".join(parts)
 
 

@@ -1,7 +1,7 @@
-"""Tab on a `%video` or `%%video` line: options, providers, models, sizes, seconds, verbs.
+"""Completes what is typed after `%%video` and `%video`: verbs, options and their values.
 
-May import IPython's completer and `options`. The catalog is passed in, as a callable: it is
-read when somebody presses Tab, not when the extension is loaded.
+The session is passed in as a function: it is opened when somebody presses Tab, not when the
+extension is loaded.
 """
 
 from __future__ import annotations
@@ -13,20 +13,17 @@ from typing import Any, Protocol
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
-from ipyreel.notebook.commands.options import OPTIONS
+from ipyreel.errors import VideoError
+from ipyreel.notebook.commands.options import OPTIONS, VERBS
+from ipyreel.values import JobSnapshot
 
 IDENTIFIER = "ipyreel"
-"""How our matcher is known to IPython (`IPCompleter.disable_matchers`)."""
+"""The name of our matcher in IPython (`IPCompleter.disable_matchers`)."""
 
-VERBS: tuple[str, ...] = (
-    "use", "providers", "models", "jobs", "history", "cost", "show", "wait", "resume", "cancel",
-    "delete", "remix", "edit", "extend", "compare", "form", "gallery", "key", "doctor", "help",
-)  # fmt: skip
-"""The verbs of `%video` as they are offered; `install` takes others."""
+NEWEST = 20
+"""Jobs of the library that are offered."""
 
 _MAGIC = re.compile(r"\s*(?:\w+\s*=\s*)?(?P<magic>%%?)video(?=\s)(?P<rest>.*)", re.DOTALL)
-_OF_PROVIDERS = frozenset({"use", "models", "key", "doctor"})
-_OF_CHAINS = frozenset({"remix", "edit", "extend"})
 
 
 class ModelRow(Protocol):
@@ -62,13 +59,24 @@ class CatalogRows(Protocol):
         """Return the models to offer at a provider."""
 
 
+class Library(Protocol):
+    """What is asked of the session."""
+
+    @property
+    def catalog(self) -> CatalogRows:
+        """The providers and models."""
+
+    def history(self, text: str = "", *, limit: int = NEWEST) -> Sequence[JobSnapshot]:
+        """Return the newest jobs."""
+
+
 def candidates(
-    before: str, catalog: CatalogRows, *, cell: bool, verbs: Sequence[str] = VERBS
+    before: str, catalog: CatalogRows, *, cell: bool, jobs: Callable[[], Iterable[str]] = tuple
 ) -> list[str]:
     """Return what may stand at the end of `before`, the text from the magic to the cursor.
 
-    `cell`: it is the first line of a `%%video` cell. Nothing is offered where a path belongs,
-    so that IPython's own completion of files has its turn.
+    `cell`: it is the first line of a `%%video` cell. `jobs` returns ids and names of jobs.
+    Nothing is offered where a path belongs: there IPython's own completion of files serves.
     """
     words, last = _words(before)
     option, equals, value = last.partition("=")
@@ -79,12 +87,14 @@ def candidates(
     if dest is not None:
         return _starting(last, _values(dest, words, catalog))
     if not cell:
-        return _starting(last, _for_verb(words, catalog, verbs))
-    return _starting(last, (flag for row in OPTIONS for flag in row.flags)) if last else _long()
+        return _starting(last, _for_verb(words, catalog, jobs))
+    if not last:
+        return [row.flags[-1] for row in OPTIONS]
+    return _starting(last, (flag for row in OPTIONS for flag in row.flags))
 
 
 def _words(before: str) -> tuple[list[str], str]:
-    """Split into the words that are complete and the one that the cursor stands in."""
+    """Split into the words that are complete and the one that the cursor is in."""
     try:
         words = shlex.split(before)
     except ValueError:  # an open quote: the word goes on
@@ -92,10 +102,6 @@ def _words(before: str) -> tuple[list[str], str]:
     if not before or before[-1].isspace():
         return words, ""
     return words[:-1], words[-1] if words else ""
-
-
-def _long() -> list[str]:
-    return [row.flags[-1] for row in OPTIONS]
 
 
 def _starting(last: str, offers: Iterable[str]) -> list[str]:
@@ -143,15 +149,20 @@ def _said(words: Sequence[str], dest: str) -> str | None:
     return None
 
 
-def _for_verb(words: Sequence[str], catalog: CatalogRows, verbs: Sequence[str]) -> list[str]:
+def _for_verb(
+    words: Sequence[str], catalog: CatalogRows, jobs: Callable[[], Iterable[str]]
+) -> list[str]:
     if not words:
-        return [*verbs, "--help"]
-    if len(words) == 1 and words[0] in _OF_PROVIDERS:
+        return [*VERBS, "help", "--help"]
+    verb = VERBS.get(words[0])
+    if verb is None:
+        return []
+    first = len(words) == 1
+    if verb.of == "provider" and first:
         return list(catalog.providers)
-    if words[0] in _OF_CHAINS and len(words) > 1:
-        more = ["--seconds"] if words[0] == "extend" else []
-        return [*more, "--max-cost", "--wait", "--dry-run"]
-    return ["--model"] if words[0] == "use" else []
+    if verb.of == "job" and (first or (not verb.free and verb.most is None)):
+        return [*jobs()]
+    return list(verb.options)
 
 
 def _typed(context: CompletionContext) -> tuple[str, bool] | None:
@@ -164,8 +175,14 @@ def _typed(context: CompletionContext) -> tuple[str, bool] | None:
     return None if cell and context.cursor_line != 0 else (found["rest"].lstrip(), cell)
 
 
-def install(shell: Any, catalog: Callable[[], CatalogRows], verbs: Sequence[str] = VERBS) -> None:
-    """Add our matcher to the shell's completer; `catalog` is called at each Tab."""
+def install(shell: Any, library: Callable[[], Library]) -> None:
+    """Add our matcher to the shell's completer; `library` is called at each Tab."""
+
+    def jobs() -> Iterable[str]:
+        """Return the names of jobs in the notebook, then ids in the library."""
+        held = {id(value): name for name, value in shell.user_ns.items() if _is_job(name, value)}
+        yield from held.values()
+        yield from (job.id for job in library().history(limit=NEWEST))
 
     @context_matcher(identifier=IDENTIFIER, priority=100)  # type: ignore[untyped-decorator]
     def matcher(context: CompletionContext) -> dict[str, Any]:
@@ -176,7 +193,10 @@ def install(shell: Any, catalog: Callable[[], CatalogRows], verbs: Sequence[str]
         _, last = _words(before)
         # IPython replaces its own token, which begins later where the word holds a ":" or "=".
         cut = len(last) - len(context.token) if last.endswith(context.token) else 0
-        offers = candidates(before, catalog(), cell=cell, verbs=verbs)
+        try:
+            offers = candidates(before, library().catalog, cell=cell, jobs=jobs)
+        except VideoError:  # IPython would print its traceback into the line being typed
+            offers = []
         completions = [SimpleCompletion(text=offer[cut:], type="option") for offer in offers]
         return {"completions": completions, "suppress": bool(completions), "ordered": True}
 
@@ -184,7 +204,13 @@ def install(shell: Any, catalog: Callable[[], CatalogRows], verbs: Sequence[str]
     shell.Completer.custom_matchers.append(matcher)
 
 
+def _is_job(name: str, value: object) -> bool:
+    # By the class's name: its module is not imported until it is used.
+    ours = type(value).__module__.startswith("ipyreel.notebook.handles.job")
+    return ours and not name.startswith("_")
+
+
 def remove(shell: Any) -> None:
-    """Take our matcher away again."""
+    """Remove our matcher."""
     matchers = shell.Completer.custom_matchers
     matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", None) != IDENTIFIER]

@@ -1,115 +1,71 @@
-"""The options of `%%video`: one table, from which come the parser, the help and the completion.
+"""The options of `%%video`, the verbs of `%video`, and the one parser that reads both.
 
-May import IPython's magic arguments, `prompts`, `errors` and `values`. Bad input raises
-exactly `UsageError`: IPython prints a whole traceback for every other class.
+The tables feed the parser, the help, the README and the completion. Bad input raises exactly
+`UsageError`: IPython prints a whole traceback for every other class.
 """
 
 from __future__ import annotations
 
-import argparse
 import difflib
+import io
 import json
 import keyword
-import math
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from types import MappingProxyType
+from typing import Any, Literal
 
 from IPython.core.error import UsageError
-from IPython.core.magic_arguments import MagicArgumentParser
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.commands.prompts import interpolate
+from ipyreel.settings import READERS
 from ipyreel.values import NOTHING, Json
+
+Names = Mapping[str, Any]
+"""The notebook's variables."""
 
 
 def _text(value: str) -> str:
     if not value.strip():
-        raise argparse.ArgumentTypeError("it is empty")
+        raise ValueError("takes a text")
     return value
 
 
-def _seconds(value: str) -> float:
-    number = _number(value.removesuffix("s"), "a length in seconds, such as 8")
-    if number <= 0:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return number
-
-
-def _size(value: str) -> str:
-    if re.fullmatch(r"\d+\s*[xX×*]\s*\d+", value):
-        return "x".join(re.findall(r"\d+", value))
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9:._-]*", value):
-        raise argparse.ArgumentTypeError(f"{value!r} is no size; give WIDTHxHEIGHT, as 1280x720")
-    return value
-
-
-def _seed(value: str) -> int:
+def _whole(value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{value!r} is no whole number") from None
+        raise ValueError("takes a whole number") from None
 
 
 def _vary(value: str) -> tuple[str, str]:
-    name, equals, said = value.partition("=")
-    if not equals or not name.strip() or not said.strip():
-        raise argparse.ArgumentTypeError(f"{value!r} is not field=a,b,c")
-    return name.strip(), said
-
-
-def _count(value: str) -> int:
-    if not re.fullmatch(r"\d{1,5}", value) or int(value) == 0:
-        raise argparse.ArgumentTypeError(f"{value!r} is no whole number from 1 on")
-    return int(value)
-
-
-def _usd(value: str) -> float:
-    number = _number(value.removeprefix("$"), "a sum in USD, such as 2.50")
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{value} is below 0")
-    return number
-
-
-def _width(value: str) -> int:
-    if not re.fullmatch(r"\d{1,5}(px)?", value) or int(value.removesuffix("px")) == 0:
-        raise argparse.ArgumentTypeError(f"{value!r} is no width in pixels; give 1 to 99999")
-    return int(value.removesuffix("px"))
+    name, equals, values = value.partition("=")
+    if not equals or not name.strip() or not values.strip():
+        raise ValueError("takes field=a,b,c")
+    return name.strip(), values
 
 
 def _extra(value: str) -> tuple[str, Json]:
-    name, equals, said = value.partition("=")
+    name, equals, given = value.partition("=")
     if not equals or not name.strip():
-        raise argparse.ArgumentTypeError(f"{value!r} is not key=value")
+        raise ValueError("takes key=value")
     try:
-        return name.strip(), json.loads(said)
+        return name.strip(), json.loads(given)
     except ValueError:
-        return name.strip(), said
+        return name.strip(), given
 
 
-def _name(value: str) -> str:
-    if value.isidentifier() and not keyword.iskeyword(value):
-        return value
-    raise argparse.ArgumentTypeError(
-        f"{value!r} cannot be the name of the job; the prompt goes into the lines below"
-    )
-
-
-def _number(value: str, wanted: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{value!r} is not {wanted}")
-    return number
+def _without(unit: str, setting: str) -> Callable[[str], Any]:
+    """Return the reader of a setting that also takes the value's unit, as in `8s`."""
+    return lambda value: READERS[setting](value.removeprefix("$").removesuffix(unit))
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One row of the table: how it is typed, what it takes, and one line of help."""
+    """One row of the table: how the option is typed, what it takes, and one line of help."""
 
     flags: tuple[str, ...]
     metavar: str | None
@@ -119,7 +75,7 @@ class Option:
 
     @property
     def dest(self) -> str:
-        """The name of the option's value in the parser's result."""
+        """The name of the option's value in what the parser returns."""
         return self.flags[-1].lstrip("-").replace("-", "_")
 
     @property
@@ -127,60 +83,151 @@ class Option:
         """How the option is typed: `-s, --seconds N`."""
         return ", ".join(self.flags) + (f" {self.metavar}" if self.metavar else "")
 
+    @property
+    def meaning(self) -> str:
+        """The line of help, which says whether the option may be repeated."""
+        return self.help + (" (repeatable)" if self.repeats else "")
+
 
 OPTIONS: tuple[Option, ...] = (
-    Option(("-p", "--provider"), "NAME", "who makes the video", _text),
-    Option(("-m", "--model"), "NAME", "with what model", _text),
-    Option(("-s", "--seconds"), "N", "length of the clip", _seconds),
-    Option(("--size",), "WxH", "width and height in pixels, as 1280x720", _size),
-    Option(("--seed",), "N", "the same seed makes the same video where a model can", _seed),
+    Option(("-p", "--provider"), "NAME", "provider that makes the video", _text),
+    Option(("-m", "--model"), "NAME", "model to use", _text),
+    Option(("-s", "--seconds"), "N", "length of the clip", _without("s", "seconds")),
+    Option(("--size",), "WxH", "width and height in pixels, such as 1280x720", READERS["size"]),
+    Option(("--seed",), "N", "same seed, same video, where the model supports it", _whole),
     Option(
         ("-i", "--image"),
         "PATH|URL|$VAR",
-        "image to start from; $VAR may be bytes, a PIL image, an array or a Video",
+        "input image; $VAR may be bytes, a PIL image, an array or a Video",
         _text,
         repeats=True,
     ),
     Option(
         ("-x", "--extra"),
         "KEY=VALUE",
-        "any further field; the value is read as JSON, else as text",
+        "any other field of the request; the value is JSON, else text",
         _extra,
         repeats=True,
     ),
-    Option(("-n", "--count"), "N", "make N of each; a given seed counts up", _count),
+    Option(("-n", "--count"), "N", "make N of each; a given seed counts up", READERS["parallel"]),
     Option(
         ("--vary",),
         "FIELD=A,B,C",
-        "make every combination; FIELD is a field, a {name} of the prompt, or an extra",
+        "make every combination; FIELD is a field, a {name} in the prompt, or an extra",
         _vary,
         repeats=True,
     ),
-    Option(("--parallel",), "N", "send at most N jobs of a sweep at once", _count),
-    Option(("--max-cost",), "USD", "refuse before sending if the estimate is higher", _usd),
-    Option(("-o", "--output"), "PATH", "where the MP4 goes", _text),
-    Option(("-w", "--wait"), None, "return when the video is there"),
-    Option(("--reuse",), None, "show the video of an equal finished request, at no cost"),
+    Option(("--parallel",), "N", "at most N jobs of a sweep at a time", READERS["parallel"]),
+    Option(
+        ("--max-cost",), "USD", "refuse to send if the estimate is higher", _without("", "max_cost")
+    ),
+    Option(("-o", "--output"), "PATH", "file to write the MP4 to", _text),
+    Option(("-w", "--wait"), None, "return when the video is ready"),
+    Option(("--reuse",), None, "use the video of an equal finished request, at no cost"),
     Option(("--dry-run",), None, "show what would be sent, and send nothing"),
-    Option(("--embed",), None, "put the video into the notebook itself"),
-    Option(("--link",), None, "link the file, which has to travel with the notebook"),
-    Option(("--width",), "PX", "width of the player", _width),
-    Option(("--loop",), None, "play again and again"),
+    Option(("--embed",), None, "store the video in the notebook"),
+    Option(("--link",), None, "link the file, which must stay beside the notebook"),
+    Option(("--width",), "PX", "width of the player", _without("px", "width")),
+    Option(("--loop",), None, "play in a loop"),
     Option(("--muted",), None, "play without sound"),
-    Option(("--autoplay",), None, "play at once, which browsers only do without sound"),
-    Option(("--raw",), None, "take the prompt as it is, without {name} in it"),
+    Option(("--autoplay",), None, "start at once; browsers allow that only without sound"),
+    Option(("--raw",), None, "use the prompt as it is, without filling in {name}"),
     Option(("-h", "--help"), None, "show this help"),
 )
 """Every option of `%%video`, in the order of the help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One verb of `%video`: how it is typed, one line of help, and what may follow it.
+
+    `options` are long flags. `of` says what its words name, so that Tab can offer them. It
+    takes `least` to `most` words (None: any number). `free`: its words are text, in which
+    quotes and backslashes are characters.
+    """
+
+    usage: str
+    help: str
+    options: tuple[str, ...] = ()
+    of: Literal["provider", "job"] | None = None
+    least: int = 0
+    most: int | None = 0
+    free: bool = False
+
+
+def _chain(usage: str, text: str, *more: str) -> Verb:
+    options = (*more, "--max-cost", "--wait", "--dry-run")
+    text += " Takes --max-cost, --wait, --dry-run."
+    return Verb(usage=usage, help=text, options=options, of="job", least=2, most=None, free=True)
+
+
+def _of(kind: Literal["provider", "job"], usage: str, text: str, *, least: int = 0) -> Verb:
+    return Verb(usage=usage, help=text, of=kind, least=least, most=1)
+
+
+VERBS: Mapping[str, Verb] = MappingProxyType(
+    {
+        "use": Verb(
+            usage="use PROVIDER [-m MODEL] [option=value ...]",
+            help="Set defaults for this session; base_url=... changes the provider's address.",
+            options=("--model", "--seconds", "--size", "--max-cost", "--parallel", "--width"),
+            of="provider",
+            most=None,
+        ),
+        "providers": Verb(usage="providers", help="List providers, and what each one still needs."),
+        "models": Verb(
+            usage="models [PROVIDER] [TEXT] [seconds=N] [size=WxH]",
+            help="List models with sizes, seconds and prices.",
+            of="provider",
+            most=None,
+        ),
+        "jobs": Verb(usage="jobs", help="List the active jobs."),
+        "history": Verb(
+            usage="history [TEXT]", help="List the newest jobs, or those with TEXT.",
+            most=None, free=True,
+        ),
+        "cost": Verb(
+            usage="cost [day] [provider] [model]",
+            help="Sum up what was spent, by any of these (default: all three).",
+            most=3,
+        ),
+        "show": _of("job", "show [ID]", "Show a job's card or video, or a sweep's grid, here."),
+        "wait": _of("job", "wait [ID]", "Block until the jobs have ended."),
+        "resume": Verb(
+            usage="resume [ID] [-p PROVIDER]",
+            help="Continue jobs of an earlier kernel, or a job known by the server's ID.",
+            options=("--provider",),
+            of="job",
+            most=1,
+        ),
+        "cancel": _of("job", "cancel ID", "Cancel a job, and say what was done.", least=1),
+        "delete": _of(
+            "job", "delete ID", "Delete a job at its provider and here; keep its file.", least=1
+        ),
+        "remix": _chain('remix ID "PROMPT"', "Make a new video from the idea of a finished one."),
+        "edit": _chain('edit ID "PROMPT"', "Make the same video with changes."),
+        "extend": _chain('extend ID "PROMPT" [-s N]', "Continue a video at its end.", "--seconds"),
+        "compare": Verb(
+            usage="compare ID ID ...", help="Play two to six videos in step.", of="job", most=None
+        ),
+        "form": Verb(usage="form", help="Open a form that shows the price as you type."),
+        "gallery": Verb(
+            usage="gallery [TEXT]", help="Browse the library as pictures.", most=None, free=True
+        ),
+        "key": _of("provider", "key PROVIDER", "Enter a key; it is kept in memory only.", least=1),
+        "doctor": _of("provider", "doctor [PROVIDER]", "Check the setup, and say what to do."),
+    }
+)  # fmt: skip
+"""Every verb by its name, in the order of the help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellOptions:
     """What the first line of a cell says; None: nothing was said.
 
-    `images` are words as they were typed (`expand` resolves them), `extra` is read as JSON,
-    `vary` holds fields with their values as they were typed, `max_cost` is in USD, `seconds`
-    is the length of the clip, `width` is in CSS pixels.
+    `images` are words as typed (`expand` resolves them), `extra` is read as JSON, `vary` holds
+    fields with their values as typed, `max_cost` is in USD, `seconds` is the length of the
+    clip, `width` is in CSS pixels.
     """
 
     name: str | None = None
@@ -208,113 +255,172 @@ class CellOptions:
     help: bool = False
 
 
-class _Parser(MagicArgumentParser):
-    """Says what is wrong in one line that names the option as it is typed."""
+def parse(line: str, names: Names | None = None) -> CellOptions:
+    """Read the first line of a cell.
 
-    def error(self, message: str) -> NoReturn:
-        found = re.match(r"argument (\S+): (.*)", message, re.DOTALL)
-        if found is None:
-            raise UsageError(f"%%video: {message}")
-        name, trouble = found[1].split("/")[-1], " ".join(found[2].split())
-        if trouble.startswith("expected one argument"):
-            row = next(row for row in OPTIONS if name in row.flags)
-            trouble = f"a value is missing: {row.usage} ({row.help})"
-        raise UsageError(f"%%video {name}: {trouble}.")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog="%video")  # type: ignore[no-untyped-call]
-    parser.allow_abbrev = False
-    parser.add_argument("NAME", nargs="?", type=_name)
-    for row in OPTIONS:
-        if row.read is None:
-            parser.add_argument(*row.flags, action="store_true")
-        else:
-            action = "append" if row.repeats else "store"
-            parser.add_argument(*row.flags, action=action, type=row.read, metavar=row.metavar)
-    return parser
-
-
-def parse(line: str, names: Mapping[str, Any] | None = None) -> CellOptions:
-    """Read the first line of a cell, split as a shell splits it.
-
-    With `names` (the notebook's variables), `$name` and `{name}` stand for their values in
-    every word but the images'. Raises `UsageError` of one line with the option, the value and
-    what is allowed.
+    With `names`, `$name` and `{name}` in values stand for the notebook's variables, except in
+    images. Raises `UsageError` of one line with the option, the value and what is allowed.
     """
-    words = _split(line)
-    if names is not None:
-        words = _expanded(words, names)
-    _refuse_unknown(words)
-    found, rest = _parser().parse_known_args(words)
-    if rest:
+    said, words = _pick(_split(line, "%%video"), OPTIONS, "%%video", names)
+    if len(words) > 1:
+        raise UsageError(f"%%video: unexpected {words[1]!r}; the prompt goes in the lines below.")
+    name = words[0] if words else None
+    if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
         raise UsageError(
-            f"%%video: did not expect {rest[0]!r}; the prompt goes into the lines below."
+            f"%%video: {name!r} cannot be the job's name; the prompt goes in the lines below."
         )
-    if found.embed and found.link:
+    embed, link = said.pop("embed", False), said.pop("link", False)
+    if embed and link:
         raise UsageError("%%video --embed --link: these exclude each other; choose one.")
-    said = vars(found)
-    embed, link = said.pop("embed"), said.pop("link")
-    name, images, extra = said.pop("NAME"), said.pop("image"), said.pop("extra")
     return CellOptions(
         name=name,
-        images=tuple(images or ()),
-        extra=dict(extra or ()),
-        vary=tuple(said.pop("vary") or ()),
+        images=said.pop("image", ()),
+        extra=dict(said.pop("extra", ())),
         show="embed" if embed else "link" if link else None,
         **said,
     )
 
 
-def _split(line: str) -> list[str]:
+def wants_help(line: str, *, cell: bool) -> bool:
+    """Return whether a line asks for the whole help of `%%video` (`cell`) or of `%video`."""
+    words = line.split()
+    if cell:
+        return bool({"-h", "--help"} & {*words})
+    return words[:1] in (["help"], ["-h"], ["--help"])
+
+
+def parse_verb(name: str, line: str) -> tuple[dict[str, Any], list[str]]:
+    """Read what follows a verb; returns the values of its options, and its other words.
+
+    Raises `UsageError` where an option, a value or the number of words is not allowed.
+    """
+    verb, of = VERBS[name], f"%video {name}"
+    rows = [row for row in OPTIONS if row.flags[-1] in {*verb.options, "--help"}]
+    words = _WORDS.findall(line) if verb.free else _split(line, of)
+    said, words = _pick(words, rows, of, free=verb.free)
+    if "help" not in said and len(words) < verb.least:
+        what = {"provider": "a provider", "job": "a job", None: "more"}[verb.of]
+        raise UsageError(f"{of}: name {what}: %video {verb.usage}")
+    if verb.most is not None and len(words) > verb.most:
+        raise UsageError(f"{of}: unexpected {words[verb.most]}: %video {verb.usage}")
+    return said, words
+
+
+_WORDS = re.compile(r""""[^"]*"(?=\s|$)|'[^']*'(?=\s|$)|\S+""")
+"""The words of free text: quotes count only around a whole word, so `don't` is one."""
+
+
+def unquoted(text: str) -> str:
+    """Return a text without the quotes around it, where they enclose all of it."""
+    found = re.fullmatch(r"""(["'])((?:(?!\1).)*)\1""", text.strip(), re.DOTALL)
+    return found[2] if found else text.strip()
+
+
+_JSON = re.compile(r"(?:--?[\w-]+=)?(?:[\w.-]+=)?(?=[\[{])")
+"""What may stand before a value that is JSON to its end: `--extra=tags=["a", "b"]`."""
+
+_NAMES = re.compile(r"\{[^\W\d][\w.]*\}")
+"""What is the name of a variable, and no JSON."""
+
+
+def _split(line: str, of: str) -> list[str]:
+    """Split a line as a POSIX shell does, except that a backslash is a backslash.
+
+    A value that begins with `{` or `[` is JSON to its end; its quotes and blanks stay.
+    """
+    source, words, at = io.StringIO(line), list[str](), 0
+    lexer = shlex.shlex(source, posix=True)
+    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
+    while (at := len(line) - len(line[at:].lstrip())) < len(line):
+        before = _JSON.match(line, at)
+        if before is not None and not _NAMES.match(line, before.end()):
+            end = _end_of_json(line, before.end(), of)
+            words.append(line[at:end])
+        else:
+            source.seek(at)
+            try:
+                words.append(lexer.get_token() or "")
+            except ValueError as error:
+                raise UsageError(f"{of}: {str(error).lower()} in: {line.strip()}") from None
+            end = source.tell()
+        at = end
+    return words
+
+
+def _end_of_json(line: str, at: int, of: str) -> int:
     try:
-        return shlex.split(line)
-    except ValueError as error:
-        raise UsageError(f"%%video: {str(error).lower()} in: {line.strip()}") from None
+        _, end = json.JSONDecoder().raw_decode(line, at)
+    except (ValueError, RecursionError):
+        end = -1
+    if end < 0 or line[end : end + 1].strip():
+        raise UsageError(f"{of}: this is not JSON (put text in quotes): {line[at:].strip()}")
+    return end
 
 
-def _refuse_unknown(words: Sequence[str]) -> None:
-    """Name an unknown option before argparse takes what stands behind it for the NAME."""
-    rows = {flag: row for row in OPTIONS for flag in row.flags}
-    for last, word in _pairs(words):
-        flag, equals, _ = word.partition("=")
-        taken = last in rows and rows[last].read is not None
-        if taken or not word.startswith("-") or word[:2] in rows:
-            continue
-        if flag not in rows:
-            near = difflib.get_close_matches(flag, rows, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_long())}."
-            raise UsageError(f"%%video: there is no option {flag}; {hint}")
-        if equals and rows[flag].read is None:
-            raise UsageError(f"%%video {flag}: it takes no value ({rows[flag].help}).")
+def _pick(
+    words: Sequence[str],
+    rows: Iterable[Option],
+    of: str,
+    names: Names | None = None,
+    *,
+    free: bool = False,
+) -> tuple[dict[str, Any], list[str]]:
+    """Take the options out of words; returns their values by name, and the other words.
+
+    A "--" ends the options. With `names`, variables in values are filled in; in `free` text,
+    values may still have quotes around them.
+    """
+    by_flag = {flag: row for row in rows for flag in row.flags}
+    said, rest, left = dict[str, Any](), list[str](), iter(words)
+    for word in left:
+        if word == "--":
+            rest.extend(left)
+        elif not re.match(r"--?[^\W\d]", word):
+            rest.append(word)
+        else:
+            row, value = _row_of(word, by_flag, of)
+            if row.read is None:
+                said[row.dest] = True
+                continue
+            value = next(left, None) if value is None else value
+            if value is None or value in by_flag:
+                raise UsageError(f"{of} {row.flags[-1]}: a value is missing: {row.usage}.")
+            read = _read(row, unquoted(value) if free else value, of, names)
+            said[row.dest] = (*said.get(row.dest, ()), read) if row.repeats else read
+    return said, rest
 
 
-def _long() -> Sequence[str]:
-    return [row.flags[-1] for row in OPTIONS]
+def _row_of(word: str, by_flag: Mapping[str, Option], of: str) -> tuple[Option, str | None]:
+    """Return the option a word names, and the value that is part of the word, as in `-s8`."""
+    flag, equals, glued = word.partition("=")
+    value = glued if equals else None
+    if flag not in by_flag and not word.startswith("--") and word[:2] in by_flag:
+        flag, value = word[:2], word[2:]
+    if flag not in by_flag:
+        near = difflib.get_close_matches(flag, by_flag, n=1)
+        known = ", ".join(dict.fromkeys(row.flags[-1] for row in by_flag.values()))
+        hint = f"did you mean {near[0]}?" if near else f"there are {known}."
+        raise UsageError(f"{of}: there is no option {flag}; {hint}")
+    row = by_flag[flag]
+    if row.read is None and value is not None:
+        raise UsageError(f"{of} {flag}: it takes no value ({row.help}).")
+    return row, value
 
 
-def _expanded(words: Sequence[str], names: Mapping[str, Any]) -> list[str]:
-    kept = {"-i", "--image"}
-    return [
-        word if last in kept or word.startswith("--image=") else _as_text(word, names)
-        for last, word in _pairs(words)
-    ]
-
-
-def _pairs(words: Sequence[str]) -> Iterable[tuple[str, str]]:
-    """Return every word with the one before it, "" before the first."""
-    return zip(["", *words], words, strict=False)
-
-
-def _as_text(word: str, names: Mapping[str, Any]) -> str:
+def _read(row: Option, value: str, of: str, names: Names | None) -> Any:
+    assert row.read is not None  # noqa: S101 - flags have no value to read
+    is_json = _JSON.match(value) and not _NAMES.match(value)
     try:
-        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-        return f"{option}{equals}{expand(value, names)}"
+        if names is not None and row.dest != "image" and not is_json:
+            value = str(expand(value, names))
+        return row.read(value)
     except InvalidRequest as error:
         raise UsageError(str(error)) from None
+    except ValueError as error:
+        raise UsageError(f"{of} {row.flags[-1]} {value!r}: it {error}.") from None
 
 
-def expand(word: str, names: Mapping[str, Any]) -> Any:
+def expand(word: str, names: Names) -> Any:
     """Return what a word stands for: the object of `$name`, text with `{name}` filled in.
 
     Raises `InvalidRequest` for a name that the notebook does not have.
@@ -323,36 +429,39 @@ def expand(word: str, names: Mapping[str, Any]) -> Any:
         if word[1:] not in names:
             raise InvalidRequest(f"{word}: the notebook has no variable {word[1:]}.")
         return names[word[1:]]
-    # JSON and other braces are no names, and stay.
-    return interpolate(word, names) if re.search(r"\{[^\W\d][\w.]*\}", word) else word
+    return interpolate(word, names) if _NAMES.search(word) else word
+
+
+INTRODUCTION = """\
+Make a video of the prompt in the cell.
+
+  %%video [NAME] [options]
+  A golden retriever running on the beach at sunset
+
+Returns at once; the card below the cell becomes the video. NAME becomes the Job, or the
+JobList of a sweep: --vary, --count, or several prompts separated by a line ---.
+{name}, {name.attribute} and {name[0]} in the prompt come from the notebook; {{ and }} are
+braces. %video alone shows the state of the session, %video help lists its verbs."""
+
+
+def option_rows() -> list[tuple[str, str]]:
+    """Return how each option is typed, and what it means."""
+    return [(row.usage, row.meaning) for row in OPTIONS]
+
+
+def verb_rows() -> list[tuple[str, str]]:
+    """Return how each verb is typed, and what it does."""
+    return [(f"%video {verb.usage}", verb.help) for verb in VERBS.values()]
 
 
 def document() -> str:
-    """Return the help of `%%video`, which is its docstring too."""
-    width = max(len(row.usage) for row in OPTIONS)
-    rows = [f"  {row.usage:<{width}}  {row.help}{_times(row)}" for row in OPTIONS]
-    return "\n".join(
-        [
-            "Make a video of the prompt in the cell.",
-            "",
-            "  %%video [NAME] [options]",
-            "  A golden retriever running on the beach at sunset",
-            "",
-            "Returns at once; the card under the cell becomes the video. NAME holds the Job, or",
-            "the JobList of a sweep: --vary, --count, or several prompts divided by a line ---.",
-            "{name}, {name.attribute} and {name[0]} in the prompt come from the notebook; {{ and",
-            "}} are braces. %video alone says where things stand, %video help lists its verbs.",
-            "",
-            *rows,
-        ]
-    )
+    """Return the help of `%%video` as text, which is its docstring too."""
+    width = max(len(usage) for usage, _ in option_rows())
+    rows = [f"  {usage:<{width}}  {meaning}" for usage, meaning in option_rows()]
+    return "\n".join([INTRODUCTION, "", *rows])
 
 
-def markdown() -> str:
-    """Return the table of options as Markdown."""
-    rows = [f"| `{row.usage.replace('|', ' or ')}` | {row.help}{_times(row)} |" for row in OPTIONS]
-    return "\n".join(["| option | meaning |", "|---|---|", *rows])
-
-
-def _times(row: Option) -> str:
-    return " (may be repeated)" if row.repeats else ""
+def markdown(rows: Iterable[tuple[str, str]], *columns: str) -> str:
+    """Return one of the tables as Markdown, for the README."""
+    lines = [f"| `{usage.replace('|', ' or ')}` | {meaning} |" for usage, meaning in rows]
+    return "\n".join([f"| {' | '.join(columns)} |", "|---|---|", *lines])

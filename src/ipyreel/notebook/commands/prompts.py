@@ -1,7 +1,7 @@
-"""`{name}` in a prompt: filled in from the notebook, without evaluating anything.
+"""Fills `{name}` in a prompt from the notebook's variables, without evaluating anything.
 
-May import `errors` only. The grammar is a part of `str.format`'s: a name, attributes and
-items, a conversion, a format; what starts with an underscore is not reached into.
+The grammar is a part of `str.format`'s: a name, attributes and items, a conversion, a format.
+Names that begin with an underscore are not reached into.
 """
 
 from __future__ import annotations
@@ -23,11 +23,17 @@ _STEP = re.compile(r"\.(?P<attribute>\w+)|\[(?P<key>[^\[\]]+)\]")
 _CONVERSIONS: Mapping[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
 
 
+def split_prompts(cell: str) -> list[str]:
+    """Return the prompts of a cell, which lines of `---` separate."""
+    pieces = [piece.strip() for piece in re.split(r"(?m)^\s*---\s*$", cell)]
+    return [piece for piece in pieces if piece] or [""]
+
+
 def interpolate(prompt: str, names: Mapping[str, Any]) -> str:
     """Return the prompt with every `{name}`, `{name.attr}`, `{name[0]}` filled in from `names`.
 
     `{{` and `}}` are braces; `{x:.2f}` formats as `str.format` does. Raises `InvalidRequest`
-    that names the unknown name, or the place of a brace that belongs to none.
+    with the unknown name, or the position of a brace that has no partner.
     """
 
     def fill(token: re.Match[str]) -> str:

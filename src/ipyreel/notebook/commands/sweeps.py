@@ -1,13 +1,9 @@
-"""From the words of a `%%video` cell to a sweep, and from a sweep to plans.
-
-May import `session` and its own room. A cell that asks for one video is a sweep of one.
-"""
+"""Sweeps: from a cell's options or a call's lists to plans, and from plans to a JobList."""
 
 from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,36 +13,26 @@ from ipyreel.images import read_image
 from ipyreel.jobs.files import new_id
 from ipyreel.jobs.run import log
 from ipyreel.notebook.commands import options
-from ipyreel.notebook.commands.options import CellOptions
+from ipyreel.notebook.commands.options import CellOptions, Names
 from ipyreel.notebook.commands.prompts import interpolate
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.sweep_text import SweepInfo
+from ipyreel.notebook.markup.tables import table_text
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
 from ipyreel.session import Session
 from ipyreel.sweeps import FIELDS, Axis, Sweep, expand, names_in, read_axis
 from ipyreel.values import Image, JobSnapshot, SavedSweep, SweepItem, VideoRequest
 
-Names = Mapping[str, Any]
 
+def read_cell(base: VideoRequest, said: CellOptions, prompts: Sequence[str], names: Names) -> Sweep:
+    """Return the sweep of a cell; `base` holds what all of its jobs share.
 
-def read_cell(said: CellOptions, cell: str, names: Names) -> Sweep:
-    """Return what a cell asks for; raises `InvalidRequest` in one line.
-
-    `names` are the notebook's variables; what is varied goes before them.
+    `names` are the notebook's variables; what is varied wins over them. Raises
+    `InvalidRequest`.
     """
-    prompts = split_prompts(cell)
     in_braces = [] if said.raw else [name for one in prompts for name in names_in(one)]
-    base = VideoRequest(
-        prompt="",
-        model=said.model,
-        seconds=said.seconds,
-        size=said.size,
-        seed=said.seed,
-        images=tuple(read_named(options.expand(word, names), word) for word in said.images),
-        extra=dict(said.extra),
-    )
 
     def fill(prompt: str, values: Names) -> str:
         return interpolate(prompt, {**names, **values})
@@ -85,14 +71,8 @@ def _given(name: str, value: Any) -> Any:
     return read_named(value, name) if name == "image" else _plain(value)
 
 
-def split_prompts(cell: str) -> list[str]:
-    """Return the prompts of a cell: they are divided by lines that hold nothing but `---`."""
-    pieces = [piece.strip() for piece in re.split(r"(?m)^\s*---\s*$", cell)]
-    return [piece for piece in pieces if piece] or [""]
-
-
 def read_named(given: Any, word: str) -> Image:
-    """Return an image; one that has no place of its own is called as it was typed."""
+    """Return an image; one without a path or URL is named `word`, as it was typed."""
     image = read_image(given)
     return image if isinstance(given, str) else replace(image, source=word)
 
@@ -112,9 +92,9 @@ def _listed(name: str, text: str) -> list[Any]:
         try:
             found = json.loads(text)
         except ValueError as error:
-            raise InvalidRequest(f"--vary {name}: {text} is no JSON ({error}).") from None
+            raise InvalidRequest(f"--vary {name}: {text} is not JSON ({error}).") from None
         return list(found)
-    # As in a CSV file: a value with a comma in it stands in double quotes.
+    # As in a CSV file: a value with a comma in it is put in double quotes.
     pieces = [piece.strip() for piece in next(csv.reader([text], skipinitialspace=True))]
     if "" in pieces:
         raise InvalidRequest(f"--vary {name}={text}: a value is empty.")
@@ -122,7 +102,7 @@ def _listed(name: str, text: str) -> list[Any]:
 
 
 def _of_piece(name: str, piece: Any, names: Names) -> list[tuple[str, Any]]:
-    """Return the values a word stands for, each with a name; a variable may hold several."""
+    """Return the values of a word, each with a name; a variable may hold several."""
     if not isinstance(piece, str) or not piece.startswith("$"):
         return [(str(piece), piece)]
     given = options.expand(piece, names)
@@ -132,14 +112,14 @@ def _of_piece(name: str, piece: Any, names: Names) -> list[tuple[str, Any]]:
 
 
 def _is_many(name: str, given: Any) -> bool:
-    """Tell several values from one; an array is one image, and elsewhere several values."""
+    """Return whether a value is a list to vary; an array is one image, and elsewhere a list."""
     if name == "image":
         return isinstance(given, list | tuple)
     return isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
 
 
 def _plain(value: Any) -> Any:
-    """Return numpy's numbers as Python's own, which JSON and SQLite take."""
+    """Return a numpy number as a Python number, which JSON and SQLite accept."""
     item: Callable[[], Any] | None = getattr(value, "item", None)
     return item() if callable(item) and getattr(value, "shape", None) == () else value
 
@@ -152,7 +132,7 @@ def _as_json(value: Any) -> Any:
 
 
 def plan_all(session: Session, sweep: Sweep) -> tuple[Plan, ...]:
-    """Settle every request; the first that cannot be sent refuses all, and is named."""
+    """Plan every request; raises `InvalidRequest` that names the first that cannot be sent."""
     return tuple(_plan(session, sweep, index) for index in range(len(sweep.variants)))
 
 
@@ -170,7 +150,7 @@ def _plan(session: Session, sweep: Sweep, index: int) -> Plan:
 def job_list(
     screen: Screen, sweep: Sweep, plans: Sequence[Plan], found: Sequence[JobSnapshot]
 ) -> JobList:
-    """Return the handle of what was submitted; `found` are the jobs of the plans, in order."""
+    """Return the handle of a submitted sweep; `found` are the jobs of the plans, in order."""
     items = [
         SweepItem(
             job=job.id,
@@ -180,7 +160,6 @@ def job_list(
         )
         for job, plan, variant in zip(found, plans, sweep.variants, strict=True)
     ]
-    kept = _keep(screen.session, sweep, items) if len(items) > 1 else None
     info = SweepInfo(
         labels=tuple(item.label for item in items),
         prompt=sweep.prompt,
@@ -188,11 +167,12 @@ def job_list(
         reused=frozenset(item.job for item in items if item.reused),
     )
     differs = (item.differs for item in items)
+    kept = _keep(screen.session, sweep, items)
     return screen.jobs((item.job for item in items), info, differs, sweep=kept)
 
 
 def _keep(session: Session, sweep: Sweep, items: Sequence[SweepItem]) -> str | None:
-    """Have the library remember that jobs belong together; return the id of the sweep."""
+    """Record in the library that these jobs are one sweep; returns the sweep's id."""
     saved = SavedSweep(
         id=new_id(kind="s"),
         prompt=sweep.prompt,
@@ -203,32 +183,36 @@ def _keep(session: Session, sweep: Sweep, items: Sequence[SweepItem]) -> str | N
     try:
         session.store.keep_sweep(saved)
     except StoreError as error:
-        # The jobs are under way by now, and none of them needs it.
-        log.warning("a sweep is not kept: %s", error)
+        # The jobs are being sent by now, and none of them needs the record.
+        log.warning("a sweep was not recorded: %s", error)
         return None
     return saved.id
 
 
 def summary(session: Session, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> list[str]:
-    """Return what a dry run says of a sweep: how many, what they cost, how they differ."""
-    costs = [plan.estimate.usd for plan in plans]
-    width = max(len(variant.label) for variant in sweep.variants)
-    rows = zip(sweep.variants, plans, strict=True)
+    """Return what a dry run says of a sweep: how many jobs, their cost, how they differ."""
     left = session.budget_left()
+    rows = [
+        (
+            variant.label,
+            f"{plan.provider.name} {plan.job.request.model or ''}".strip(),
+            job_text.money(plan.estimate.usd),
+        )
+        for variant, plan in zip(sweep.variants, plans, strict=True)
+    ]
+    cost = total_cost([plan.estimate.usd for plan in plans])
     return [
-        f"{len(plans)} jobs, {total_cost(costs)} together; at most {parallel} at once.",
+        f"{len(plans)} jobs, {cost} in total; at most {parallel} at a time.",
         *([f"{job_text.dollars(left)} of the budget is left."] if left is not None else []),
         "",
-        *(
-            f"{variant.label:<{width}}  {plan.provider.name} {plan.job.request.model or ''}"
-            f"  {job_text.money(plan.estimate.usd)}"
-            for variant, plan in rows
-        ),
+        *table_text((), rows, frozenset(), None).splitlines(),
+        "",
+        f"The first of them, {sweep.variants[0].label}:",
     ]
 
 
 def total_cost(costs: Sequence[float | None]) -> str:
-    """Return the sum of estimates in words; prices that are not known are counted, never 0."""
+    """Return the sum of estimates in words; unknown prices are counted, never taken as 0."""
     known = [cost for cost in costs if cost is not None]
     missing = len(costs) - len(known)
     if not known:

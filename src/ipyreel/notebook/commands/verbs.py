@@ -1,79 +1,65 @@
-"""The verbs of `%video`: each reads its words and asks the session.
-
-May import `session` and its own room. What a verb returns is the value of the cell.
-"""
+"""Runs one line of `%video`: each verb asks the session and returns what the cell shows."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+import getpass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ipyreel.errors import InvalidRequest
+from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.jobs.loop import wait_blocking
-from ipyreel.notebook import api, reports
-from ipyreel.notebook.commands import chains
+from ipyreel.notebook import reports
+from ipyreel.notebook.commands import cells, options
+from ipyreel.notebook.commands.options import VERBS
 from ipyreel.notebook.handles.compare import side_by_side
 from ipyreel.notebook.handles.export import info_of
-from ipyreel.notebook.markup.tables import Notice, Report
+from ipyreel.notebook.handles.job import Job
+from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.markup.tables import Listing, Notice, Report, Table
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
 from ipyreel.notebook.screen import Screen
 from ipyreel.settings import did_you_mean
-from ipyreel.values import JobSnapshot, VideoRequest
+from ipyreel.values import Chain, JobSnapshot, VideoRequest
 
-Result = object
 Words = list[str]
+Said = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
-    """One verb: what it does, how it is typed, and one line of help."""
-
-    run: Callable[[Screen, Words], Result]
-    usage: str
-    help: str
-
-
-def run(screen: Screen, line: str) -> Result:
-    """Run one line of `%video`; raises `InvalidRequest` with what is allowed."""
-    try:
-        words = shlex.split(line)
-    except ValueError as error:
-        raise InvalidRequest(f"%video: {error} in: {line}") from error
-    if not words:
+def run(screen: Screen, line: str) -> object:
+    """Run one line of `%video`; raises `UsageError` or `InvalidRequest` in one line."""
+    name, _, rest = f"{line.strip()} ".partition(" ")
+    if not name:
         return reports.status(screen)
-    name, *rest = words
-    if name in {"-h", "--help", "help"}:
-        return Notice(help_text())
-    verb = VERBS.get(name)
-    if verb is None:
+    if name not in VERBS:
         near, there = did_you_mean(name, VERBS), ", ".join(VERBS)
         raise InvalidRequest(f'%video: there is no "{name}".{near} There are {there}.')
-    if set(rest) & {"-h", "--help"}:
-        return Notice(f"%video {verb.usage}\n{verb.help}")
-    return verb.run(screen, rest)
+    said, words = options.parse_verb(name, rest)
+    if "help" in said:
+        return Notice(f"%video {VERBS[name].usage}", VERBS[name].help)
+    return _RUN[name](screen, words, said)
 
 
-def help_text() -> str:
-    """Return one line for each verb."""
-    width = max(len(verb.usage) for verb in VERBS.values())
-    lines = [f"%video {verb.usage:<{width}}  {verb.help}" for verb in VERBS.values()]
-    return "\n".join([f"%video {'':<{width}}  Say where things stand.", *lines])
+def help_cell() -> Report:
+    """Return the help of `%%video`."""
+    return Table((), options.option_rows(), title=options.INTRODUCTION)
 
 
-def _use(screen: Screen, words: Words) -> Report:
-    provider, values = None, dict[str, Any]()
-    rest = iter(words)
-    for word in rest:
-        if word in {"-m", "--model"}:
-            values["model"] = next(rest, None)
-        elif "=" in word:
-            name, _, value = word.partition("=")
+def help_line() -> Report:
+    """Return the help of `%video`: one line for each verb."""
+    alone = ("%video", "Show the state of the session: provider, key, jobs, money, files.")
+    return Table((), [alone, *options.verb_rows()])
+
+
+def _use(screen: Screen, words: Words, said: Said) -> Report:
+    values, provider = dict(said), None
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
             values[name] = value
-        elif provider is None and not word.startswith("-"):
+        elif provider is None:
             provider = word
         else:
             raise _unexpected("use", word)
@@ -81,12 +67,7 @@ def _use(screen: Screen, words: Words) -> Report:
     return reports.status(screen)
 
 
-def _providers(screen: Screen, words: Words) -> Report:
-    _none_of(words, "providers")
-    return reports.providers(screen.session)
-
-
-def _models(screen: Screen, words: Words) -> Report:
+def _models(screen: Screen, words: Words, _said: Said) -> Report:
     session = screen.session
     wishes = dict(word.split("=", 1) for word in words if "=" in word)
     if unknown := wishes.keys() - {"seconds", "size"}:
@@ -103,81 +84,100 @@ def _models(screen: Screen, words: Words) -> Report:
     return reports.models(session, named[0] if named else None, texts=texts, wish=wish)
 
 
-def _jobs(screen: Screen, words: Words) -> Report:
-    _none_of(words, "jobs")
-    return reports.jobs(screen.session, screen.session.in_flight(), title="Jobs in flight")
+def _jobs(screen: Screen, _words: Words, _said: Said) -> Report:
+    return reports.jobs(screen.session, screen.session.in_flight(), title="Active jobs")
 
 
-def _history(screen: Screen, words: Words) -> Report:
-    found = screen.session.history(" ".join(words))
-    return reports.jobs(screen.session, found, title="The newest jobs")
+def _history(screen: Screen, words: Words, _said: Said) -> Report:
+    found = screen.session.history(options.unquoted(" ".join(words)))
+    return reports.jobs(screen.session, found, title="Newest jobs")
 
 
-def _cost(screen: Screen, words: Words) -> Report:
-    return reports.cost(screen.session, words)
+def _handle(screen: Screen, word: str | None) -> Job | JobList:
+    """Return the job or sweep that a word names; None: the newest job.
+
+    By id, the beginning of one, the server's id, a variable (`clip`, `$clip`), or `{clip.id}`.
+    """
+    session, names = screen.session, getattr(screen.shell, "user_ns", {})
+    held = None if word is None else names.get(word)
+    if word is not None and not isinstance(held, Job | JobList):
+        held = options.expand(word, names)
+    if isinstance(held, Job | JobList):
+        return held
+    sweep = session.store.sweep(str(held)) if held is not None else None
+    if sweep is not None:
+        return screen.saved_sweep(sweep)
+    return screen.job(session.find(None if held is None else str(held)).id)
 
 
-def _show(screen: Screen, words: Words) -> Result:
-    word = _at_most_one(words, "show")
-    sweep = screen.session.store.sweep(word) if word is not None else None
-    return screen.job(screen.session.find(word).id) if sweep is None else screen.saved_sweep(sweep)
+def _one(screen: Screen, word: str) -> JobSnapshot:
+    """Return the one job that a word names; raises `InvalidRequest` for a list of several."""
+    found = _handle(screen, word)
+    jobs = found.snapshots if isinstance(found, JobList) else [found.snapshot]
+    if len(jobs) != 1:
+        some = ", ".join(job.id for job in jobs[:3])
+        raise InvalidRequest(f"{word} has {len(jobs)} jobs ({some} ...); name one of them.")
+    return jobs[0]
 
 
-def _cancel(screen: Screen, words: Words) -> Report:
-    job = screen.job(_one(screen, words, "cancel"))
-    return Notice(f"{job.id}: {job.cancel()}")
+def _show(screen: Screen, words: Words, _said: Said) -> object:
+    return _handle(screen, words[0] if words else None)
 
 
-def _delete(screen: Screen, words: Words) -> Report:
-    job_id = _one(screen, words, "delete")
-    return Notice(f"{job_id}: {wait_blocking(screen.session.delete(job_id))}")
+def _cancel(screen: Screen, words: Words, _said: Said) -> Report:
+    found = _handle(screen, words[0])
+    name = f"{found.id}: " if isinstance(found, Job) else ""
+    return Notice(f"{name}{found.cancel()}")
 
 
-def _remix(screen: Screen, words: Words) -> Result:
-    return chains.run(screen, "remix", words)
+def _delete(screen: Screen, words: Words, _said: Said) -> Report:
+    job = _one(screen, words[0])
+    return Notice(f"{job.id}: {wait_blocking(screen.session.delete(job.id))}")
 
 
-def _edit(screen: Screen, words: Words) -> Result:
-    return chains.run(screen, "edit", words)
+def _chain(how: Chain) -> Callable[[Screen, Words, Said], object]:
+    """Return the verb that makes a video of a finished one."""
+
+    def run_chain(screen: Screen, words: Words, said: Said) -> object:
+        source, prompt = _one(screen, words[0]), options.unquoted(" ".join(words[1:]))
+        if not prompt:
+            raise InvalidRequest(f"%video {how}: the prompt is empty: %video {VERBS[how].usage}")
+        plan = screen.session.chain(source, how, prompt, seconds=said.get("seconds"))
+        limit: Any = said.get("max_cost")
+        if "dry_run" in said:
+            return Listing(*cells.dry_run(screen, plan, max_cost=limit))
+        (new,) = screen.session.submit(plan, max_cost=limit)
+        job = screen.job(new.id)
+        cells.show(screen, job, wait="wait" in said)
+        return job
+
+    return run_chain
 
 
-def _extend(screen: Screen, words: Words) -> Result:
-    return chains.run(screen, "extend", words)
+def _compare(screen: Screen, words: Words, _said: Said) -> object:
+    jobs = (_handle(screen, word) for word in words)
+    flat = [one for job in jobs for one in (job if isinstance(job, JobList) else [job])]
+    return side_by_side([job.video or job.snapshot for job in flat])
 
 
-def _compare(screen: Screen, words: Words) -> Result:
-    return side_by_side(screen, [screen.session.find(word) for word in words])
-
-
-def _form(screen: Screen, words: Words) -> Result:
-    _none_of(words, "form")
-    return open_form(screen)
-
-
-def _gallery(screen: Screen, words: Words) -> Result:
-    return open_gallery(screen, " ".join(words))
-
-
-def _resume(screen: Screen, words: Words) -> Report | None:
-    provider, rest = None, list(words)
-    for flag in ("-p", "--provider"):
-        if flag in rest:
-            at = rest.index(flag)
-            provider = next(iter(rest[at + 1 : at + 2]), None)
-            del rest[at : at + 2]
-    word = _at_most_one(rest, "resume")
+def _resume(screen: Screen, words: Words, said: Said) -> Report:
+    session, provider = screen.session, said.get("provider")
+    word = words[0] if words else None
+    names = getattr(screen.shell, "user_ns", {})
+    if word is not None and (word in names or word.startswith(("$", "{"))):
+        word = _handle(screen, word).id
     if provider is not None and word is not None:
-        resumed = [screen.session.adopt(word, provider=provider)]
+        resumed = [session.adopt(word, provider=provider)]
     else:
-        resumed = screen.session.resume(word)
+        resumed = session.resume(word)
     if not resumed:
-        return Notice("Nothing to resume: no job is in flight from an earlier kernel.")
+        return Notice("Nothing to resume: no job is active from an earlier kernel.")
     _show_taken(screen, [one.job for one in resumed if one.taken])
     return Notice(*(one.sentence for one in resumed))
 
 
 def _show_taken(screen: Screen, taken: Sequence[JobSnapshot]) -> None:
-    """Show jobs in the grids of their sweeps, beside what was done before; others as they are."""
+    """Show jobs of sweeps in the whole grid of their sweep, and the others as they are."""
     store = screen.session.store
     of = store.sweeps_of([job.id for job in taken])
     for sweep_id in dict.fromkeys(of.values()):
@@ -191,113 +191,66 @@ def _show_taken(screen: Screen, taken: Sequence[JobSnapshot]) -> None:
         screen.show(screen.job(alone[0].id))
 
 
-def _wait(screen: Screen, words: Words) -> Report:
-    word = _at_most_one(words, "wait")
+def _wait(screen: Screen, words: Words, _said: Said) -> Report:
     ids = [job.id for job in screen.session.manager.active()]
-    if word is not None:
-        ids = [screen.session.find(word).id]
-    return api.wait_for(screen, ids)
-
-
-def _key(screen: Screen, words: Words) -> Report:
-    name = _at_most_one(words, "key")
-    if name is None:
-        raise InvalidRequest("%video key: name the provider: %video key PROVIDER")
-    return api.ask_key(screen, name)
-
-
-def _doctor(screen: Screen, words: Words) -> Report:
-    return reports.doctor(screen, _at_most_one(words, "doctor"))
-
-
-def _one(screen: Screen, words: Words, verb: str) -> str:
-    if len(words) != 1:
-        raise InvalidRequest(f"%video {verb}: name one job: %video {verb} ID")
-    return screen.session.find(words[0]).id
-
-
-def _at_most_one(words: Words, verb: str) -> str | None:
-    if len(words) > 1:
-        raise _unexpected(verb, words[1])
-    return words[0] if words else None
-
-
-def _none_of(words: Words, verb: str) -> None:
     if words:
-        raise _unexpected(verb, words[0])
+        found = _handle(screen, words[0])
+        ids = list(found.ids) if isinstance(found, JobList) else [found.id]
+    return wait_for(screen, ids)
+
+
+def wait_for(screen: Screen, job_ids: Iterable[str]) -> Report:
+    """Block until all these jobs have ended here, update their cards, and sum up.
+
+    Raises the first error among them, after all have ended.
+    """
+    errors, done = list[VideoError](), 0
+    for job_id in job_ids:
+        job = screen.job(job_id)
+        wait_blocking(screen.session.future(job_id))
+        screen.settle(job)
+        try:
+            job.wait()
+        except VideoError as error:
+            errors.append(error)
+        else:
+            done += 1
+    if errors:
+        raise errors[0]
+    return Notice(f"{done} done." if done else "Nothing to wait for.")
+
+
+def _key(screen: Screen, words: Words, _said: Said) -> Report:
+    row = screen.session.catalog.provider(words[0])
+    with contextlib.suppress(EOFError):
+        screen.session.keys.remember(row.name, getpass.getpass(f"Key for {row.title}: "))
+    return Notice(f"The key for {row.name} is kept in memory until this kernel ends.")
 
 
 def _unexpected(verb: str, word: str) -> InvalidRequest:
-    return InvalidRequest(f"%video {verb}: did not expect {word}: %video {VERBS[verb].usage}")
+    return InvalidRequest(f"%video {verb}: unexpected {word}: %video {VERBS[verb].usage}")
 
 
-VERBS: Mapping[str, Verb] = MappingProxyType(
+_RUN: Mapping[str, Callable[[Screen, Words, Said], object]] = MappingProxyType(
     {
-        "use": Verb(
-            run=_use,
-            usage="use PROVIDER [-m MODEL] [option=value ...]",
-            help="Set defaults for this session; base_url=... moves the provider.",
-        ),
-        "providers": Verb(
-            run=_providers, usage="providers", help="Who can answer, and what is missing."
-        ),
-        "models": Verb(
-            run=_models,
-            usage="models [PROVIDER] [TEXT] [seconds=N] [size=WxH]",
-            help="Sizes, seconds and prices of those that fit.",
-        ),
-        "jobs": Verb(run=_jobs, usage="jobs", help="The jobs in flight."),
-        "history": Verb(
-            run=_history, usage="history [TEXT]", help="The newest jobs, or those with TEXT."
-        ),
-        "cost": Verb(
-            run=_cost,
-            usage="cost [day] [provider] [model]",
-            help="What was spent, added up by these (all three if none is named).",
-        ),
-        "show": Verb(
-            run=_show, usage="show [ID]", help="A job's card or video, or a sweep's grid, here."
-        ),
-        "wait": Verb(run=_wait, usage="wait [ID]", help="Block until the jobs have ended."),
-        "resume": Verb(
-            run=_resume,
-            usage="resume [ID] [-p PROVIDER]",
-            help="Go on with jobs of an earlier kernel, or with a server's own ID.",
-        ),
-        "cancel": Verb(run=_cancel, usage="cancel ID", help="Stop a job; says what was done."),
-        "delete": Verb(
-            run=_delete,
-            usage="delete ID",
-            help="Delete a job at its provider and here; its file stays.",
-        ),
-        "remix": Verb(
-            run=_remix,
-            usage=chains.usage("remix"),
-            help="A new video by the idea of a finished one; --max-cost, --wait, --dry-run.",
-        ),
-        "edit": Verb(
-            run=_edit,
-            usage=chains.usage("edit"),
-            help="The same video with changes; --max-cost, --wait, --dry-run.",
-        ),
-        "extend": Verb(
-            run=_extend,
-            usage=chains.usage("extend"),
-            help="A longer one, on from the end; --max-cost, --wait, --dry-run.",
-        ),
-        "compare": Verb(
-            run=_compare, usage="compare ID ID ...", help="Two to six videos, playing in step."
-        ),
-        "form": Verb(
-            run=_form, usage="form", help="Fields to fill in, with the price as you type."
-        ),
-        "gallery": Verb(
-            run=_gallery, usage="gallery [TEXT]", help="The library as pictures, to search and use."
-        ),
-        "key": Verb(run=_key, usage="key PROVIDER", help="Type a key; it is kept in memory only."),
-        "doctor": Verb(
-            run=_doctor, usage="doctor [PROVIDER]", help="Check what is needed, say what to do."
-        ),
+        "use": _use,
+        "providers": lambda screen, _words, _said: reports.providers(screen.session),
+        "models": _models,
+        "jobs": _jobs,
+        "history": _history,
+        "cost": lambda screen, words, _said: reports.cost(screen.session, words),
+        "show": _show,
+        "wait": _wait,
+        "resume": _resume,
+        "cancel": _cancel,
+        "delete": _delete,
+        "remix": _chain("remix"),
+        "edit": _chain("edit"),
+        "extend": _chain("extend"),
+        "compare": _compare,
+        "form": lambda screen, _words, _said: open_form(screen),
+        "gallery": lambda screen, words, _: open_gallery(screen, options.unquoted(" ".join(words))),
+        "key": _key,
+        "doctor": lambda screen, words, _said: reports.doctor(screen, *words[:1]),
     }
 )
-"""Every verb by its name, in the order of the help."""

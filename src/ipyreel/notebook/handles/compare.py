@@ -1,8 +1,7 @@
 """Compare: two to six videos side by side, and one bar that plays them in step.
 
-May import `session` through the screen, and its own room. All of it is plain HTML, so that it is
-saved whole: the bar is a script beside the videos, which needs no kernel, and which a notebook
-that is not trusted does without.
+All of it is plain HTML, so that it is saved whole. The bar is a script beside the videos: it
+needs no kernel, and a notebook that is not trusted shows the videos without it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, static, video_element
 from ipyreel.notebook.markup.job_html import frame
-from ipyreel.notebook.screen import Screen
 from ipyreel.sweeps import tell_apart
 from ipyreel.values import JobSnapshot
 
@@ -93,21 +91,21 @@ def _cell(video: Video, label: str) -> Markup:
     return element("figure", player, caption, style=_CELL)
 
 
-def side_by_side(screen: Screen, jobs: Sequence[JobSnapshot | Video]) -> Row:
-    """Return the videos of finished jobs in a row, with a bar below it.
+def side_by_side(videos: Sequence[Video | JobSnapshot]) -> Row:
+    """Return videos in a row, with a bar below it.
 
-    Raises `InvalidRequest` for another number than two to six, and for a job without a video.
+    Raises `InvalidRequest` unless there are two to six, and for a job, which has no video yet.
     """
-    if not LEAST <= len(jobs) <= MOST:
-        raise InvalidRequest(f"compare takes {LEAST} to {MOST} videos, not {len(jobs)}.")
-    videos = tuple(one if isinstance(one, Video) else _video(screen, one) for one in jobs)
-    return Row(videos, _labels(videos), _rate(videos))
+    if not LEAST <= len(videos) <= MOST:
+        raise InvalidRequest(f"compare takes {LEAST} to {MOST} videos, not {len(videos)}.")
+    found = tuple(map(_finished, videos))
+    return Row(found, _labels(found), _rate(found))
 
 
-def _video(screen: Screen, job: JobSnapshot) -> Video:
-    if job.file is None:
-        raise InvalidRequest(f"{job.id} has no video to compare: it is {job.status}.")
-    return screen.video(job)
+def _finished(video: Video | JobSnapshot) -> Video:
+    if isinstance(video, JobSnapshot):
+        raise InvalidRequest(f"{video.id} has no video to compare: it is {video.status}.")
+    return video
 
 
 def _labels(videos: Sequence[Video]) -> tuple[str, ...]:

@@ -1,7 +1,4 @@
-"""Jobs as one page that needs nothing else: the videos are in it.
-
-May import `session` and its own room.
-"""
+"""Exports jobs as one HTML page with their videos in it."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ipyreel.errors import InvalidRequest, StoreError
+from ipyreel.jobs.files import new_id
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.handles.video import Video
@@ -22,11 +20,11 @@ from ipyreel.sweeps import tell_apart
 from ipyreel.values import JobSnapshot
 
 WIDE = 320
-"""Width of a video on the page in CSS pixels: there is more room than below a cell."""
+"""Width of a video on the page in CSS pixels; a page has more room than a cell."""
 
 
 def info_of(jobs: Sequence[JobSnapshot]) -> SweepInfo:
-    """Return the labels of jobs that come together from anywhere, and the prompt they share."""
+    """Return the labels of any jobs, and the prompt they share."""
     prompts = {job.request.prompt for job in jobs}
     return SweepInfo(
         labels=tuple(tell_apart([(job.provider, job.request) for job in jobs])),
@@ -37,10 +35,10 @@ def info_of(jobs: Sequence[JobSnapshot]) -> SweepInfo:
 def export_html(
     jobs: JobList | Iterable[Job], path: str | Path, *, title: str = "", overwrite: bool = False
 ) -> Path:
-    """Write jobs as one HTML page with their videos in it, and return its path.
+    """Write jobs as one HTML page that contains their videos, and return its path.
 
-    Nothing on the page comes from elsewhere. Raises `InvalidRequest` when the file is there
-    (unless `overwrite`) or there are no jobs, `StoreError` when it cannot be written.
+    The page loads nothing from elsewhere. Raises `InvalidRequest` when the file exists (unless
+    `overwrite`) or there are no jobs, `StoreError` when it cannot be written.
     """
     found = list(jobs)
     target = Path(path).expanduser()
@@ -52,9 +50,10 @@ def export_html(
     info = jobs.info if isinstance(jobs, JobList) else info_of(snapshots)
     info = SweepInfo(labels=info.labels, prompt=info.prompt, inner=info.inner, width=WIDE)
     pieces = sweep_html.page_html(info, snapshots, _films(found), title or f"{len(found)} videos")
-    part = target.with_name(f"{target.name}.part")
+    # A random name, opened as new: a link that somebody left in the folder is not followed.
+    part = target.with_name(f".{target.name}.{new_id()}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with part.open("x", encoding="utf-8") as file:
             file.writelines(pieces)
         os.replace(part, target)  # noqa: PTH105 - over what is there, on every system
     except OSError as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ipyreel.notebook.markup import job_text, sweep_text
-from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, video_element
+from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, escape, video_element
 from ipyreel.notebook.markup.job_html import progress_bar
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.values import JobSnapshot
@@ -223,7 +223,8 @@ def page_html(
     info: SweepInfo, jobs: Sequence[JobSnapshot], videos: Iterable[TileVideo | None], title: str
 ) -> Iterator[str]:
     """Give the pieces of a page of its own; `videos` is read one at a time, for they are large."""
-    yield f"{_HEAD}{element('title', title)}"
+    # Browsers read no tags in a title, and `element` puts them around dollars.
+    yield f"{_HEAD}{element('title', Markup(escape(title)))}"
     body, closed = _split(element("body", _MIDDLE, style=_PAGE))
     tiles, closed_tiles = _split(_tiles_box(info, _MIDDLE))
     yield f"{body}{element('h1', title, style='font-size:18px')}"

@@ -1,13 +1,14 @@
-"""Small things that verbs print: tables and notices, as text and as HTML.
+"""What verbs print: tables, notices and listings, as text and as HTML.
 
-May import `display` and `job_text`. Each is an object with a mimebundle, so that it can be the
-value of a cell, and reads well where only text is shown.
+Each is an object with a mimebundle, so that it can be the value of a cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from wcwidth import wcswidth
 
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import Markup, element, notice_html
@@ -40,6 +41,15 @@ class Notice(Report):
     def __init__(self, *lines: str) -> None:
         text = "\n".join(job_text.clean(line) for line in lines)
         super().__init__(text, notice_html(text))
+
+
+class Listing(Report):
+    """Lines in a fixed-width font, such as a request as it would be sent."""
+
+    def __init__(self, *lines: str) -> None:
+        text = "\n".join(job_text.clean(line) for line in lines)
+        style = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0"
+        super().__init__(text, element("pre", text, style=style))
 
 
 class Table(Report):
@@ -98,14 +108,23 @@ def table_text(
     lines += [
         ["" if cell is None else job_text.one_line(cell, widest) for cell in row] for row in rows
     ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if index in right else cell.ljust(width)
+            _blanks(cell, width) + cell if index in right else cell + _blanks(cell, width)
             for index, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     )
+
+
+def _width(text: str) -> int:
+    """Return the columns a text takes in a terminal: two for each CJK character."""
+    return max(wcswidth(text), 0) or len(text)
+
+
+def _blanks(cell: str, width: int) -> str:
+    return " " * (width - _width(cell))
 
 
 def table_html(
