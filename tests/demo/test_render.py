@@ -1,4 +1,4 @@
-"""Films of the demo provider: exact, repeatable, and about what the prompt says."""
+"""Videos of the demo provider: exact, repeatable, and starting from an input image."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
-from ipyreel.demo.art.caption import _readable, caption
 from ipyreel.demo.art.picture import Picture
-from ipyreel.demo.art.places import _PLACES
-from ipyreel.demo.art.scene import PLACES, SUBJECTS, read_scene
 from ipyreel.demo.render import render, still
 
 SMALL = {"seed": 1, "width": 128, "height": 96, "seconds": 0.5}
@@ -139,101 +136,6 @@ def test_a_length_must_be_positive(tmp_path, seconds):
 )
 def test_any_text_is_a_prompt(prompt):
     assert frame(prompt, width=256, height=144).shape == (144, 256, 3)
-
-
-@pytest.fixture
-def no_fonts(monkeypatch):
-    truetype = ImageFont.truetype
-
-    def only_bundled(font=None, *args, **kwargs):
-        if isinstance(font, str):
-            raise OSError("cannot open resource")
-        return truetype(font, *args, **kwargs)
-
-    monkeypatch.setattr(ImageFont, "truetype", only_bundled)
-
-
-@pytest.mark.usefixtures("no_fonts")
-def test_a_machine_without_fonts_still_gets_a_caption():
-    assert np.asarray(caption("a red balloon", 320, 180))[..., :3].max() > 200
-    assert _readable("über café – 🎈", 12)[0] == "uber cafe -"
-    assert "14 characters" in _readable("一段八秒的产品演示动画一二三", 12)[0]
-
-
-@pytest.mark.parametrize(("width", "height"), [(16, 16), (16, 64), (400, 32), (144, 256)])
-@pytest.mark.parametrize("place", sorted(_PLACES))
-def test_every_place_can_be_drawn_at_any_size(place, width, height):
-    words = {name: row.split()[0] for name, row in PLACES.items()} | {"silk": "nothing known"}
-    scene = read_scene(words[place])
-    assert scene.place == place
-    assert frame(words[place], width=width, height=height, at=1.0).shape == (height, width, 3)
-
-
-def test_every_place_has_a_picture():
-    assert set(_PLACES) == {*PLACES, "silk"}
-
-
-@pytest.mark.parametrize("subject", sorted(SUBJECTS))
-def test_a_subject_word_puts_it_into_the_picture(subject):
-    word = SUBJECTS[subject].split()[0]
-    assert subject in read_scene(f"one {word} there").subjects
-    assert frame(f"one {word} there", at=0.5).std() > 5
-
-
-@pytest.mark.parametrize(
-    ("prompt", "place", "hour", "subjects", "style"),
-    [
-        ("A golden retriever running on the beach at sunset", "beach", "sunset", ("dog",), ""),
-        (
-            "A futuristic cityscape at night, neon, flying vehicles",
-            "city",
-            "night",
-            ("hover",),
-            "neon",
-        ),
-        ("Watercolor northern lights over snowy mountains", "mountain", "night", (), "watercolor"),
-        ("一段 8 秒的产品演示动画", "studio", "day", (), ""),
-        ("日落时分海滩上的狗", "beach", "sunset", ("dog",), ""),
-        ("a red balloon", "meadow", "day", ("balloon",), ""),
-        ("two hot-air balloons", "meadow", "day", ("hot-air-balloon",), ""),
-        ("The carpet scares the catalogue", "silk", "day", (), ""),
-    ],
-)
-def test_words_choose_the_scene(prompt, place, hour, subjects, style):
-    scene = read_scene(prompt)
-    assert (scene.place, scene.hour, scene.subjects, scene.style) == (place, hour, subjects, style)
-
-
-def test_mood_words_choose_the_pace():
-    paces = [read_scene(f"waves, {word}").tempo for word in ("slow motion", "plain", "fast")]
-    assert paces == sorted(set(paces))
-
-
-@pytest.mark.parametrize("rest", ["", " mood", " product"])
-def test_a_colour_word_colours_the_picture(rest):
-    red, blue = frame("red" + rest, at=1.0), frame("blue" + rest, at=1.0)
-    assert red[..., 0].mean() > red[..., 2].mean() + 20
-    assert blue[..., 2].mean() > blue[..., 0].mean() + 20
-
-
-def test_night_is_darker_than_noon():
-    assert frame("the beach at night").mean() < 0.6 * frame("the beach at noon").mean()
-
-
-def test_black_and_white_has_no_colour():
-    shown = frame("a red balloon, black and white")
-    assert np.ptp(shown, axis=2).max() <= 4
-
-
-def test_the_seed_changes_the_layout_not_the_scene():
-    one, two = read_scene("a forest", seed=1), read_scene("a forest", seed=2)
-    assert (one.place, one.sky, one.hue) == (two.place, two.sky, two.hue)
-    assert one.digest != two.digest
-    assert np.abs(frame("a forest", seed=1) - frame("a forest", seed=2)).mean() > 1
-
-
-def test_the_picture_moves():
-    assert np.abs(frame("waves", at=1.0) - frame("waves", at=2.0)).mean() > 0.5
 
 
 def test_frames_do_not_depend_on_the_order_in_which_they_are_asked_for():

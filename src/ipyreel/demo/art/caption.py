@@ -1,52 +1,39 @@
-"""The words on a demo film: the prompt in a lower third, and the mark; imports Pillow and numpy."""
+"""The words on a demo video: the prompt in a lower third, and the mark below it."""
 
 from __future__ import annotations
 
+import contextlib
+import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 MARK = "demo picture - no AI model made this"
-_LATIN = ("DejaVuSans.ttf",)
-# Fonts with Chinese, Japanese or Korean glyphs as Linux, Windows and macOS name their files.
-_WIDE = (
-    "NotoSansCJK-Regular.ttc",
-    "NotoSansCJKsc-Regular.otf",
-    "SourceHanSansSC-Regular.otf",
-    "wqy-microhei.ttc",
-    "wqy-zenhei.ttc",
-    "DroidSansFallbackFull.ttf",
-    "msyh.ttc",
-    "simsun.ttc",
-    "YuGothM.ttc",
-    "malgun.ttf",
-    "PingFang.ttc",
-    "Hiragino Sans GB.ttc",
-    "Arial Unicode.ttf",
+ABSTRACT = (
+    "abstract demo picture: the prompt names nothing this demo can draw - no AI model made this"
 )
+# What has Latin and Vietnamese letters first, then Chinese, Japanese or Korean ones, as Linux,
+# Windows and macOS name their files.
+_FONTS = (
+    "DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf",
+    "SourceHanSansSC-Regular.otf", "wqy-microhei.ttc", "wqy-zenhei.ttc",
+    "DroidSansFallbackFull.ttf", "msyh.ttc", "simsun.ttc", "YuGothM.ttc", "malgun.ttf",
+    "PingFang.ttc", "Hiragino Sans GB.ttc", "Arial Unicode.ttf",
+)  # fmt: skip
 _LONGEST = 400
 _LINES = 3
 _TINY = 96
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def _open_font(names: tuple[str, ...], size: int) -> Font | None:
-    for name in names:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:  # noqa: PERF203 - not on this machine; the list is short
-            continue
-    return None
-
-
-def _bundled(size: int) -> Font:
-    try:
-        return ImageFont.load_default(size=size)
-    except TypeError:  # Pillow 10.0 has only the bitmap font, of one size
-        return ImageFont.load_default()
+def _fonts(size: int) -> Iterator[Font]:
+    """Give the fonts of this machine, the one that Pillow brings last."""
+    for name in _FONTS:
+        with contextlib.suppress(OSError):
+            yield ImageFont.truetype(name, size)
+    yield ImageFont.load_default(size=size)
 
 
 def _shape(font: Font, character: str) -> bytes | None:
@@ -76,41 +63,27 @@ def _nearest(character: str, known: Callable[[str], bool]) -> str:
 
 
 def _readable(prompt: str, size: int) -> tuple[str, Font]:
-    """Return what can be written of the prompt, and the font for it."""
+    """Return what can be written of the prompt, and the font for it: the one that has the most."""
     text = " ".join(unicodedata.normalize("NFC", prompt[: 4 * _LONGEST]).split())[:_LONGEST]
-    font = _open_font(_LATIN, size) or _bundled(size)
-    known = _draws(font)
-    lost = [c for c in dict.fromkeys(text) if not known(c)]
-    if lost and any(unicodedata.east_asian_width(c) in "WF" and c.isalpha() for c in lost):
-        wide = _open_font(_WIDE, size)
-        if wide is not None:
-            font, known = wide, _draws(wide)
-            lost = [c for c in dict.fromkeys(text) if not known(c)]
-    kept = " ".join("".join(_nearest(c, known) if c in lost else c for c in text).split())
-    gone = sum(text.count(c) for c in lost if c.isalpha() and not _nearest(c, known))
-    if gone > len(text.replace(" ", "")) // 2:
-        return f"(a prompt of {len(text)} characters, in a script this machine has no font for)", (
-            _open_font(_LATIN, size) or _bundled(size)
-        )
-    return kept, font
-
-
-def _pieces(text: str) -> list[str]:
-    """Split where a line may break: at spaces, and before every wide character."""
-    pieces: list[str] = []
-    for character in text:
-        wide = unicodedata.east_asian_width(character) in "WF"
-        if pieces and not wide and not pieces[-1].endswith(" "):
-            pieces[-1] += character
-        else:
-            pieces.append(character)
-    return pieces
+    best, kept, lost = next(_fonts(size)), "", len(text) + 1
+    for font in _fonts(size):
+        known = _draws(font)
+        near = {c: c if known(c) else _nearest(c, known) for c in dict.fromkeys(text)}
+        gone = sum(c.isalpha() and not near[c] for c in text)
+        if gone < lost:
+            best, kept, lost = font, "".join(near[c] for c in text), gone
+        if not gone:
+            break
+    if lost > len(text.replace(" ", "")) // 2:
+        kept = f"(a prompt of {len(text)} characters, in a script this machine has no font for)"
+    return " ".join(kept.split()), best
 
 
 def _wrap(text: str, font: Font, room: float) -> list[str]:
     """Break ``text`` into at most three lines of ``room`` pixels; the rest becomes an ellipsis."""
     lines = [""]
-    for piece in _pieces(text):
+    # A line may break at spaces, and beside every Chinese, Japanese or Korean character.
+    for piece in re.findall(r"[\u2e80-\uffff]\s*|[^\s\u2e80-\uffff]+\s*", text):
         fits = font.getlength(lines[-1] + piece.rstrip()) <= room
         if fits or not lines[-1]:
             lines[-1] += piece
@@ -128,29 +101,15 @@ def _wrap(text: str, font: Font, room: float) -> list[str]:
     return lines
 
 
-def _scrim(width: int, height: int, solid: float) -> Image.Image:
+def _scrim(size: tuple[int, int]) -> Image.Image:
     """Return a dark veil, clear at its top, so that white letters can be read on anything."""
-    ramp = np.clip(np.linspace(0, 1 / solid, height), 0, 1)
-    ramp = ramp * ramp * (3 - 2 * ramp) * 150
-    veil = np.zeros((height, width, 4), dtype=np.uint8)
-    veil[..., :3] = (8, 8, 14)
-    veil[..., 3] = ramp[:, None].astype(np.uint8)
-    return Image.fromarray(veil)
+    veil = Image.new("RGBA", size, (8, 8, 14, 0))
+    ramp = Image.linear_gradient("L").resize(size)
+    veil.putalpha(ramp.point([min(150, round(0.9 * level)) for level in range(256)]))
+    return veil
 
 
-def _write(sheet: Image.Image, at: tuple[int, int], text: str, font: Font, strength: int) -> None:
-    shadow = Image.new("L", sheet.size, 0)
-    ImageDraw.Draw(shadow).text(at, text, font=font, fill=170)
-    shadow = shadow.filter(ImageFilter.GaussianBlur(max(1.0, sheet.width / 500)))
-    dark = Image.new("RGBA", sheet.size, (0, 0, 0, 255))
-    dark.putalpha(shadow)
-    sheet.alpha_composite(dark)
-    letters = Image.new("RGBA", sheet.size, (255, 255, 255, 0))
-    ImageDraw.Draw(letters).text(at, text, font=font, fill=(255, 255, 255, strength))
-    sheet.alpha_composite(letters)
-
-
-def caption(prompt: str, width: int, height: int) -> Image.Image:
+def caption(prompt: str, width: int, height: int, *, mark: str = MARK) -> Image.Image:
     """Return an RGBA strip, ``width`` wide, for the lower edge of a frame of that size.
 
     It holds the prompt in up to three lines and the mark. Characters that no font here can draw
@@ -167,10 +126,11 @@ def caption(prompt: str, width: int, height: int) -> Image.Image:
     foot = round(small * 2.3)
     written = step * len(lines) + foot
     tall = min(height, round(written + size * 2.6) // 2 * 2)
-    sheet = _scrim(width, tall, 0.75)
+    sheet = _scrim((width, tall))
     top = tall - written
+    pen = ImageDraw.Draw(sheet)
     for index, line in enumerate(lines):
-        _write(sheet, (margin, top + index * step), line, font, 245)
-    mark = _open_font(_LATIN, small) or _bundled(small)
-    _write(sheet, (margin, tall - round(small * 1.8)), MARK, mark, 165)
+        pen.text((margin, top + index * step), line, font=font, fill=(255, 255, 255, 250))
+    foot_font = next(_fonts(small))
+    pen.text((margin, tall - round(small * 1.8)), mark, font=foot_font, fill=(204, 204, 206, 235))
     return sheet

@@ -1,25 +1,41 @@
-"""The picture of a prompt at any moment: scene, then layers, then planes; numpy and Pillow only."""
+"""The picture of a prompt at any moment: scene, then layers, then planes."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TypeAlias
 
-import numpy as np
 from PIL import Image, ImageOps
 
+from ipyreel.demo.art import beyond, outdoors
 from ipyreel.demo.art.air import in_front, motes
-from ipyreel.demo.art.canvas import Canvas, Sprite, sprite, sprite_of
-from ipyreel.demo.art.caption import caption
-from ipyreel.demo.art.heavens import shafts
-from ipyreel.demo.art.places import build
-from ipyreel.demo.art.scene import read_scene
-from ipyreel.demo.art.stage import Part, Stage, fixed, noise, smooth
+from ipyreel.demo.art.canvas import Canvas, Sprite, sprite_of
+from ipyreel.demo.art.caption import ABSTRACT, MARK, caption
+from ipyreel.demo.art.city import city
+from ipyreel.demo.art.garden import garden
+from ipyreel.demo.art.sky import shafts
+from ipyreel.demo.art.stage import Part, Stage, fixed
+from ipyreel.demo.art.words import read_scene
 
 Planes: TypeAlias = tuple[Image.Image, Image.Image, Image.Image]
 # An input image is seen alone at first; what the prompt adds comes in this many seconds.
 _REVEAL = 1.2
 _ZOOM = 0.14
+PLACES: Mapping[str, Callable[[Stage], list[Part]]] = MappingProxyType(
+    {
+        "beach": outdoors.beach,
+        "sea": outdoors.sea,
+        "mountain": outdoors.mountain,
+        "meadow": outdoors.meadow,
+        "forest": outdoors.forest,
+        "city": city,
+        "garden": garden,
+        "space": beyond.space,
+        "abstract": beyond.abstract,
+    }
+)
 
 
 def _opened(image: bytes, size: tuple[int, int]) -> Sprite:
@@ -57,35 +73,11 @@ def _travel(picture: Sprite, seconds: float) -> Part:
     return draw
 
 
-def _paper(stage: Stage) -> Part:
-    """Return the paper of a watercolour: a ragged white edge, and blots where it drank more."""
-    shape = (stage.height, stage.width)
-    dice = stage.dice("paper")
-    x = np.minimum(np.arange(stage.width), np.arange(stage.width)[::-1]).astype(np.float32)[None, :]
-    y = np.minimum(np.arange(stage.height), np.arange(stage.height)[::-1]).astype(np.float32)
-    inside = np.minimum(x, y[:, None]) / np.float32(stage.unit)
-    ragged = inside + 0.085 * (noise(dice, shape, (5, 9), 6) - 0.5)
-    white = smooth(ragged, 0.052, 0.022)
-    blots = smooth(noise(dice, shape, (3, 5), 6), 0.4, 0.8) * 0.34
-    grain = (noise(dice, shape, (stage.height // 3, stage.width // 3), 1) - 0.5) * 0.16
-    alpha = (
-        np.clip(np.maximum(white, np.clip(blots * (1 + grain) + 0.4 * grain, 0, 0.6)), 0, 1) * 255
-    )
-    tone = np.broadcast_to(np.asarray((250, 247, 240), np.float32), (*shape, 3))
-    return fixed(sprite(np.ascontiguousarray(tone), alpha.astype(np.float32)), 0, 0)
-
-
 class Picture:
-    """Everything of a film that is computed once; `at` composes one frame.
+    """Everything of a video that is computed once; `at` composes one frame.
 
-    Parameters
-    ----------
-    prompt, seed, image
-        What to show, as for `ipyreel.demo.render.render`.
-    size
-        Width and height in pixels, both even.
-    seconds
-        Length of the film: what crosses the frame does it in that time.
+    ``seconds`` is its length: what crosses the frame does it in that time. The other arguments
+    are those of `ipyreel.demo.render.render`.
     """
 
     def __init__(
@@ -99,16 +91,15 @@ class Picture:
     ) -> None:
         self.scene = read_scene(prompt, seed=seed)
         self.size = size
-        stage = Stage(self.scene, *size, seconds)
+        stage = Stage(self.scene, *size, max(seconds, 0.1))
         self._image = None if image is None else _opened(image, size)
         if self._image is None:
-            self._parts = build(stage)
+            self._parts = [*PLACES[self.scene.place](stage), *in_front(stage)]
         else:
             air = in_front(stage) or [shafts(stage, colour=(255, 250, 236), strength=0.16)]
             self._parts = [_travel(self._image, seconds), *air, motes(stage)]
-        if self.scene.style == "watercolor":
-            self._parts.append(_paper(stage))
-        words = sprite_of(caption(prompt, *size))
+        abstract = self.scene.place == "abstract" and image is None
+        words = sprite_of(caption(prompt, *size, mark=ABSTRACT if abstract else MARK))
         self._parts.append(fixed(words, 0, size[1] - words.size[1]))
 
     def at(self, t: float) -> Planes:

@@ -1,4 +1,7 @@
-"""What every layer of a picture is built with: the stage, noise, ridges; numpy and Pillow only."""
+"""What every layer of a picture is built with: the stage, noise, ridges, hills, trees.
+
+Colours are painted at half the size of the frame (`canvas.painted`), edges at its full size.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from ipyreel.demo.art.canvas import Canvas, Floats, Rgb, Sprite, sprite, tiles
-from ipyreel.demo.art.scene import Scene
+from ipyreel.demo.art.canvas import Canvas, Floats, Rgb, Sprite, mix, painted, plain
+from ipyreel.demo.art.words import Scene
 
 # A layer: draws itself on the canvas as it is t seconds after the beginning.
 Part: TypeAlias = Callable[[Canvas, float], None]
+# Gets the depth below a line in pixels, and the row, both (h, w) at half size; returns RGB.
+Paint: TypeAlias = Callable[[Floats, Floats], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,21 @@ class Stage:
 
     def lit(self, colour: Rgb) -> Rgb:
         """Return ``colour`` as it looks in the light of the hour."""
-        tint = self.scene.tint
-        return (colour[0] * tint[0], colour[1] * tint[1], colour[2] * tint[2])
+        red, green, blue = (
+            level * light for level, light in zip(colour, self.scene.tint, strict=True)
+        )
+        return (red, green, blue)
+
+    def hazy(self, colour: Rgb, haze: float) -> Rgb:
+        """Return ``colour`` in the light of the hour, as seen through ``haze`` (0..1) of air."""
+        return mix(self.lit(colour), self.scene.sky[2], haze)
+
+    def away(self, at: tuple[float, float]) -> Floats:
+        """Return the distance from ``at`` (pixels) in units, for each pixel at half size."""
+        x = np.arange(self.width // 2, dtype=np.float32)[None, :] - np.float32(at[0] / 2)
+        y = np.arange(self.height // 2, dtype=np.float32)[:, None] - np.float32(at[1] / 2)
+        distance: Floats = np.hypot(x, y) * np.float32(2 / self.unit)
+        return distance
 
 
 def smooth(values: Floats, low: float, high: float) -> Floats:
@@ -58,11 +75,9 @@ def smooth(values: Floats, low: float, high: float) -> Floats:
     return stepped
 
 
-def resized(values: Floats, width: int, height: int) -> Floats:
-    """Return a 2-D array brought to another size, bicubic."""
-    image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
-    scaled = image.resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(scaled, dtype=np.float32)
+def span(start: float, end: float, count: int) -> Floats:
+    """Return ``count`` numbers from ``start`` to ``end``."""
+    return np.linspace(start, end, count, dtype=np.float32)
 
 
 def noise(
@@ -82,10 +97,9 @@ def noise(
         grid = dice.random((down + 1, across), dtype=np.float32)
         pad = min(2, across)
         grid = np.concatenate([grid[:, -pad:], grid, grid[:, :pad]], axis=1)
-        image = Image.fromarray(grid)
         box = (pad, 0, pad + across, down + 1)
-        image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
-        total += np.asarray(image, dtype=np.float32) * 0.5**octave
+        lumps = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC, box=box)
+        total += np.asarray(lumps) * np.float32(0.5**octave)
         weight += 0.5**octave
     total /= np.float32(weight)
     return total
@@ -110,9 +124,8 @@ def jagged(dice: np.random.Generator, width: int, peaks: int, octaves: int = 6) 
         heights = dice.uniform(-1, 1, knots)
         if octave == 0:
             heights = np.abs(heights) * np.where(np.arange(knots) % 2, 1, -1)
-        line += np.interp(np.arange(width), at, heights, period=width).astype(np.float32) * (
-            0.44**octave
-        )
+        step = np.interp(np.arange(width), at, heights, period=width)
+        line += step.astype(np.float32) * np.float32(0.44**octave)
     line /= np.abs(line).max()
     return line
 
@@ -125,69 +138,90 @@ def column(stops: tuple[Rgb, ...], height: int, at: tuple[float, ...] | None = N
     return np.stack(channels, axis=-1).astype(np.float32)[:, None, :]
 
 
-def cover(line: Floats, top: int, bottom: int) -> Floats:
-    """Return the coverage 0..255, rows ``top`` to ``bottom``, of what lies below ``line``."""
-    rows = np.arange(top, bottom, dtype=np.float32)[:, None]
-    share: Floats = np.clip(rows - line[None, :] + 0.5, 0, 1).astype(np.float32) * 255
-    return share
+def shaded(top: Rgb, low: Rgb, deep: float, rim: Rgb | None = None) -> Paint:
+    """Return paint going from ``top`` at the ridge to ``low`` at ``deep`` pixels, ``rim`` lit."""
+
+    def paint(depth: Floats, _rows: Floats) -> Floats:
+        share = np.clip(depth / np.float32(deep), 0, 1)[..., None]
+        rgb: Floats = np.asarray(top) * (1 - share) + np.asarray(low) * share
+        if rim is not None:
+            edge = np.exp(np.clip(depth, 0, None) * np.float32(-20 / deep))[..., None]
+            rgb += (np.asarray(rim, np.float32) - rgb) * edge * np.float32(0.55)
+        return rgb
+
+    return paint
 
 
-def ground(line: Floats, bottom: int, paint: Callable[[Floats, Floats], Floats]) -> Sprite:
-    """Make a sprite of what lies below ``line`` down to row ``bottom``; it belongs at `crest`.
+def ground(line: Floats, bottom: int, paint: Paint) -> tuple[Sprite, int]:
+    """Return what lies below ``line`` (a row for each column) down to ``bottom``, and its row."""
+    top = int(line.min() // 2) * 2
+    end = max(bottom // 2 * 2, top + 2)
+    rows = np.arange(top, end, 2, dtype=np.float32)[:, None] + np.float32(0.5)
+    fine = np.arange(top, end, dtype=np.float32)[:, None] + np.float32(0.5)
+    cover = np.clip(fine - line.astype(np.float32), 0, 1) * 255
+    return painted(paint(rows - line[None, ::2], rows), (line.shape[0], end - top), cover), top
 
-    ``paint`` gets the depth below the line in pixels, and the row, both (h, w), and returns RGB.
+
+def scrolling(
+    piece: Sprite, y: float, speed: float, *, bob: Callable[[float], float] | None = None
+) -> Part:
+    """Show a periodic layer at row ``y`` passing to the left at ``speed`` pixels per second.
+
+    ``bob`` gives how far it is lowered at a moment.
     """
-    top = crest(line)
-    rows = np.arange(top, max(bottom, top + 2), dtype=np.float32)[:, None]
-    depth = rows - line[None, :]
-    return sprite(paint(depth, rows), cover(line, top, max(bottom, top + 2)))
-
-
-def crest(line: Floats) -> int:
-    """Return the even row at or above the highest point of ``line``."""
-    return int(np.floor(line.min() / 2)) * 2
-
-
-def scrolling(piece: Sprite, y: float, speed: float) -> Part:
-    """Show a periodic layer at row ``y`` passing to the left at ``speed`` pixels per second."""
-    wide, parts = piece.size[0], tiles(piece)
 
     def draw(canvas: Canvas, t: float) -> None:
-        x = -((speed * t) % wide)
+        x = -((speed * t) % piece.size[0])
         while x < canvas.width:
-            canvas.lay(parts, x, y)
-            x += wide
+            canvas.blit(piece, x, y + (bob(t) if bob else 0.0))
+            x += piece.size[0]
 
     return draw
 
 
 def fixed(piece: Sprite, x: float, y: float) -> Part:
     """Show a sprite that does not move."""
-    parts = tiles(piece)
-
-    def draw(canvas: Canvas, t: float) -> None:  # noqa: ARG001 - the same at every moment
-        canvas.lay(parts, x, y)
-
-    return draw
-
-
-def radial(width: int, height: int, centre: tuple[float, float]) -> Floats:
-    """Return the distance of each pixel from ``centre`` (x, y), in pixels."""
-    x = np.arange(width, dtype=np.float32)[None, :] - centre[0]
-    y = np.arange(height, dtype=np.float32)[:, None] - centre[1]
-    away: Floats = np.sqrt(x * x + y * y)
-    return away
+    return lambda canvas, _t: canvas.blit(piece, x, y)
 
 
 def glow(radius: float, colour: Rgb, strength: float = 1.0, power: float = 2.2) -> Sprite:
     """Make a round soft light of that radius in pixels."""
     side = max(4, round(radius) * 2)
-    away = radial(side, side, (side / 2 - 0.5, side / 2 - 0.5)) / np.float32(side / 2)
-    alpha = np.clip(1 - away, 0, 1) ** power * 255 * strength
-    rgb = np.broadcast_to(np.asarray(colour, dtype=np.float32), (side, side, 3))
-    return sprite(np.ascontiguousarray(rgb), alpha.astype(np.float32))
+    across = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / np.float32(side / 2) - 1
+    away = np.hypot(across[None, :], across[:, None])
+    return plain(colour, np.clip(1 - away, 0, 1) ** np.float32(power) * np.float32(255 * strength))
 
 
-def grey(values: Floats) -> NDArray[np.uint8]:
-    """Return ``values`` cut to 0..255 as bytes."""
-    return np.clip(values, 0, 255).astype(np.uint8)
+def hills(
+    stage: Stage, name: str, place: tuple[float, float], paint: Paint, *, speed: float
+) -> Part:
+    """Return a layer of rolling hills about a share of the height, so tall, that passes by."""
+    base, tall = place
+    line = stage.height * (base - tall * rolling(stage.dice(name), stage.wide))
+    return scrolling(*ground(line, stage.height, paint), speed * stage.unit * stage.scene.tempo)
+
+
+def pines(stage: Stage, name: str, base: float, size: tuple[float, float], colour: Rgb) -> Sprite:
+    """Return a periodic row of firs standing on ``base`` (share of height); it belongs at row 0."""
+    dice = stage.dice(name)
+    high = stage.row(base + 0.06)
+    foot = np.float32(stage.height * base)
+    x = dice.uniform(-8, 8)
+    columns = np.arange(stage.wide, dtype=np.float32)
+    rows = np.arange(high, dtype=np.float32)[:, None]
+    cover = np.broadcast_to(np.clip(rows - foot, 0, 1), (high, stage.wide)).copy()
+    while x < stage.wide - 4:
+        tall = stage.unit * dice.uniform(*size)
+        half = max(2, round(tall * 0.24))
+        left, right = max(0, round(x) - half), min(stage.wide, round(x) + half)
+        first = max(0, int(foot - tall))
+        down = rows[first:] - (foot - np.float32(tall * 0.95))
+        tier = (down / np.float32(tall) * 9) % 1
+        spread = (
+            np.clip(down, 0, None) * np.float32(0.17) * (np.float32(0.55) + tier * np.float32(0.75))
+        )
+        tree = np.clip(spread - np.abs(columns[left:right] - np.float32(x)) + np.float32(0.5), 0, 1)
+        part = cover[first:, left:right]
+        np.maximum(part, tree * (down > 0), out=part)
+        x += tall * dice.uniform(0.12, 0.38)
+    return plain(colour, cover * 255)
