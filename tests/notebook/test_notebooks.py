@@ -1,11 +1,11 @@
-"""The notebooks are documentation that runs: each from top to bottom, in a kernel of its own."""
+"""Every notebook runs from top to bottom, in a kernel of its own, and is stored without outputs."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -20,27 +20,41 @@ def by_name(path):
     return path.stem
 
 
-def execute(path, home):
-    """Run a notebook by nbconvert (that is, nbclient), in a process of its own; return it."""
+def execute(path, folder):
+    """Run a copy of a notebook by nbconvert in a process of its own; return the result."""
+    here = folder / path.stem
+    here.mkdir()
+    shutil.copy(path, here)
     options = ["--to", "notebook", "--execute", "--output", "done", "--log-level", "ERROR"]
     ran = subprocess.run(
         [sys.executable, "-m", "nbconvert", *options, path.name],
-        cwd=path.parent,
-        env=environment(home),
+        cwd=here,
+        env=environment(folder / f"home-{path.stem}"),
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    return nbformat.read(path.with_name("done.ipynb"), as_version=4)
+    return here, nbformat.read(here / "done.ipynb", as_version=4)
+
+
+@pytest.fixture(scope="module")
+def runs(request, tmp_path_factory):
+    """Run the selected notebooks, three at a time: most of their time they wait for a video."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    selected = {item.callspec.params["path"] for item in request.session.items if _runs(item)}
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        yield {path: pool.submit(execute, path, folder) for path in sorted(selected)}
+
+
+def _runs(item):
+    return getattr(item, "function", None) is test_a_notebook_runs_from_top_to_bottom
 
 
 @pytest.mark.notebook
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
-    here = tmp_path / "notebook"
-    here.mkdir()
-    done = execute(Path(shutil.copy(path, here)), tmp_path / "kernel")
+def test_a_notebook_runs_from_top_to_bottom(path, runs):
+    here, done = runs[path].result()
     outputs = [one for cell in done.cells for one in cell.get("outputs", [])]
     assert [one for one in outputs if one.output_type == "error"] == []
     shown = [one["data"].get("text/html", "") for one in outputs if "data" in one]
@@ -51,7 +65,7 @@ def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_a_notebook_is_kept_without_outputs(path):
+def test_a_notebook_is_stored_without_outputs(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
