@@ -353,17 +353,39 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_gets_a_line_that_updates_and_then_the_path():
+UP = "\x1b[1A\r\x1b[K"
+"""One line up, and cleared."""
+
+
+def test_a_terminal_gets_one_line_that_updates_and_then_the_path(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     out = Terminal()
     card = TextOutput(view_of(), out)
     card.show()
+    card.tick()  # nothing is new, so nothing is written
     card.update(WORKING)
-    card.tick()
     card.update(DONE)
     assert card.ended
-    assert out.getvalue().splitlines()[0] == job_text.text(JOB, now=1000)
-    assert "\rVideo v7f3a: Generating 45 %" in out.getvalue()
-    assert out.getvalue().endswith(job_text.text(DONE) + "\n")
+    lines = [job_text.text(JOB, now=1000), job_text.text(WORKING, now=1000), job_text.text(DONE)]
+    assert out.getvalue() == f"\n{UP}".join(lines) + "\n"
+
+
+def test_a_later_cell_of_a_terminal_overwrites_nothing():
+    out, cells = Terminal(), [1]
+    card = TextOutput(view_of(cell=lambda: cells[-1]), out)
+    card.show()
+    cells.append(2)
+    card.tick()
+    assert UP not in out.getvalue()
+    card.update(WORKING)
+    assert out.getvalue().count(UP) == 1
+
+
+def test_a_line_in_a_terminal_does_not_wrap(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Terminal()
+    TextOutput(view_of(), out).show()
+    assert len(out.getvalue().rstrip()) <= 39
 
 
 def test_a_thread_prints_nothing():

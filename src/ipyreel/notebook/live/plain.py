@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from typing import Any
@@ -47,20 +48,24 @@ class PlainOutput:
 class TextOutput(PlainOutput):
     """A line in a terminal, redrawn while the main thread waits, and the result at the end.
 
-    Never prints from another thread.
+    Never prints from another thread. The first line ends with a line break, since most cells do
+    not wait; it is redrawn in place as long as its own cell runs.
     """
 
     def __init__(self, view: JobsView, out: Any = None) -> None:
         super().__init__(view)
         self._out = out
         self._drawn = ""
+        self._cell: object = None
 
     def show(self) -> None:
         """Print the first line, or the result."""
+        self._cell = self.view.context.cell()
         if self.view.ended:
             self._finish()
         else:
-            self._write(self.view.line() + "\n")
+            self._drawn = self._line()
+            self._write(self._drawn + "\n")
 
     def tick(self) -> None:
         """Redraw the line in place, or print the result, if this is the main thread."""
@@ -69,14 +74,26 @@ class TextOutput(PlainOutput):
         if self.view.ended:
             self._finish()
         elif self._stream.isatty():
-            line = job_text.one_line(self.view.line().splitlines()[0], 100)
-            self._write("\r" + line.ljust(len(self._drawn)))
-            self._drawn = line
+            line = self._line()
+            if line != self._drawn or self._cell != self.view.context.cell():
+                self._write(f"{self._back()}{line}\n")
+                self._drawn = line
+
+    def _line(self) -> str:
+        """Return the first line; in a terminal it must not wrap, or it could not be redrawn."""
+        line = self.view.line().splitlines()[0]
+        width = shutil.get_terminal_size().columns - 1
+        return job_text.one_line(line, width) if self._stream.isatty() else line
+
+    def _back(self) -> str:
+        """Return what moves the cursor to the line and clears it, "" where it is out of reach."""
+        here, self._cell = self._cell, self.view.context.cell()
+        return "\x1b[1A\r\x1b[K" if here == self._cell and self._stream.isatty() else ""
 
     def _finish(self) -> None:
-        clear = "\r" + " " * len(self._drawn) + "\r" if self._drawn else ""
-        self.ended, self._drawn = True, ""
-        self._write(clear + self.view.text() + "\n")
+        back = self._back() if self._drawn else ""
+        self.ended = True
+        self._write(f"{back}{self.view.text()}\n")
 
     @property
     def _stream(self) -> Any:
