@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -186,6 +187,7 @@ class Screen:
             video=self.video,
             place=self.place,
             clock=self.session.clock,
+            cell=self._count,
             threads_deliver=self.host.pushes,
             **hooks,
         )
@@ -210,6 +212,9 @@ class Screen:
         """Show jobs as the value of a cell, unless that cell has just shown them."""
         key = shown.ids if isinstance(shown, JobList) else shown.id
         if self._just_shown == (key, self._count()):
+            if self.host.kind == "terminal":  # IPython has written "Out[2]: " already
+                name = f"{len(shown)} jobs" if isinstance(shown, JobList) else f"Job {shown.id}"
+                sys.stdout.write(f"{name}\n")
             return
         if isinstance(shown, JobList):
             self.show_all(shown)

@@ -43,13 +43,15 @@ class CardContext:
 
     `video` makes the object that shows a completed job, `place` names a file in saved text,
     `clock` is in seconds since the epoch, `typical` is how long such jobs take in seconds.
-    `cancel` and `retry` take a job's id and are called on the thread on which the click
-    arrives; `retry` returns the snapshot of the new job, which takes the old one's place.
+    `cell` names the cell that is running. `cancel` and `retry` take a job's id and are called
+    on the thread on which the click arrives; `retry` returns the snapshot of the new job, which
+    takes the old one's place.
     """
 
     video: Callable[[JobSnapshot], Any]
     place: Callable[[str], str] = str
     clock: Callable[[], float] = time.time
+    cell: Callable[[], object] = str
     typical: float | None = None
     cancel: Callable[[str], object] | None = None
     retry: Callable[[str], object] | None = None

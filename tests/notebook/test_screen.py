@@ -1,0 +1,87 @@
+"""The screen: it keeps its cards current, and closes what a cell that runs again leaves behind."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from ipywidgets.widgets.widget import _instances
+
+from ipyreel.notebook import screen as screen_module
+from ipyreel.notebook.panels.form import open_form
+from ipyreel.notebook.panels.gallery import open_gallery
+from ipyreel.values import VideoRequest
+
+STUCK = {"step": "retrieve", "do": {"job": {"status": "in_progress"}}}
+
+
+class Kernel:
+    """The part of a kernel that says which cell is running."""
+
+    cell = "a"
+
+    def get_parent(self):
+        return {"metadata": {"cellId": self.cell}}
+
+
+class Shell:
+    """The part of a shell that counts the cells."""
+
+    def __init__(self):
+        self.kernel, self.execution_count = Kernel(), 1
+
+
+@pytest.mark.parametrize("opens", [open_form, open_gallery])
+def test_a_cell_that_runs_again_closes_the_panel_of_its_earlier_run(screen, opens):
+    screen.shell = Shell()
+    before = set(_instances)
+    opens(screen)._ipython_display_()
+    first = set(_instances) - before
+    screen.shell.execution_count = 2
+    second = opens(screen)
+    second._ipython_display_()
+    assert not first & set(_instances)
+    assert second.comm is not None
+    screen.shell.execution_count, screen.shell.kernel.cell = 3, "b"
+    other = opens(screen)
+    other._ipython_display_()
+    assert second.comm is not None  # it stands in another cell
+    second.close()
+    other.close()
+    assert set(_instances) <= before
+
+
+def test_two_panels_of_one_run_stay(screen):
+    screen.shell = Shell()
+    panels = [open_form(screen), open_form(screen)]
+    for panel in panels:
+        panel._ipython_display_()
+    assert all(panel.comm is not None for panel in panels)
+    for panel in panels:
+        panel.close()
+
+
+def test_a_card_that_cannot_be_drawn_does_not_stop_the_others(screen, live, monkeypatch, caplog):
+    live.faults.add({**STUCK, "count": 10_000})
+    monkeypatch.setattr(screen_module, "TICK", 0.01)
+    plans = [screen.session.plan(VideoRequest(prompt=f"A {word}")) for word in ("boat", "train")]
+    jobs = [screen.job(job.id) for job in screen.session.submit(*plans)]
+    broken, sound = (screen.card(job) for job in jobs)
+    ticked = threading.Event()
+
+    def tick():
+        raise ValueError("no pixels")
+
+    monkeypatch.setattr(type(broken), "tick", lambda card: tick() if card is broken else later())
+    again = iter(range(3))
+
+    def later():
+        if next(again, None) is None:
+            ticked.set()
+
+    assert ticked.wait(10)
+    assert "no pixels" in caplog.text
+    assert caplog.text.count("could not be drawn") == 1
+    assert sound.comm is not None
+    for job in jobs:
+        job.cancel()
