@@ -6,7 +6,6 @@ All of them use one session for the process, opened by the first call.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +20,10 @@ from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup.tables import Notice, Report
 from ipyreel.notebook.panels.form import Form, open_form
 from ipyreel.notebook.panels.gallery import Gallery, open_gallery
-from ipyreel.notebook.screen import Screen
+from ipyreel.notebook.screen import close_current, current
 from ipyreel.values import NOTHING, Json, VideoRequest
 
-
-@cache
-def screen() -> Screen:
-    """Return the screen of this process's session, opened at the first call."""
-    found = Screen.open()
-    found.reopen = screen
-    return found
-
-
-def close() -> None:
-    """Stop polling and close the library; jobs stay in it, and the next call opens it again."""
-    if screen.cache_info().currsize:
-        screen().close()
-        screen.cache_clear()
+screen, close = current, close_current
 
 
 def submit(  # noqa: PLR0913 - every option of the cell, by name

@@ -56,7 +56,7 @@ class VideoMagics(Magics):
             verbs = _heavy("commands.verbs")
             return verbs.help_line() if cell is None else verbs.help_cell()
         try:
-            screen = _heavy("api").screen()
+            screen = _heavy("screen").current()
         except ConfigError as error:
             if cell is None and line.split()[:1] == ["doctor"]:
                 return _heavy("reports").broken(error)
@@ -85,7 +85,7 @@ def load(shell: InteractiveShell) -> None:
         kind: table.get("video") for kind, table in shell.magics_manager.magics.items()
     }
     shell.register_magics(magics)
-    complete.install(shell, lambda: _heavy("api").screen().session)
+    complete.install(shell, lambda: _heavy("screen").current().session)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -99,9 +99,9 @@ def unload(shell: InteractiveShell) -> None:
         shell.configurables.remove(magics)
     manager.registry.pop(VideoMagics.__name__, None)
     complete.remove(shell)
-    api = sys.modules.get("ipyreel.notebook.api")
-    if api is not None:
-        api.close()
+    screen = sys.modules.get("ipyreel.notebook.screen")
+    if screen is not None:
+        screen.close_current()
 
 
 def _heavy(name: str) -> Any:

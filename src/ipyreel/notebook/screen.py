@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,9 @@ class Screen:
     _panels: dict[str, tuple[int, list[Any]]] = field(default_factory=dict)
     _just_shown: tuple[object, int] | None = None
     _ticking: bool = False
-    reopen: Callable[[], Screen] | None = None
-    """Where a pickled handle finds the screen of its process."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self.reopen or Screen.open, ()
+        return current, ()  # a pickled handle finds the screen of its process
 
     @classmethod
     def open(cls) -> Screen:
@@ -308,3 +307,16 @@ class Screen:
             if not cards:
                 self._cards.pop(job_id, None)
         return self._all_cards()
+
+
+@cache
+def current() -> Screen:
+    """Return the screen of this process, opened at the first call; raises `ConfigError`."""
+    return Screen.open()
+
+
+def close_current() -> None:
+    """Stop polling and close the library; jobs stay in it, and the next call opens it again."""
+    if current.cache_info().currsize:
+        current().close()
+        current.cache_clear()
