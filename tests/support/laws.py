@@ -8,8 +8,11 @@ an example that it refuses and one that it accepts.
 from __future__ import annotations
 
 import ast
+import io
 import re
+import subprocess
 import sys
+import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -513,3 +516,37 @@ LAWS: dict[str, Law] = {
     "written state": written_state,
 }
 TEST_LAWS: dict[str, Law] = {"mocks": no_mocks}
+
+NO_CODE = {
+    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}  # fmt: skip
+
+
+def lines_of_code(module: Module) -> int:
+    """Count the lines of a module that are not blank, a comment or a docstring."""
+    found: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
+        if token.type not in NO_CODE:
+            found.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Constant) and id(node) in module.docstrings:
+            found.difference_update(range(node.lineno, (node.end_lineno or 0) + 1))
+    return len(found)
+
+
+def modules_of_one_cell() -> list[str]:
+    """Return the modules that one plain `%%video` cell passes, asked in a new process."""
+    command = [sys.executable, "-m", "tests.support.one_cell"]
+    output = subprocess.check_output(command, cwd=ROOT, text=True)
+    return output.splitlines()
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--count"]:
+    modules, cell = read_modules(), modules_of_one_cell()
+    report = (
+        f"lines of code: {sum(map(lines_of_code, modules))}",
+        f"modules: {len(modules)}",
+        f"modules that one %%video cell passes: {len(cell)}: {', '.join(cell)}",
+    )
+    sys.stdout.write("\n".join((*report, "")))
