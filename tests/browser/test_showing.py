@@ -53,7 +53,7 @@ def test_every_place_is_shown_as_it_can_be(start_server, open_page, tmp_path):
     assert "linked" in lab.output_text(2)
     assert "embedded (+" in lab.output_text(3)
     assert lab.output(4).locator("video").count() == 0
-    assert "--embed does it all the same" in lab.output_text(4)
+    assert "--embed embeds it anyway" in lab.output_text(4)
     saved = lab.save()
     assert max(weight(saved.cells[index]) for index in (1, 2)) < LIGHT
     assert weight(saved.cells[3]) > size * 4 / 3

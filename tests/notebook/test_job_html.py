@@ -476,7 +476,7 @@ def test_a_link_that_was_asked_for_may_lead_upwards(clip, tmp_path):
 def test_a_file_that_is_gone_is_said_to_be(tmp_path):
     video = Video(tmp_path / "a.mp4", STATES["completed"], host=JUPYTER, folder=tmp_path)
     assert video.chosen == "not shown"
-    assert "no longer there" in video._repr_html_()
+    assert "does not exist any more" in video._repr_html_()
 
 
 def test_a_terminal_gets_text_and_nothing_is_read(clip, tmp_path):

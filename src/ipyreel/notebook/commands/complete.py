@@ -1,21 +1,21 @@
 """Completes what is typed after `%%video` and `%video`: verbs, options and their values.
 
-The session is passed in as a function: it is opened when somebody presses Tab, not when the
-extension is loaded.
+The session (`library`) is passed in as a function: it is opened when somebody presses Tab, not
+when the extension is loaded. It and its catalog are typed `Any`, so that no heavy module is
+imported for their names.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
 from ipyreel.errors import VideoError
 from ipyreel.notebook.commands.options import OPTIONS, VERBS
-from ipyreel.values import JobSnapshot
 
 IDENTIFIER = "ipyreel"
 """The name of our matcher in IPython (`IPCompleter.disable_matchers`)."""
@@ -26,52 +26,8 @@ NEWEST = 20
 _MAGIC = re.compile(r"\s*(?:\w+\s*=\s*)?(?P<magic>%%?)video(?=\s)(?P<rest>.*)", re.DOTALL)
 
 
-class ModelRow(Protocol):
-    """What is asked of a model."""
-
-    @property
-    def sizes(self) -> tuple[str, ...]:
-        """The sizes it makes."""
-
-    @property
-    def seconds(self) -> tuple[float, ...] | None:
-        """The lengths it makes."""
-
-    def sizes_at(self, provider: Any, /) -> tuple[str, ...]:
-        """Return the sizes it makes at a provider."""
-
-    def seconds_at(self, provider: Any, /) -> tuple[float, ...] | None:
-        """Return the lengths it makes at a provider."""
-
-
-class CatalogRows(Protocol):
-    """What is asked of the catalog."""
-
-    @property
-    def providers(self) -> Mapping[str, Any]:
-        """The rows of the providers by name."""
-
-    @property
-    def models(self) -> Mapping[str, ModelRow]:
-        """The known models by name."""
-
-    def model_names(self, provider: Any, /) -> tuple[str, ...]:
-        """Return the models to offer at a provider."""
-
-
-class Library(Protocol):
-    """What is asked of the session."""
-
-    @property
-    def catalog(self) -> CatalogRows:
-        """The providers and models."""
-
-    def history(self, text: str = "", *, limit: int = NEWEST) -> Sequence[JobSnapshot]:
-        """Return the newest jobs."""
-
-
 def candidates(
-    before: str, catalog: CatalogRows, *, cell: bool, jobs: Callable[[], Iterable[str]] = tuple
+    before: str, catalog: Any, *, cell: bool, jobs: Callable[[], Iterable[str]] = tuple
 ) -> list[str]:
     """Return what may stand at the end of `before`, the text from the magic to the cursor.
 
@@ -113,7 +69,7 @@ def _dest(flag: str) -> str | None:
     return next((row.dest for row in OPTIONS if row.read and flag in row.flags), None)
 
 
-def _values(dest: str | None, words: Sequence[str], catalog: CatalogRows) -> list[str]:
+def _values(dest: str | None, words: Sequence[str], catalog: Any) -> list[str]:
     named = words[1] if words[:1] == ["use"] and len(words) > 1 else _said(words, "provider")
     provider = catalog.providers.get(named or "")
     if dest == "provider":
@@ -130,11 +86,11 @@ def _values(dest: str | None, words: Sequence[str], catalog: CatalogRows) -> lis
     return []
 
 
-def _models(provider: Any, catalog: CatalogRows) -> list[str]:
+def _models(provider: Any, catalog: Any) -> list[str]:
     return list(catalog.model_names(provider) if provider else catalog.models)
 
 
-def _rows(model: str | None, provider: Any, catalog: CatalogRows) -> list[ModelRow]:
+def _rows(model: str | None, provider: Any, catalog: Any) -> list[Any]:
     """Return the model that is named, else all that the named provider has, else all."""
     names = [model] if model is not None and model in catalog.models else _models(provider, catalog)
     return [catalog.models[name] for name in names if name in catalog.models]
@@ -150,7 +106,7 @@ def _said(words: Sequence[str], dest: str) -> str | None:
 
 
 def _for_verb(
-    words: Sequence[str], catalog: CatalogRows, jobs: Callable[[], Iterable[str]]
+    words: Sequence[str], catalog: Any, jobs: Callable[[], Iterable[str]]
 ) -> list[str]:
     if not words:
         return [*VERBS, "help", "--help"]
@@ -175,7 +131,7 @@ def _typed(context: CompletionContext) -> tuple[str, bool] | None:
     return None if cell and context.cursor_line != 0 else (found["rest"].lstrip(), cell)
 
 
-def install(shell: Any, library: Callable[[], Library]) -> None:
+def install(shell: Any, library: Callable[[], Any]) -> None:
     """Add our matcher to the shell's completer; `library` is called at each Tab."""
 
     def jobs() -> Iterable[str]:

@@ -41,7 +41,8 @@ def interpolate(prompt: str, names: Mapping[str, Any]) -> str:
             return token[0][0]
         where = _place(prompt, token.start())
         if token["field"] is None:
-            raise InvalidRequest(f"The prompt has a lone {token[0]} at {where}.", hint=_BRACES)
+            lone = f"The prompt has an unmatched {token[0]} at {where}."
+            raise InvalidRequest(lone, hint=_BRACES)
         return _value(token["field"], names, where)
 
     return _TOKEN.sub(fill, prompt)
@@ -59,7 +60,7 @@ def _place(text: str, at: int) -> str:
 def _value(said: str, names: Mapping[str, Any], where: str) -> str:
     parts = _FIELD.fullmatch(said)
     if parts is None:
-        raise InvalidRequest(f"{{{said}}} at {where} of the prompt is no name.", hint=_BRACES)
+        raise InvalidRequest(f"{{{said}}} at {where} of the prompt is not a name.", hint=_BRACES)
     if parts["name"] not in names:
         raise _unknown(parts["name"], names, where)
     value = names[parts["name"]]
@@ -86,7 +87,7 @@ def _reach(value: Any, step: re.Match[str]) -> Any:
 
 
 def _key(text: str) -> int | str:
-    """Return the index of an item: a whole number, or text with or without quotes."""
+    """Return the key of an item: a whole number, or text with or without quotes."""
     if re.fullmatch(r"-?\d+", text):
         return int(text)
     quoted = re.fullmatch(r"(['\"])(.*)\1", text)

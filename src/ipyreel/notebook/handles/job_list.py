@@ -65,7 +65,7 @@ class JobList(Sequence[Job]):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What sets each job apart, in words; "" where nothing does."""
+        """How each job differs from the others, in words."""
         return self.info.labels
 
     @property
@@ -80,11 +80,11 @@ class JobList(Sequence[Job]):
 
     @property
     def failed(self) -> JobList:
-        """The jobs that ended badly; `job.error` says why."""
+        """The jobs that failed; `job.error` says why."""
         return self._only([at for at, job in enumerate(self) if job.status == "failed"])
 
     def done(self) -> bool:
-        """Tell whether all jobs have ended, well or badly."""
+        """Return whether all jobs have ended, successfully or not."""
         return all(job.ended for job in self.snapshots)
 
     def wait(self, timeout: float | None = None, *, nested: bool | None = None) -> list[Video]:

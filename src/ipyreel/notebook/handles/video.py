@@ -88,7 +88,7 @@ class Video:
 
     @cached_property
     def size(self) -> int | None:
-        """Bytes of the file, None when it is not there."""
+        """Bytes of the file; None when it does not exist."""
         try:
             return self.path.stat().st_size
         except OSError:
@@ -100,7 +100,7 @@ class Video:
 
     @cached_property
     def _parts(self) -> tuple[str, ...]:
-        """The parts of the path below the notebook's folder, () when it lies elsewhere."""
+        """The parts of the path below the notebook's folder; () when the file is elsewhere."""
         try:
             path = os.path.abspath(self.path)  # noqa: PTH100 - symbolic links stay as they are
             return Path(path).relative_to(self._from).parts
@@ -108,7 +108,7 @@ class Video:
             return ()
 
     def frame(self, second: float) -> Any:
-        """Return the picture shown at `second` as a PIL image.
+        """Return the frame at `second` as a PIL image.
 
         This and what follows raises `InvalidRequest` where PyAV or Pillow is missing, or the
         file is no video.
@@ -116,20 +116,20 @@ class Video:
         return media.frame(self.path, second)
 
     def last_frame(self) -> Any:
-        """Return the last picture as a PIL image; an input image may be made of it."""
+        """Return the last frame as a PIL image, for example as the next input image."""
         return media.last_frame(self.path)
 
     def contact_sheet(self, count: int = 9, *, columns: int = 0, width: int = 320) -> Any:
-        """Return `count` pictures, evenly spread, in one PIL image; `width` of each in pixels."""
+        """Return `count` evenly spaced frames in one PIL image; `width` of each in pixels."""
         return media.contact_sheet(self.path, count, columns=columns, width=width)
 
     def save_gif(self, path: str | Path, *, rate: float = 10, width: int = 480) -> Path:
-        """Write an animated GIF of `rate` pictures a second and return its path."""
+        """Write an animated GIF of `rate` frames per second and return its path."""
         return media.save_gif(self.path, Path(path).expanduser(), rate=rate, width=width)
 
     @property
     def link(self) -> str | None:
-        """The URL of the file relative to the notebook, None when no front end would serve it.
+        """The URL of the file relative to the notebook; None when no front end would serve it.
 
         Jupyter answers 404 for anything below a dot-folder (`ContentsManager.allow_hidden`).
         """
@@ -139,7 +139,7 @@ class Video:
 
     @property
     def _any_link(self) -> str | None:
-        """The relative URL for somebody who asked for a link and knows what their server does."""
+        """The relative URL for a person who asked for a link and knows their server."""
         try:
             path = Path(os.path.relpath(self.path, self._from))
         except ValueError:  # another drive on Windows
@@ -158,30 +158,30 @@ class Video:
 
     @property
     def added(self) -> int:
-        """Bytes that showing it adds to the notebook."""
+        """Bytes that the video adds to the notebook."""
         return 4 * -(-(self.size or 0) // 3) if self.chosen == "embedded" else 0
 
     @property
     def why(self) -> str:
-        """The sentence that says why the choice was made."""
+        """Why it is shown that way, as a sentence."""
         return self._choice[1]
 
     @cached_property
     def _choice(self) -> tuple[Chosen, str]:
         size = self.size
         if size is None:
-            return "not shown", f"The file is no longer there: {self.place}"
+            return "not shown", f"The file does not exist any more: {self.place}"
         if self.how == "link":
             return self._linked()
         if self.how == "embed":
-            return "embedded", "It was asked for."
+            return "embedded", "You asked for it."
         if self._host.links and self.link:
-            return "linked", "The file lies under the notebook's folder."
+            return "linked", "The file is under the notebook's folder."
         return self._embedded(size)
 
     def _linked(self) -> tuple[Chosen, str]:
         if self._any_link:
-            return "linked", "It was asked for."
+            return "linked", "You asked for it."
         return "not shown", f"No link leads from the notebook's folder to {self.place}"
 
     def _embedded(self, size: int) -> tuple[Chosen, str]:
@@ -189,13 +189,13 @@ class Video:
             return "not shown", f"This front end shows no video; the file is {self.place}"
         if size > self.embed_limit:
             most = job_text.amount(self.embed_limit)
-            big = f"{job_text.amount(size)} is more than is embedded by itself ({most})"
-            return "not shown", f"{big}; --embed does it all the same. The file is {self.place}"
+            big = f"{job_text.amount(size)} is above the limit for embedding ({most})"
+            return "not shown", f"{big}; --embed embeds it anyway. The file is {self.place}"
         return "embedded", "The front end cannot follow a link to the file."
 
     @property
     def src(self) -> str | None:
-        """What stands in the player's `src`: a relative URL or a data URI; None: not shown.
+        """The player's `src`: a relative URL or a data URI; None: not shown.
 
         Raises `OSError` where a file to be embedded cannot be read.
         """
@@ -205,13 +205,13 @@ class Video:
 
     @property
     def where(self) -> str:
-        """The line on the file: `videos/a.mp4 · 3.1 MB, linked`."""
+        """The line about the file: `videos/a.mp4 · 3.1 MB, linked`."""
         if self.size is None:
             return self.place
         return f"{self.place} · {self._told(self.size, ' in this notebook')}"
 
     def _told(self, size: int, there: str = "") -> str:
-        """Say how large the file is, how it is shown, and what that adds to the notebook."""
+        """Return the size, how the video is shown, and what that adds to the notebook."""
         told = f"{job_text.amount(size)}, {self.chosen}"
         return f"{told} (+{job_text.amount(self.added)}{there})" if self.added else told
 
@@ -255,7 +255,7 @@ class Video:
         include: object = None,  # noqa: ARG002 - IPython passes both by name
         exclude: object = None,  # noqa: ARG002
     ) -> Mapping[str, str]:
-        """Return HTML and text; only text where nothing shows HTML, so that nothing is read."""
+        """Return HTML and text; only text where no HTML is shown, so that no file is read."""
         if not self._host.html:
             return {"text/plain": repr(self)}
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
@@ -272,7 +272,7 @@ class Video:
 
 
 def _data_uri(path: Path) -> Iterator[str]:
-    """Give the pieces of a data URI; never holds more of the file than one chunk."""
+    """Yield the pieces of a data URI; holds one chunk of the file at a time."""
     yield f"data:{media_type(path)};base64,"
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -280,5 +280,5 @@ def _data_uri(path: Path) -> Iterator[str]:
 
 
 def media_type(path: Path) -> str:
-    """Return the media type by the file's ending; MP4 for anything that is not known."""
+    """Return the media type by the file's suffix; MP4 for unknown ones."""
     return _MEDIA_TYPES.get(re.sub(r".*(\.\w+)$", r"\1", path.name).lower(), "video/mp4")
