@@ -105,9 +105,7 @@ def _said(words: Sequence[str], dest: str) -> str | None:
     return None
 
 
-def _for_verb(
-    words: Sequence[str], catalog: Any, jobs: Callable[[], Iterable[str]]
-) -> list[str]:
+def _for_verb(words: Sequence[str], catalog: Any, jobs: Callable[[], Iterable[str]]) -> list[str]:
     if not words:
         return [*VERBS, "help", "--help"]
     verb = VERBS.get(words[0])

@@ -5,10 +5,8 @@ Each is an object with a mimebundle, so that it can be the value of a cell.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-
-from wcwidth import wcswidth
 
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import Markup, element, notice_html
@@ -16,12 +14,12 @@ from ipyreel.notebook.markup.html import Markup, element, notice_html
 _WIDEST = 60
 
 
-@dataclass(frozen=True, repr=False)
 class Report:
-    """A piece of output with its two faces: plain text and HTML made by `display`."""
+    """A piece of output as plain text and as HTML."""
 
-    text: str
-    html: str
+    def __init__(self, text: str, html: str) -> None:
+        self.text = text
+        self.html = html
 
     def _repr_mimebundle_(
         self,
@@ -119,8 +117,15 @@ def table_text(
 
 
 def _width(text: str) -> int:
-    """Return the columns a text takes in a terminal: two for each CJK character."""
-    return max(wcswidth(text), 0) or len(text)
+    """Return the columns a text takes in a terminal: two for CJK, none for combining marks."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.category(letter) in {"Mn", "Me", "Cf"}
+        else 1 + (unicodedata.east_asian_width(letter) in "FW")
+        for letter in text
+    )
 
 
 def _blanks(cell: str, width: int) -> str:
