@@ -1,27 +1,27 @@
-"""What can go wrong, named after whose fault it is.
-
-May import `values` and the standard library only.
+"""The exceptions of ipyreel, named after whose fault the error is.
 
     VideoError
-    ├─ ConfigError                  a setting is bad or missing
+    ├─ ConfigError                  a setting is invalid or missing
     │   ├─ MissingKey
     │   ├─ UnknownProvider
     │   └─ UnknownModel
     ├─ InvalidRequest (ValueError)  refused before anything was sent
-    ├─ ProviderError                the server answered, and it was no
+    ├─ ProviderError                the server refused
     │   ├─ AuthenticationFailed     401, 403
     │   ├─ PaymentRequired          402
     │   ├─ RateLimited              429
     │   ├─ RequestRejected          400, 413, 415, 422 and other 4xx
     │   ├─ JobNotFound              404, 410
     │   └─ ServerBroken             5xx
-    ├─ TransportError               no answer at all; surely nothing was accepted
-    ├─ SubmissionUnknown            the POST may have arrived; never sent again by itself
-    ├─ WireError                    an answer that could not be read
-    ├─ JobFailed                    the job ended badly
-    ├─ WaitTimeout (TimeoutError)   we stopped waiting, the job did not stop
-    ├─ DownloadError                short, wrong, or not a video
+    ├─ TransportError               no answer: DNS, connection, TLS, timeout
+    ├─ SubmissionUnknown            the POST may have arrived; never sent again automatically
+    ├─ WireError                    an answer could not be read
+    ├─ JobFailed                    the job failed or was cancelled
+    ├─ WaitTimeout (TimeoutError)   waiting ended, the job goes on
+    ├─ DownloadError                the file is incomplete, wrong, or not a video
     └─ StoreError                   the library could not be read or written
+
+A name in parentheses is a second base class.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 
 class VideoError(Exception):
-    """The root of every error raised here; `hint` is a sentence with what to do.
+    """The base of all errors of ipyreel; `hint` is a sentence that says what to do.
 
-    Shows in IPython as one or two lines instead of a traceback, and fails the cell all the
-    same, so that "Run All" stops.
+    IPython shows one or two lines instead of a traceback. The cell still fails, so that
+    "Run All" stops.
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
@@ -59,7 +59,7 @@ class VideoError(Exception):
         _tb: TracebackType | None = None,
         _tb_offset: int | None = None,
     ) -> list[str]:
-        """Give IPython the lines to print instead of a traceback (it looks for this name)."""
+        """Return the lines that IPython prints instead of a traceback (it calls this by name)."""
         lines = [f"{type(self).__name__}: {self.message}"]
         if self.hint:
             lines.append(self.hint)
@@ -71,30 +71,30 @@ class VideoError(Exception):
 
 
 class ConfigError(VideoError):
-    """A setting is bad or missing; the text names where it was looked for."""
+    """A setting is invalid or missing; the message names where it was looked for."""
 
 
 class MissingKey(ConfigError):
-    """The provider wants a key and none was found."""
+    """The provider needs a key and none was found."""
 
 
 class UnknownProvider(ConfigError):
-    """No row of the catalog has that name."""
+    """The catalog has no row of that name."""
 
 
 class UnknownModel(ConfigError):
-    """A model was named where a known one is needed."""
+    """An unknown model was named where a known one is needed."""
 
 
 class InvalidRequest(VideoError, ValueError):
-    """The request was refused here, before anything was sent."""
+    """The request was refused by ipyreel before anything was sent."""
 
 
 class ProviderError(VideoError):
-    """The server answered, and it was no.
+    """The server refused the request.
 
-    `status_code` is the HTTP status, `code` the server's own word for the trouble, `param`
-    the field it complains of, `request_id` what its support will ask for.
+    `status_code` is the HTTP status, `code` the server's error code, `param` the field it
+    refers to, `request_id` the id that the provider's support asks for.
     """
 
     def __init__(
@@ -125,35 +125,35 @@ class ProviderError(VideoError):
 
 
 class AuthenticationFailed(ProviderError):
-    """401 or 403: the key is wrong, or it may not do this."""
+    """401 or 403: the key is wrong or lacks permission."""
 
 
 class PaymentRequired(ProviderError):
-    """402: the account has no money for this."""
+    """402: the account has insufficient credit."""
 
 
 class RateLimited(ProviderError):
-    """429: too many requests; `retry_after` is the wait in seconds where it was told."""
+    """429: too many requests; `retry_after` is the wait in seconds, if the server named one."""
 
     retry_after: float | None = None
 
 
 class RequestRejected(ProviderError):
-    """400, 413, 415, 422 and other 4xx: the server does not want the request as it is."""
+    """400, 413, 415, 422 and other 4xx: the server does not accept the request."""
 
 
 class JobNotFound(ProviderError):
-    """404 or 410: the server does not know the job, or no longer keeps its file."""
+    """404 or 410: the server does not know the job or no longer has its file."""
 
 
 class ServerBroken(ProviderError):
-    """5xx: the server, or something before it, is in trouble."""
+    """5xx: the server, or a proxy in front of it, failed."""
 
 
 class TransportError(VideoError):
-    """No answer: DNS, refused, TLS, timeout.
+    """No answer: DNS, connection refused, TLS, timeout.
 
-    `sent` tells whether the request may have reached the server before that.
+    `sent` says whether the request may have reached the server.
     """
 
     def __init__(self, message: str, *, sent: bool = False, hint: str | None = None) -> None:
@@ -162,11 +162,11 @@ class TransportError(VideoError):
 
 
 class SubmissionUnknown(VideoError):
-    """The POST may have arrived and the answer did not; it is never sent again by itself."""
+    """The POST may have arrived, but no answer did; it is never sent again automatically."""
 
 
 class WireError(VideoError):
-    """An answer that could not be read; `excerpt` keeps its first 500 characters."""
+    """An answer could not be read; `excerpt` has its first 500 characters."""
 
     def __init__(self, message: str, *, excerpt: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -174,7 +174,7 @@ class WireError(VideoError):
 
 
 class JobFailed(VideoError):
-    """The job ended badly; `job` is its last snapshot, `reason` the sentence."""
+    """The job failed or was cancelled; `job` is its last snapshot, `reason` a sentence."""
 
     def __init__(self, reason: str, *, job: JobSnapshot, hint: str | None = None) -> None:
         super().__init__(reason, hint=hint)
@@ -183,11 +183,11 @@ class JobFailed(VideoError):
 
 
 class WaitTimeout(VideoError, TimeoutError):
-    """We stopped waiting; the job goes on."""
+    """Waiting ended; the job goes on."""
 
 
 class DownloadError(VideoError):
-    """What came is short, wrong, or not a video; `path` is what was kept of it, if any."""
+    """The download is incomplete, wrong or not a video; `path` is the part kept, if any."""
 
     def __init__(self, message: str, *, path: str | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -195,4 +195,4 @@ class DownloadError(VideoError):
 
 
 class StoreError(VideoError):
-    """The library could not be read or written."""
+    """The library, or a file beside it, could not be read or written."""

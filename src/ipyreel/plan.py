@@ -1,34 +1,37 @@
-"""What would be sent, to whom, at what price and into which file: settled before sending.
-
-May import `images`, `client` (for the preview), `wire`, the catalog and below. Pure but for
-the folder it looks at.
-"""
+"""Turns a request into a plan: what will be sent, to whom, at what price, into which file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
-from ipyreel.catalog.checks import check_request, complete_request, estimate, warnings
-from ipyreel.catalog.choice import FALLBACK, Choice, choose_provider, require_base_url
+from ipyreel.catalog.checks import (
+    check_chain,
+    check_request,
+    complete_request,
+    estimate,
+    warnings,
+)
+from ipyreel.catalog.choice import FALLBACK, Choice, Chooser, require_base_url
 from ipyreel.client.addresses import is_loopback, strip_query
 from ipyreel.errors import InvalidRequest
 from ipyreel.images import fit_image
 from ipyreel.jobs.files import new_id, sidecar_path, target_path
-from ipyreel.jobs.store import JobStore
+from ipyreel.limits import Cost
 from ipyreel.settings import Settings
-from ipyreel.values import Estimate, JobSnapshot, VideoRequest
+from ipyreel.values import Chain, Estimate, JobSnapshot, VideoRequest
 from ipyreel.wire.writer import unsupported_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One job, settled and not yet sent; `why` says how the provider was chosen.
+    """A job that is ready to be sent; `why` says how the provider was chosen.
 
-    `warnings` are sentences to show before sending; `once` those that a session says only once.
+    `warnings` are shown before sending; those in `once` are shown once per session.
+    `automatic`: nobody named the provider.
     """
 
     job: JobSnapshot
@@ -38,25 +41,33 @@ class Plan:
     estimate: Estimate
     warnings: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
+    automatic: bool = False
 
     @property
     def files(self) -> tuple[Path, Path]:
-        """The two files the job would write: the video and its explanation."""
+        """The two files the job would write: the video and its sidecar."""
         target = Path(self.job.target)
         return target, sidecar_path(target)
+
+    @property
+    def cost(self) -> Cost:
+        """What the job would cost, for the check of the limits."""
+        what = self.job.request.model or self.provider.name
+        return Cost(estimate=self.estimate, what=what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
-    """Makes plans out of requests, by the catalog and the settings of the moment."""
+    """Makes plans from requests, with the current catalog and settings."""
 
     settings: Settings
     catalog: Catalog
     keys: KeyRing
+    chooser: Chooser = field(default_factory=Chooser)
 
     def choice(self) -> Choice:
-        """Return who answers now, and why."""
-        return choose_provider(self.settings, self.catalog, self.keys)
+        """Return the provider that would be used now, and why."""
+        return self.chooser.choose(self.settings, self.catalog, self.keys)
 
     def plan(
         self,
@@ -67,11 +78,13 @@ class Planner:
         output: Path | None = None,
         make_id: Callable[[], str] = new_id,
     ) -> Plan:
-        """Settle a request; raises `VideoError` where it cannot be sent, and why.
+        """Return the plan of a request; raises `VideoError` when it cannot be sent.
 
-        `folder` is where MP4s go, `output` a path of the person's own.
+        `folder` is where MP4s go unless `output` names a file.
         """
         choice = self.choice()
+        if choice.problem is not None:
+            raise choice.problem
         provider = self.catalog.provider(choice.name)
         base_url = None
         if provider.name != FALLBACK:
@@ -79,7 +92,7 @@ class Planner:
         if request.chain is None:
             request = self._with_defaults(request)
         model = self.catalog.model(request.model or provider.default_model, provider)
-        request = complete_request(request, provider, model)
+        request = complete_request(request, provider)
         check_request(request, provider, model, catalog=self.catalog)
         request, fitted = _fit_images(request, model)
         cost = estimate(request, provider, model)
@@ -110,6 +123,7 @@ class Planner:
                 *fitted,
             ),
             once=plain_http_notes(provider, base_url),
+            automatic=choice.automatic,
         )
 
     def _with_defaults(self, request: VideoRequest) -> VideoRequest:
@@ -123,75 +137,79 @@ class Planner:
 
 
 def plain_http_notes(provider: Provider, base_url: str | None) -> tuple[str, ...]:
-    """Say that an address beyond this machine is asked over plain http, where its row allows it."""
+    """Return a warning when a remote address is used over plain http."""
     parts = urlsplit(base_url or "")
     if parts.scheme != "http" or not provider.plain_http or is_loopback(parts.hostname or ""):
         return ()
-    risk = "prompts and videos go unencrypted, so use it in a network you trust"
-    return (f"{provider.name} is asked over plain http at {strip_query(base_url or '')}: {risk}.",)
+    risk = "prompts and videos are not encrypted, so use it in a network you trust"
+    return (f"{provider.name} uses plain http at {strip_query(base_url or '')}: {risk}.",)
 
 
 def _left_out(request: VideoRequest, provider: Provider) -> tuple[str, ...]:
-    """Name what was asked that the provider refuses or drops."""
+    """Return a warning for each option that the provider refuses or ignores."""
     if request.chain is not None:
         return ()
     names = unsupported_fields(request, provider.dialect)
-    return tuple(f"{provider.name} does not take {name}; it is not sent." for name in names)
+    return tuple(f"{provider.name} does not support {name}; it is not sent." for name in names)
 
 
 def _fit_images(request: VideoRequest, model: Model | None) -> tuple[VideoRequest, tuple[str, ...]]:
-    """Make the images as large as the video where the model takes no others."""
+    """Resize the images to the size of the video if the model requires it."""
     size = request.size or (model.default_size if model else None)
     if model is None or not model.exact_image or size is None:
         return request, ()
     fitted = [fit_image(image, size) for image in request.images]
-    said = tuple(sentence for _, sentence in fitted if sentence)
-    return replace(request, images=tuple(image for image, _ in fitted)), said
-
-
-def check_cost(plans: tuple[Plan, ...], *, max_cost: float | None, left: float | None) -> None:
-    """Refuse plans whose estimate is over `max_cost` or over what is `left` of the budget.
-
-    Both in USD. Raises `InvalidRequest`; an unknown price is refused too, since nobody can
-    say that it is within a limit.
-    """
-    if max_cost is None and left is None:
-        return
-    limit = min(value for value in (max_cost, left) if value is not None)
-    name = "--max-cost" if max_cost is not None and limit == max_cost else "the budget"
-    costs = [plan.estimate.usd for plan in plans]
-    if any(cost is None for cost in costs):
-        plan = next(plan for plan in plans if plan.estimate.usd is None)
-        what = plan.job.request.model or plan.provider.name
-        raise InvalidRequest(
-            f"No price is known for {what}, so {name} ({limit:.2f} USD) cannot be kept.",
-            hint="Leave the limit away, or give the model a price in ipyreel.toml.",
-        )
-    total = sum(cost for cost in costs if cost is not None)
-    if total > limit:
-        what = "This" if len(plans) == 1 else f"These {len(plans)} jobs"
-        raise InvalidRequest(
-            f"{what} would cost about {total:.2f} USD; {name} leaves {limit:.2f} USD.",
-            hint="Nothing was sent.",
-        )
-
-
-def find_finished(plans: Iterable[Plan], store: JobStore) -> list[JobSnapshot | None]:
-    """Find for each plan an equal finished job whose file is there, none of them twice."""
-    found: list[JobSnapshot | None] = []
-    taken: set[str] = set()
-    for plan in plans:
-        fingerprint = plan.job.request.fingerprint(plan.provider.name)
-        while job := store.finished_like(fingerprint, besides=taken):
-            taken.add(job.id)
-            if Path(job.target).exists():
-                break
-        found.append(job)
-    return found
+    notes = tuple(sentence for _, sentence in fitted if sentence)
+    return replace(request, images=tuple(image for image, _ in fitted)), notes
 
 
 def _refuse_existing(output: Path) -> None:
     if output.exists():
-        raise InvalidRequest(
-            f"--output {output}: it exists, and nothing is overwritten; choose another name."
-        )
+        raise InvalidRequest(f"--output {output} exists and is not overwritten.", hint=OTHER_NAME)
+
+
+OTHER_NAME = "Choose another name."
+
+_PAST = {"remix": "remixed", "edit": "edited", "extend": "extended"}
+
+
+def next_request(
+    job: JobSnapshot,
+    how: Chain,
+    prompt: str,
+    *,
+    provider: Provider,
+    model: Model | None,
+    seconds: float | None = None,
+) -> VideoRequest:
+    """Return the request that remixes, edits or extends the video of `job`.
+
+    Seed, images and extra fields of the job are not sent. `seconds` is what an extension adds
+    (None: the length requested before). Raises `InvalidRequest` when the provider has no such
+    route or the job has no video.
+    """
+    check_chain(how, provider)
+    if job.status != "completed" or job.remote_id is None:
+        raise InvalidRequest(f"{job.id} is {job.status}; only a completed job can be {_PAST[how]}.")
+    if how == "extend":
+        # OpenAI's route requires a length, and the price depends on it.
+        length = seconds or job.request.seconds or (model.default_seconds if model else None)
+    else:
+        length = _length(job)
+    return VideoRequest(
+        prompt=prompt,
+        model=job.request.model,
+        seconds=length,
+        size=job.request.size,
+        remix_of=job.remote_id if how == "remix" else None,
+        edit_of=job.remote_id if how == "edit" else None,
+        extend_of=job.remote_id if how == "extend" else None,
+    )
+
+
+def _length(job: JobSnapshot) -> float | None:
+    """Return the length of the clip in seconds; `seconds` of an extension is only its end."""
+    if job.request.extend_of is None and job.request.seconds is not None:
+        return job.request.seconds
+    found = job.file.seconds if job.file is not None else None
+    return None if found is None else round(found, 1)

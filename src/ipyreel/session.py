@@ -1,7 +1,7 @@
-"""The session: the one place where things are wired together, and all that can be asked of it.
+"""Holds everything of one kernel together: settings, catalog, keys, library and jobs.
 
-May import everything but `notebook/`. Every verb a person can type is a method here; methods
-may be called from any thread and never wait for a server, but for those that say so.
+Every verb a person can type is a method here. Methods may be called from any thread and do not
+wait for a server unless documented.
 """
 
 from __future__ import annotations
@@ -10,55 +10,50 @@ import concurrent.futures
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
-from ipyreel.catalog.choice import FALLBACK, base_url_of, require_base_url
-from ipyreel.catalog.loader import base_url_problem
-from ipyreel.chains import next_request
+from ipyreel.catalog.choice import FALLBACK, Chooser, base_url_of, require_base_url
 from ipyreel.client import VideoClient
 from ipyreel.connections import Connections
-from ipyreel.errors import InvalidRequest, StoreError, VideoError
+from ipyreel.errors import ConfigError, InvalidRequest, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
 from ipyreel.jobs.loop import LoopThread
 from ipyreel.jobs.manager import JobManager, ParallelLimit
 from ipyreel.jobs.run import JobConfig, Listener
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import resumable
-from ipyreel.plan import Plan, Planner, check_cost, find_finished, plain_http_notes
+from ipyreel.limits import Limit, check_limits, limits_in_force
+from ipyreel.plan import OTHER_NAME, Plan, Planner, next_request, plain_http_notes
 from ipyreel.settings import Layer, Settings
-from ipyreel.values import Chain, HttpCall, JobSnapshot, VideoRequest
+from ipyreel.values import Chain, HttpCall, JobSnapshot, Money, VideoRequest
+from ipyreel.wire.urls import base_url_problem
 
 ENOUGH = 3
-"""Past jobs of a provider and model that are needed before "what is left" is shown."""
+"""Past jobs of a provider and model needed before the remaining time is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """What became of asking to go on with one job; `sentence` says it to the person."""
+    """The result of resuming one job; `sentence` says it in words."""
 
     job: JobSnapshot
     taken: bool
     sentence: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Money:
-    """USD spent since `since` as far as prices are known, and how many jobs have none."""
-
-    usd: float
-    unpriced: int
-
-
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """Everything that goes on in one kernel: settings, catalog, keys, library and jobs.
+    """The settings, catalog, keys, library and jobs of one kernel.
 
-    Nothing is opened or started before it is needed.
+    Nothing is opened or started before it is needed. `problem` is why the settings or the
+    catalog could not be read; the defaults apply then, and nothing is sent.
     """
 
     settings: Settings
@@ -67,6 +62,8 @@ class Session:
     rules: JobConfig = field(default_factory=JobConfig)
     loop: LoopThread = field(default_factory=LoopThread)
     clock: Callable[[], float] = time.time
+    chooser: Chooser = field(default_factory=Chooser)
+    problem: ConfigError | None = None
     store: JobStore = field(init=False)
     manager: JobManager = field(init=False)
     started_at: float = field(init=False)
@@ -89,25 +86,47 @@ class Session:
 
     @classmethod
     def open(cls, *, environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> Session:
-        """Read the settings, the catalog and nothing else; raises `ConfigError`.
+        """Read the settings and the catalog; a broken one is kept as `problem`.
 
-        `cwd` is the notebook's folder, where its `ipyreel.toml` and `videos/` lie.
+        `cwd` is the notebook's folder, with its `ipyreel.toml` and `videos/`.
         """
-        settings = Settings.load(environ, cwd or Path.cwd())
-        catalog = Catalog.load(*settings.files)
+        cwd = cwd or Path.cwd()
+        try:
+            settings = Settings.load(environ, cwd)
+            catalog = Catalog.load(*settings.files)
+        except ConfigError as error:
+            return cls(
+                settings=Settings.without_files(environ, cwd),
+                catalog=Catalog.load(),
+                keys=KeyRing(environ),
+                problem=error,
+            )
         return cls(settings=settings, catalog=catalog, keys=KeyRing(environ))
+
+    def require_settings(self) -> None:
+        """Raise the `ConfigError` that kept the settings from being read; read them once more."""
+        if self.problem is None:
+            return
+        settings = Settings.load(self.keys.environ, self.settings.cwd)
+        catalog = Catalog.load(*settings.files)
+        for layer in ("config", "use"):
+            settings = settings.with_said(layer, self.settings)
+        self.settings, self.catalog, self.problem = settings, catalog, None
 
     # ---- before sending -----------------------------------------------------------------
 
     def planner(self, layer: Layer = "option", **values: Any) -> Planner:
-        """Return what makes plans, with settings of this one cell laid over the session's."""
+        """Return a planner with the session's settings and those of one cell."""
+        self.require_settings()
         settings = self.settings.with_values(layer, **values)
-        return Planner(settings=settings, catalog=self.catalog, keys=self.keys)
+        return Planner(
+            settings=settings, catalog=self.catalog, keys=self.keys, chooser=self.chooser
+        )
 
     def plan(
         self, request: VideoRequest, *, provider: str | None = None, output: Path | None = None
     ) -> Plan:
-        """Settle a request without sending it; raises `VideoError` where it cannot be sent."""
+        """Return the plan of a request; raises `VideoError` when it cannot be sent."""
         planner = self.planner(provider=provider)
         plan = planner.plan(
             request, folder=self.settings.videos_dir, now=self.clock(), output=output
@@ -115,38 +134,66 @@ class Session:
         return replace(plan, warnings=(*plan.warnings, *self.unsaid(plan.once)))
 
     def address_notes(self, row: Provider) -> tuple[str, ...]:
-        """Return what is to be known of a provider's address and was not said yet."""
+        """Return the warnings on a provider's address that were not shown yet."""
         return self.unsaid(plain_http_notes(row, base_url_of(row, self.keys.environ)))
 
     def unsaid(self, sentences: Iterable[str]) -> tuple[str, ...]:
-        """Return those sentences that this session has not said yet, and count them as said."""
+        """Return the sentences that this session has not shown yet, and count them as shown."""
         new = tuple(one for one in sentences if one not in self._said)
         self._said.update(new)
         return new
 
     def use(self, provider: str | None = None, **values: Any) -> None:
-        """Set defaults for this session; `base_url` moves the provider. Raises `ConfigError`."""
+        """Set defaults for this session; a value of None (or "none") removes the default.
+
+        `base_url` moves the provider. Raises `ConfigError`; when a provider was named, cells
+        are refused then until a provider is chosen.
+        """
         base_url = values.pop("base_url", None)
-        settings = self.settings.with_values("use", provider=provider, **values)
+        try:
+            self.require_settings()
+            if provider is not None:
+                values["provider"] = provider
+            settings = self.settings.with_values("use", **values)
+            self._use(settings.layers.get("use", {}).get("provider"), base_url)
+        except VideoError:
+            if provider is not None:
+                self.chooser.failed(provider)
+            raise
         if provider is not None:
-            row = self.catalog.provider(provider)
-            if base_url is not None:
-                self._move(row, base_url)
-        elif base_url is not None:
-            raise InvalidRequest("base_url belongs to a provider: %video use NAME base_url=...")
+            self.chooser.chosen()
         self.settings = settings
+
+    def configure(self, values: Mapping[str, Any]) -> None:
+        """Replace the settings made by `%config VideoMagics`; None means "not set"."""
+        self.settings = self.settings.with_layer("config", values)
+
+    def remember_key(self, provider: str, text: str) -> None:
+        """Keep a typed key in memory, which also chooses its provider; raises `ConfigError`."""
+        row = self.catalog.provider(provider)
+        self.keys.remember(row.name, text)
+        self.chooser.typed(row.name)
+
+    def _use(self, named: Any, base_url: str | None) -> None:
+        row = self.catalog.provider(named[0]) if named else None
+        if base_url is None:
+            return
+        if row is None:
+            raise InvalidRequest("base_url belongs to a provider: %video use NAME base_url=...")
+        self._move(row, base_url)
 
     def _move(self, row: Provider, base_url: str) -> None:
         problem = base_url_problem(base_url)
         if problem is not None:
-            raise InvalidRequest(f"base_url={base_url}: it {problem}.")
+            # The address is not repeated: it may contain a password.
+            raise InvalidRequest(f"base_url {problem}.")
         moved = replace(row, base_url=base_url, base_url_vars=())
         rows = MappingProxyType({**self.catalog.providers, row.name: moved})
         self.catalog = replace(self.catalog, providers=rows)
 
     def call(self, plan: Plan) -> HttpCall:
-        """Return the HTTP call a plan stands for, with its whole URL and the key masked."""
-        # The demo server's port is not known before it runs, and a dry run starts nothing.
+        """Return the HTTP request of a plan, with its whole URL and the key masked."""
+        # The port of the demo server is not known before it runs.
         base_url = plan.job.base_url or "http://127.0.0.1/v1"
         key = self.keys.find(plan.provider)
         client = VideoClient(plan.provider, key=key, base_url=base_url, catalog=self.catalog)
@@ -163,30 +210,47 @@ class Session:
     ) -> list[JobSnapshot]:
         """Write the jobs into the library and send them; returns as soon as they are written.
 
-        `max_cost` is in USD for all of them together (None: as the settings say); `reuse`: an
-        equal finished job whose file is still there takes the place of a new one; at most
-        `parallel` are under way at once (None: all). Raises `VideoError`, and then nothing
-        was sent.
+        `max_cost` is in USD for all of them together; the smallest of it and of the settings'
+        limits applies. `reuse`: an equal job that is finished or active takes the place of a new
+        one. At most `parallel` are sent at once (None: all). Raises `VideoError` when a limit is
+        exceeded, a key is missing or a file name is taken; then nothing was sent.
         """
-        found = self._checked(plans, max_cost=max_cost, reuse=reuse)
-        new = tuple(plan for plan, old in zip(plans, found, strict=True) if old is None)
-        for plan in new:
-            make_folder(Path(plan.job.target))
-        self.manager.submit(*(plan.job for plan in new), parallel=parallel)
+        self.require_settings()
+        check = partial(self._checked, plans, max_cost=max_cost, reuse=reuse)
+        found = check()
+        for plan, old in zip(plans, found, strict=True):
+            if old is None:
+                self._require_key(plan)
+                make_folder(Path(plan.job.target))
+
+        def select(_jobs: Sequence[JobSnapshot]) -> list[JobSnapshot]:
+            # Checked again inside the transaction: another kernel may have been faster.
+            found[:] = check()
+            return [plan.job for plan, old in zip(plans, found, strict=True) if old is None]
+
+        self.manager.submit(*(plan.job for plan in plans), parallel=parallel, select=select)
+        for plan, old in zip(plans, found, strict=True):
+            if old is None:
+                self.chooser.sent(plan.provider.name, automatic=plan.automatic)
+            elif not old.ended:
+                self.manager.resume(old)
         return [old or plan.job for plan, old in zip(plans, found, strict=True)]
 
     def refusal(
         self, *plans: Plan, max_cost: float | None = None, reuse: bool = False
     ) -> VideoError | None:
-        """Return why `submit` would refuse these plans; None: limits and keys allow them."""
+        """Return why `submit` would refuse these plans; None: it would send them."""
         try:
-            self._checked(plans, max_cost=max_cost, reuse=reuse)
+            found = self._checked(plans, max_cost=max_cost, reuse=reuse)
+            for plan, old in zip(plans, found, strict=True):
+                if old is None:
+                    self._require_key(plan)
         except VideoError as error:
             return error
         return None
 
     def snapshot(self, job_id: str) -> JobSnapshot:
-        """Return how a job stands; raises `StoreError` when the library does not have it."""
+        """Return the current state of a job; raises `StoreError` for an unknown id."""
         job = self.manager.snapshot(job_id)
         if job is None:
             raise StoreError(f"The library has no job {job_id}.")
@@ -197,23 +261,23 @@ class Session:
         self.manager.listen(job_id, listener)
 
     def future(self, job_id: str) -> concurrent.futures.Future[JobSnapshot]:
-        """Return a future of the snapshot with which this kernel's work on the job ends."""
+        """Return a future of the last snapshot this kernel makes of the job."""
         return self.manager.future(job_id)
 
     def error(self, job_id: str) -> VideoError | None:
-        """Return what ended the job badly in this kernel, or None."""
+        """Return the error that ended the job in this kernel, or None."""
         return self.manager.error(job_id)
 
     def find(self, word: str | None = None) -> JobSnapshot:
-        """Return the job a person means: by id, the beginning of one, or the server's id.
+        """Return a job by its id, the beginning of it, or the server's id; None: the newest.
 
-        None: the newest. Raises `InvalidRequest` when there is none, or more than one.
+        Raises `InvalidRequest` when there is none, or more than one.
         """
         jobs = self.store.newest(1) if word is None else self.store.matching(word)
         exact = [job for job in jobs if word in {job.id, job.remote_id}]
         jobs = exact or jobs
         if not jobs:
-            what = "There is no job yet." if word is None else f'There is no job "{word}".'
+            what = "There are no jobs yet." if word is None else f'There is no job "{word}".'
             raise InvalidRequest(what, hint="%video history lists them.")
         if len(jobs) > 1:
             names = ", ".join(job.id for job in jobs)
@@ -221,16 +285,16 @@ class Session:
         return self.snapshot(jobs[0].id)
 
     def in_flight(self) -> list[JobSnapshot]:
-        """Return the jobs of the library that have not ended, oldest first."""
+        """Return the jobs that have not ended, oldest first."""
         return [self.snapshot(job.id) for job in self.store.in_flight()]
 
     def stranded(self) -> list[JobSnapshot]:
-        """Return the jobs in flight that this kernel is not working on."""
+        """Return the active jobs that this kernel is not working on."""
         own = {job.id for job in self.manager.active()}
         return [job for job in self.store.in_flight() if job.id not in own]
 
     def history(self, text: str = "", *, limit: int = 50) -> list[JobSnapshot]:
-        """Return the newest jobs, those with `text` in the prompt if it is given."""
+        """Return the newest jobs, filtered by `text` in the prompt."""
         return self.store.newest(limit, text=text)
 
     def resume(self, word: str | None = None) -> list[Resumed]:
@@ -242,12 +306,12 @@ class Session:
         if sweep is not None:
             own = {item.job for item in sweep.items}
             jobs = [job for job in jobs if job.id in own]
-        # What a sweep had not sent yet keeps to its turn; what is at a server needs none.
+        # Unsent jobs of a sweep are sent a few at a time; jobs at a server need no limit.
         limit = ParallelLimit(self.settings.parallel)
         return [self._resume(job, None if job.sent_at else limit) for job in jobs]
 
     def adopt(self, remote_id: str, *, provider: str) -> Resumed:
-        """Go on with a job that somebody started elsewhere, by its server's id."""
+        """Resume a job that was started elsewhere, by the server's id."""
         row = self.catalog.provider(provider)
         if known := [j for j in self.store.matching(remote_id) if j.remote_id == remote_id]:
             return self._resume(known[0])
@@ -265,25 +329,25 @@ class Session:
             remote_id=remote_id,
         )
         self.manager.submit(job)
-        return Resumed(job=job, taken=True, sentence=f"{job_id}: taken over from {row.name}.")
+        return Resumed(job=job, taken=True, sentence=f"{job_id}: resumed from {row.name}.")
 
     def cancel(self, job_id: str) -> concurrent.futures.Future[JobSnapshot]:
-        """Stop a job; the future's snapshot says in `note` what was done about it."""
+        """Cancel a job; `note` of the future's snapshot says what was done."""
         return self.manager.cancel(self.snapshot(job_id))
 
     def cancel_all(self, job_ids: Iterable[str]) -> list[concurrent.futures.Future[JobSnapshot]]:
-        """Stop those of the jobs that have not ended; the futures are as those of `cancel`."""
+        """Cancel the jobs that have not ended; the futures are as those of `cancel`."""
         return self.manager.cancel_all(map(self.snapshot, job_ids))
 
     def delete(self, job_id: str) -> concurrent.futures.Future[str]:
         """Delete a job at its provider and in the library; the future says what was done.
 
-        The file that was downloaded stays. A job that has not ended is cancelled first.
+        The downloaded file stays. A job that has not ended is cancelled first.
         """
         return self.manager.delete(self.snapshot(job_id))
 
     def again(self, job: JobSnapshot) -> JobSnapshot:
-        """Send the request of an ended job once more, as a new job (which is paid anew)."""
+        """Send the request of an ended job again, as a new job; it is paid again."""
         planner = self.planner(provider=job.provider)
         folder = Path(job.target).parent
         plan = planner.plan(job.request, folder=folder, now=self.clock())
@@ -294,10 +358,10 @@ class Session:
     def chain(
         self, job: JobSnapshot, how: Chain, prompt: str, *, seconds: float | None = None
     ) -> Plan:
-        """Settle what is to be made of a finished video, by the provider that has it.
+        """Return the plan to remix, edit or extend a finished video at its provider.
 
-        `seconds` is what an extension adds (None: as much as was asked for last). Raises
-        `InvalidRequest` where that cannot be done, and says what can.
+        `seconds` is what an extension adds (None: the length requested before). Raises
+        `InvalidRequest` when that is not possible.
         """
         row = self.catalog.provider(job.provider)
         model = self.catalog.model(job.request.model or row.default_model, row)
@@ -307,7 +371,7 @@ class Session:
         return self._beside(job, plan)
 
     def typical_seconds(self, job: JobSnapshot) -> float | None:
-        """Return how long jobs of this provider and model usually take; None: not known yet."""
+        """Return the median duration of past jobs of this provider and model; None: too few."""
         past = self.store.durations(job.provider, job.request.model)
         return statistics.median(past) if len(past) >= ENOUGH else None
 
@@ -315,64 +379,101 @@ class Session:
 
     def spent(self, since: float | None = None) -> Money:
         """Return what was spent since then (seconds since the epoch; None: in this session)."""
-        usd, unpriced = self.store.spent(self.started_at if since is None else since)
-        return Money(usd=usd, unpriced=unpriced)
+        return self.store.spent(self.started_at if since is None else since)
 
-    def budget_left(self) -> float | None:
-        """Return what is left of the session's budget in USD; None: there is no budget."""
-        if self.settings.budget is None:
-            return None
-        return self.settings.budget - self.spent().usd
+    def limits(self, max_cost: float | None = None) -> list[Limit]:
+        """Return the limits in force; `max_cost` is one more for a single cell, in USD."""
+        settings = self.settings.with_values("option", max_cost=max_cost)
+        if not settings.is_limited:
+            return []
+        return limits_in_force(settings, started_at=self.started_at, now=self.clock())
+
+    def budget_left(self) -> Decimal | None:
+        """Return what is left of the smallest budget in USD; None: there is no budget."""
+        budgets = [limit for limit in self.limits() if limit.since is not None]
+        return min((limit.left(self.store.spent) for limit in budgets), default=None)
 
     def models(self, provider: str | None = None) -> list[tuple[Provider, Model]]:
-        """Return the known models of a provider, or of the one that answers now."""
+        """Return the known models of a provider (None: of the one that would be used now)."""
         name = provider or self.planner().choice().name
         row = self.catalog.provider(name)
         return [(row, model) for model in self.catalog.models_of(row)]
 
     def close(self) -> None:
-        """Stop polling, end the demo server and close the library; jobs stay in it."""
+        """Stop polling, end the demo server and close the library; the jobs stay in it."""
         if self.loop.started:
             self.manager.release()
-        # Connections last: one that is being made now would outlive its pool, open for good.
+        # Connections last: one that is being opened now would stay open.
         self.loop.stop(self._connections.aclose)
         self._connections.stop()
         self.store.close()
 
     async def client(self, name: str, base_url: str | None = None) -> VideoClient:
-        """Return the client for a provider, with the key of this moment; on the loop's thread."""
+        """Return the client for a provider with its current key; call it on the loop's thread."""
         return await self._connections.client(name, base_url)
 
     # ---- inside ---------------------------------------------------------------------------
 
     @staticmethod
     def _beside(job: JobSnapshot, plan: Plan) -> Plan:
-        """Have a plan sent to the server that has the video, wherever its provider is today."""
-        told = "it has the video"
-        return replace(plan, job=replace(plan.job, base_url=job.base_url), why=told)
+        """Return the plan sent to the server that has the video, even if the provider moved."""
+        why = "it has the video"
+        return replace(plan, job=replace(plan.job, base_url=job.base_url), why=why)
+
+    def _require_key(self, plan: Plan) -> None:
+        if plan.provider.needs_key:
+            self.keys.require(plan.provider)
 
     def _checked(
-        self, plans: tuple[Plan, ...], *, max_cost: float | None, reuse: bool
+        self, plans: Sequence[Plan], *, max_cost: float | None, reuse: bool
     ) -> list[JobSnapshot | None]:
-        """Return what takes the place of each plan; raises where the others may not be sent."""
+        """Return the job that takes the place of each plan; raises when a new one is refused."""
         found: list[JobSnapshot | None] = [None] * len(plans)
         if reuse:
-            found = find_finished(plans, self.store)
-        new = tuple(plan for plan, old in zip(plans, found, strict=True) if old is None)
-        limit = self.settings.max_cost if max_cost is None else max_cost
-        check_cost(new, max_cost=limit, left=self.budget_left())
-        for plan in new:
-            if plan.provider.needs_key:
-                self.keys.require(plan.provider)
+            found = self._equal_jobs(plans)
+        new = [plan for plan, old in zip(plans, found, strict=True) if old is None]
+        self._refuse_taken_names([plan.job for plan in new])
+        if limits := self.limits(max_cost):
+            check_limits([plan.cost for plan in new], limits, self.store.spent)
         return found
+
+    def _equal_jobs(self, plans: Sequence[Plan]) -> list[JobSnapshot | None]:
+        """Return for each plan an equal job, finished with its file or active, each job once."""
+        found: list[JobSnapshot | None] = []
+        taken: set[str] = set()
+        for plan in plans:
+            fingerprint = plan.job.request.fingerprint(plan.provider.name)
+            while job := self.store.finished_like(fingerprint, besides=taken):
+                taken.add(job.id)
+                if Path(job.target).exists():
+                    break
+            job = job or self.store.active_like(fingerprint, besides=taken)
+            if job is not None:
+                taken.add(job.id)
+            found.append(job)
+        return found
+
+    def _refuse_taken_names(self, jobs: Sequence[JobSnapshot]) -> None:
+        """Refuse two jobs that would write the same file: the second one would be paid in vain."""
+        taken = {_same_name(job.target): job.id for job in self.store.in_flight()}
+        for job in jobs:
+            other = taken.setdefault(_same_name(job.target), job.id)
+            if other != job.id:
+                raise InvalidRequest(
+                    f"--output {job.target}: job {other} will write this file.", hint=OTHER_NAME
+                )
 
     def _resume(self, job: JobSnapshot, limit: ParallelLimit | None = None) -> Resumed:
         if job.status == "completed" and Path(job.target).exists():
-            sentence = f"{job.id}: its video is there already; %video show {job.id} shows it."
+            sentence = f"{job.id}: the video exists already; %video show {job.id} shows it."
             return Resumed(job=job, taken=False, sentence=sentence)
         if job.ended and job.remote_id is None and job.sent_at is None:
-            sentence = f"{job.id}: it was never accepted, so there is nothing to go on with."
+            sentence = f"{job.id} was never accepted by the server, so it cannot be resumed."
             return Resumed(job=job, taken=False, sentence=sentence)
         taken = self.manager.resume(job, limit)
-        words = "going on with it." if taken else "another kernel is working on it."
+        words = "resumed." if taken else "another kernel is working on it."
         return Resumed(job=self.snapshot(job.id), taken=taken, sentence=f"{job.id}: {words}")
+
+
+def _same_name(path: str) -> str:
+    return os.path.normcase(os.path.realpath(path))

@@ -1,8 +1,4 @@
-"""What a person settled beforehand: one frozen `Settings` that knows where each value came from.
-
-May import `values`, `errors`, platformdirs and the standard library. Nothing is read at import;
-`Settings.load` reads the environment and the two `ipyreel.toml` files when it is called.
-"""
+"""Reads the settings from all their sources, and remembers where each value came from."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -19,6 +16,7 @@ from typing import Any, Literal
 import platformdirs
 
 from ipyreel.errors import ConfigError
+from ipyreel.values import to_usd
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,26 +25,32 @@ else:
 
 TOML_NAME = "ipyreel.toml"
 TABLES = frozenset({"providers", "models"})
-"""Tables of an `ipyreel.toml` that belong to the catalog, not to the settings."""
+"""Tables of an `ipyreel.toml` that belong to the catalog instead of the settings."""
 
-Layer = Literal["default", "toml", "env", "config", "use", "option"]
-"""Who said it, weakest first: a later layer wins over an earlier one, whenever it is applied."""
+MAX_TOML_BYTES = 1_000_000
 
-LAYERS: tuple[Layer, ...] = ("default", "toml", "env", "config", "use", "option")
+Layer = Literal["default", "site", "user", "folder", "env", "config", "use", "option"]
+"""Where a value was set, weakest first: a later layer overrides an earlier one.
+
+"site", "user" and "folder" are `ipyreel.toml` files: of the machine, of the user and beside the
+notebook. Of a limit (see `LIMITS`) the smallest value wins instead.
+"""
+
+LAYERS: tuple[Layer, ...] = ("default", "site", "user", "folder", "env", "config", "use", "option")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toml:
-    """An `ipyreel.toml` as it was read; `error` points into it."""
+    """The content of an `ipyreel.toml`; `error` points into it."""
 
     path: str
     data: Mapping[str, Any]
     text: str = field(default="", repr=False)
 
     def line_of(self, *keys: str) -> int | None:
-        """Find the line (from 1) where the dotted key stands, or where the nearest part does.
+        """Return the line (from 1) of the dotted key, or of its nearest part.
 
-        tomllib keeps no positions, so the text is searched, each key after the one before.
+        tomllib keeps no positions, so the text is searched, each key after the previous one.
         """
         lines = self.text.splitlines()
         found, start = None, 0
@@ -63,31 +67,55 @@ class Toml:
             found = start + 1
         return found
 
-    def error(self, message: str, *keys: str) -> ConfigError:
-        """Make the error that names file, line and key."""
+    def place(self, *keys: str) -> str:
+        """Return the file's path, with the line of the key where it can be found."""
         line = self.line_of(*keys)
-        place = f"{self.path}:{line}" if line else self.path
+        return f"{self.path}:{line}" if line else self.path
+
+    def error(self, message: str, *keys: str) -> ConfigError:
+        """Return the error that names file, line and key."""
+        place = self.place(*keys)
         return ConfigError(
             f"{place}: {'.'.join(keys)}: {message}" if keys else f"{place}: {message}"
         )
 
 
 def read_toml(path: Path) -> Toml:
-    """Read a TOML file; raises ConfigError with file and line when it is not readable TOML."""
+    """Read a TOML file; raises ConfigError with file and line when it is not valid TOML."""
     try:
-        # utf-8-sig: some editors on Windows put a byte order mark first, which TOML forbids.
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            raw = file.read(MAX_TOML_BYTES + 1)
+        # utf-8-sig: some editors on Windows write a byte order mark, which TOML forbids.
+        text = raw.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}).") from error
+    if len(raw) > MAX_TOML_BYTES:
+        raise ConfigError(f"{path}:1: is larger than {MAX_TOML_BYTES:,} bytes.")
     try:
         return Toml(path=str(path), data=tomllib.loads(text), text=text)
-    except tomllib.TOMLDecodeError as error:
-        # Before Python 3.14 the line is only in the message, and there not for the last one.
-        found = re.search(r"at line (\d+)", str(error))
-        line = found[1] if found else len(text.splitlines()) or 1
-        raise ConfigError(f"{path}:{line}: not valid TOML: {error}") from error
+    except RecursionError:
+        # The deepest line: nothing else in the text says where.
+        lines = text.splitlines()
+        deepest = max(range(len(lines)), key=lambda n: lines[n].count("[") + lines[n].count("{"))
+        raise ConfigError(f"{path}:{deepest + 1}: not valid TOML: nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError is one; so is an integer of 5,000 digits
+        raise ConfigError(f"{path}:{_line_in(error, text)}: not valid TOML: {error}") from None
+
+
+def _line_in(error: ValueError, text: str) -> int:
+    """Return the line of a parse error.
+
+    Before Python 3.14 it is only in the message, and missing for the last line.
+    """
+    lines = text.splitlines()
+    found = re.search(r"at line (\d+)", str(error))
+    if found:
+        return int(found[1])
+    if "digit" in str(error):
+        return next((n for n, line in enumerate(lines, 1) if re.search(r"\d{4300}", line)), 1)
+    return len(lines) or 1
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -96,8 +124,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-# One reader for each kind of value. Each takes what a person typed (text from the environment,
-# typed values from TOML or Python) and raises ValueError with what is allowed.
+# One reader for each kind of value. Each takes text (from the environment) or a typed value (from
+# TOML or Python) and raises ValueError with what is allowed.
 
 
 def _text(value: Any) -> str:
@@ -114,6 +142,13 @@ def _number(value: Any) -> float:
     if not math.isfinite(number) or number < 0:
         raise ValueError("takes a number, 0 or more")
     return number
+
+
+def _usd(value: Any) -> Decimal:
+    try:
+        return to_usd(value)
+    except ValueError:
+        raise ValueError("takes an amount in USD, 0 or more") from None
 
 
 def _positive(value: Any) -> float:
@@ -192,8 +227,10 @@ READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "seconds": _positive,
         "size": read_size,
         "videos": _text,
-        "max_cost": _number,
-        "budget": _number,
+        "max_cost": _usd,
+        "budget": _usd,
+        "budget_day": _usd,
+        "budget_total": _usd,
         "parallel": _whole,
         "show": _show,
         "embed_limit": _bytes,
@@ -206,9 +243,12 @@ READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "nest_asyncio": _flag,
     }
 )
-"""How each setting is read. These are the names a person can use in every layer."""
+"""How each setting is read. The names are the same in every layer."""
 
-_SAID = {
+LIMITS = ("max_cost", "budget", "budget_day", "budget_total")
+"""Settings in USD of which the smallest of all layers applies; 0 is a limit."""
+
+_PLACES = {
     "default": "built in",
     "config": "%config VideoMagics.{name}",
     "use": "%video use",
@@ -219,7 +259,7 @@ _SAID = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a value came from: which layer, and in words ("IPYREEL_PROVIDER", a file's path)."""
+    """Where a value came from: the layer, and its name ("IPYREEL_PROVIDER", a path with line)."""
 
     layer: Layer
     where: str
@@ -228,17 +268,23 @@ class Source:
         return self.where
 
 
+Said = Mapping[str, "tuple[Any, Source]"]
+"""What one layer sets: name -> value and where it was set."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be settled beforehand; `None` means "not said".
+    """All settings; `None` means "not set".
 
-    `cwd` is the notebook's folder, `home` holds the library, `config_dir` the person's
-    `ipyreel.toml`; `videos` is where MP4s go, relative to `cwd`. Money is in USD: `max_cost`
-    per cell, `budget` per session. `embed_limit` is in bytes, `width` in CSS pixels.
+    `cwd` is the notebook's folder, `home` holds the library, `config_dir` the user's
+    `ipyreel.toml`; `videos` is the folder for MP4s, relative to `cwd`. Money is in USD:
+    `max_cost` per cell, `budget` per session, `budget_day` per day and `budget_total` over the
+    library. `embed_limit` is in bytes, `width` in CSS pixels. `layers` has what each layer sets;
+    the other fields follow from it.
 
-    `deadline` is how long a job is polled, in seconds. It is 2 hours because giving up early
-    is the costly mistake: docs.apiyi.com gives up after 15 minutes, some servers block for
-    minutes inside the first POST alone, and gateways let a job queue for hours.
+    `deadline` is how long a job is polled, in seconds. The default is 2 hours, since a job
+    given up early is still paid for: some servers block for minutes in the first POST, and
+    gateways queue jobs for hours.
     """
 
     cwd: Path
@@ -250,8 +296,10 @@ class Settings:
     seconds: float | None = None
     size: str | None = None
     videos: str = "videos"
-    max_cost: float | None = None
-    budget: float | None = None
+    max_cost: Decimal | None = None
+    budget: Decimal | None = None
+    budget_day: Decimal | None = None
+    budget_total: Decimal | None = None
     parallel: int = 4
     show: Literal["auto", "link", "embed"] = "auto"
     embed_limit: int = 20_000_000
@@ -262,97 +310,143 @@ class Settings:
     autoplay: bool = False
     deadline: float = 7200.0
     nest_asyncio: bool = False
-    sources: Mapping[str, Source] = field(default_factory=dict)
+    layers: Mapping[Layer, Said] = field(default_factory=dict, repr=False)
 
     @property
     def videos_dir(self) -> Path:
         """The folder for finished files, absolute when `cwd` is."""
         return self.cwd / self.videos
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether any limit on costs is set."""
+        return any(getattr(self, name) is not None for name in LIMITS)
+
     def source_of(self, name: str) -> Source:
-        """Say where the value of a setting came from."""
-        return self.sources.get(name) or Source(layer="default", where=_SAID["default"])
+        """Return where the value of a setting came from."""
+        found = _winner(self.layers, name)
+        return found[1] if found else Source(layer="default", where=_PLACES["default"])
 
     def with_values(self, layer: Layer, /, **values: Any) -> Settings:
-        """Lay values over these; a stronger layer's value stays, `None` means "not said".
+        """Change values in one layer; `None` (or the text "none") removes the layer's value.
 
-        Raises ConfigError naming the setting, the value and what is allowed.
+        A value set in a stronger layer stays in force; of a limit, the smallest. Raises
+        ConfigError naming the setting, the value and what is allowed.
         """
+        said = dict(self.layers.get(layer, {}))
         for name in values:
-            if name not in READERS:
-                allowed = ", ".join(READERS)
-                hint = did_you_mean(name, READERS)
-                raise ConfigError(f"{name} is no setting.{hint} There are: {allowed}.")
-        return self._layered(
-            (name, value, Source(layer=layer, where=_said(layer, name)))
-            for name, value in values.items()
-        )
+            said.pop(name, None)
+        said.update(_read_layer(layer, values))
+        return self._with_layer(layer, said)
 
-    def _layered(self, items: Iterable[tuple[str, Any, Source]]) -> Settings:
-        changes: dict[str, Any] = {}
-        sources = dict(self.sources)
-        for name, value, source in items:
-            if value is None:
-                continue
-            known = _read(name, value, source.where)
-            held = sources.get(name)
-            if held is None or LAYERS.index(source.layer) >= LAYERS.index(held.layer):
-                changes[name], sources[name] = known, source
-        return replace(self, **changes, sources=MappingProxyType(sources))
+    def with_layer(self, layer: Layer, values: Mapping[str, Any]) -> Settings:
+        """Replace all values of one layer; raises as `with_values` does."""
+        return self._with_layer(layer, _read_layer(layer, values))
 
-    @classmethod
-    def load(cls, environ: Mapping[str, str], cwd: Path) -> Settings:
-        """Read the files and the environment; raises ConfigError naming where it looked.
+    def with_said(self, layer: Layer, other: Settings) -> Settings:
+        """Replace a layer by the same layer of other settings."""
+        return self._with_layer(layer, other.layers.get(layer, {}))
 
-        `IPYREEL_HOME` moves the library and the folder of the person's own `ipyreel.toml`.
-        """
-        moved = environ.get("IPYREEL_HOME", "").strip()
-        home = (cwd / Path(moved).expanduser()).absolute() if moved else None
-        settings = cls(
-            cwd=cwd,
-            home=home or platformdirs.user_data_path("ipyreel", appauthor=False),
-            config_dir=home or platformdirs.user_config_path("ipyreel", appauthor=False),
-            sources=_home_source(home),
-        )
-        files = [settings.config_dir / TOML_NAME, cwd / TOML_NAME]
-        found = tuple(dict.fromkeys(path for path in files if path.is_file()))
-        settings = replace(settings, files=found)
-        for path in found:
-            settings = settings.with_toml(read_toml(path))
-        said = {name: environ.get(_said("env", name), "").strip() or None for name in READERS}
-        return settings.with_values("env", **said)
-
-    def with_toml(self, toml: Toml) -> Settings:
-        """Lay the settings of an `ipyreel.toml` over these; raises ConfigError pointing into it."""
-        items = []
+    def with_toml(self, toml: Toml, layer: Layer = "folder") -> Settings:
+        """Replace a layer by an `ipyreel.toml`; raises ConfigError with file and line."""
+        said: dict[str, tuple[Any, Source]] = {}
         for name, value in toml.data.items():
             if name in TABLES:
                 continue
             if name not in READERS:
                 hint = did_you_mean(name, {*READERS, *TABLES})
-                raise toml.error(f"is no setting.{hint}", name)
-            line = toml.line_of(name)
-            where = f"{toml.path}:{line}" if line else toml.path
-            items.append((name, value, Source(layer="toml", where=where)))
-        return self._layered(items)
+                raise toml.error(f"unknown setting.{hint}", name)
+            source = Source(layer=layer, where=toml.place(name))
+            if not _is_unset(name, value):
+                said[name] = (_read(name, value, source.where), source)
+        return self._with_layer(layer, said)
+
+    def _with_layer(self, layer: Layer, said: Said) -> Settings:
+        layers = MappingProxyType({**self.layers, layer: MappingProxyType(dict(said))})
+        found = {name: _winner(layers, name) for name in READERS}
+        values = {name: won[0] if won else _DEFAULTS[name] for name, won in found.items()}
+        return replace(self, layers=layers, **values)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], cwd: Path) -> Settings:
+        """Read the files and the environment; raises ConfigError naming where it looked.
+
+        `IPYREEL_HOME` moves the library and the folder of the user's own `ipyreel.toml`.
+        """
+        settings = cls.without_files(environ, cwd)
+        site = platformdirs.site_config_path("ipyreel", appauthor=False)
+        places: tuple[tuple[Layer, Path], ...] = (
+            ("site", site),
+            ("user", settings.config_dir),
+            ("folder", cwd),
+        )
+        found = {folder / TOML_NAME: layer for layer, folder in reversed(places)}
+        files = {path: found[path] for path in reversed(found) if path.is_file()}
+        settings = replace(settings, files=tuple(files))
+        for path, layer in files.items():
+            settings = settings.with_toml(read_toml(path), layer)
+        return settings.with_layer("env", _environment(environ))
+
+    @classmethod
+    def without_files(cls, environ: Mapping[str, str], cwd: Path) -> Settings:
+        """Return the defaults, with the folders that the environment names."""
+        moved = environ.get("IPYREEL_HOME", "").strip()
+        home = (cwd / Path(moved).expanduser()).absolute() if moved else None
+        source = Source(layer="env", where="IPYREEL_HOME")
+        return cls(
+            cwd=cwd,
+            home=home or platformdirs.user_data_path("ipyreel", appauthor=False),
+            config_dir=home or platformdirs.user_config_path("ipyreel", appauthor=False),
+            layers={"default": {"home": (home, source)}} if home else {},
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings a person can make as plain data, by name."""
-        names = (item.name for item in fields(self) if item.name in READERS)
-        return {name: getattr(self, name) for name in names}
+        """Return the settings as plain data, by name."""
+        return {name: getattr(self, name) for name in READERS}
 
 
-def _said(layer: Layer, name: str) -> str:
-    """Say in words where a value of `layer` was typed."""
-    text = _SAID.get(layer, layer)
+_DEFAULTS: Mapping[str, Any] = {
+    item.name: item.default for item in fields(Settings) if item.name in READERS
+}
+
+
+def _winner(layers: Mapping[Layer, Said], name: str) -> tuple[Any, Source] | None:
+    """Return the value in force with its source: the strongest layer's, or the smallest limit."""
+    found = [said[name] for layer in LAYERS if name in (said := layers.get(layer, {}))]
+    if name in LIMITS:
+        return min(found, key=lambda one: one[0], default=None)
+    return found[-1] if found else None
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: environ.get(_place("env", name), "").strip() or None for name in READERS}
+
+
+def _read_layer(layer: Layer, values: Mapping[str, Any]) -> dict[str, tuple[Any, Source]]:
+    said: dict[str, tuple[Any, Source]] = {}
+    for name, value in values.items():
+        if name not in READERS:
+            hint = did_you_mean(name, READERS)
+            raise ConfigError(f"Unknown setting {name}.{hint} Known: {', '.join(READERS)}.")
+        if not _is_unset(name, value):
+            source = Source(layer=layer, where=_place(layer, name))
+            said[name] = (_read(name, value, source.where), source)
+    return said
+
+
+def _is_unset(name: str, value: Any) -> bool:
+    """Whether a value takes a setting back: None, "none", and False where it is not a value."""
+    if isinstance(value, str):
+        return value.strip().lower() == "none"
+    return value is None or (value is False and READERS[name] not in {_flag, _wait})
+
+
+def _place(layer: Layer, name: str) -> str:
+    """Return the name of the place where a value of `layer` was set."""
+    text = _PLACES.get(layer, layer)
     return text.format(
         name=name.replace("_", "-") if layer == "option" else name, NAME=name.upper()
     )
-
-
-def _home_source(home: Path | None) -> Mapping[str, Source]:
-    said = {"home": Source(layer="env", where="IPYREEL_HOME")} if home else {}
-    return MappingProxyType(said)
 
 
 def _read(name: str, value: Any, where: str) -> Any:

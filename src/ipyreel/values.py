@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -37,6 +38,36 @@ ENDED: frozenset[JobStatus] = frozenset({"completed", "failed", "cancelled"})
 """A job in one of these will not move again by itself."""
 
 NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+MICROS = 1_000_000
+"""Micro-dollars in a dollar: amounts of money are whole numbers of them."""
+
+
+def to_usd(amount: Decimal | float | str) -> Decimal:
+    """Return an amount in USD, rounded to micro-dollars; a float counts as it is printed.
+
+    Raises ValueError for what is not an amount: negative, above a trillion, not a number.
+    """
+    try:
+        value = Decimal("nan") if isinstance(amount, bool) else Decimal(str(amount).strip())
+    except InvalidOperation:
+        raise ValueError(f"{amount!r} is not an amount") from None
+    if not value.is_finite() or not 0 <= value <= Decimal(10**12):
+        raise ValueError(f"{amount!r} is not an amount")
+    # Divided, since a quotient prints without trailing zeros: 0.8, 10.
+    return Decimal(round(value * MICROS)) / MICROS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """USD spent or reserved, as far as prices are known, and how many jobs have no price.
+
+    `reserved` is the part of `usd` of jobs that have not ended: they wait, run or download.
+    """
+
+    usd: Decimal
+    reserved: Decimal
+    unpriced: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +236,7 @@ class VideoJob:
     polling_url: str | None = field(default=None, repr=False)
     poll_after: float | None = None
     request_id: str | None = None
-    cost: float | None = None
+    cost: Decimal | None = None
     raw: Json = field(default=None, repr=False)
 
 
@@ -255,7 +286,7 @@ class HttpReply:
 class Estimate:
     """What a request will probably cost. `usd` None: no price is known (which is not 0)."""
 
-    usd: float | None
+    usd: Decimal | None
     source: str | None = None
     checked: str | None = None
 
@@ -330,8 +361,8 @@ class JobSnapshot:
     total: int | None = None
     note: str | None = None
     failure: Failure | None = None
-    estimate: float | None = None
-    cost: float | None = None
+    estimate: Decimal | None = None
+    cost: Decimal | None = None
     sent_at: float | None = None
     updated_at: float | None = None
     completed_at: float | None = None

@@ -6,6 +6,7 @@ import pytest
 
 from ipyreel.catalog import Catalog
 from ipyreel.errors import ConfigError, UnknownProvider
+from ipyreel.values import to_usd
 
 
 def test_a_provider_is_added_without_code(own):
@@ -73,7 +74,7 @@ def test_a_model_like_another(own):
     catalog = Catalog.load(path)
     model = catalog.model("my-veo", catalog.provider("generic"))
     assert model.shape == "veo"
-    assert model.prices[0].usd_per_video == 0.2
+    assert model.prices[0].usd_per_video == to_usd("0.2")
     assert model.prices[0].source == str(path)
 
 
@@ -110,7 +111,7 @@ def test_an_unknown_provider_is_answered_with_those_there_are(catalog):
     with pytest.raises(UnknownProvider) as caught:
         catalog.provider("apiy")
     text = str(caught.value)
-    assert text.startswith('"apiy" is no known provider. Did you mean apiyi?')
+    assert text.startswith('Unknown provider "apiy". Did you mean apiyi?')
     assert all(name in text for name in catalog.providers)
 
 
@@ -120,7 +121,7 @@ def test_an_unknown_provider_is_answered_with_those_there_are(catalog):
         ("a = \n", 1, "not valid TOML"),
         ('[providers.x]\nbase_url = "ftp://x"', 2, "providers.x.base_url: takes an address"),
         ('[providers.x]\nbase_url = "https://me:pw@x/v1"', 2, "without user"),
-        ('[providers.x]\ntitle = "X"', 1, "takes base_url"),
+        ('[providers.x]\ntitle = "X"', 1, "needs base_url"),
         ('[providers.x]\nbase_url = "https://x"\n\ndialect = "sora"', 4, '"sora": takes openai'),
         ('[providers.x]\nbase_url = "https://x"\ndialekt = "openai"', 3, "Did you mean dialect?"),
         ('[providers.x]\nroutes = ["lists"]', 2, "Did you mean list?"),
@@ -134,11 +135,15 @@ def test_an_unknown_provider_is_answered_with_those_there_are(catalog):
         ("[models.x]\nseconds_range = [5, 3]", 2, "takes two numbers"),
         ('[models.x]\nlike = "nobody"', 2, "takes the name of another model row"),
         ('[models.x]\nlike = "x"', 2, "takes the name of another model row"),
-        ("[models.x]\n[[models.x.prices]]\nusd = 1", 3, "usd: is not known here"),
-        ('[models.x]\n[[models.x.prices]]\nsource = "me"', 2, "one of them"),
-        ('[models.x]\n[[models.x.warnings]]\noption = "size"', 2, "takes a text"),
+        ("[models.x]\n[[models.x.prices]]\nusd = 1", 3, "usd: unknown key"),
+        (
+            '[models.x]\n[[models.x.prices]]\nsource = "me"',
+            2,
+            "needs either usd_per_second or usd_per_video",
+        ),
+        ('[models.x]\n[[models.x.warnings]]\noption = "size"', 2, "needs a text"),
         ("[models.x]\nprices = 3", 2, "takes a list of tables"),
-        ('[models."a b"]\nseconds = [3]', 1, "no spaces"),
+        ('[models."a b"]\nseconds = [3]', 1, "must not contain spaces"),
         ("[models.x]\nseconds = 1e999\n", 2, "takes a list"),
     ],
 )

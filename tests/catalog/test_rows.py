@@ -11,8 +11,9 @@ import pytest
 
 from ipyreel.catalog import Catalog, estimate
 from ipyreel.catalog.checks import _is_resolution, price_of
-from ipyreel.catalog.rows import BUILT_IN, DIALECTS, ROUTES
-from ipyreel.values import VideoRequest
+from ipyreel.catalog.rows import BUILT_IN, ROUTES
+from ipyreel.values import VideoRequest, to_usd
+from ipyreel.wire.dialects import DIALECTS
 
 BUILT = Catalog.load()
 PROVIDERS = list(BUILT.providers.values())
@@ -167,7 +168,9 @@ def test_the_prices_of_sora(catalog):
         request = VideoRequest(prompt="a", model="sora-2-pro", seconds=8, size=size)
         return estimate(request, apiyi, model).usd
 
-    assert [cost(size) for size in ("1280x720", "1024x1792", "1920x1080")] == [2.4, 4.0, 5.6]
+    assert [cost(size) for size in ("1280x720", "1024x1792", "1920x1080")] == [
+        to_usd(usd) for usd in ("2.4", "4", "5.6")
+    ]
 
 
 def test_the_demo_model(catalog):
@@ -178,4 +181,4 @@ def test_the_demo_model(catalog):
         width, height = map(int, size.split("x"))
         assert width % 2 == height % 2 == 0
     found = estimate(VideoRequest(prompt="a", model="demo-1", seconds=7), demo, model)
-    assert (found.usd, found.source) == (0.0, "embedded")
+    assert (found.usd, found.source) == (0, "embedded")

@@ -96,20 +96,20 @@ def test_an_engine_on_this_machine_needs_an_address_and_no_more(stage, load):
 def test_plain_http_to_another_machine_is_said_once(load):
     reel = load()
     text = said(reel, "use sglang base_url=http://gpu-box.invalid:30000")
-    assert "sglang is asked over plain http at http://gpu-box.invalid:30000: " in text
+    assert "sglang uses plain http at http://gpu-box.invalid:30000: " in text
     assert "plain http" not in said(reel)
     plan = repr(reel.run_cell("%%video --dry-run\nA red balloon").result)
     assert "POST http://gpu-box.invalid:30000/v1/videos" in plan
     assert "plain http" not in plan
-    assert "over plain http" in said(reel, "use sglang base_url=http://other.invalid:30000")
+    assert "plain http at" in said(reel, "use sglang base_url=http://other.invalid:30000")
 
 
 def test_plain_http_by_a_variable_is_said_before_the_first_cell_is_sent(load, monkeypatch):
     monkeypatch.setenv("SGLANG_BASE_URL", "http://gpu-box.invalid:30000")
     reel = load()
     cell = "%%video -p sglang --dry-run\nA red balloon"
-    assert "over plain http" in repr(reel.run_cell(cell).result)
-    assert "over plain http" not in repr(reel.run_cell(cell).result)
+    assert "plain http at" in repr(reel.run_cell(cell).result)
+    assert "plain http at" not in repr(reel.run_cell(cell).result)
 
 
 def test_plain_http_is_refused_where_the_row_does_not_allow_it(load, monkeypatch):
@@ -124,7 +124,7 @@ def test_what_a_provider_does_not_take_is_said_and_not_sent(stage, load, monkeyp
     monkeypatch.setenv("APIYI_API_KEY", KEY)
     reel = load(moved(fake))
     plan = repr(reel.run_cell("%%video --seed 7 --dry-run\nA red balloon").result)
-    assert "apiyi does not take seed; it is not sent." in plan
+    assert "apiyi does not support seed; it is not sent." in plan
     assert reel.run_cell("%%video --seed 7 -w\nA red balloon").result.status == "completed"
     assert b"seed" not in fake.seen[0].raw
 
@@ -133,7 +133,7 @@ def test_the_demo_is_sent_its_seed(load):
     reel = load()
     plan = repr(reel.run_cell("%%video --seed 7 --dry-run\nA red balloon").result)
     assert '"seed": 7' in plan
-    assert "does not take" not in plan
+    assert "does not support" not in plan
 
 
 MINE = """
@@ -177,9 +177,9 @@ ERRORS = [
     ('[providers.mine]\nbase_url = "http://h/v1"\ndialect = "opena"\n', 3, "dialect", "openai"),
     ('[providers.mine]\nbase_url = "ftp://h"\n', 2, "base_url", "takes an address"),
     ('[providers.mine]\nbase_ulr = "http://h"\n', 2, "base_ulr", "base_url"),
-    ('[providers.mine]\ntitle = "x"\n', 1, "providers.mine", "takes base_url"),
+    ('[providers.mine]\ntitle = "x"\n', 1, "providers.mine", "needs base_url"),
     ('[models.m]\nseconds = "8"\n', 2, "seconds", "takes a list"),
-    ('\nprovider = "nobody"\n', 2, "provider", "no known provider"),
+    ('\nprovider = "nobody"\n', 2, "provider", "unknown provider"),
     ("providers = [\n", 1, "", "not valid TOML"),
 ]
 

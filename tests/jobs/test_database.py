@@ -128,7 +128,14 @@ def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
         with pytest.raises(sqlite3.OperationalError):
             migrate(connection, 1.0)
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        assert {name for (name,) in tables} == {"migrations", "jobs", "lessons", "sweeps", "places"}
+        assert {name for (name,) in tables} == {
+            "migrations",
+            "jobs",
+            "lessons",
+            "sweeps",
+            "places",
+            "deleted_costs",
+        }
         monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("9999_whole", lambda _: None)))
         migrate(connection, 2.0)
         names = connection.execute("SELECT name, applied_at FROM migrations ORDER BY name")

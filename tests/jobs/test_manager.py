@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def statuses(seen):
 
 
 def test_a_job_becomes_a_file(bench):
-    job = bench.job(estimate=0.4)
+    job = bench.job(estimate=Decimal("0.4"))
     seen = []
     gate = Gate()
     bench.connect_steps.append(gate)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -17,6 +18,7 @@ from ipyreel.values import (
     Failure,
     Image,
     JobSnapshot,
+    Money,
     SavedSweep,
     SweepItem,
     VideoFile,
@@ -68,8 +70,8 @@ def full_job(tmp_path, text="text"):
         total=2**40,
         note=text,
         failure=failure,
-        estimate=0.1,
-        cost=0.0,
+        estimate=Decimal("0.1"),
+        cost=Decimal(0),
         sent_at=2.0,
         updated_at=3.0,
         completed_at=4.0,
@@ -224,8 +226,11 @@ def test_what_was_spent(store, tmp_path):
     ]
     for fields in rows:
         store.insert(make_job(tmp_path, **fields), owner=HERE, now=1.0)
-    assert store.spent(START) == (0.75, 1)
-    assert store.spent(START + 1) == (0.0, 0)
+    # v3 waits and v1 and v2 run: they are reserved.
+    nine = Decimal("9.25")
+    assert store.spent(START) == Money(usd=nine + Decimal("0.5"), reserved=nine, unpriced=1)
+    assert store.spent(START, besides=["v3"]).usd == Decimal("0.75")
+    assert store.spent(START + 1) == Money(usd=Decimal(0), reserved=Decimal(0), unpriced=0)
 
 
 # ---- who has a job ------------------------------------------------------------------------

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from ipyreel.jobs import transitions
 from ipyreel.jobs.store import JobStore
-from ipyreel.values import ENDED, Failure, Image, JobSnapshot, VideoFile, VideoJob, VideoRequest
+from ipyreel.values import (
+    ENDED,
+    Failure,
+    Image,
+    JobSnapshot,
+    VideoFile,
+    VideoJob,
+    VideoRequest,
+    to_usd,
+)
 
 ORDER = ("submitting", "unknown", "queued", "in_progress", "downloading", *sorted(ENDED))
 SERVER_WORDS = ("queued", "in_progress", "completed", "failed", "cancelled")
@@ -22,7 +31,7 @@ FILE = VideoFile(path="/x/clip.mp4", size=7, sha256="ab", media_type="video/mp4"
 # Everything that Python calls text: lone surrogates, NUL, bidi marks.
 texts = st.text(st.characters(exclude_categories=()), max_size=30)
 numbers = st.one_of(st.none(), st.floats(0, 100))
-money = st.one_of(st.none(), st.floats(0, 1e6))
+money = st.one_of(st.none(), st.floats(0, 1e6).map(to_usd))
 sizes = st.integers(0, 2**62)
 
 answers = st.builds(

@@ -136,7 +136,7 @@ def test_each_job_is_one_kernels_and_the_other_takes_over_what_a_dead_one_left(s
             eventually(lambda: len(gate.asked["retrieve"]) >= asked + 2 * EACH)
             assert {name: gate.by(name, "retrieve") for name in KEYS} == own
             one.kill()
-        assert said(two.run("%video resume")).count("going on with it") == EACH
+        assert said(two.run("%video resume")).count("resumed.") == EACH
         eventually(lambda: gate.by("two", "retrieve") == own["one"] | own["two"])
         eventually(lambda: stage.door.provider.shop._wanted == set())  # all are rendered
         stage.clock.later(3600)

@@ -43,7 +43,7 @@ def test_use_sets_defaults_and_says_so(reel, live):
         ("use nope", "nope"),
         ("use demo colour=red", "colour"),
         ("use demo --loud", "--loud"),
-        ("use demo base_url=nowhere", "nowhere"),
+        ("use demo base_url=nowhere", "base_url takes an address"),
         ("cancel", "cancel ID"),
         ("show vnothing", "vnothing"),
         ("show v1 v2", "v2"),
@@ -176,7 +176,7 @@ def test_resume_goes_on_with_what_an_ended_kernel_left(reel, live):
         pass
     api.close()  # as if the kernel had ended
     assert f"From an earlier kernel: {job.id}" in said(reel, "")
-    assert f"{job.id}: going on with it" in said(reel, "resume")
+    assert f"{job.id}: resumed." in said(reel, "resume")
     reel.run_cell("%video wait")
     assert api.job(job.id).status == "completed"
     assert live.posts() == 1
@@ -187,7 +187,7 @@ def test_resume_takes_over_a_job_that_was_started_elsewhere(reel):
     elsewhere = reel.run_cell("%%video -w\nA blue boat").result
     remote_id = elsewhere.remote_id
     api.screen().session.manager.forget(elsewhere.id)
-    assert "taken over from lab" in said(reel, f"resume {remote_id} -p lab")
+    assert "resumed from lab" in said(reel, f"resume {remote_id} -p lab")
     reel.run_cell("%video wait")
     taken = api.job()
     assert (taken.remote_id, taken.status) == (remote_id, "completed")

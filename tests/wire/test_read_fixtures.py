@@ -1,6 +1,7 @@
 """Every answer of every server in `fixtures/read`, read as its file says."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,8 @@ READERS = {
 def _look(value, name):
     for part in name.split("."):
         value = getattr(value, part)
+    if isinstance(value, Decimal):
+        return float(value)
     return list(value) if isinstance(value, tuple) else value
 
 

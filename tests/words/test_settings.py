@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_home_may_be_relative(here):
 
 def test_later_layers_win(load):
     values = {layer: 100 + n for n, layer in enumerate(LAYERS)}
-    settings = load({"IPYREEL_WIDTH": "102"}, toml="width = 101")
+    settings = load({"IPYREEL_WIDTH": "104"}, own="width = 102", toml="width = 103")
     assert settings.width == values["env"]
     for layer in ("config", "use", "option"):
         settings = settings.with_values(layer, width=values[layer])
@@ -80,19 +81,19 @@ def test_later_layers_win(load):
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["config", "use", "option"])))
-def test_the_order_of_laying_does_not_matter(order):
+def test_the_order_of_setting_layers_does_not_matter(order):
     settings = BARE
     for layer in order:
         settings = settings.with_values(layer, model=layer)
     assert settings.model == "option"
 
 
-def test_the_same_layer_says_it_anew():
+def test_a_layer_changes_its_own_value():
     settings = BARE.with_values("use", model="a").with_values("use", model="b")
     assert settings.model == "b"
 
 
-def test_none_is_not_said_and_false_is():
+def test_none_is_not_set_and_false_is():
     settings = BARE.with_values("use", wait=True, model="a")
     settings = settings.with_values("option", wait=None, model=None)
     assert (settings.wait, settings.model) == (True, "a")
@@ -118,8 +119,8 @@ def test_tables_of_the_catalog_are_let_be(load):
         ("SECONDS", "8", 8.0),
         ("SIZE", "1280X720", "1280x720"),
         ("SIZE", "720p", "720p"),
-        ("MAX_COST", "0", 0.0),
-        ("BUDGET", "2.5", 2.5),
+        ("MAX_COST", "0", Decimal(0)),
+        ("BUDGET", "2.5", Decimal("2.5")),
         ("PARALLEL", "3", 3),
         ("SHOW", "LINK", "link"),
         ("EMBED_LIMIT", "5 MB", 5_000_000),
@@ -152,8 +153,8 @@ def test_a_blank_variable_is_not_said(load):
         ("SECONDS", "long", "takes a number above 0"),
         ("SIZE", "1280", "takes WIDTHxHEIGHT in pixels, for example 1280x720"),
         ("SIZE", "0x720", "takes WIDTHxHEIGHT in pixels, both above 0"),
-        ("BUDGET", "-1", "takes a number, 0 or more"),
-        ("BUDGET", "inf", "takes a number, 0 or more"),
+        ("BUDGET", "-1", "takes an amount in USD, 0 or more"),
+        ("BUDGET", "inf", "takes an amount in USD, 0 or more"),
         ("PARALLEL", "1.5", "takes a whole number, 1 or more"),
         ("SHOW", "inline", "takes auto, link or embed"),
         ("WAIT", "maybe", "takes auto, true or false"),
@@ -172,11 +173,11 @@ def test_a_bad_value_is_answered_with_what_is_allowed(load, name, text, allowed)
     [
         ("# x\nparallel = true", ":2: parallel = True: takes a whole number, 1 or more."),
         ("model = 3", ":1: model = 3: takes a text."),
-        ("modle = 3", ":1: modle: is no setting. Did you mean model?"),
+        ("modle = 3", ":1: modle: unknown setting. Did you mean model?"),
         ("[provider]", ":1: provider = {}: takes a text."),
-        ("[providrs.x]", ":1: providrs: is no setting. Did you mean providers?"),
+        ("[providrs.x]", ":1: providrs: unknown setting. Did you mean providers?"),
         ("seconds = ", ":1: not valid TOML"),
-        ("budget = [1]", ":1: budget = [1]: takes a number, 0 or more."),
+        ("budget = [1]", ":1: budget = [1]: takes an amount in USD, 0 or more."),
         ("seconds = 2026-11-21", ":1: seconds = datetime"),
     ],
 )
@@ -190,7 +191,7 @@ def test_an_unknown_setting_is_answered_with_those_there_are():
     with pytest.raises(ConfigError) as caught:
         BARE.with_values("use", secnds=8)
     text = str(caught.value)
-    assert text.startswith("secnds is no setting. Did you mean seconds?")
+    assert text.startswith("Unknown setting secnds. Did you mean seconds?")
     assert all(name in text for name in READERS)
 
 
@@ -205,7 +206,7 @@ def test_settings_do_not_change():
         BARE.model = "x"
     laid = BARE.with_values("use", model="x")
     with pytest.raises(TypeError):
-        laid.sources["model"] = None
+        laid.layers["use"] = {}
     assert BARE.model is None
 
 

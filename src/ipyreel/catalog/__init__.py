@@ -1,7 +1,4 @@
-"""Providers, models, sizes, seconds and prices: rows of data, and the questions asked of them.
-
-May import `values`, `errors` and `settings`. A new provider or model is a row in a TOML file.
-"""
+"""What is known of providers and models: sizes, seconds, prices, keys. Rows live in TOML files."""
 
 from __future__ import annotations
 

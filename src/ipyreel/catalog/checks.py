@@ -1,7 +1,4 @@
-"""Questions about a request before it is sent: may it go, what will it cost, what is odd.
-
-May import `values`, `errors` and the rest of the catalog. Pure: no I/O.
-"""
+"""Checks a request against the catalog before it is sent, and estimates its cost. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +6,18 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 
 from ipyreel.catalog.loader import Catalog
 from ipyreel.catalog.rows import CHAINS, Model, Notice, Price, Provider
 from ipyreel.errors import InvalidRequest
-from ipyreel.values import Chain, Estimate, VideoRequest
+from ipyreel.values import Chain, Estimate, VideoRequest, to_usd
 
 _HEIGHTS = {"2k": 1440, "4k": 2160}
-"""Words for a resolution that do not carry the height of the frame."""
+"""Height in pixels of resolutions whose name does not contain it."""
 
 _NEAR = 0.1
-"""By how much the area of a frame may differ from 16:9 of its resolution (864x496 is "480p")."""
+"""Relative difference in area at which a frame still counts as a resolution (864x496 is 480p)."""
 
 _Refuser = Callable[[VideoRequest, Provider, Model], "str | None"]
 
@@ -31,10 +29,10 @@ def check_request(
     *,
     catalog: Catalog | None = None,
 ) -> None:
-    """Refuse what the provider would refuse; an unknown model passes with what it is given.
+    """Refuse what the provider would refuse; an unknown model passes unchecked.
 
-    Raises InvalidRequest in one line: the option, the value, what is allowed. With a `catalog`
-    the line also names the models of the same family that take the value.
+    Raises InvalidRequest naming the option, the value and what is allowed. With a `catalog`
+    the message also names models of the same family that accept the value.
     """
     if not request.prompt.strip():
         raise InvalidRequest("The prompt is empty.")
@@ -42,7 +40,7 @@ def check_request(
         raise InvalidRequest(f"--seconds {request.seconds:g}: takes a number above 0.")
     if request.chain is not None:
         check_chain(request.chain[0], provider)
-        return  # model, size and images are those of the video it is made of
+        return  # model, size and images are those of the source video
     if model is None:
         return
     refusers: tuple[_Refuser, ...] = (_refuse_seconds, _refuse_size, _refuse_images)
@@ -53,52 +51,48 @@ def check_request(
 
 
 def check_chain(how: Chain, provider: Provider) -> None:
-    """Refuse where the provider has no such route, and say what can be done instead."""
+    """Raise InvalidRequest when the provider has no route for it, naming the alternatives."""
     if provider.can(how):
         return
     has = [f"%video {verb}" for verb in CHAINS if provider.can(verb)]
-    ways = [f"It has {_either(has, 'and')}."] if has else []
-    ways.append("%%video -i $JOB makes a new video that starts from the last frame.")
+    ways = [f"It supports {_either(has, 'and')}."] if has else []
+    ways.append("%%video -i $JOB makes a new video that starts with the last frame.")
     raise InvalidRequest(f"{provider.title} cannot {how} videos.", hint=" ".join(ways))
 
 
 def takes(request: VideoRequest, provider: Provider, model: Model) -> bool:
-    """Tell whether a model, as far as it is known, would take this length and size."""
+    """Whether a model accepts this length and size, as far as the catalog knows."""
     refusals = (_refuse_seconds, _refuse_size)
     return all(refuse(request, provider, model) is None for refuse in refusals)
 
 
-def complete_request(
-    request: VideoRequest, provider: Provider, model: Model | None = None
-) -> VideoRequest:
-    """Name the provider's default model where none was asked for; nothing else is filled in.
-
-    `model` is what is known of the model asked for; it is taken so that all questions here
-    are asked alike, and changes nothing.
-    """
-    del model
+def complete_request(request: VideoRequest, provider: Provider) -> VideoRequest:
+    """Fill in the provider's default model when none was given; nothing else is changed."""
     if request.model is None and provider.default_model is not None:
         return replace(request, model=provider.default_model)
     return request
 
 
 def estimate(request: VideoRequest, provider: Provider, model: Model | None) -> Estimate:
-    """Say what one job will probably cost; `usd` None where no price is known."""
+    """Estimate the cost of one job; `usd` is None when no price is known."""
     if provider.free:
-        return Estimate(usd=0.0, source=provider.source, checked=provider.checked)
+        return Estimate(usd=Decimal(0), source=provider.source, checked=provider.checked)
     if model is None:
         return Estimate(usd=None)
     price = price_of(request, provider, model)
     seconds = request.seconds or model.default_seconds
     if price is None or (price.usd_per_second is not None and seconds is None):
         return Estimate(usd=None)
-    usd = price.usd_per_video or (price.usd_per_second or 0) * (seconds or 0)
+    if price.usd_per_video is not None:
+        usd = price.usd_per_video
+    else:
+        usd = (price.usd_per_second or Decimal(0)) * Decimal(str(seconds or 0))
     usd += price.usd_per_image * max(0, len(request.images) - price.free_images)
-    return Estimate(usd=round(usd, 6), source=price.source, checked=price.checked)
+    return Estimate(usd=to_usd(usd), source=price.source, checked=price.checked)
 
 
 def price_of(request: VideoRequest, provider: Provider, model: Model) -> Price | None:
-    """Find the price that holds for the size asked for: the provider's own, else the list's."""
+    """Return the price for the requested size: the provider's own, else the list price."""
     said = request.extra.get("resolution")
     size = said if isinstance(said, str) else request.size or model.default_size
     own = [price for price in model.prices if price.provider in provider.kinds]
@@ -107,38 +101,37 @@ def price_of(request: VideoRequest, provider: Provider, model: Model) -> Price |
 
 
 def warnings(request: VideoRequest, provider: Provider, model: Model | None) -> tuple[str, ...]:
-    """Return sentences on what may not come out as asked; empty for an unknown model."""
+    """Return sentences on what may differ from the request; empty for an unknown model."""
     if model is None or request.chain is not None:
         return ()
     held = [notice for notice in model.warnings if _holds(notice, request, provider)]
-    found = [_of_the_end(provider, model), *_of_ratios(request, model)]
+    found = [_shutdown_warning(provider, model), *_ratio_warnings(request, model)]
     if not any(notice.option == "size" for notice in held):
-        found.append(_of_size(request, provider, model))
+        found.append(_size_warning(request, provider, model))
     return (*(text for text in found if text), *(notice.text for notice in held))
 
 
-def _of_the_end(provider: Provider, model: Model) -> str | None:
+def _shutdown_warning(provider: Provider, model: Model) -> str | None:
     if not model.ended:
         return None
-    end = f"its maker gives {model.ended} as its end"
-    return f"{model.name}: {end}; {provider.name} may no longer know it."
+    return f"{model.name} was shut down on {model.ended}; {provider.name} may still offer it."
 
 
-def _of_size(request: VideoRequest, provider: Provider, model: Model) -> str | None:
+def _size_warning(request: VideoRequest, provider: Provider, model: Model) -> str | None:
     size, sizes = request.size, model.sizes_at(provider)
     if size is None or not sizes or not model.open_sizes:
         return None
     if any(_is_resolution(one, size) for one in sizes) or _fits(size, sizes):
         return None
-    known = f"{model.name} is known to make {_either(sizes)}"
+    known = f"{model.name} makes {_either(sizes)}"
     return f"--size {size}: {known}; {provider.name} may change other sizes."
 
 
-def _of_ratios(request: VideoRequest, model: Model) -> Iterator[str]:
+def _ratio_warnings(request: VideoRequest, model: Model) -> Iterator[str]:
     for option in ("aspect_ratio", "ratio"):
         ratio = request.extra.get(option)
         if isinstance(ratio, str) and model.ratios and ratio not in model.ratios:
-            yield f"-x {option}={ratio}: {model.name} is known to take {_either(model.ratios)}."
+            yield f"-x {option}={ratio}: {model.name} accepts {_either(model.ratios)}."
 
 
 def _refuse_seconds(request: VideoRequest, provider: Provider, model: Model) -> str | None:
@@ -175,7 +168,7 @@ def _refuse_images(request: VideoRequest, provider: Provider, model: Model) -> s
     if given > most:
         allowed = f"at most {_count(most)}" if most else "no image"
         return f"--image ({given} given): {who} takes {allowed}."
-    # Whoever fills the server's own fields by hand may have put the image there.
+    # The image may be in one of the extra fields.
     if given < least and not request.extra:
         needs = _count(least) if least == most else f"{least} to {_count(most)}"
         return f"--image ({given} given): {who} needs {needs}."
@@ -189,7 +182,7 @@ def _others(
     model: Model,
     catalog: Catalog | None,
 ) -> str:
-    """Name up to three models of the same family that take what this one does not."""
+    """Name up to three models of the same family that accept the value."""
     if catalog is None:
         return ""
     names = [
@@ -216,7 +209,7 @@ def _holds(notice: Notice, request: VideoRequest, provider: Provider) -> bool:
 
 
 def _value(option: str, request: VideoRequest) -> str | None:
-    """Return what was given for an option, as text; None: nothing."""
+    """Return the value given for an option as text; None: not given."""
     if option == "seconds":
         return None if request.seconds is None else f"{request.seconds:g}"
     if option == "image":
@@ -226,14 +219,14 @@ def _value(option: str, request: VideoRequest) -> str | None:
 
 
 def _fits(size: str | None, sizes: tuple[str, ...]) -> bool:
-    """Whether a price for `sizes` holds for `size`; an unknown size needs a price for all."""
+    """Whether a price for `sizes` applies to `size`; an unknown size needs a price for all."""
     if not sizes or size is None:
         return not sizes
     return any(size.lower() == one.lower() or _is_resolution(size, one) for one in sizes)
 
 
 def _is_resolution(size: str, word: str) -> bool:
-    """Whether a frame "864x496" is of the resolution "480p": by its shorter side or its area."""
+    """Whether a frame such as "864x496" counts as "480p": by its shorter side or its area."""
     frame = re.fullmatch(r"(\d+)x(\d+)", size)
     named = re.fullmatch(r"(\d+)p", word.lower())
     height = int(named[1]) if named else _HEIGHTS.get(word.lower())
@@ -245,7 +238,7 @@ def _is_resolution(size: str, word: str) -> bool:
 
 
 def _either(words: Iterable[str], last: str = "or") -> str:
-    """Join words as a sentence does: "4, 8 or 12"."""
+    """Join words for a sentence: "4, 8 or 12"."""
     *most, final = words
     return f"{', '.join(most)} {last} {final}" if most else final
 

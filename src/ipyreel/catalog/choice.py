@@ -1,7 +1,4 @@
-"""Which provider answers, and at which address.
-
-May import the rest of the catalog, `settings` and `errors`.
-"""
+"""Chooses the provider and its address, and never a provider by accident."""
 
 from __future__ import annotations
 
@@ -9,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ipyreel.catalog.keys import KeyRing
-from ipyreel.catalog.loader import Catalog, base_url_problem
+from ipyreel.catalog.loader import Catalog
 from ipyreel.catalog.rows import BUILT_IN, Provider
 from ipyreel.errors import ConfigError
 from ipyreel.settings import Settings
+from ipyreel.wire.urls import base_url_problem
 
 FALLBACK = "demo"
 """The provider that needs no key, no account and no network."""
@@ -20,18 +18,24 @@ FALLBACK = "demo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The provider that answers, why it does, and what a person should know about that."""
+    """The chosen provider, the reason, and notes to show with it.
+
+    `problem` says why nothing is sent until a provider is named; None: it may be used.
+    `automatic`: nobody named the provider.
+    """
 
     name: str
     why: str
     notes: tuple[str, ...] = ()
+    automatic: bool = False
+    problem: ConfigError | None = None
 
 
 def choose_provider(settings: Settings, catalog: Catalog, keyring: KeyRing) -> Choice:
-    """Take the provider that was named, else the first whose key is set, else the demo.
+    """Return the named provider, else the first whose key is set, else the demo.
 
-    A provider with a key but no address is passed over, with a note. Raises UnknownProvider
-    when a name was given that no row has, ConfigError for an address or key that is unusable.
+    A provider with a key but no address is skipped, with a note. Raises UnknownProvider for
+    a name without a row, ConfigError for an unusable address or key.
     """
     if settings.provider is not None:
         row = catalog.provider(settings.provider)
@@ -48,16 +52,71 @@ def choose_provider(settings: Settings, catalog: Catalog, keyring: KeyRing) -> C
         if where is None:
             continue
         if base_url_of(row, keyring.environ) is not None:
-            return Choice(name=row.name, why=_key_is_set(where), notes=tuple(notes))
+            why = _key_is_set(where)
+            return Choice(name=row.name, why=why, notes=tuple(notes), automatic=True)
         notes.append(f"{_key_is_set(where)}. {_no_address(row)}")
     why = "no key is set" if not notes else "no key is set for a provider with an address"
-    return Choice(name=FALLBACK, why=why, notes=tuple(notes))
+    return Choice(name=FALLBACK, why=why, notes=tuple(notes), automatic=True)
+
+
+class Chooser:
+    """Chooses a provider for each cell, and refuses when it would change by accident.
+
+    After jobs went to an automatically chosen provider, another one is used only when a person
+    names it (`%video use`) or types its key. After a `%video use` that failed, no provider is
+    chosen automatically.
+    """
+
+    def __init__(self) -> None:
+        self._used: str | None = None
+        self._typed: str | None = None
+        self._failed: str | None = None
+
+    def choose(self, settings: Settings, catalog: Catalog, keyring: KeyRing) -> Choice:
+        """Return the provider for the next job; raises as `choose_provider` does."""
+        if self._failed is not None and settings.source_of("provider").layer != "option":
+            problem = ConfigError(
+                f"No provider is chosen: %video use {self._failed} failed.",
+                hint="Type %video use NAME to choose one, or give the cell --provider NAME.",
+            )
+            return Choice(name=FALLBACK, why="no provider is chosen", problem=problem)
+        if settings.provider is None and self._typed and self._typed in catalog.providers:
+            row = catalog.providers[self._typed]
+            if keyring.where(row) and base_url_of(row, keyring.environ) is not None:
+                return Choice(name=row.name, why="a key was typed in", automatic=True)
+        choice = choose_provider(settings, catalog, keyring)
+        if not choice.automatic or self._used in {None, choice.name}:
+            return choice
+        text = f"The last job went to {self._used}, and now {choice.name} would be used"
+        problem = ConfigError(
+            f"{text} ({choice.why}).",
+            hint=f"Type %video use {choice.name} if you want that, else %video use {self._used}.",
+        )
+        return Choice(name=choice.name, why=choice.why, notes=choice.notes, problem=problem)
+
+    def sent(self, name: str, *, automatic: bool) -> None:
+        """Remember where a job went."""
+        if automatic:
+            self._used = name
+
+    def chosen(self) -> None:
+        """Note that a person chose: what happened before no longer matters."""
+        self._used = self._typed = self._failed = None
+
+    def typed(self, name: str) -> None:
+        """Note that a person typed the key of a provider, which chooses it."""
+        self.chosen()
+        self._typed = name
+
+    def failed(self, name: str) -> None:
+        """Note that a person tried to choose a provider, and could not."""
+        self._failed = name
 
 
 def base_url_of(provider: Provider, environ: Mapping[str, str]) -> str | None:
-    """Return the provider's address: its variable's, else its row's; None: it has none.
+    """Return the provider's base URL: from its variable, else from its row, else None.
 
-    Raises ConfigError, naming the variable, for what is no address.
+    Raises ConfigError naming the variable when its value is not an address.
     """
     for variable in provider.base_url_vars:
         url = environ.get(variable, "").strip()
@@ -70,10 +129,10 @@ def base_url_of(provider: Provider, environ: Mapping[str, str]) -> str | None:
 
 
 def require_base_url(provider: Provider, environ: Mapping[str, str]) -> str:
-    """Return the provider's address; raises ConfigError saying what to set."""
+    """Return the provider's base URL; raises ConfigError saying what to set."""
     url = base_url_of(provider, environ)
     if url is None:
-        raise ConfigError(f"{provider.name} has no address.", hint=_no_address(provider))
+        raise ConfigError(f"{provider.name} has no base URL.", hint=_no_address(provider))
     return url
 
 

@@ -1,7 +1,4 @@
-"""API keys: where they are found, and how they are kept from being shown.
-
-May import `errors` and the catalog's rows. The `keyring` package is an optional extra.
-"""
+"""Finds API keys and keeps them from being shown."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ _LONG_ENOUGH_TO_HINT_AT = 16
 
 
 class Secret:
-    """A key that shows itself to nobody who does not ask by `reveal()`.
+    """A key that is readable only by `reveal()`.
 
-    Its repr, str and format are masked; it cannot be pickled, and copies are itself.
+    Its repr, str and format are masked; it cannot be pickled, and copying returns itself.
     """
 
     __slots__ = ("_text",)
@@ -33,7 +30,7 @@ class Secret:
 
     @property
     def masked(self) -> str:
-        """A form by which its owner recognises it: `sk-…a1b2`; short keys show nothing."""
+        """A form its owner recognises: `sk-…a1b2`; short keys show nothing."""
         if len(self._text) < _LONG_ENOUGH_TO_HINT_AT:
             return "•••"
         return f"{self._text[:3]}…{self._text[-4:]}"
@@ -62,30 +59,30 @@ class Secret:
         return self
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
-        raise TypeError("A key is not pickled: it would lie open in the file.")
+        raise TypeError("A key cannot be pickled: it would be readable in the file.")
 
 
 def read_key(text: str | None, where: str) -> Secret | None:
-    """Make a Secret of what stands at `where`; blank text counts as not set.
+    """Return the text found in `where` as a Secret; blank text counts as not set.
 
-    Spaces and line ends around it are cut off, as they come with pasting. Raises ConfigError,
-    without the key, for anything that no HTTP header can carry.
+    Surrounding spaces and line ends are removed: they come with pasting. Raises ConfigError,
+    without the key, for text that no HTTP header can carry.
     """
     text = (text or "").strip()
     if not text:
         return None
-    # ASCII, not latin-1: httpx encodes header text as ASCII, and its UnicodeEncodeError would
-    # carry the whole key.
+    # ASCII, not latin-1: httpx encodes headers as ASCII, and its UnicodeEncodeError would
+    # contain the key.
     if not all("!" <= letter <= "~" or letter == " " for letter in text):
         raise ConfigError(
-            f"The key in {where} holds a line break or a character that no HTTP header takes.",
-            hint="Copy it once more, without quotes or anything around it.",
+            f"The key in {where} contains a character that is not allowed in an HTTP header.",
+            hint="Copy the key again, without quotes or line breaks.",
         )
     return Secret(text)
 
 
 def stored_key(provider: str) -> str | None:
-    """Ask the `keyring` package, where there is one, for the key of `provider`."""
+    """Return the key of `provider` from the `keyring` package, if it is installed."""
     try:
         import keyring  # noqa: PLC0415  (an optional extra)
         from keyring.errors import KeyringError  # noqa: PLC0415
@@ -94,16 +91,16 @@ def stored_key(provider: str) -> str | None:
     try:
         found = keyring.get_password(_SERVICE, provider)
     except KeyringError:
-        # Locked, or no backend on this machine (the rule on servers): the same as no entry.
+        # Locked, or no backend (usual on servers): the same as no entry.
         return None
     return found if isinstance(found, str) else None
 
 
 class KeyRing:
-    """Finds the key of a provider at the moment it is needed.
+    """Finds the key of a provider when it is needed.
 
-    Looks at what was typed in this session, then at the environment, then at the keyring: what
-    a person typed a moment ago is meant to replace what the shell was started with.
+    Looks at keys typed in this session, then at the environment, then at the keyring: a key
+    that was just typed replaces the one the shell was started with.
     """
 
     def __init__(
@@ -125,11 +122,11 @@ class KeyRing:
         return self._look(provider)[0]
 
     def where(self, provider: Provider) -> str | None:
-        """Say where the key comes from: a variable's name, "typed in", "keyring" or None."""
+        """Return where the key comes from: a variable's name, "typed in", "keyring" or None."""
         return self._look(provider)[1]
 
     def remember(self, name: str, text: str) -> None:
-        """Keep a typed key for the provider `name`, in memory only; raises ConfigError if blank."""
+        """Keep a typed key for the provider `name` in memory; raises ConfigError if blank."""
         key = read_key(text, "what was typed")
         if key is None:
             raise ConfigError(f"No key was typed for {name}.")

@@ -1,31 +1,33 @@
-"""The catalog: built-in rows, and those of a person's `ipyreel.toml` laid over them.
-
-May import the rest of the catalog's rows, `settings` and `errors`.
-"""
+"""Reads the catalog: built-in rows, merged with those of the user's `ipyreel.toml` files."""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, cast
-from urllib.parse import urlsplit
+from typing import Any, Literal, TypeVar, cast
 
-from ipyreel.catalog.rows import BUILT_IN, DIALECTS, ROUTES, Model, Notice, Price, Provider
-from ipyreel.catalog.tables import Table
-from ipyreel.errors import UnknownProvider
+from ipyreel.catalog.rows import BUILT_IN, ROUTES, Model, Notice, Price, Provider
+from ipyreel.errors import ConfigError, UnknownProvider
 from ipyreel.settings import READERS, TABLES, Toml, did_you_mean, read_toml
+from ipyreel.values import to_usd
+from ipyreel.wire.dialects import DIALECTS
+from ipyreel.wire.urls import base_url_problem
+
+_T = TypeVar("_T")
 
 _AS_THE_DIALECT = ("routes", "content", "key_header")
-"""What a person's provider leaves unsaid of these is as in the built-in row of its dialect."""
+"""Keys that a user's provider row inherits from the built-in row of its dialect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """Which providers and models are known, and what is known of them; never changes."""
+    """The known providers and models; immutable."""
 
     providers: Mapping[str, Provider]
     models: Mapping[str, Model]
@@ -33,10 +35,10 @@ class Catalog:
 
     @classmethod
     def load(cls, *paths: Path) -> Catalog:
-        """Read the built-in rows and lay those of `paths` over them, later files winning.
+        """Read the built-in rows and merge those of `paths` into them; later files win.
 
-        A row may name only what differs from the built-in one of that name. Raises ConfigError
-        naming file, line and key.
+        A row needs only the keys that differ from the built-in row of the same name. Raises
+        ConfigError naming file, line and key.
         """
         tomls = [_built_in("providers.toml"), _built_in("models.toml")]
         tomls += [read_toml(path) for path in paths]
@@ -53,17 +55,17 @@ class Catalog:
         )
 
     def provider(self, name: str) -> Provider:
-        """Return the provider's row; raises UnknownProvider listing what is known."""
+        """Return the provider's row; raises UnknownProvider listing the known ones."""
         if name not in self.providers:
             known = ", ".join(self.providers)
             hint = did_you_mean(name, self.providers)
-            raise UnknownProvider(f'"{name}" is no known provider.{hint} There are: {known}.')
+            raise UnknownProvider(f'Unknown provider "{name}".{hint} Known: {known}.')
         return self.providers[name]
 
     def model(self, name: str | None, provider: Provider) -> Model | None:
-        """Return what is known of a model at a provider; None: nothing, let it pass.
+        """Return the row of a model at a provider; None: unknown, so nothing is checked.
 
-        A maker's prefix is looked past: at a gateway "gemini/some-model" is "some-model".
+        A vendor prefix is ignored: at a gateway "gemini/some-model" is "some-model".
         """
         name = name or ""
         row = self.models.get(name) or self.models.get(name.rpartition("/")[2])
@@ -74,13 +76,13 @@ class Catalog:
         return tuple(model for model in self.models.values() if model.is_at(provider))
 
     def model_names(self, provider: Provider) -> tuple[str, ...]:
-        """Return every model name to offer at a provider, those of its own row first."""
+        """Return every model name to offer at a provider, those in its own row first."""
         known = (model.name for model in self.models_of(provider))
         return tuple(dict.fromkeys((*provider.models, *known)))
 
 
 class _Rows:
-    """The tables of all files, merged row by row, with the file that each row came from last."""
+    """The tables of all files, merged row by row, each with the last file that defined it."""
 
     def __init__(self, tomls: list[Toml]) -> None:
         self.providers: dict[str, dict[str, Any]] = {}
@@ -95,12 +97,12 @@ class _Rows:
         for name, row in Table(toml.data.get(kind, {}), toml, kind).left.items():
             own = Table(row, toml, kind, name).left
             if not re.fullmatch(r"[^\s\"']+", name):
-                raise toml.error("a name takes no spaces or quotes", kind, name)
+                raise toml.error("a name must not contain spaces or quotes", kind, name)
             merged[name] = {**merged.get(name, {}), **own}
             self._files[kind, name] = toml
 
     def table(self, kind: str, name: str) -> Table:
-        """Return one merged row, `like` resolved, with its file for the error messages."""
+        """Return one merged row with `like` resolved; errors name its file."""
         merged: dict[str, dict[str, Any]] = getattr(self, kind)
         toml = self._files[kind, name]
         row, seen = dict(merged[name]), [name]
@@ -134,30 +136,15 @@ def _default_provider(toml: Toml, providers: Mapping[str, Provider]) -> str | No
     table.done()
     if name is not None and name not in providers:
         hint = did_you_mean(name, providers)
-        raise toml.error(f'"{name}" is no known provider.{hint}', "provider")
+        raise toml.error(f'unknown provider "{name}".{hint}', "provider")
     return name
-
-
-def base_url_problem(url: str) -> str | None:
-    """Say what is wrong with a base URL, or None when it can be used."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-        parts = urlsplit("")
-    if not usable:
-        return "takes an address such as https://host/v1"
-    if parts.username or parts.password or parts.query or parts.fragment:
-        return "takes an address without user, password, ? and #"
-    return None
 
 
 def _provider(table: Table) -> Provider:
     base_url = table.text("base_url")
     problem = base_url_problem(base_url) if base_url else None
     if problem:
-        # The address is not repeated: what is wrong with it may be a password in it.
+        # The address is not repeated: it may contain a password.
         raise table.error(problem, "base_url")
     name = table.keys[-1]
     content = table.word("content", ("content", "url")) or "content"
@@ -165,7 +152,7 @@ def _provider(table: Table) -> Provider:
         name=name,
         title=table.text("title") or name,
         base_url=base_url,
-        dialect=table.word("dialect", DIALECTS) or "generic",
+        dialect=table.word("dialect", tuple(DIALECTS)) or "generic",
         key_vars=table.texts("key_vars"),
         key_header=table.text("key_header") or "Authorization",
         base_url_vars=table.texts("base_url_vars"),
@@ -185,7 +172,7 @@ def _provider(table: Table) -> Provider:
     )
     table.done()
     if not (row.base_url or row.base_url_vars or row.free):
-        raise table.error("takes base_url, the address of the server")
+        raise table.error("needs base_url, the address of the server")
     return row
 
 
@@ -225,9 +212,9 @@ def _model(table: Table) -> Model:
 def _price(table: Table) -> Price:
     own = "" if table.toml.path == BUILT_IN else table.toml.path
     row = Price(
-        usd_per_second=table.number("usd_per_second"),
-        usd_per_video=table.number("usd_per_video"),
-        usd_per_image=table.number("usd_per_image") or 0,
+        usd_per_second=table.usd("usd_per_second"),
+        usd_per_video=table.usd("usd_per_video"),
+        usd_per_image=table.usd("usd_per_image") or Decimal(0),
         free_images=int(table.number("free_images") or 0),
         sizes=table.texts("sizes"),
         provider=table.text("provider"),
@@ -236,9 +223,9 @@ def _price(table: Table) -> Price:
     )
     table.done()
     if (row.usd_per_second is None) == (row.usd_per_video is None):
-        raise table.error("takes usd_per_second or usd_per_video, one of them")
+        raise table.error("needs either usd_per_second or usd_per_video")
     if not own and not (row.source and row.checked):
-        raise table.error("takes source (who says so) and checked (the day, 2026-01-31)")
+        raise table.error("needs source and checked (a date such as 2026-01-31)")
     return row
 
 
@@ -254,5 +241,134 @@ def _notice(table: Table) -> Notice:
     )
     table.done()
     if text is None:
-        raise table.error("takes a text")
+        raise table.error("needs a text")
     return row
+
+
+class Table:
+    """A table of a TOML file, read key by key; `done` refuses the keys that are left.
+
+    `keys` is the dotted path of the table in the file. Values of the wrong type raise
+    ConfigError with file, line and key.
+    """
+
+    def __init__(self, data: Any, toml: Toml, *keys: str) -> None:
+        self.toml = toml
+        self.keys = keys
+        if not isinstance(data, Mapping):
+            raise toml.error("takes a table", *keys)
+        self.left = dict(data)
+        self.asked: set[str] = set()
+
+    def error(self, message: str, *keys: str) -> ConfigError:
+        """Return the error that names file, line and key."""
+        return self.toml.error(message, *self.keys, *keys)
+
+    def take(self, key: str) -> Any:
+        """Read a value of any type; None when the key is missing."""
+        self.asked.add(key)
+        return self.left.pop(key, None)
+
+    def text(self, key: str) -> str | None:
+        """Read a text; a TOML date is read as text."""
+        value = self.take(key)
+        if isinstance(value, dt.date):
+            return value.isoformat()
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise self.error(f"{value!r}: takes a text", key)
+        return value
+
+    def word(self, key: str, allowed: frozenset[str] | tuple[str, ...]) -> str | None:
+        """Read one of the allowed words."""
+        value = self.text(key)
+        if value is not None and value not in allowed:
+            raise self.error(self._not_allowed(value, allowed), key)
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Read a boolean; false when the key is missing."""
+        value = self.take(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.error(f"{value!r}: takes true or false", key)
+        return bool(value)
+
+    def number(self, key: str) -> float | None:
+        """Read a number, 0 or more."""
+        value = self.take(key)
+        return None if value is None else self._number(value, key)
+
+    def usd(self, key: str) -> Decimal | None:
+        """Read an amount in USD, 0 or more."""
+        value = self.take(key)
+        if value is None:
+            return None
+        try:
+            return to_usd(value)
+        except ValueError:
+            raise self.error(f"{value!r}: takes an amount in USD, 0 or more", key) from None
+
+    def texts(self, key: str, allowed: frozenset[str] | None = None) -> tuple[str, ...]:
+        """Read a list of texts; empty when the key is missing."""
+        found = self._list(key, self._text)
+        for value in found or ():
+            if allowed is not None and value not in allowed:
+                raise self.error(self._not_allowed(value, allowed), key)
+        return found or ()
+
+    def numbers(self, key: str) -> tuple[float, ...] | None:
+        """Read a list of numbers, each 0 or more."""
+        return self._list(key, self._number)
+
+    def pair(self, key: str) -> tuple[float, float] | None:
+        """Read two numbers: [least, most]."""
+        found = self.numbers(key)
+        if found is None:
+            return None
+        if len(found) != 2 or found[0] > found[1]:  # noqa: PLR2004  (a pair)
+            raise self.error("takes two numbers, [least, most]", key)
+        return found[0], found[1]
+
+    def tables(self, key: str) -> list[Table]:
+        """Read a list of tables."""
+        found = self.take(key)
+        if found is not None and not isinstance(found, list):
+            raise self.error("takes a list of tables", key)
+        return [Table(item, self.toml, *self.keys, key) for item in found or ()]
+
+    def mapping(self, key: str, read: Callable[[Table, str], _T | None]) -> Mapping[str, _T]:
+        """Read a table of values, each by `read`."""
+        value = self.take(key)
+        if value is None:
+            return MappingProxyType({})
+        table = Table(value, self.toml, *self.keys, key)
+        found = {name: read(table, name) for name in tuple(table.left)}
+        return MappingProxyType({name: one for name, one in found.items() if one is not None})
+
+    def done(self) -> None:
+        """Raise ConfigError for the first unknown key."""
+        for key in self.left:
+            raise self.error(f"unknown key.{did_you_mean(key, self.asked)}", key)
+
+    def _list(self, key: str, read: Callable[[Any, str], _T]) -> tuple[_T, ...] | None:
+        value = self.take(key)
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            raise self.error(f"{value!r}: takes a list", key)
+        return tuple(read(item, key) for item in value)
+
+    def _text(self, value: Any, key: str) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise self.error(f"{value!r}: takes a list of texts", key)
+        return value
+
+    def _number(self, value: Any, key: str) -> float:
+        # `not >=`, so that nan is refused too.
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+            raise self.error(f"{value!r}: takes a number, 0 or more", key)
+        return value
+
+    @staticmethod
+    def _not_allowed(value: str, allowed: frozenset[str] | tuple[str, ...]) -> str:
+        words = sorted(allowed) if isinstance(allowed, frozenset) else allowed
+        return f'"{value}": takes {", ".join(words)}.{did_you_mean(value, words)}'

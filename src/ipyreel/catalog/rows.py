@@ -1,44 +1,25 @@
-"""The rows of the catalog as frozen values.
-
-May import `values` only. What a row means is written here; which rows there are stands in
-`providers.toml` and `models.toml`.
-"""
+"""Defines what a row of the catalog holds; the rows are in `providers.toml` and `models.toml`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from ipyreel.values import Chain
 
 BUILT_IN = "built in"
-"""The `origin` of rows that come with the package."""
+"""The `origin` of rows shipped with the package."""
 
 ROUTES = frozenset({"list", "delete", "remix", "edits", "extensions", "characters", "variants"})
-"""Routes beside create, retrieve and content that a provider may have."""
+"""Routes a provider may have besides create, retrieve and content."""
 
 CHAINS: Mapping[Chain, str] = MappingProxyType(
     {"remix": "remix", "edit": "edits", "extend": "extensions"}
 )
-"""The routes by which one video is made of another."""
-
-DIALECTS = (
-    "openai",
-    "apigo",
-    "apiyi",
-    "aiid",
-    "new-api",
-    "litellm",
-    "sglang",
-    "vllm-omni",
-    "trtllm",
-    "openrouter",
-    "generic",
-    "demo",
-)
-"""The ways of asking that the wire room can write. (Azure speaks openai's, with another header.)"""
+"""The routes that make a video from another one."""
 
 NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 
@@ -47,14 +28,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Who answers, and how it wants to be asked.
+    """A server and how to talk to it.
 
-    `base_url_vars` and `key_vars` are environment variables, first one set wins; the former
-    go before `base_url`. `routes` are those known to be there, beside create, retrieve and
-    content. `content` says which is tried first for the file: the content route or the URL in
-    the job. `free`: nothing there costs anything. `checked` is the day the row was compared
-    with its `source`; `origin` is "built in" or the path of the person's file. A person's row
-    that says nothing of `needs_key` needs one when it names `key_vars`.
+    `base_url_vars` and `key_vars` are environment variables, the first one set wins;
+    `base_url_vars` override `base_url`. `routes` are the known routes besides create, retrieve
+    and content. `content` is what is tried first for the file: the content route or the URL in
+    the job. `free`: nothing costs anything there. `checked` is the day the row was compared
+    with its `source`; `origin` is "built in" or the path of the user's file. Without
+    `needs_key`, a user's row needs a key when it has `key_vars`.
     """
 
     name: str
@@ -79,15 +60,15 @@ class Provider:
     origin: str = BUILT_IN
 
     def can(self, how: Chain) -> bool:
-        """Whether it makes one video of another in this way."""
+        """Whether the provider has the route that makes a video from another one."""
         return CHAINS[how] in self.routes
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The names under which facts on this provider may be filed, nearest first.
+        """The provider names under which facts about it may be listed, most specific first.
 
-        A person's own row is also its dialect's kind: a shop that speaks as aiid does is taken
-        to have aiid's models. A built-in row stands for itself.
+        A user's own row also counts as its dialect: a gateway with `dialect = "aiid"` is assumed
+        to have aiid's models. A built-in row counts as itself only.
         """
         if self.origin == BUILT_IN or self.dialect == self.name:
             return (self.name,)
@@ -96,16 +77,16 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a model costs in USD: per second of video, or per video; exactly one is set.
+    """What a model costs in USD: per second of video or per video; exactly one is set.
 
     `usd_per_image` is added for each input image beyond the first `free_images`. `sizes` are
-    "WIDTHxHEIGHT" or words such as "720p"; empty: every size. `provider` None: the maker's list
-    price, which a reseller need not keep to.
+    "WIDTHxHEIGHT" or words such as "720p"; empty: every size. `provider` None: the vendor's list
+    price, from which resellers may differ.
     """
 
-    usd_per_second: float | None = None
-    usd_per_video: float | None = None
-    usd_per_image: float = 0
+    usd_per_second: Decimal | None = None
+    usd_per_video: Decimal | None = None
+    usd_per_image: Decimal = Decimal(0)
     free_images: int = 0
     sizes: tuple[str, ...] = ()
     provider: str | None = None
@@ -115,12 +96,12 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A sentence to show before sending, and when.
+    """A warning to show before sending, and its condition.
 
     `option` is "size", "seconds", "image", "seed" or the name of an extra field; without one
-    the sentence always holds. `missing`: only when that option is not given. `unless`: only
+    the warning is always shown. `missing`: only when the option is not given. `unless`: only
     when it is given and none of these. `values`: only when it is one of these. `providers`
-    empty: everywhere.
+    empty: at every provider.
     """
 
     text: str
@@ -133,16 +114,15 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What is known of a model; whatever is not known is None or empty and passes unchecked.
+    """What is known about a model; what is None or empty is unknown and not checked.
 
-    `providers` empty: wherever somebody asks for that name. `seconds` are the lengths it
-    makes; where they are None, `seconds_range` are its bounds (whole seconds unless
-    `fractions`). `default_seconds` and `default_size` are what a server takes when nothing is
-    said; they are used for estimates and forms, and never sent. `open_sizes`: other sizes than
-    the listed pass, with a warning. `images` is the least and most input images; `exact_image`:
-    they must be exactly as large as the video. `ratios` are the aspect ratios it knows. `extra`
-    maps documented further fields to a line of description.
-    `shape` is the word by which the wire room knows how this family wants its fields.
+    `providers` empty: at every provider. `seconds` are the lengths it makes; when None,
+    `seconds_range` has the bounds (whole seconds unless `fractions`). `default_seconds` and
+    `default_size` are the server's defaults; they are used for estimates and forms and never
+    sent. `open_sizes`: sizes that are not listed pass with a warning. `images` is the least and
+    most input images; `exact_image`: they must have exactly the size of the video. `ratios` are
+    the supported aspect ratios. `extra` maps documented further fields to a description.
+    `shape` is the name of the family's request format in `wire.dialects.SHAPES`.
     """
 
     name: str
@@ -172,17 +152,17 @@ class Model:
     origin: str = BUILT_IN
 
     def is_at(self, provider: Provider) -> bool:
-        """Whether this row speaks of the model as `provider` offers it."""
+        """Whether this row describes the model as `provider` offers it."""
         if not self.providers or self.name in provider.models:
             return True
         return any(kind in self.providers for kind in provider.kinds)
 
     def sizes_at(self, provider: Provider) -> tuple[str, ...]:
-        """Return the sizes it makes at `provider`; empty: not known."""
+        """Return the sizes available at `provider`; empty: not known."""
         return _first(self.sizes_by_provider, provider.kinds, self.sizes)
 
     def seconds_at(self, provider: Provider) -> tuple[float, ...] | None:
-        """Return the lengths it makes at `provider`; None: not known, or a range."""
+        """Return the lengths available at `provider`; None: not known, or a range."""
         return _first(self.seconds_by_provider, provider.kinds, self.seconds)
 
 

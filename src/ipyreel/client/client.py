@@ -390,7 +390,7 @@ class VideoClient:
 
     def _checked(self, asked: VideoRequest) -> VideoRequest:
         model = self._model(asked)
-        complete = complete_request(asked, self.provider, model)
+        complete = complete_request(asked, self.provider)
         check_request(complete, self.provider, model if self._checks else None)
         return complete
 

@@ -29,7 +29,7 @@ from ipyreel.errors import (
 from ipyreel.jobs import transitions
 from ipyreel.jobs.loop import LoopThread, wait_async
 from ipyreel.jobs.run import ActiveJob, JobConfig, Listener, Run, log
-from ipyreel.jobs.store import JobStore, owner_name
+from ipyreel.jobs.store import JobStore, Select, owner_name
 from ipyreel.values import JobSnapshot
 
 Connect = Callable[[str, str | None], Awaitable[VideoClient]]
@@ -58,15 +58,17 @@ class JobManager:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _beating: asyncio.Task[None] | None = None
 
-    def submit(self, *jobs: JobSnapshot, parallel: int | None = None) -> None:
+    def submit(
+        self, *jobs: JobSnapshot, parallel: int | None = None, select: Select | None = None
+    ) -> None:
         """Write new jobs into the library, then send them; returns when all are written.
 
         At most `parallel` of them are under way at once (None: all); the others wait here,
-        and nothing of them is sent.
+        and nothing of them is sent. `select` is as for `JobStore.insert`.
         """
-        self.store.insert(*jobs, owner=self.owner, now=self.rules.clock())
+        written = self.store.insert(*jobs, owner=self.owner, now=self.rules.clock(), select=select)
         limit = None if parallel is None else ParallelLimit(parallel)
-        for job in jobs:
+        for job in written:
             self._start(ActiveJob(snapshot=job, store=self.store), limit)
 
     def resume(self, job: JobSnapshot, limit: ParallelLimit | None = None) -> bool:

@@ -162,4 +162,30 @@ def _sweeps(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX places_job ON places (job)")
 
 
-STEPS = (("0001_jobs", _jobs), ("0002_lessons", _lessons), ("0003_sweeps", _sweeps))
+def _money(connection: sqlite3.Connection) -> None:
+    # Whole numbers, since sums of fractions are not exact. The columns of fractions that they
+    # replace stay, unused: SQLite before 3.35 cannot drop a column.
+    for name in ("estimate", "cost"):
+        connection.execute(f"ALTER TABLE jobs ADD COLUMN {name}_micros INTEGER")
+        connection.execute(
+            f"UPDATE jobs SET {name}_micros = CAST(round({name} * 1000000) AS INTEGER)"  # noqa: S608 - our own names
+        )
+    # What a deleted job cost, so that deleting one does not raise a budget.
+    connection.execute(
+        """
+        CREATE TABLE deleted_costs (
+            job TEXT PRIMARY KEY,
+            sent_at REAL NOT NULL,
+            micros INTEGER              -- NULL: no price is known
+        )
+        """
+    )
+    connection.execute("CREATE INDEX jobs_sent ON jobs (sent_at)")
+
+
+STEPS = (
+    ("0001_jobs", _jobs),
+    ("0002_lessons", _lessons),
+    ("0003_sweeps", _sweeps),
+    ("0004_money", _money),
+)

@@ -9,8 +9,9 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,9 +19,12 @@ from typing import Any
 from ipyreel.jobs.database import Database, Identity, readable, storable
 from ipyreel.jobs.schedule import Lesson
 from ipyreel.values import (
+    ENDED,
+    MICROS,
     Failure,
     JobSnapshot,
     JobStatus,
+    Money,
     SavedSweep,
     SweepItem,
     VideoFile,
@@ -46,7 +50,7 @@ ORDERS: Mapping[str, str] = MappingProxyType(
         "newest": "created_at DESC",
         "oldest": "created_at",
         "prompt": "lower(prompt), created_at DESC",
-        "dearest": "coalesce(cost, estimate, 0) DESC, created_at DESC",
+        "dearest": "coalesce(cost_micros, estimate_micros, 0) DESC, created_at DESC",
     }
 )
 """The orders by name, and what they are in SQL."""
@@ -110,8 +114,8 @@ COLUMNS = (
     "total",
     "note",
     "failure",
-    "estimate",
-    "cost",
+    "estimate_micros",
+    "cost_micros",
     "target",
     "file",
     "created_at",
@@ -136,6 +140,14 @@ _UPDATE = (
 )
 _SELECTED = ", ".join(FIELDS)
 
+_COUNTS = (
+    "(status NOT IN ('failed', 'cancelled') OR cost_micros IS NOT NULL"
+    " OR (status = 'failed' AND ready = 1) OR (status = 'cancelled' AND sent_at IS NOT NULL))"
+)
+"""Which jobs cost something, or may: not those that failed before there was a video."""
+
+Select = Callable[[Sequence[JobSnapshot]], Sequence[JobSnapshot]]
+"""Returns which of some new jobs to write; called in the transaction that writes them."""
 
 _scan = json.JSONDecoder().raw_decode
 """What `json.loads` does in the end, for texts that begin with their value, as ours do.
@@ -169,12 +181,24 @@ class JobStore:
         """Close the file; the next call opens it again."""
         self.database.close()
 
-    def insert(self, *jobs: JobSnapshot, owner: str, now: float) -> None:
-        """Write new jobs, claimed by `owner`: all of them or none; on disk when this returns."""
-        rows = [{**to_row(job), "owner": owner, "heartbeat": now} for job in jobs]
+    def insert(
+        self, *jobs: JobSnapshot, owner: str, now: float, select: Select | None = None
+    ) -> list[JobSnapshot]:
+        """Write new jobs, claimed by `owner`: all of them or none; on disk when this returns.
+
+        `select` returns which of the jobs to write. What it reads from this store cannot change
+        before they are written; when it raises, nothing is written. Returns the jobs written.
+        """
         self._alive = owner, now
-        self.database.change(lambda connection: connection.executemany(_INSERT, rows))
-        self._written_in.update(dict.fromkeys((job.id for job in jobs), self.database.identity))
+
+        def work(connection: sqlite3.Connection) -> list[JobSnapshot]:
+            chosen = list(jobs if select is None else select(jobs))
+            rows = [{**to_row(job), "owner": owner, "heartbeat": now} for job in chosen]
+            connection.executemany(_INSERT, rows)
+            self._written_in.update(dict.fromkeys((j.id for j in chosen), self.database.identity))
+            return chosen
+
+        return self.database.change(work)
 
     def save(self, job: JobSnapshot, *, answer: object = None) -> None:
         """Write how a job stands now, and the server's last answer where there is one."""
@@ -241,6 +265,13 @@ class JobStore:
         rows = self._select(where, (fingerprint,))
         return next((job for job in rows if job.id not in besides), None)
 
+    def active_like(self, fingerprint: str, *, besides: Collection[str] = ()) -> JobSnapshot | None:
+        """Return the newest job with this fingerprint that has not ended, or None."""
+        marks = ", ".join("?" * len(IN_FLIGHT))
+        where = f"WHERE fingerprint = ? AND status IN ({marks}) ORDER BY created_at DESC"
+        rows = self._select(where, (fingerprint, *IN_FLIGHT))
+        return next((job for job in rows if job.id not in besides), None)
+
     def knows_remote(self, provider: str, remote_id: str) -> bool:
         """Tell whether some job of the library already stands for this one of the server."""
         query = "SELECT 1 FROM jobs WHERE provider = ? AND remote_id = ? LIMIT 1"
@@ -274,29 +305,40 @@ class JobStore:
             for took, trail in rows
         )
 
-    def spent(self, since: float) -> tuple[float, int]:
-        """Return the USD spent on jobs sent since then, and how many have no known price."""
-        rows = self.database.rows(
-            "SELECT total(coalesce(cost, estimate)),"
-            " count(*) FILTER (WHERE coalesce(cost, estimate) IS NULL) FROM jobs"
-            " WHERE created_at >= ? AND sent_at IS NOT NULL AND status NOT IN ('failed')",
-            (since,),
-        )
-        return float(rows[0][0]), int(rows[0][1])
+    def spent(self, since: float, *, besides: Collection[str] = ()) -> Money:
+        """Return what jobs sent since then cost, and what waiting and active jobs will cost.
 
-    def costs(self) -> list[tuple[str, str, str, int, float, int]]:
+        A job that failed without a file counts only if the server named a cost. The ids in
+        `besides` do not count.
+        """
+        ended = ", ".join(f"'{status}'" for status in sorted(ENDED))
+        skipped = ", ".join("?" * len(besides))
+        rows = self.database.rows(
+            "SELECT coalesce(sum(micros), 0), coalesce(sum(micros) FILTER (WHERE active), 0),"  # noqa: S608 - our own names
+            " count(*) FILTER (WHERE micros IS NULL) FROM ("
+            " SELECT coalesce(cost_micros, estimate_micros) AS micros,"
+            f" status NOT IN ({ended}) AS active FROM jobs"
+            f" WHERE (created_at >= ? OR sent_at >= ?) AND {_COUNTS} AND id NOT IN ({skipped})"
+            " UNION ALL SELECT micros, 0 FROM deleted_costs WHERE sent_at >= ?)",
+            (since, since, *besides, since),
+        )
+        total, active, unpriced = rows[0]
+        return Money(usd=_usd(total), reserved=_usd(active), unpriced=int(unpriced))
+
+    def costs(self) -> list[tuple[str, str, str, int, Decimal, int]]:
         """Return what was spent: day (local), provider, model, jobs, USD, jobs without a price.
 
-        Counts what `spent` counts; the newest day comes first.
+        Counts the jobs that were sent, as `spent` does; the newest day comes first.
         """
-        return self.database.rows(
-            "SELECT date(created_at, 'unixepoch', 'localtime') AS day, provider,"
-            " coalesce(model, ''), count(*), total(coalesce(cost, estimate)),"
-            " count(*) FILTER (WHERE coalesce(cost, estimate) IS NULL) FROM jobs"
-            " WHERE sent_at IS NOT NULL AND status NOT IN ('failed')"
-            " GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3",
+        rows = self.database.rows(
+            "SELECT date(created_at, 'unixepoch', 'localtime') AS day, provider,"  # noqa: S608
+            " coalesce(model, ''), count(*),"
+            " coalesce(sum(coalesce(cost_micros, estimate_micros)), 0),"
+            " count(*) FILTER (WHERE coalesce(cost_micros, estimate_micros) IS NULL) FROM jobs"
+            f" WHERE sent_at IS NOT NULL AND {_COUNTS} GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3",
             (),
         )
+        return [(*row[:4], _usd(row[4]), row[5]) for row in rows]
 
     def answer(self, job_id: str) -> Any:
         """Return the server's last answer on a job as it came, or None."""
@@ -337,6 +379,12 @@ class JobStore:
         """Forget a job; its file is not touched."""
 
         def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT OR REPLACE INTO deleted_costs"  # noqa: S608 - our own names
+                " SELECT id, max(sent_at, created_at), coalesce(cost_micros, estimate_micros)"
+                f" FROM jobs WHERE id = ? AND sent_at IS NOT NULL AND {_COUNTS}",
+                (job_id,),
+            )
             connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
             connection.execute("DELETE FROM places WHERE job = ?", (job_id,))
 
@@ -408,6 +456,14 @@ class JobStore:
         return [from_row(row) for row in self.database.rows(query, values)]
 
 
+def _usd(micros: int) -> Decimal:
+    return Decimal(micros) / MICROS
+
+
+def _micros(usd: Decimal | None) -> int | None:
+    return None if usd is None else round(usd * MICROS)
+
+
 def _is_free(holder: str | None, beat: float | None, *, owner: str, now: float) -> bool:
     if holder is None or holder == owner or beat is None:
         return True
@@ -439,6 +495,8 @@ def to_row(job: JobSnapshot) -> dict[str, object]:
     row["request"] = _json(job.request.to_dict())
     row["fingerprint"] = job.request.fingerprint(job.provider)
     row["ready"] = int(job.ready)
+    row["estimate_micros"] = _micros(job.estimate)
+    row["cost_micros"] = _micros(job.cost)
     row["failure"] = None if job.failure is None else _json(job.failure.to_dict())
     row["file"] = None if job.file is None else _json(asdict(job.file))
     return {name: storable(value) for name, value in row.items()}
@@ -455,6 +513,9 @@ def from_row(row: tuple[Any, ...]) -> JobSnapshot:
     if found["file"]:
         found["file"] = VideoFile(**_scan(found["file"])[0])
     found["ready"] = bool(found["ready"])
+    for name in ("estimate", "cost"):
+        micros = found.pop(f"{name}_micros")
+        found[name] = None if micros is None else _usd(micros)
     return JobSnapshot(**found)
 
 

@@ -68,10 +68,8 @@ class VideoMagics(Magics):
         return _heavy("commands.cells").run(screen, line, cell)
 
     def _configure(self, screen: Any) -> None:
-        changed = {name: getattr(self, name) for name in self.class_own_traits(config=True)}
-        said = {name: value for name, value in changed.items() if value not in (None, False)}
-        if said:
-            screen.session.settings = screen.session.settings.with_values("config", **said)
+        changed = self.class_own_traits(config=True)
+        screen.session.configure({name: getattr(self, name) for name in changed})
 
 
 def load(shell: InteractiveShell) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from ipyreel.catalog import Model, Price, Provider
@@ -154,16 +155,16 @@ def cost_rows(session: Session, by: Sequence[str]) -> list[dict[str, Json]]:
     for word in by:
         if word not in BY:
             raise InvalidRequest(f"cost {word}: costs are summed up by {', '.join(BY)}.")
-    sums: dict[tuple[str, ...], tuple[int, float, int]] = {}
+    sums: dict[tuple[str, ...], tuple[int, Decimal, int]] = {}
     for *names, count, usd, unpriced in session.store.costs():
         key = tuple(str(names[BY.index(word)]) for word in by)
-        had = sums.get(key, (0, 0.0, 0))
+        had = sums.get(key, (0, Decimal(0), 0))
         sums[key] = (had[0] + count, had[1] + usd, had[2] + unpriced)
     return [
         {
             **dict(zip(by, key, strict=True)),
             "jobs": count,
-            "usd": round(usd, 6),
+            "usd": float(usd),
             "unpriced": unpriced,
         }
         for key, (count, usd, unpriced) in sums.items()

@@ -5,8 +5,19 @@ Whatever the bytes are, nothing but `ProviderError` (or a subclass) and `WireErr
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from ipyreel.errors import ProviderError, WireError
-from ipyreel.values import ENDED, Failure, HttpReply, Json, ServerStatus, VideoJob, VideoPage
+from ipyreel.values import (
+    ENDED,
+    Failure,
+    HttpReply,
+    Json,
+    ServerStatus,
+    VideoJob,
+    VideoPage,
+    to_usd,
+)
 from ipyreel.wire.headers import poll_after, request_id, retry_after
 from ipyreel.wire.job_fields import JobFields, find_job, meaning, status_word
 from ipyreel.wire.parse import dig, length, load, moment, number, percent, size, word
@@ -202,15 +213,22 @@ def _polling_url(fields: dict[str, Json]) -> str | None:
     )
 
 
-def _cost(fields: dict[str, Json], reply: HttpReply) -> float | None:
+def _cost(fields: dict[str, Json], reply: HttpReply) -> Decimal | None:
     values = (
         dig(fields, "usage", "cost"),
         dig(fields, "outputs", "cost"),
         fields.get("cost"),
         reply.headers.get("x-litellm-response-cost"),
     )
-    found = (number(value) for value in values)
-    return next((cost for cost in found if cost is not None and cost >= 0), None)
+    return next((cost for cost in map(_usd, values) if cost is not None), None)
+
+
+def _usd(value: Json) -> Decimal | None:
+    found = number(value)
+    try:
+        return None if found is None else to_usd(found)
+    except ValueError:
+        return None
 
 
 def read_page(reply: HttpReply, *, now: float = 0.0) -> VideoPage:

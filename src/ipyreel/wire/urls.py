@@ -22,15 +22,31 @@ def encode_id(remote_id: str) -> str:
     return segment.replace(".", "%2E") if not segment.strip(".") else segment
 
 
-def _split_base(base_url: str) -> SplitResult:
+def base_url_problem(url: str) -> str | None:
+    """Return what is wrong with a base URL, without repeating it; None: it can be used."""
+    parts = _http_parts(url)
+    if parts is None:
+        return "takes an address such as https://host/v1"
+    if parts.username or parts.password:
+        return "takes an address without user and password"
+    return None
+
+
+def _http_parts(url: str) -> SplitResult | None:
+    """Split an http(s) address; None when it is not one."""
     try:
-        parts = urlsplit(base_url.strip())
+        parts = urlsplit(url.strip())
         usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable:
+        return None
+    return parts if usable else None
+
+
+def _split_base(base_url: str) -> SplitResult:
+    parts = _http_parts(base_url)
+    if parts is None:
         raise ConfigError(
-            f"The base URL {clean(base_url, 200)!r} is no http(s) address.",
+            f"The base URL {clean(base_url, 200)!r} is not an http(s) address.",
             hint="Give one such as https://api.example.com/v1.",
         )
     return parts

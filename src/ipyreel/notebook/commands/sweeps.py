@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from ipyreel.errors import InvalidRequest, StoreError
@@ -211,7 +212,7 @@ def summary(session: Session, sweep: Sweep, plans: Sequence[Plan], parallel: int
     ]
 
 
-def total_cost(costs: Sequence[float | None]) -> str:
+def total_cost(costs: Sequence[Decimal | float | None]) -> str:
     """Return the sum of estimates in words; unknown prices are counted, never taken as 0."""
     known = [cost for cost in costs if cost is not None]
     missing = len(costs) - len(known)

@@ -95,7 +95,8 @@ class Job:
     def estimate(self) -> float | None:
         """The cost in USD as the server reported it, else the estimate; None: no price known."""
         snapshot = self.snapshot
-        return snapshot.cost if snapshot.cost is not None else snapshot.estimate
+        usd = snapshot.cost if snapshot.cost is not None else snapshot.estimate
+        return None if usd is None else float(usd)
 
     @property
     def path(self) -> Path | None:

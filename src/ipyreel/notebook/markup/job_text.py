@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 
 from ipyreel.values import Chain, JobSnapshot, JobStatus
@@ -70,15 +71,16 @@ def amount(size: float) -> str:
     return f"{size / 1e6:.1f} MB" if size < 999_950_000 else f"{size / 1e9:.1f} GB"  # noqa: PLR2004
 
 
-def dollars(usd: float) -> str:
+def dollars(usd: Decimal | float) -> str:
     """Return a sum as `$2.40`, with two significant digits below ten cents: `$0.0042`."""
+    usd = float(usd)
     if 0 < abs(usd) < 0.1:  # noqa: PLR2004
         short = f"{float(f'{usd:.2g}'):.6f}".rstrip("0")
         return f"${short}" if float(short) else f"${usd:.1g}"
     return f"${usd:.2f}"
 
 
-def money(usd: float | None) -> str:
+def money(usd: Decimal | float | None) -> str:
     """Return an estimate in words; an unknown price is said to be unknown, never 0."""
     if usd is None:
         return "no price known"

@@ -22,7 +22,7 @@ from ipyreel.notebook.markup.tables import Notice
 from ipyreel.notebook.panels.fields import Fields
 from ipyreel.notebook.panels.panel import Panel, error_text, guarded
 from ipyreel.notebook.screen import Screen
-from ipyreel.plan import Plan, check_cost
+from ipyreel.plan import Plan
 from ipyreel.sweeps import expand
 from ipyreel.values import Image, VideoRequest
 
@@ -132,8 +132,9 @@ class Form(Panel):
         key = (what, self.fields.provider.value, self.fields.count.value, session.settings)
         if self._checked[0] != key:
             plans = self._plans(what)
-            limit = session.settings.max_cost
-            check_cost(tuple(plans), max_cost=limit, left=session.budget_left())
+            refusal = session.refusal(*plans)
+            if refusal is not None:
+                raise refusal
             self._checked = (key, _line(plans))
         return self._checked[1] or ""
 
