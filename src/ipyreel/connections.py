@@ -1,7 +1,4 @@
-"""The clients of a session: one for each provider and address, and the demo server behind its own.
-
-May import `client`, `demo.process`, the catalog and below.
-"""
+"""Keeps the clients of a session: one for each provider and address, and the demo server."""
 
 from __future__ import annotations
 
@@ -19,10 +16,10 @@ from ipyreel.jobs.run import JobConfig
 
 @dataclass(slots=True, kw_only=True)
 class Connections:
-    """Gives clients with the keys of the moment; used on the loop's thread, but for `stop`.
+    """Gives clients with current keys; used on the loop's thread, except for `stop`.
 
-    `catalog` is asked anew each time: providers may move. The demo server lives in `home` and
-    is started when it is first wanted.
+    `catalog` is called each time, since providers may change. The demo server keeps its files in
+    `home` and is started on first use.
     """
 
     home: Path
@@ -33,7 +30,7 @@ class Connections:
     _clients: dict[tuple[str, str], VideoClient] = field(default_factory=dict)
 
     async def client(self, name: str, base_url: str | None = None) -> VideoClient:
-        """Return the client for a provider; `base_url` is that of a job, None: as it is today."""
+        """Return the client for a provider; `base_url` is that of a job, None: the current one."""
         catalog = self.catalog()
         provider = catalog.provider(name)
         if name == FALLBACK:

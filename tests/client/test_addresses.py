@@ -10,8 +10,8 @@ from ipyreel.client.addresses import (
     is_near,
     is_public,
     numeric,
+    proxy_for,
     strip_query,
-    through_proxy,
 )
 from ipyreel.errors import TransportError
 from tests.client.support.time import run
@@ -167,7 +167,17 @@ def test_where_somebody_else_connects_only_numbers_are_checked():
 def test_a_proxy_of_the_environment_does_the_connecting(monkeypatch):
     monkeypatch.setenv("https_proxy", "http://proxy.invalid:3128")
     monkeypatch.setenv("no_proxy", "inner.example")
-    assert through_proxy("https", "cdn.example")
-    assert not through_proxy("https", "inner.example")
-    assert not through_proxy("https", "127.0.0.1")
+    assert proxy_for("https", "cdn.example")
+    assert not proxy_for("https", "inner.example")
+    assert not proxy_for("https", "127.0.0.1")
     assert admitted(gate({}), "cdn.example") == (None,)
+
+
+@pytest.mark.parametrize("entry", ["10.0.0.0/8", "fe80::/10", "10.1.2.3", " 10.1.0.0/16 ,x/y"])
+def test_networks_in_no_proxy_are_read_as_curl_reads_them(monkeypatch, entry):
+    monkeypatch.setenv("all_proxy", "proxy.invalid:3128")
+    monkeypatch.setenv("no_proxy", f"localhost,{entry}")
+    near = "fe80::1" if entry.startswith("fe80") else "10.1.2.3"
+    assert proxy_for("http", near) is None
+    assert proxy_for("http", "192.168.1.1") == "http://proxy.invalid:3128"
+    assert proxy_for("https", "cdn.example") == "http://proxy.invalid:3128"

@@ -11,6 +11,7 @@ from ipyreel.catalog import Secret
 from ipyreel.client import RetryPolicy, Timeouts
 from ipyreel.errors import (
     AuthenticationFailed,
+    ConfigError,
     InvalidRequest,
     MissingKey,
     PaymentRequired,
@@ -138,7 +139,64 @@ def test_a_redirect_is_not_followed_and_nothing_was_accepted():
     assert heard == [True, False]
 
 
-def test_after_a_429_it_waits_as_told():
+def test_a_see_other_may_follow_a_job_that_was_accepted():
+    error, server, heard = create(reply(303, location="/v1/videos/video_1"))
+    assert isinstance(error, SubmissionUnknown)
+    assert len(server.posts) == 1
+    assert heard == [True]
+
+
+def test_a_server_that_asks_for_no_wait_gets_no_burst():
+    time = Time()
+    error, server, _ = create(reply(429, {"error": "busy"}, retry_after="0"), time=time)
+    assert isinstance(error, RateLimited)
+    assert len(server.posts) == len(time.slept) + 1
+    assert time.slept == sorted(time.slept)
+    assert min(time.slept) == 5
+
+
+BAD_ENVIRONMENT = {
+    "a socks proxy without support": (
+        {"all_proxy": "socks5://127.0.0.1:9"},
+        "http://gpu-box.invalid/v1",
+        "ipyreel[socks]",
+    ),
+    "a proxy of no known kind": (
+        {"http_proxy": "gopher://127.0.0.1:9"},
+        "http://gpu-box.invalid/v1",
+        "HTTP_PROXY",
+    ),
+    "certificates that are gone": (
+        {"SSL_CERT_FILE": "/nowhere/ca.pem"},
+        "https://127.0.0.1:9/v1",
+        "Unset the variable",
+    ),
+    "certificates that are none": (
+        {"SSL_CERT_FILE": __file__},
+        "https://127.0.0.1:9/v1",
+        "Unset the variable",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "cure"), BAD_ENVIRONMENT.values(), ids=BAD_ENVIRONMENT
+)
+def test_an_environment_that_cannot_be_used_is_said_before_anything_leaves(
+    monkeypatch, variables, url, cure
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    options = {"base_url": url}
+    error, _, heard = create(options=options, fields={"plain_http": True})
+    assert isinstance(error, ConfigError)
+    assert cure in error.hint
+    assert heard == []
+    asked, _, _ = create(options=options, fields={"plain_http": True}, request="again")
+    assert isinstance(asked, ConfigError)
+
+
+def test_after_a_429_it_waits_as_long_as_the_server_asks():
     time = Time()
     busy = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
     job, server, heard = create(
@@ -151,7 +209,7 @@ def test_after_a_429_it_waits_as_told():
         time=time,
     )
     assert job.remote_id == "video_1"
-    assert time.slept == [7, 20, 1.5, 120, 30]
+    assert time.slept == [7, 20, 20, 120, 30]
     assert heard == [True, False] * 5 + [True]
     assert len(server.posts) == 6
 

@@ -183,6 +183,29 @@ def test_a_206_of_another_length_is_not_glued_on(target, says):
     assert_whole(file, target)
 
 
+@pytest.mark.parametrize("validator", [{"etag": '"two"'}, {"etag": 'W/"one"'}, {}])
+def test_a_206_that_does_not_name_our_bytes_is_not_glued_on(target, validator):
+    other = mp4(bytes(len(FILM) - len(mp4())))
+    rest = f"bytes 4000-{len(FILM) - 1}/{len(FILM)}"
+    spliced = reply(206, other[4000 : len(FILM)], content_range=rest, **validator)
+    file, server = download(target, File(FILM, cuts=[4000]), spliced, File(FILM))
+    assert_whole(file, target)
+    assert "range" not in server.seen[2].headers
+
+
+@pytest.mark.parametrize("etag", ['"\u00e9"', '"' + "e" * 3000 + '"'])
+def test_an_etag_that_cannot_be_sent_back_only_costs_the_resuming(target, etag):
+    file, server = download(target, File(FILM, cuts=[4000], etag=etag))
+    assert_whole(file, target)
+    assert "range" not in server.seen[1].headers
+
+
+def test_a_range_of_thousands_of_digits_starts_over(target):
+    endless = reply(206, FILM[4000:], etag='"one"', content_range=f"bytes 4000-9/{'9' * 5000}")
+    file, _ = download(target, File(FILM, cuts=[4000]), endless, File(FILM))
+    assert_whole(file, target)
+
+
 def test_a_416_at_the_end_means_that_all_is_here(target):
     async def chunks(_seen, writer):
         # All of it, and a cut instead of the last chunk.
@@ -548,6 +571,93 @@ def test_no_signed_address_is_in_any_error(target):
         causes = [error, error.__cause__]
         assert "secret" not in " ".join(map(str, causes)) + repr(causes)
         assert KEY not in " ".join(map(str, causes)) + repr(causes)
+
+
+# -- servers without an end ----------------------------------------------------------------
+
+
+def begun(length, sent=FILM[:3000]):
+    head = f'HTTP/1.1 200 OK\r\ncontent-length: {length}\r\netag: "one"\r\n\r\n'
+    return head.encode() + sent
+
+
+def sending(first, piece=b"", pause=0.02):
+    """Answer with `first`, and then with `piece` every `pause` seconds, for ever."""
+
+    async def handle(_seen, writer):
+        writer.write(first)
+        while True:
+            await writer.drain()
+            await asyncio.sleep(pause)
+            writer.write(piece)
+
+    return handle
+
+
+def test_a_file_that_claims_to_be_too_large_is_not_begun(target):
+    error, server = download(target, sending(begun(10**15)))
+    assert isinstance(error, DownloadError)
+    assert "1000000000 MB" in error.message
+    assert left_in(target.parent) == []
+    assert len(server.seen) == 1
+
+
+def test_a_file_larger_than_the_disk_is_not_begun(target):
+    error, _ = download(target, sending(begun(10**17)), policy=DownloadPolicy(max_bytes=10**18))
+    assert isinstance(error, DownloadError)
+    assert "free space" in error.message
+    assert left_in(target.parent) == []
+
+
+def test_a_body_without_an_end_is_cut_at_the_limit(target):
+    head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + FILM
+    endless = sending(head, bytes(2**18), pause=0)
+    error, server = download(target, endless, policy=DownloadPolicy(max_bytes=10_000_000))
+    assert isinstance(error, DownloadError)
+    assert "at most 10 MB" in error.message
+    assert 9_000_000 < Path(error.path).stat().st_size < 12_000_000
+    assert len(server.seen) == 1
+
+
+def test_a_body_that_drips_is_left_and_the_part_kept(target):
+    drips = sending(begun(len(FILM)), b"x")
+    error, server = download(target, drips, policy=DownloadPolicy(rate_window=0.3))
+    assert isinstance(error, DownloadError)
+    assert "less than 1 kB/s" in error.message
+    assert "goes on" in error.hint
+    assert Path(error.path).read_bytes().startswith(FILM[:3000])
+    assert len(server.seen) == 1
+
+
+def test_a_reply_that_never_begins_is_left_whatever_comes_before(target):
+    hints = sending(b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    policy = DownloadPolicy(first_byte=0.2, retry=RetryPolicy(attempts=2))
+    for handler in (hints, hang, sending(begun(9, b""))):
+        error, server = download(target, handler, policy=policy)
+        assert isinstance(error, TransportError)
+        assert "within 0.2 s" in error.message or "in time" in error.message
+        assert len(server.seen) == 2
+
+
+def test_the_first_byte_may_come_later_than_any_other(target):
+    async def slow(_seen, writer):
+        await asyncio.sleep(0.5)
+        writer.write(begun(len(FILM), b""))
+        await asyncio.sleep(0.5)
+        writer.write(FILM)
+        await writer.drain()
+
+    file, server = download(target, slow, timeouts=Timeouts(read=0.2))
+    assert_whole(file, target)
+    assert len(server.seen) == 1
+
+
+def test_all_of_it_has_a_deadline(target):
+    quick = sending(begun(10**9), bytes(2000), pause=0.001)
+    error, _ = download(target, quick, policy=DownloadPolicy(deadline=0.4))
+    assert isinstance(error, DownloadError)
+    assert "longer than" in error.message
+    assert Path(error.path).stat().st_size > 3000
 
 
 # -- not there yet, and gone ---------------------------------------------------------------

@@ -89,6 +89,28 @@ def test_without_hard_links_the_name_is_claimed_first(part, monkeypatch):
     assert part.target.read_bytes() == FILM
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_the_empty_claim_of_a_kernel_killed_in_the_move_is_taken_over(part, monkeypatch, links):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    part.target.touch()
+    filled(part)
+    assert part.publish("video/mp4").read_bytes() == FILM
+    assert [path.name for path in part.target.parent.glob("clip*")] == ["clip.mp4"]
+
+
+def test_a_link_to_an_empty_file_is_not_taken_over(part, tmp_path):
+    (tmp_path / "other").touch()
+    part.target.symlink_to(tmp_path / "other")
+    filled(part)
+    with pytest.raises(DownloadError, match="not overwritten"):
+        part.publish("video/mp4")
+    assert part.target.is_symlink()
+
+
 def test_a_claim_that_cannot_be_used_is_given_up(part, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EPERM, "Operation not permitted")
@@ -207,6 +229,8 @@ def test_a_disk_that_runs_full_keeps_what_fits_and_a_resume_goes_on(tmp_path):
         ("items 1-2/3", (None, None)),
         ("bytes 1-2", (None, None)),
         ("", (None, None)),
+        (f"bytes 0-9/{'9' * 5000}", (None, None)),
+        (f"bytes {'9' * 5000}-9/10", (None, None)),
     ],
 )
 def test_content_ranges_are_read(text, found):
@@ -221,3 +245,9 @@ def test_weak_tags_are_not_trusted_and_queries_not_written_down():
     source = Source.of("https://u:p@host/a?sig=secret", {"etag": 'W/"x"'}, 5)
     assert source == Source(address="https://host/a", length=5)
     assert source.validator is None
+
+
+@pytest.mark.parametrize("etag", ['"\xe9"', '"a\nb"', "one", '"a"b"', '"' + "x" * 500 + '"', '""x'])
+def test_a_validator_that_cannot_be_sent_is_none(etag):
+    headers = {"etag": etag, "last-modified": "\u65e5"}
+    assert Source.of("https://host/a", headers, 5).validator is None

@@ -1,8 +1,19 @@
+import time
+
 import pytest
 
 from ipyreel.wire.reader import poll_after, retry_after
 
 NOW = 1_764_347_100.0  # Fri, 28 Nov 2025 16:25:00 GMT
+
+
+@pytest.fixture(autouse=True)
+def far_from_greenwich(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -17,6 +28,8 @@ NOW = 1_764_347_100.0  # Fri, 28 Nov 2025 16:25:00 GMT
         ({"retry-after-ms": "soon", "retry-after": "20"}, 20),
         ({"retry-after": "Fri, 28 Nov 2025 16:25:30 GMT"}, 30),
         ({"retry-after": "Fri, 28 Nov 2025 16:24:30 GMT"}, None),
+        ({"retry-after": "Fri, 28 Nov 2025 16:25:30"}, 30),
+        ({"retry-after": "Fri, 28 Nov 2025 16:25:30 -0000"}, 30),
         ({"retry-after": "Fri, 28 Nov 2025 23:25:30 GMT"}, 120),
         ({"retry-after": "Fri, 28 Nov 99999999999 16:25:30 GMT"}, None),
         ({"retry-after": "-5"}, None),

@@ -6,6 +6,7 @@ Nothing here does I/O but the look-up of names.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
@@ -87,12 +88,29 @@ def is_near(host: str) -> bool:
     return address.is_loopback or address.is_private or carrier
 
 
-def through_proxy(scheme: str, host: str) -> bool:
-    """Tell whether the environment sends such a URL through a proxy (as httpx reads it)."""
+def proxy_for(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment names for such a URL; None: connect directly.
+
+    Networks in NO_PROXY (`10.0.0.0/8`, `fe80::/10`) count, as curl reads them.
+    """
     if is_loopback(host):
-        return False
+        return None
     proxies = getproxies()
-    return (scheme in proxies or "all" in proxies) and not proxy_bypass(host)
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(host) or _is_in_network(host, proxies.get("no", "")):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_in_network(host: str, no_proxy: str) -> bool:
+    address = numeric(host)
+    if address is None:
+        return False
+    for entry in no_proxy.split(","):
+        with contextlib.suppress(ValueError):
+            if "/" in entry and address in ipaddress.ip_network(entry.strip(), strict=False):
+                return True
+    return False
 
 
 async def look_up(host: str, port: int) -> tuple[str, ...]:
@@ -137,7 +155,7 @@ class Gate:
         return found if self._connects(origin) else (None,)
 
     def _connects(self, origin: Origin) -> bool:
-        return self._direct and not through_proxy(origin[0], origin[1])
+        return self._direct and proxy_for(origin[0], origin[1]) is None
 
     def _is_resolved_elsewhere(self, origin: Origin) -> bool:
         """Tell whether a name is for somebody else to resolve, who may know other names."""

@@ -24,10 +24,10 @@ from ipyreel.catalog import (
 from ipyreel.catalog.keys import read_key
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.download import Download, DownloadPolicy, OnProgress
-from ipyreel.client.http import Http, Stream, Transport
+from ipyreel.client.http import Http, Transport, within
 from ipyreel.client.retry import RetryPolicy, Sleep, Timeouts, until_ended
 from ipyreel.client.submit import OnSend, Submission, ignore_send
-from ipyreel.errors import DownloadError, InvalidRequest, VideoError
+from ipyreel.errors import DownloadError, InvalidRequest, TransportError, VideoError
 from ipyreel.images import MAX_IMAGE, image_of_bytes, read_image, too_large
 from ipyreel.values import (
     NOTHING,
@@ -410,8 +410,8 @@ class VideoClient:
             return image
         shown = strip_query(image.url)
         try:
-            async with self._http.stream(image.url) as stream:
-                data = await _image_bytes(stream, shown)
+            late = TransportError("it did not come in time.")
+            data = await within(self._image_bytes(image.url, shown), self.timeouts.create, late)
         except InvalidRequest:
             raise
         except VideoError as error:
@@ -419,6 +419,14 @@ class VideoClient:
                 f"The image {shown} could not be fetched: {error.message}"
             ) from error
         return replace(image_of_bytes(data, shown), source=image.source, url=image.url)
+
+    async def _image_bytes(self, url: str, shown: str) -> bytes:
+        async with self._http.stream(url) as stream:
+            if stream.status_code != OK:
+                raise InvalidRequest(f"The image {shown} gave HTTP {stream.status_code}.")
+            if stream.length is not None and stream.length > MAX_IMAGE:
+                raise too_large(shown)
+            return (await stream.read(MAX_IMAGE)).body
 
     def _call(self, request: VideoRequest, *, as_form: bool) -> HttpCall:
         if request.chain is not None:
@@ -467,14 +475,6 @@ class VideoClient:
         self._require_key()
         if route not in self.provider.routes:
             raise InvalidRequest(f"{self.provider.title} {lack}.")
-
-
-async def _image_bytes(stream: Stream, shown: str) -> bytes:
-    if stream.status_code != OK:
-        raise InvalidRequest(f"The image {shown} gave HTTP {stream.status_code}.")
-    if stream.length is not None and stream.length > MAX_IMAGE:
-        raise too_large(shown)
-    return (await stream.read(MAX_IMAGE)).body
 
 
 def _id_or_part(video: str | Path) -> str | FormPart:

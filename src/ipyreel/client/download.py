@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from ipyreel.client.addresses import strip_query
-from ipyreel.client.http import Http, Refused, Stream
+from ipyreel.client.http import Http, Refused, Stream, watched
 from ipyreel.client.mp4 import Container, read_container
-from ipyreel.client.part import Part, Source, content_range, final_path, hash_file, name_taken
+from ipyreel.client.part import (
+    Part,
+    Source,
+    content_range,
+    final_path,
+    hash_file,
+    is_empty_claim,
+    name_taken,
+)
 from ipyreel.client.retry import RetryPolicy, Sleep, backoff
 from ipyreel.errors import DownloadError, JobNotFound, ProviderError, TransportError, VideoError
 from ipyreel.values import VideoFile
@@ -64,15 +73,63 @@ class NotVideo(DownloadError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadPolicy:
-    """How long a download goes on trying.
+    """How long a download goes on trying, and how much it takes; times in seconds.
 
     `retry` is for cuts and overload, counted anew whenever more of the file is here than
-    ever before; `not_ready` is the sum of the waits, in seconds, for a file that the server
-    does not have yet.
+    ever before; `not_ready` is the sum of the waits for a file that the server does not have
+    yet; `first_byte` is how long a reply may take to begin; `least_rate` (bytes per second) is
+    looked at every `rate_window`, counted from the first byte; `deadline` is for all of it;
+    `max_bytes` is the largest file that is accepted.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     not_ready: float = 60.0
+    first_byte: float = 180.0
+    least_rate: float = 1000.0
+    rate_window: float = 60.0
+    deadline: float = 6 * 3600.0
+    max_bytes: int = 4 * 2**30
+
+
+class Pace:
+    """Measures how fast one reply comes, so that no server can hold up a download for ever.
+
+    `silence` is how long a body may pause, in seconds; `now` returns seconds of any clock that
+    only goes forward.
+    """
+
+    def __init__(
+        self, policy: DownloadPolicy, silence: float, now: Callable[[], float], host: str
+    ) -> None:
+        self._policy, self._silence, self._now, self._host = policy, silence, now, host
+        self._received = 0
+        self._begun = self._last = now()
+        self._window = (self._begun, 0)
+
+    def received(self, count: int) -> None:
+        """Note that `count` bytes of the file came."""
+        if not self._received:
+            self._window = (self._now(), 0)
+        self._received += count
+        self._last = self._now()
+
+    def check(self) -> VideoError | None:
+        """Return the error to end the reply with, None while it is fast enough."""
+        now, policy = self._now(), self._policy
+        if not self._received:
+            late = now - self._begun > policy.first_byte
+            text = f"{self._host} sent no file within {policy.first_byte:g} s."
+            return TransportError(text, sent=True) if late else None
+        if now - self._last > self._silence:
+            return TransportError(f"{self._host} stopped sending.", sent=True)
+        begun, before = self._window
+        if now - begun < policy.rate_window:
+            return None
+        if self._received - before < policy.least_rate * (now - begun):
+            rate = f"{policy.least_rate / 1000:g} kB/s"
+            return DownloadError(f"{self._host} sends less than {rate}.", hint=RESUME)
+        self._window = (now, self._received)
+        return None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,9 +143,11 @@ class Fetch:
     http: Http
     part: Part
     clock: Callable[[], float]
+    policy: DownloadPolicy
     on_progress: OnProgress | None = None
     retry_after: float | None = None
     _reported: int = field(default=-REPORT_STEP)
+    _pace: Pace = field(init=False)
 
     async def take(self, url: str) -> None:
         """Get from one address what is missing; returns when the last byte is here.
@@ -96,12 +155,20 @@ class Fetch:
         A text that names another address is followed once. Raises `ProviderError`,
         `TransportError`, `NotVideo`, and `DownloadError` when the disk refuses.
         """
-        onward = await self._ask(url)
+        onward = await self._watched(url)
         if onward is None:
             return
         whole = onward if onward.startswith("data:") else self.http.absolute(onward)
-        if await self._ask(whole) is not None:
+        if await self._watched(whole) is not None:
             raise NotVideo(f"{strip_query(url)} names an address that only names another one.")
+
+    async def _watched(self, url: str) -> str | None:
+        """Take the reply of one address, unless it comes too slowly."""
+        policy, silence = self.policy, self.http.timeouts.read
+        host = urlsplit(url).hostname or "The server"
+        self._pace = Pace(policy, silence, asyncio.get_running_loop().time, host)
+        interval = min(policy.first_byte, silence, policy.rate_window, 4.0) / 4
+        return await watched(self._ask(url), interval, self._pace.check)
 
     async def _ask(self, url: str) -> str | None:
         """Take the reply of one address; returns the URL if it only names one."""
@@ -111,7 +178,7 @@ class Fetch:
             return None
         wanted = self._resume_headers(url)
         if wanted:
-            async with self.http.stream(url, headers=wanted) as stream:
+            async with self.http.stream(url, headers=wanted, read=self.policy.first_byte) as stream:
                 if self._continues(stream):
                     await self._receive(stream)
                     return None
@@ -120,7 +187,7 @@ class Fetch:
                 if stream.status_code not in {PARTIAL, UNSATISFIABLE}:
                     return await self._start(url, stream)
         # Nothing to go on with, or a server that goes on with something else.
-        async with self.http.stream(url) as stream:
+        async with self.http.stream(url, read=self.policy.first_byte) as stream:
             return await self._start(url, stream)
 
     def _resume_headers(self, url: str) -> dict[str, str]:
@@ -132,11 +199,17 @@ class Fetch:
         return {"Range": f"bytes={part.size}-", "If-Range": source.validator}
 
     def _continues(self, stream: Stream) -> bool:
-        """Tell whether a reply continues our part exactly where it ends."""
+        """Tell whether a reply continues our part exactly where it ends.
+
+        Some servers ignore `If-Range` and send the rest of another file: the reply has to name
+        the validator of our bytes itself.
+        """
+        source = self.part.source
+        if source is None or stream.status_code != PARTIAL or stream.encoded:
+            return False
         start, total = content_range(stream.headers)
-        known = self.part.source.length if self.part.source else None
-        fits = start == self.part.size and (known is None or total in {None, known})
-        return stream.status_code == PARTIAL and fits and not stream.encoded
+        fits = start == self.part.size and (source.length is None or total in {None, source.length})
+        return fits and source.is_confirmed_by(stream.headers)
 
     def _is_at_end(self, stream: Stream) -> bool:
         """Tell whether the server says that our part is all there is."""
@@ -158,6 +231,7 @@ class Fetch:
             return await self._open_envelope(stream, first)
         length = stream.length
         self._refuse_taken_name(media_type, length)
+        await asyncio.to_thread(self._require_space, length)
         source = Source.of(url, stream.headers, length)
         await asyncio.to_thread(self.part.restart, source)
         await self._receive(stream, first)
@@ -166,8 +240,31 @@ class Fetch:
     def _refuse_taken_name(self, media_type: str, length: int | None) -> None:
         """Stop before the bytes come when the name has a file that cannot be this one."""
         final = final_path(self.part.target, media_type)
-        if length is not None and final.exists() and final.stat().st_size != length:
+        if length is None or not final.exists() or is_empty_claim(final):
+            return
+        if final.stat().st_size != length:
             raise name_taken(final, kept=None)
+
+    def _require_space(self, length: int | None) -> None:
+        """Refuse a file that is too large, for the policy or for the disk."""
+        if length is None:
+            return
+        if length > self.policy.max_bytes:
+            raise self._too_large(length)
+        free = shutil.disk_usage(self.part.target.parent).free
+        if length > free + self.part.size:
+            raise DownloadError(
+                f"The video has {length / 1e6:.0f} MB, and {self.part.target.parent} has "
+                f"{free / 1e6:.0f} MB of free space.",
+                hint="Free some space, then resume.",
+            )
+
+    def _too_large(self, size: int) -> DownloadError:
+        return DownloadError(
+            f"The video has {size / 1e6:.0f} MB or more, and at most "
+            f"{self.policy.max_bytes / 1e6:.0f} MB are accepted.",
+            hint="Its server may be faulty. What came so far is kept.",
+        )
 
     async def _open_envelope(self, stream: Stream, first: bytes) -> str:
         """Return the URL that a text names; raises `NotVideo` with what else it says."""
@@ -185,12 +282,16 @@ class Fetch:
         """Append the body; what came is kept even when it breaks off."""
         here = self.part.size + len(first)
         batch, held = [first] if first else [], len(first)
+        self._pace.received(len(first))
         self._report(here)
         try:
             async for piece in stream.pieces:
                 batch.append(piece)
                 held += len(piece)
                 here += len(piece)
+                self._pace.received(len(piece))
+                if here > self.policy.max_bytes:
+                    raise self._too_large(here)
                 if held >= BATCH:
                     full, batch, held = batch, [], 0
                     await _in_thread(self.part.write, full)
@@ -277,15 +378,26 @@ class Download:
         """
         self._part = Part(self.target)
         self._fetch = Fetch(
-            http=self.http, part=self._part, clock=self.clock, on_progress=self.on_progress
+            http=self.http,
+            part=self._part,
+            clock=self.clock,
+            policy=self.policy,
+            on_progress=self.on_progress,
         )
         try:
             await asyncio.to_thread(self._part.open)
             self._best = self._part.size
-            return await self._run()
+            return await watched(self._run(), self.policy.deadline, self._out_of_time)
+        except DownloadError as error:
+            error.path = error.path or (str(self._part.path) if self._part.size else None)
+            raise
         finally:
             # Not in a thread: a second cancellation would leave it open and locked.
             self._part.close()
+
+    def _out_of_time(self) -> DownloadError:
+        hours = self.policy.deadline / 3600
+        return DownloadError(f"The download took longer than {hours:g} h.", hint=RESUME)
 
     async def _run(self) -> VideoFile:
         for last in (False, True):
@@ -344,7 +456,7 @@ class Download:
         if left <= 0:
             raise self._final_error()
         step = min(FIRST_LOOK * SLOWER ** min(self._looks, 64), LONGEST_LOOK)
-        wait = min(max(wish or step, 1.0), left)
+        wait = min(max(step, wish or 0.0), left)
         self._looks += 1
         self._waited += wait
         await self.sleep(wait)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -34,6 +36,11 @@ T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
 """What can replace the network: any transport that httpx takes."""
 
+CERTIFICATES = (
+    "Behind a company's proxy, let SSL_CERT_FILE name its certificate, or (on macOS and Windows) "
+    'use the system\'s: pip install "ipyreel[truststore]".'
+)
+
 AGENT = f"ipyreel/{__version__}"
 
 MAX_REDIRECTS = 5
@@ -47,7 +54,8 @@ SHORTEST_KEY = 8
 
 IDENTITY = "identity"
 
-LOOPBACK_MOUNTS = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+LONGEST_NUMBER = 18
+"""Digits of a length in bytes that is believed."""
 
 REUSED = httpx.Limits(max_connections=None)
 FRESH = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -93,7 +101,11 @@ def transport_error(error: Exception, host: str) -> TransportError:
         text = f"Could not connect to {host}: {_reason(error)}."
     else:
         text = f"The connection to {host} broke: {_reason(error)}."
-    hint = None if sent else "Check that the server runs and its address is right: %video doctor."
+    hint = None
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        hint = CERTIFICATES
+    elif not sent:
+        hint = "Check that the server runs and its address is right: %video doctor."
     return TransportError(text, sent=sent, hint=hint)
 
 
@@ -113,26 +125,34 @@ def mapped(host: str) -> Iterator[None]:
         raise transport_error(error, host) from error
 
 
-async def within(
-    work: Coroutine[Any, Any, T], timeout: float | None, late: Exception | type[Exception]
-) -> T:
-    """Await `work` for `timeout` seconds (None: no limit), then cancel it and raise `late`.
+async def within(work: Coroutine[Any, Any, T], timeout: float, late: Exception) -> T:
+    """Await `work` for `timeout` seconds, then cancel it and raise `late`.
 
     When this returns or raises, the work has ended.
+    """
+    return await watched(work, timeout, lambda: late)
+
+
+async def watched(
+    work: Coroutine[Any, Any, T], interval: float, check: Callable[[], Exception | None]
+) -> T:
+    """Await `work`; every `interval` seconds, cancel it and raise what `check` returns, if so.
 
     Not `asyncio.wait_for`: before Python 3.12 it loses a cancellation that comes when the work
     has just ended (https://github.com/python/cpython/issues/86296).
     """
-    task = asyncio.ensure_future(work)
+    task, error = asyncio.ensure_future(work), None
     try:
-        done, _ = await asyncio.wait((task,), timeout=timeout)
+        while error is None:
+            done, _ = await asyncio.wait((task,), timeout=interval)
+            if done:
+                return task.result()
+            error = check()
     except asyncio.CancelledError:
         await _cancel(task)
         raise
-    if done:
-        return task.result()
     await _cancel(task)
-    raise late
+    raise error
 
 
 async def _cancel(task: asyncio.Future[T]) -> None:
@@ -166,7 +186,8 @@ class Stream:
     def length(self) -> int | None:
         """The bytes of the body; None when the headers do not say or it is compressed."""
         text = self.headers.get("content-length", "")
-        return int(text) if text.isdecimal() and not self.encoded else None
+        digits = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+        return int(text) if digits and not self.encoded else None
 
     async def read(self, limit: int = MAX_REPLY) -> HttpReply:
         """Read the rest into memory; raises `WireError` when it is longer than `limit` bytes."""
@@ -215,10 +236,10 @@ class Http:
         self._key = None if key is None else read_key(key.reveal(), "what was given")
         self._key_header = key_header
         self._allow_plain = allow_plain_http
-        self._timeouts = timeouts or Timeouts()
+        self.timeouts = timeouts or Timeouts()
         self._gate = addresses.Gate(_origin(self._home), lookup, direct=transport is None)
         self._transport = transport
-        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[bool, bool, str | None], httpx.AsyncClient] = {}
         if not self._plain_is_fine(self._home):
             raise ConfigError(
                 f"{strip_query(base_url)} is plain http: others could read the key and the prompt.",
@@ -291,7 +312,7 @@ class Http:
         plain = {"Accept": "*/*", "Accept-Encoding": IDENTITY, **headers}
         with mapped(self._home.host):
             start = httpx.URL(url)
-        read = self._timeouts.read if read is None else read
+        read = self.timeouts.read if read is None else read
         response, end = await self._follow(start, plain, read)
         async with _streamed(response, end, self._key) as stream:
             yield stream
@@ -308,11 +329,14 @@ class Http:
 
     def _client(self, url: httpx.URL, *, reuse: bool) -> httpx.AsyncClient:
         """Return the client for a URL; without `reuse` each request has its own connection."""
-        secure = url.scheme == "https"
-        client = self._clients.get((secure, reuse))
+        secure, proxy = url.scheme == "https", None
+        if self._transport is None:
+            proxy = addresses.proxy_for(url.scheme, url.host)
+        client = self._clients.get((secure, reuse, proxy))
         if client is None:
-            client = _make_client(self._transport, REUSED if reuse else FRESH, secure=secure)
-            self._clients[secure, reuse] = client
+            limits = REUSED if reuse else FRESH
+            client = _make_client(self._transport, limits, secure=secure, proxy=proxy)
+            self._clients[secure, reuse, proxy] = client
         return client
 
     async def _follow(
@@ -342,7 +366,7 @@ class Http:
         if not self._plain_is_fine(url):
             plain = url.scheme == "http"
             raise _refused(url, "it is plain http" if plain else "it is no http address")
-        timeout = httpx.Timeout(read, connect=min(self._timeouts.connect, read))
+        timeout = httpx.Timeout(read, connect=min(self.timeouts.connect, read))
         if _origin(url) == _origin(self._home):
             # The server may have closed a reused connection meanwhile; a POST lost on it looks
             # like one that arrived, so only GETs reuse connections.
@@ -415,21 +439,60 @@ def _as_bytes(value: str | bytes) -> bytes:
 
 
 def _make_client(
-    transport: Transport | None, limits: httpx.Limits, *, secure: bool
+    transport: Transport | None, limits: httpx.Limits, *, secure: bool, proxy: str | None
 ) -> httpx.AsyncClient:
+    """Make a client; raises `ConfigError` for a proxy or certificates that cannot be used."""
     # Reading the certificates takes tens of milliseconds; plain http needs none of them, and
     # this context refuses every server should one speak TLS all the same.
-    trust = httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return httpx.AsyncClient(
-        verify=trust,
-        limits=limits,
-        transport=transport,
-        headers={"User-Agent": AGENT},
-        # No cookie is kept: one that names an account would be a second key.
-        cookies=httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[]))),
-        mounts=dict.fromkeys(LOOPBACK_MOUNTS),
-        follow_redirects=False,
-    )
+    trust = _trusted() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        return httpx.AsyncClient(
+            verify=trust,
+            limits=limits,
+            transport=transport,
+            proxy=proxy,
+            # The proxy is chosen by `addresses.proxy_for`; httpx would refuse networks in NO_PROXY.
+            trust_env=False,
+            headers={"User-Agent": AGENT},
+            # No cookie is kept: one that names an account would be a second key.
+            cookies=httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[]))),
+            follow_redirects=False,
+        )
+    except ImportError as error:
+        raise ConfigError(
+            f"The proxy {strip_query(proxy or '')} needs support for SOCKS, which is missing.",
+            hint='Install it: pip install "ipyreel[socks]". Or unset ALL_PROXY.',
+        ) from error
+    except (ValueError, httpx.InvalidURL) as error:
+        raise ConfigError(
+            f"The proxy {strip_query(proxy or '')!r} cannot be used.",
+            hint="Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY: http://HOST:PORT.",
+        ) from error
+
+
+def _trusted() -> ssl.SSLContext:
+    """Return the certificates to check servers by: certifi's and the system's.
+
+    A company's proxy that opens TLS has its certificate in the system's store. OpenSSL reads that
+    on Linux, and in part on Windows; truststore, where it is installed, on macOS and Windows.
+    """
+    own = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+    if not own and sys.platform in {"darwin", "win32"}:
+        with contextlib.suppress(ImportError):
+            import truststore  # noqa: PLC0415 - an optional extra
+
+            return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        trust = httpx.create_ssl_context()
+        if not own:
+            trust.load_default_certs()
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"The certificates of {' and '.join(own) or 'certifi'} cannot be read: "
+            f"{error.strerror or type(error).__name__}.",
+            hint="Unset the variable, or let it name a file of certificates.",
+        ) from error
+    return trust
 
 
 def _build(

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,11 @@ try:
     import fcntl
 except ImportError:  # Windows: two programs on one part file stay the person's own care.
     fcntl = None  # type: ignore[assignment, unused-ignore]
+
+STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{0,400}"')
+"""Weak ones (`W/"x"`) do not promise the same bytes, others could not be sent back."""
+
+HTTP_DATE = re.compile(r"[A-Za-z0-9,: +-]{10,60}")
 
 BLOCK = 2**20
 """Bytes that are hashed or read at once."""
@@ -73,12 +79,10 @@ class Source:
     @classmethod
     def of(cls, url: str, headers: Mapping[str, str], length: int | None) -> Source:
         """Read a source from the headers of a full reply."""
-        etag = headers.get("etag")
-        strong = etag if etag and not etag.startswith("W/") else None
         return cls(
             address=strip_query(url),
-            etag=strong,
-            last_modified=headers.get("last-modified"),
+            etag=_sendable(headers.get("etag"), STRONG_ETAG),
+            last_modified=_sendable(headers.get("last-modified"), HTTP_DATE),
             length=length,
         )
 
@@ -86,6 +90,11 @@ class Source:
     def validator(self) -> str | None:
         """What the server recognises exactly these bytes by; None: no safe resuming."""
         return self.etag or self.last_modified
+
+    def is_confirmed_by(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether a partial reply says that it is of exactly these bytes."""
+        name = "etag" if self.etag else "last-modified"
+        return self.validator is not None and headers.get(name) == self.validator
 
 
 class Part:
@@ -194,9 +203,12 @@ class Part:
             try:
                 _move(self.path, final)
             except FileExistsError:
-                if not self._is_same(final):
+                if is_empty_claim(final):
+                    self.path.replace(final)
+                elif self._is_same(final):
+                    self.path.unlink()
+                else:
                     raise name_taken(final, kept=self.path) from None
-                self.path.unlink()
             self._record.unlink(missing_ok=True)
             _sync_folder(final.parent)
         return final
@@ -262,6 +274,12 @@ def final_path(target: Path, media_type: str) -> Path:
     return target.with_name(target.name + endings[0])
 
 
+def is_empty_claim(final: Path) -> bool:
+    """Tell whether a name is only claimed: by a kernel that ended in the middle of `_move`."""
+    found = final.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_size == 0
+
+
 def name_taken(final: Path, kept: Path | None) -> DownloadError:
     """Return the error for a name that another file has."""
     return DownloadError(
@@ -271,10 +289,15 @@ def name_taken(final: Path, kept: Path | None) -> DownloadError:
     )
 
 
+def _sendable(text: str | None, shape: re.Pattern[str]) -> str | None:
+    return text if text is not None and shape.fullmatch(text) else None
+
+
 def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
     """Return where a partial reply begins and how long the whole file is, in bytes."""
     match = re.fullmatch(
-        r"bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("content-range", "").strip()
+        r"bytes\s+(?:([0-9]{1,18})-[0-9]{1,18}|\*)/([0-9]{1,18}|\*)",
+        headers.get("content-range", "").strip(),
     )
     if match is None:
         return None, None

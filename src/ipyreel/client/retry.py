@@ -62,12 +62,12 @@ def backoff(
     """Return the seconds to wait after the `attempt`-th failure (1 is the first).
 
     Exponential with full jitter: anything from 0 to the bound, so that many clients that failed
-    together do not come back together. `retry_after`, the server's wish, takes precedence.
+    together do not come back together. `retry_after`, what the server asks for, can make it
+    longer but never shorter: a server that sends 0 gets no burst of requests.
     """
-    if retry_after is not None:
-        return min(max(retry_after, 0.0), policy.retry_after_cap)
     # 2**64 is beyond any cap, and a float still holds it.
-    return rng() * min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 64))
+    own = rng() * min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 64))
+    return max(own, min(retry_after or 0.0, policy.retry_after_cap))
 
 
 async def until_ended(

@@ -25,7 +25,7 @@ from ipyreel.wire.reader import read_error, read_job
 OnSend = Callable[[bool], None]
 """Called with True right before bytes may leave, with False once this attempt failed for sure."""
 
-REFUSED, TIMED_OUT, TOO_MANY, BROKEN = 400, 408, 429, 500
+SEE_OTHER, REFUSED, TIMED_OUT, TOO_MANY, BROKEN = 303, 400, 408, 429, 500
 
 
 def ignore_send(_leaving: bool) -> None:  # noqa: FBT001 - the shape of OnSend
@@ -92,6 +92,11 @@ class Submission:
             raise
         except WireError as error:
             raise self.unknown(error) from error
+        except ProviderError as error:
+            # "See other": the POST was done, and its result is elsewhere (RFC 9110, 15.4.4).
+            if error.status_code == SEE_OTHER:
+                raise self.unknown(error) from error
+            raise
 
     def read(self, reply: HttpReply, on_send: OnSend) -> VideoJob:
         """Read the job out of the reply to a submission.

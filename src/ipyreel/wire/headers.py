@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 from ipyreel.wire.parse import number, word
@@ -46,7 +47,10 @@ def _until(text: str, now: float) -> float | None:
     if not _DATE.match(text.strip()):
         return None
     try:
-        return parsedate_to_datetime(text.strip()[:64]).timestamp() - now
+        when = parsedate_to_datetime(text.strip()[:64])
+        # HTTP dates are GMT, also where a server leaves the zone out (RFC 9110, 5.6.7).
+        when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+        return when.timestamp() - now
     except (TypeError, ValueError, IndexError, OverflowError, OSError):
         return None
 
