@@ -113,7 +113,7 @@ def test_several_prompts_are_told_apart():
         ("stile", ["a"], ["stile", "Did you mean style?"]),
         ("prompt", ["a"], ["{prompt}", "---"]),
         ("seed", [], ["no values", "seed=a,b,c"]),
-        ("seed", [1, "1"], ["1 is there twice", "--count"]),
+        ("seed", [1, "1"], ["1 is listed twice", "--count"]),
     ],
 )
 def test_bad_values_are_refused(name, values, said):
@@ -124,9 +124,9 @@ def test_bad_values_are_refused(name, values, said):
 
 
 def test_what_is_given_and_varied_is_refused():
-    with pytest.raises(InvalidRequest, match="seconds: it is given by itself too"):
+    with pytest.raises(InvalidRequest, match="seconds: the field also has a fixed value"):
         labels(read_axis("seconds", [4, 8]), base=VideoRequest(prompt="", seconds=4))
-    with pytest.raises(InvalidRequest, match="seed stands there twice"):
+    with pytest.raises(InvalidRequest, match="seed is given twice"):
         labels(read_axis("seed", [1]), read_axis("seed", [2]))
 
 

@@ -1,7 +1,4 @@
-"""The doctor: asks what can be asked without cost, and says what to do.
-
-May import `session` and below. Waits for answers, so it is only run when asked for.
-"""
+"""Checks a provider and the folders at no cost, and says what to do (`%video doctor`)."""
 
 from __future__ import annotations
 
@@ -13,24 +10,25 @@ from pathlib import Path
 
 from ipyreel.catalog import Provider
 from ipyreel.catalog.choice import FALLBACK, base_url_of
+from ipyreel.client.addresses import strip_query
 from ipyreel.errors import JobNotFound, TransportError, VideoError
 from ipyreel.jobs.loop import wait_blocking
 from ipyreel.session import Session
 
 NOBODY = "ipyreel-doctor"
-"""An id that no server knows: "not found" is the answer of one that is there."""
+"""An id that no server knows: a working server answers "not found"."""
 
 DEMO_NEEDS = ("av", "numpy", "PIL", "starlette", "uvicorn", "multipart")
 SHOWN = 6
-"""Names of models that are shown of a longer list."""
+"""How many names of a longer list of models are shown."""
 
 PATIENCE = 45.0
-"""Seconds to wait for a server's answer before the doctor gives up on it."""
+"""Seconds to wait for a server's answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing looked at; `ok` None: neither good nor bad."""
+    """The result of one check; `ok` None: neither good nor bad."""
 
     name: str
     ok: bool | None
@@ -39,14 +37,14 @@ class Check:
 
 
 def examine(session: Session, name: str, place: Callable[[Path], str] = str) -> list[Check]:
-    """Check a provider's key, address and answer, and the folders that are written to.
+    """Check a provider's key, address and answer, and the folders for the library and videos.
 
-    `place` says how a folder is named in what is shown.
+    `place` formats the path of a folder.
     """
     row = session.catalog.provider(name)
-    checks = [_key(session, row), _address(session, row)]
+    checks = [*_settings(session), _key(session, row), _address(session, row)]
     if row.name == FALLBACK:
-        checks = [_demo_packages()]
+        checks = [*_settings(session), _demo_packages()]
     if all(one.ok is not False for one in checks):
         checks.append(_answer(session, row))
         checks += _models(session, row) if checks[-1].ok else []
@@ -55,12 +53,20 @@ def examine(session: Session, name: str, place: Callable[[Path], str] = str) -> 
     return checks
 
 
+def _settings(session: Session) -> list[Check]:
+    """Report settings that could not be read: without them nothing is sent."""
+    problem = session.problem
+    if problem is None:
+        return []
+    return [Check(name="settings", ok=False, text=problem.message, advice="correct that line")]
+
+
 def _key(session: Session, row: Provider) -> Check:
     where = session.keys.where(row)
     if where is not None:
         return Check(name="key", ok=True, text=f"set ({where})")
     if not row.needs_key:
-        return Check(name="key", ok=None, text="none set; this provider may not need one")
+        return Check(name="key", ok=None, text="not set; this provider may not need one")
     variables = " or ".join(row.key_vars)
     advice = f"set {variables} or type %video key {row.name}"
     return Check(name="key", ok=False, text="not set", advice=advice)
@@ -69,15 +75,15 @@ def _key(session: Session, row: Provider) -> Check:
 def _address(session: Session, row: Provider) -> Check:
     url = base_url_of(row, session.keys.environ)
     if url is not None:
-        return Check(name="address", ok=True, text=url)
+        return Check(name="address", ok=True, text=strip_query(url))
     advice = row.note or f"%video use {row.name} base_url=https://..."
-    return Check(name="address", ok=False, text="none", advice=advice)
+    return Check(name="address", ok=False, text="not set", advice=advice)
 
 
 def _demo_packages() -> Check:
     missing = [name for name in DEMO_NEEDS if importlib.util.find_spec(name) is None]
     if not missing:
-        return Check(name="demo packages", ok=True, text="all there")
+        return Check(name="demo packages", ok=True, text="all installed")
     text = f"missing: {', '.join(missing)}"
     return Check(name="demo packages", ok=False, text=text, advice='pip install "ipyreel[demo]"')
 
@@ -88,10 +94,12 @@ def _answer(session: Session, row: Provider) -> Check:
         return Check(name="answer", ok=True, text=wait_blocking(asking, PATIENCE))
     except TimeoutError:
         asking.cancel()
-        return Check(name="answer", ok=False, text="none in time", advice="try again later")
+        return Check(
+            name="answer", ok=False, text=f"none within {PATIENCE:g} s", advice="try again later"
+        )
     except TransportError as error:
-        # Its own hint is to ask the doctor.
-        advice = f"is the server running? %video use {row.name} base_url=... moves the address"
+        # Its own hint is to run the doctor.
+        advice = f"is the server running? %video use {row.name} base_url=... changes the address"
         return Check(name="answer", ok=False, text=error.message, advice=advice)
     except VideoError as error:
         return Check(name="answer", ok=False, text=error.message, advice=error.hint or "")
@@ -101,16 +109,16 @@ async def _ask(session: Session, row: Provider) -> str:
     client = await session.client(row.name)
     if "list" in row.routes:
         page = await client.list(limit=1)
-        return f"lists its jobs ({'some' if page.jobs else 'none'} there)"
+        return "lists its jobs" if page.jobs else "lists its jobs (none yet)"
     try:
         await client.retrieve(NOBODY)
     except JobNotFound:
-        return "answers, and takes the key" if row.needs_key else "answers"
-    return "answers, oddly, to an id that nobody has"
+        return "answers, and accepts the key" if row.needs_key else "answers"
+    return "answers, but reports a job for an unknown id"
 
 
 def _models(session: Session, row: Provider) -> list[Check]:
-    """Compare the names that would be sent with those the server lists, where it does."""
+    """Compare the configured model names with those the server lists, if it does."""
     wanted = dict.fromkeys(filter(None, (session.settings.model or row.default_model, *row.models)))
     asking = session.loop.submit(_list_models(session, row))
     try:
@@ -119,7 +127,7 @@ def _models(session: Session, row: Provider) -> list[Check]:
         asking.cancel()
         return []
     except VideoError:
-        # Few servers list their models; to have no list is no fault.
+        # Few servers list their models; a missing list is not an error.
         return []
     if not listed:
         return []
@@ -142,4 +150,4 @@ def _folder(name: str, folder: Path, place: Callable[[Path], str]) -> Check:
     if nearest.is_dir() and os.access(nearest, os.W_OK):
         return Check(name=name, ok=True, text=place(folder))
     advice = "set IPYREEL_HOME" if name == "library" else "%video use videos=FOLDER"
-    return Check(name=name, ok=False, text=f"{place(folder)} cannot be written", advice=advice)
+    return Check(name=name, ok=False, text=f"{place(folder)} is not writable", advice=advice)

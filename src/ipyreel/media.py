@@ -1,6 +1,6 @@
-"""Pictures out of finished videos: the one place beside the demo's renderer that decodes them.
+"""Reads frames from videos: single frames, contact sheets, GIFs, posters and thumbnails.
 
-May import `errors`. PyAV and Pillow are optional extras, needed when a picture is asked for.
+PyAV and Pillow are optional extras, imported when a picture is requested.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from typing import Any
 from ipyreel.errors import InvalidRequest, StoreError
 
 POSTER_WIDTH = 320
-"""Pixels: a tile of the gallery on a screen of twice the usual density needs no more."""
+"""Width in pixels; enough for a gallery tile on a high-density screen."""
 
 POSTER_AT = 0.25
-"""Where in a video its poster is taken: many begin with a fade out of black."""
+"""Relative position of the poster in a video: many start with a fade-in from black."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a film says of itself: its length in seconds and its pictures a second."""
+    """Length in seconds and frames per second of a video."""
 
     seconds: float
     rate: float
 
 
 def facts(path: Path) -> Facts:
-    """Return length and frame rate of a video; raises as `frame` does."""
+    """Return length and frame rate of a video; raises like `frame`."""
     with _opened(path) as film:
         return film.facts
 
 
 def frame(path: Path, second: float) -> Any:
-    """Return the picture shown at `second` as a PIL image.
+    """Return the frame at `second` as a PIL image.
 
-    Raises `InvalidRequest` where the video is shorter, PyAV or Pillow is missing, or the file
-    cannot be read as a video.
+    Raises `InvalidRequest` when the video is shorter, PyAV or Pillow is missing, or the file
+    is not a readable video.
     """
     with _opened(path) as film:
         film.check(second)
@@ -50,7 +50,7 @@ def frame(path: Path, second: float) -> Any:
 
 
 def last_frame(path: Path) -> Any:
-    """Return the last picture as a PIL image; raises as `frame` does."""
+    """Return the last frame as a PIL image; raises like `frame`."""
     with _opened(path) as film:
         return film.at(math.inf).to_image()
 
@@ -58,13 +58,15 @@ def last_frame(path: Path) -> Any:
 def contact_sheet(
     path: Path, count: int = 9, *, columns: int = 0, width: int = POSTER_WIDTH
 ) -> Any:
-    """Return `count` pictures, evenly spread, side by side in one PIL image.
+    """Return `count` evenly spaced frames side by side in one PIL image.
 
-    `columns` 0: as near to a square as they fit; `width` is that of each picture in pixels.
-    Raises as `frame` does.
+    `columns` 0: close to a square; `width` is the width of each frame in pixels. Raises like
+    `frame`.
     """
     if count < 1 or columns < 0 or width < 1:
-        raise InvalidRequest(f"A contact sheet of {count} pictures, {width} pixels wide, is none.")
+        raise InvalidRequest(
+            f"A contact sheet of {count} frames of {width} pixels is not possible."
+        )
     with _opened(path) as film:
         moments = [film.facts.seconds * (number + 0.5) / count for number in range(count)]
         pictures = [_scaled(film.at(moment).to_image(), width) for moment in moments]
@@ -75,14 +77,16 @@ def contact_sheet(
 def save_gif(path: Path, target: Path, *, rate: float = 10, width: int = 480) -> Path:
     """Write the video as an animated GIF to `target` and return that; it plays in a loop.
 
-    `rate` is in pictures a second, `width` in pixels (never more than the video has). An
-    existing file is not overwritten. Raises `InvalidRequest`, or `StoreError` where `target`
-    cannot be written.
+    `rate` is in frames per second, `width` in pixels (at most that of the video). An existing
+    file is not overwritten. Raises `InvalidRequest`, or `StoreError` when `target` cannot be
+    written.
     """
     if target.exists():
-        raise InvalidRequest(f"{target} exists, and nothing is overwritten; choose another name.")
-    if not (0 < rate <= 50 and width >= 1):  # noqa: PLR2004 - GIF counts in 1/100 s, players in 1/50
-        raise InvalidRequest("A GIF takes a rate above 0 up to 50 and a width of at least 1.")
+        raise InvalidRequest(f"{target} exists and is not overwritten; choose another name.")
+    if not (0 < rate <= 50 and width >= 1):  # noqa: PLR2004 - players show at most 50 frames per second
+        raise InvalidRequest(
+            "A GIF needs a rate above 0 and at most 50, and a width of at least 1."
+        )
     with _opened(path) as film:
         moments = [number / rate for number in range(max(1, round(film.facts.seconds * rate)))]
         shown = [_scaled(one.to_image(), width) for one in film.through(moments)]
@@ -93,9 +97,9 @@ def save_gif(path: Path, target: Path, *, rate: float = 10, width: int = 480) ->
 
 
 def save_poster(path: Path, target: Path, *, width: int = POSTER_WIDTH) -> Path:
-    """Write a small WebP picture out of the video to `target`, over an older one.
+    """Write a small WebP frame of the video to `target`, replacing an older one.
 
-    Raises as `save_gif` does.
+    Raises like `save_gif`.
     """
     with _opened(path) as film:
         picture = _scaled(film.at(film.facts.seconds * POSTER_AT).to_image(), width)
@@ -105,7 +109,7 @@ def save_poster(path: Path, target: Path, *, width: int = POSTER_WIDTH) -> Path:
 
 
 class _Film:
-    """An open video. Times are in seconds from its first picture."""
+    """An open video. Times are in seconds from its first frame."""
 
     def __init__(self, path: Path, container: Any) -> None:
         self.path = path
@@ -117,28 +121,28 @@ class _Film:
 
     @property
     def facts(self) -> Facts:
-        """Its length and rate; a container that does not say counts its pictures."""
+        """Length and rate; without a stated duration the frames are counted."""
         duration = self._stream.duration
         seconds = duration * self._base if duration else self._stream.frames / self._rate
         return Facts(seconds=seconds, rate=self._rate)
 
     def check(self, second: float) -> None:
-        """Refuse a moment outside of the film."""
+        """Raise InvalidRequest for a time outside of the video."""
         if not 0 <= second <= self.facts.seconds:
-            whole = f"it takes 0 to {self.facts.seconds:g}"
-            raise InvalidRequest(f"There is no picture at {second:g} s of {self.path}; {whole}.")
+            whole = f"it has 0 to {self.facts.seconds:g} s"
+            raise InvalidRequest(f"{self.path} has no frame at {second:g} s; {whole}.")
 
     def at(self, second: float) -> Any:
-        """Return the picture shown at that moment, the last one after the end."""
+        """Return the frame at that time; after the end, the last one."""
         self._seek(min(second, self.facts.seconds))
         return next(self.through([second]))
 
     def through(self, moments: list[float]) -> Iterator[Any]:
-        """Give the picture shown at each of some rising moments, decoding once."""
+        """Yield the frame at each of some ascending times, decoding once."""
         waiting, shown = iter(moments), None
         moment = next(waiting, None)
         for one in self._container.decode(self._stream):
-            # Half a picture early: what times in floats and in ticks differ by is less.
+            # Half a frame early: more than the rounding between seconds and ticks.
             begins = (one.pts - self._begin) * self._base - 0.5 / self._rate
             while moment is not None and shown is not None and moment < begins:
                 yield shown
@@ -147,13 +151,13 @@ class _Film:
                 return
             shown = one
         if shown is None:
-            raise InvalidRequest(f"{self.path} holds no picture.")
+            raise InvalidRequest(f"{self.path} contains no frames.")
         while moment is not None:
             yield shown
             moment = next(waiting, None)
 
     def _seek(self, second: float) -> None:
-        """Go to the last picture before that moment that stands alone."""
+        """Seek to the last key frame before that time."""
         self._container.seek(self._begin + int(second / self._base), stream=self._stream)
 
 
@@ -173,7 +177,7 @@ def _libraries() -> Any:
         import PIL  # noqa: F401, PLC0415 - an optional extra, which PyAV makes the images with
     except ImportError as error:
         raise InvalidRequest(
-            "Pictures out of a video need PyAV and Pillow.", hint='pip install "ipyreel[media]"'
+            "Frames of a video need PyAV and Pillow.", hint='pip install "ipyreel[media]"'
         ) from error
     return av
 
@@ -196,7 +200,7 @@ def _sheet(pictures: list[Any], columns: int) -> Any:
 
 
 def _write(target: Path, write: Any) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
         write(part)
@@ -207,7 +211,7 @@ def _write(target: Path, write: Any) -> None:
 
 
 def thumbnail(data: bytes, height: int = 128) -> bytes | None:
-    """Return an image's bytes as a small WebP; None where Pillow is missing or cannot read it."""
+    """Return an image as a small WebP; None when Pillow is missing or cannot read it."""
     try:
         from PIL import Image  # noqa: PLC0415 - an optional extra
     except ImportError:
@@ -215,7 +219,7 @@ def thumbnail(data: bytes, height: int = 128) -> bytes | None:
     target = io.BytesIO()
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            picture.draft("RGB", (height * 4, height * 4))  # JPEGs are then read small at once
+            picture.draft("RGB", (height * 4, height * 4))  # JPEGs are decoded at a reduced size
             picture.thumbnail((height * 4, height))
             picture.convert("RGB").save(target, format="WEBP", quality=75)
     except (OSError, ValueError, Image.DecompressionBombError):

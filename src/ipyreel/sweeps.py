@@ -1,7 +1,4 @@
-"""A sweep: every combination of what is varied, as requests, each with a label of what differs.
-
-May import `values`, `errors` and `settings`. Pure: nothing is read, nothing is sent.
-"""
+"""Expands a sweep into requests: one for every combination of the varied fields. Pure."""
 
 from __future__ import annotations
 
@@ -18,24 +15,24 @@ from ipyreel.settings import READERS, did_you_mean
 from ipyreel.values import Image, Json, VideoRequest
 
 Fill = Callable[[str, Mapping[str, Any]], str]
-"""Puts the varied values of one combination into a prompt: `fill(prompt, values)`."""
+"""Inserts the values of one combination into a prompt: `fill(prompt, values)`."""
 
 FIELDS = ("provider", "model", "seconds", "size", "seed", "image")
-"""What can be varied beside words of the prompt and further fields of the request."""
+"""Fields that can be varied, besides names in the prompt and extra fields."""
 
 MOST = 1000
-"""Jobs of one sweep: more than that were surely not meant."""
+"""Most jobs of one sweep: more are surely a mistake."""
 
 LONG = 40
-"""Characters of one value in a label."""
+"""Most characters of one value in a label."""
 
 TAKE = "take"
-"""The name under which the repeats of one combination differ."""
+"""The name of the axis that numbers the repeats of one combination."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """One thing that is varied, and the values it takes."""
+    """A varied field and its values."""
 
     name: str
     values: tuple[Any, ...]
@@ -43,9 +40,9 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One combination: the request, who is asked (None: whoever answers), and what differs.
+    """One combination: the request, its provider (None: the default) and what differs.
 
-    `label` is for people ("4 s · seed 1"), `differs` holds the same as plain data.
+    `label` is the difference as text ("4 s · seed 1"), `differs` the same as plain data.
     """
 
     request: VideoRequest
@@ -56,10 +53,10 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """All combinations, in order: the axis that was named first changes slowest.
+    """All combinations in order; the first axis changes slowest.
 
-    `prompt` is the one that all share, as it was typed; None: there are several. `inner` is
-    how many combinations stand together before anything but the last axis changes.
+    `prompt` is the common prompt as it was typed; None: there are several. `inner` is the
+    number of values of the last axis.
     """
 
     variants: tuple[Variant, ...]
@@ -70,31 +67,31 @@ class Sweep:
 def read_axis(name: str, values: Iterable[Any], words: Iterable[str] = ()) -> Axis:
     """Check the values of one field; raises `InvalidRequest` naming `--vary`, field and value.
 
-    `words` are the names in the prompt's braces. Values of `seconds`, `size`, `seed` are read
-    as their options are; everything else is taken as it is.
+    `words` are the names in the prompt's braces. Values of `seconds`, `size` and `seed` are
+    read like their options; everything else is used unchanged.
     """
     known = {*FIELDS, *words}
     if name == "prompt" and name not in known:
         raise InvalidRequest(
-            "--vary prompt: write {prompt} where it belongs in the cell, or divide several"
+            "--vary prompt: write {prompt} in the cell where it belongs, or separate several"
             " prompts by a line ---."
         )
     near = "" if name in known else did_you_mean(name, known)
     if near and not _is_plural_of(name, known):
-        raise InvalidRequest(f"--vary {name}: there is no such field.{near}")
+        raise InvalidRequest(f"--vary {name}: unknown field.{near}")
     read = tuple(_read(name, value) for value in values)
     if not read:
-        raise InvalidRequest(f"--vary {name}: it has no values; write {name}=a,b,c.")
+        raise InvalidRequest(f"--vary {name}: no values; write {name}=a,b,c.")
     keys = [_key(value) for value in read]
     twice = next((value for value, key in zip(read, keys, strict=True) if keys.count(key) > 1), "")
     if len(set(keys)) < len(keys):
         hint = "-n/--count repeats a combination."
-        raise InvalidRequest(f"--vary {name}: {_shown(twice)} is there twice.", hint=hint)
+        raise InvalidRequest(f"--vary {name}: {_shown(twice)} is listed twice.", hint=hint)
     return Axis(name=name, values=read)
 
 
 def _is_plural_of(name: str, known: Iterable[str]) -> bool:
-    """Whether it may be a further field of some server (`images`) and no typing error."""
+    """Whether it may be a server's own field (`images`) rather than a typing error."""
     return name.endswith("s") and name[:-1] in known
 
 
@@ -108,7 +105,7 @@ def _read(name: str, value: Any) -> Any:
         if name in {"size", "model", "provider"}:
             return READERS[name](value)
     except ValueError as error:
-        raise InvalidRequest(f"--vary {name}={_shown(value)}: it {error}.") from None
+        raise InvalidRequest(f"--vary {name}={_shown(value)}: {error}.") from None
     return value
 
 
@@ -119,7 +116,7 @@ def _whole(value: Any) -> int:
         number = math.nan
     if isinstance(value, bool) or not number.is_integer():
         raise ValueError("takes a whole number")
-    # Not by way of the float, which holds 53 bits.
+    # Not through the float, which has 53 bits.
     return int(value)
 
 
@@ -128,7 +125,7 @@ def _key(value: Any) -> str:
 
 
 def names_in(prompt: str) -> list[str]:
-    """Return the names in the braces of a prompt; doubled braces are no names."""
+    """Return the names in the braces of a prompt; doubled braces are literal."""
     return re.findall(r"(?<!\{)(?:\{\{)*\{([^\W\d]\w*)", prompt)
 
 
@@ -143,9 +140,9 @@ def expand(
 ) -> Sweep:
     """Return every combination of prompts and axes, each `count` times.
 
-    `base` holds what is the same for all. Where it has a seed, its repeats count up from
-    there, since equal seeds would make equal videos. `fill` puts values into the prompts
-    (None: they stay as they are). Raises `InvalidRequest`.
+    `base` has the common fields. With a seed in it, repeats count up from there, since equal
+    seeds make equal videos. `fill` inserts values into the prompts (None: they stay unchanged).
+    Raises `InvalidRequest`.
     """
     names = {name for prompt in prompts for name in names_in(prompt)} if fill else set()
     axes = [
@@ -177,7 +174,7 @@ def expand(
 def _without_clash(
     base: VideoRequest, provider: str | None, axes: Sequence[Axis]
 ) -> Sequence[Axis]:
-    """Refuse what is both given and varied, or varied twice: nobody can say what was meant."""
+    """Refuse a field that is both given and varied, or varied twice."""
     given = {
         "provider": provider,
         "model": base.model,
@@ -190,9 +187,11 @@ def _without_clash(
     seen: set[str] = set()
     for axis in axes:
         if axis.name in seen:
-            raise InvalidRequest(f"--vary {axis.name} stands there twice; write all in one.")
+            raise InvalidRequest(f"--vary {axis.name} is given twice; put all values into one.")
         if given.get(axis.name) is not None:
-            raise InvalidRequest(f"--vary {axis.name}: it is given by itself too; choose one.")
+            raise InvalidRequest(
+                f"--vary {axis.name}: the field also has a fixed value; remove one of them."
+            )
         seen.add(axis.name)
     return axes
 
@@ -206,7 +205,7 @@ def _refuse_too_many(axes: Sequence[Axis]) -> None:
 def _request(
     base: VideoRequest, values: Mapping[str, Any], names: set[str], fill: Fill | None
 ) -> tuple[VideoRequest, str | None]:
-    """Return the request of one combination, and who is asked where that is varied."""
+    """Return the request of one combination, and its provider if that is varied."""
     prompt, take = values["prompt"], values[TAKE]
     words = {name: value for name, value in values.items() if name in names}
     fields: dict[str, Any] = {}
@@ -225,7 +224,7 @@ def _request(
     return replace(base, prompt=text, extra=extra, **fields), asked
 
 
-# What differs, in words.
+# Labels.
 
 
 def _labels(axis: Axis, words: set[str]) -> list[str]:
@@ -250,9 +249,9 @@ def _plain(name: str, values: Mapping[str, Any], request: VideoRequest) -> Json:
 
 
 def word_of(name: str, value: Any, *, bare: bool = False) -> str:
-    """Return one value as a label says it: `4 s`, `1280×720`, `seed 1`, `calm`, `quality high`.
+    """Return one value as shown in a label: `4 s`, `1280×720`, `seed 1`, `calm`, `quality high`.
 
-    `bare`: the value says by itself what it is.
+    `bare`: leave the field's name out.
     """
     if value is None or value == "":
         return f"no {name}"
@@ -280,13 +279,13 @@ def _shown(value: Any) -> str:
 
 
 def cut(text: str, limit: int = LONG) -> str:
-    """Return a text on one line, cut with an ellipsis after `limit` characters."""
+    """Return a text on one line, shortened to `limit` characters with an ellipsis."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def short_texts(texts: Sequence[str]) -> list[str]:
-    """Return the beginnings of texts, or where those are equal, what comes after them."""
+    """Return the beginnings of texts; if these are equal, the parts that differ."""
     heads = [cut(text) for text in texts]
     if len(set(heads)) == len({*texts}):
         return heads
@@ -300,9 +299,9 @@ def short_texts(texts: Sequence[str]) -> list[str]:
 
 
 def tell_apart(asked: Sequence[tuple[str, VideoRequest]]) -> list[str]:
-    """Return labels that say how requests, each with its provider's name, differ.
+    """Return labels for the differences between requests, each with its provider's name.
 
-    For jobs that come together from elsewhere: two equal requests have equal labels.
+    Used for jobs that do not come from one sweep; equal requests have equal labels.
     """
     rows = [_facts(provider, request) for provider, request in asked]
     names = list(dict.fromkeys(name for row in rows for name in row))

@@ -213,5 +213,5 @@ def test_the_doctor_asks_no_list_of_models_where_there_is_none(stage, load, monk
     fake = stage.play(BY_NAME["apiyi"]())
     monkeypatch.setenv("APIYI_API_KEY", KEY)
     text = said(load(moved(fake)), "doctor apiyi")
-    assert "answers, and takes the key" in text
+    assert "answers, and accepts the key" in text
     assert "models" not in text
