@@ -97,7 +97,7 @@ def test_count_repeats(reel):
         ("--vary 'mood=[1,'", "A {mood} sea", ["--vary mood", "JSON"]),
         ("--vary seed=1,1", "A sea", ["1 is listed twice", "--count"]),
         ("--vary seed=1,2 --vary seed=3", "A sea", ["seed is given twice"]),
-        ("--vary seconds=1,2 -s 3", "A sea", ["--vary seconds", "choose one"]),
+        ("--vary seconds=1,2 -s 3", "A sea", ["--vary seconds", "remove one"]),
         ("--vary prompt=a,b", "A sea", ["{prompt}", "---"]),
         ("--vary mood=calm", "A {mood} {colour} sea", ["colour"]),
         ("--count 0", "A sea", ["--count", "'0'"]),

@@ -204,7 +204,7 @@ def test_the_doctor_says_all_of_what_to_do_when_nobody_answers(reel):
     reel.run_cell("%video use lab base_url=http://127.0.0.1:9/v1")
     text = said(reel, "doctor")
     assert "Could not connect to 127.0.0.1" in text
-    assert "is the server running? %video use lab base_url=... moves the address" in text
+    assert "is the server running? %video use lab base_url=... changes the address" in text
     assert "…" not in text
 
 
@@ -237,7 +237,11 @@ def test_broken_settings_leave_help_and_doctor(shell):
     assert "ipyreel.toml:1: not valid TOML" in text
     assert "front end" in text
     with pytest.raises(UsageError, match="not valid TOML"):
-        said(shell, "jobs")
+        shell.run_cell("%%video\nA sea")
+    # What needs no settings works, and a corrected file counts at once.
+    assert "none" in said(shell, "jobs")
+    Path("ipyreel.toml").write_text('model = "demo-1"', encoding="utf-8")
+    assert "demo-1" in said(shell, "use")
 
 
 def test_help_and_dry_runs_are_tables_or_fixed_width(reel):

@@ -51,16 +51,11 @@ class VideoMagics(Magics):
             raise UsageError(str(error)) from None
 
     def _run(self, line: str, cell: str | None) -> object:
-        # Help and the doctor also answer where the settings are broken.
+        # Help needs no settings: these may be broken.
         if wants_help(line, cell=cell is not None):
             verbs = _heavy("commands.verbs")
             return verbs.help_line() if cell is None else verbs.help_cell()
-        try:
-            screen = _heavy("screen").current()
-        except ConfigError as error:
-            if cell is None and line.split()[:1] == ["doctor"]:
-                return _heavy("reports").broken(error)
-            raise
+        screen = _heavy("screen").current()
         self._configure(screen)
         screen.catch_up()
         if cell is None:

@@ -11,7 +11,6 @@ from ipyreel.catalog import Model, Price, Provider
 from ipyreel.catalog.checks import takes
 from ipyreel.doctor import Check, examine
 from ipyreel.errors import ConfigError, InvalidRequest, VideoError
-from ipyreel.notebook import frontends
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.tables import Notice, Report, Table
@@ -38,7 +37,12 @@ def status(screen: Screen) -> Report:
         "videos": screen.place(session.settings.videos_dir),
         "library": screen.place(session.store.path),
     }
-    notes = [*choice.notes, *session.address_notes(row), *filter(None, [session.store.notice])]
+    notes = [
+        *choice.notes,
+        *([str(choice.problem)] if choice.problem else []),
+        *session.address_notes(row),
+        *filter(None, [session.store.notice]),
+    ]
     if stranded:
         names = ", ".join(job.id for job in stranded[:8])
         notes.append(f"From an earlier kernel: {names}. %video resume continues them.")
@@ -191,19 +195,16 @@ def _sum(rows: Sequence[Mapping[str, Json]]) -> str:
 
 def doctor(screen: Screen, provider: str | None = None) -> Report:
     """Check the setup here and at the provider, and say what to do."""
-    session = screen.session
-    name = provider or session.planner().choice().name
+    session, name = screen.session, provider or ""
     try:
+        name = name or session.planner().choice().name
         checks = examine(session, name, screen.place)
+    except ConfigError as error:
+        advice = error.hint or "correct it"
+        checks = [Check(name="settings", ok=False, text=error.message, advice=advice)]
     except VideoError as error:
         checks = [Check(name=name, ok=False, text=error.message, advice=error.hint or "")]
-    return _checked([*checks, *_front_end(screen.host)], f"Doctor: {name}")
-
-
-def broken(error: ConfigError) -> Report:
-    """Return the doctor's list where the settings cannot be read."""
-    found = Check(name="settings", ok=False, text=error.message, advice=error.hint or "correct it")
-    return _checked([found, *_front_end(frontends.detect())], "Doctor")
+    return _checked([*checks, *_front_end(screen.host)], f"Doctor: {name}".rstrip(": "))
 
 
 def _checked(checks: Sequence[Check], title: str) -> Report:
