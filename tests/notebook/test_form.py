@@ -70,7 +70,7 @@ def test_fields_follow_the_model(form, monkeypatch):
     assert "about $" in text(form)
     fields.model.value = ""  # the provider's own, which is smaller
     assert fields.size.value == ""
-    assert "does not make size 1920x1080" in text(form)
+    assert "does not support size 1920x1080" in text(form)
     fields.model.value = "something-new"
     fields.size.value, fields.seconds.value = "17x4", "99"
     assert "no price known" in text(form)
@@ -83,7 +83,7 @@ def test_fields_follow_the_model(form, monkeypatch):
         ("seconds", "many", "give a number"),
         ("seconds", "0", "above 0"),
         ("seed", "x", "whole number"),
-        ("extra", "{", "no JSON"),
+        ("extra", "{", "not valid JSON"),
         ("extra", "[1]", "JSON object"),
         ("provider", "apiyi", "needs a key"),
     ],
@@ -159,7 +159,7 @@ def test_images_are_looked_at_and_taken_away(form):
     assert pictures._preview.value.count("<img") == 2
     assert "&lt;b&gt;" in pictures._preview.value
     pictures.upload.value = (upload(b"<html>", "no.png"),)
-    assert "no.png holds no PNG" in text(form)
+    assert "no.png is not a PNG" in text(form)
     assert len(pictures.images) == 2
     pictures._clear.click()
     assert pictures.images == ()
@@ -180,7 +180,7 @@ def test_the_cell_does_the_same(form):
     kept = Path(said.images[0])
     assert kept.parent == Path("videos/inputs")
     assert kept.read_bytes() == png()
-    assert f"kept: {kept}" in text(form)
+    assert f"saved: {kept}" in text(form)
     form.fields.seed.value = "1"
     assert form._cell.children == ()  # it would be another cell now
 

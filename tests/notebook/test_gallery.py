@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from ipyreel.catalog.rows import CHAINS
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
-from ipyreel.notebook.panels.gallery import PAGE, Gallery
+from ipyreel.notebook.panels.gallery import PAGE, QUESTIONS, Gallery
 from ipyreel.notebook.panels.posters import Posters
 
 
@@ -156,7 +156,7 @@ def test_what_is_made_of_a_video_is_a_new_job(screen, live, how):
     press(gallery.opened, how.title())
     field = gallery.opened._asked.children[0]
     press(gallery.opened, f"Send {how}")
-    assert ("Say what comes" if how == "extend" else "Say what is to change") in said(gallery)
+    assert f"{QUESTIONS[how]}? Describe it first." in said(gallery)
     field.value = "Make it blue"
     press(gallery.opened, f"Send {how}")
     (card,) = gallery.opened.below.children

@@ -243,7 +243,7 @@ def test_a_bare_video_adds_no_more_than_ipythons_own(clip, tmp_path, monkeypatch
 @given(hostile)
 def test_a_bare_video_escapes_its_name(text):
     player = PlayerOptions(width=320, loop=True, autoplay=True)
-    reader = Reader(job_html.player_html(text, player=player, name=text, told=text))
+    reader = Reader(job_html.player_html(text, player=player, name=text, line=text))
     assert [tag for tag, _ in reader.tags][:2] == ["video", "p"]
     assert reader.text == job_text.clean(text)
     video = reader.of("video")

@@ -1,7 +1,6 @@
-"""What the front end can do, found by looking at what is there, with the reasons.
+"""Detects which front end shows the notebook, and what it can do.
 
-Each kind of front end is one named function that answers or passes on; may import the
-standard library only. No front end says what it is, so each rule names what it went by.
+No front end says what it is, so each rule looks at what is there and names it as a reason.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 NO_THREADS = (
-    "ipykernel 7.0 delivers nothing from threads, so cards move only with the next %video or "
-    'wait(); pip install "ipykernel>=7.1" and a restart of the kernel mend it.'
+    "ipykernel 7.0 delivers no messages from threads, so cards update only with the next %video "
+    'or wait(). Run pip install "ipykernel>=7.1" and restart the kernel.'
 )
-"""What is said once where it is so: https://github.com/ipython/ipykernel/issues/1450"""
+"""Shown once where it applies: https://github.com/ipython/ipykernel/issues/1450"""
 
 Kind = Literal[
     "jupyter", "voila", "vscode", "colab", "kaggle", "terminal", "console", "headless", "python"
@@ -30,10 +29,10 @@ Kind = Literal[
 class FrontEnd:
     """What can be relied on here.
 
-    `widgets`: ipywidgets live; `links`: a relative `src` is served; `embeds`: a data URI is
-    shown; `html`: HTML is shown at all; `front_end`: somebody will see what changes after
-    the cell has ended (False: outputs are recorded once, so a magic has to wait); `stdin`: a
-    question can be asked; `threads_deliver`: messages from our thread arrive; `reasons`: why.
+    `widgets`: ipywidgets are live; `links`: a relative `src` is served; `embeds`: a data URI is
+    shown; `html`: HTML is shown at all; `front_end`: changes after the end of a cell are shown
+    (False: outputs are recorded once, so a magic has to wait); `stdin`: a question can be
+    asked; `threads_deliver`: messages from our thread arrive; `reasons`: why.
     """
 
     kind: Kind
@@ -50,18 +49,17 @@ class FrontEnd:
     def pushes(self) -> bool:
         """Whether an output may change at any time, and not only while a cell runs.
 
-        nbclient and papermill hear only what belongs to the cell that runs: what a thread
-        says between two cells is lost.
+        nbclient and papermill record only what belongs to the cell that runs: what a thread
+        sends between two cells is lost.
         """
         return self.threads_deliver and self.front_end
 
 
-@dataclass(frozen=True, slots=True)
-class _Clues:
+class _Clues(NamedTuple):
     shell: Any
     environ: Mapping[str, str]
     modules: Mapping[str, Any]
-    user_ns: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, Any]
 
     @property
     def kernel(self) -> Any:
@@ -72,26 +70,35 @@ class _Clues:
         # A private attribute, but the only place where a kernel keeps it (ipykernel kernelbase).
         return bool(getattr(self.kernel, "_allow_stdin", True))
 
+    def front_end(self, kind: Kind, *reasons: str, **abilities: bool) -> FrontEnd:
+        # ipykernel 7.0.0 and 7.0.1 deliver nothing from threads (ipykernel#1450).
+        version = getattr(self.modules.get("ipykernel"), "__version__", "")
+        delivers = not re.match(r"7\.0\.\d", str(version))
+        return FrontEnd(
+            kind=kind,
+            threads_deliver=delivers,
+            reasons=reasons if delivers else (*reasons, NO_THREADS),
+            **{"stdin": self.stdin, **abilities},
+        )
+
 
 def detect(
     shell: Any = None,
     environ: Mapping[str, str] | None = None,
     modules: Mapping[str, Any] | None = None,
 ) -> FrontEnd:
-    """Say what this front end can do.
+    """Return what this front end can do.
 
     `shell` is IPython's (None: the running one, if there is one), `environ` and `modules` are
-    the process's own unless given. The order counts: what is surest is asked first.
+    the process's own unless given. The surest rule comes first.
     """
     modules = sys.modules if modules is None else modules
     shell = running_shell(modules) if shell is None else shell
-    user_ns = getattr(shell, "user_ns", None) or {}
-    clues = _Clues(shell, os.environ if environ is None else environ, modules, user_ns)
-    for rule in _RULES:
-        host = rule(clues)
-        if host is not None:
-            return host
-    return _console(clues)
+    names = getattr(shell, "user_ns", None) or {}
+    clues = _Clues(shell, os.environ if environ is None else environ, modules, names)
+    found = (rule(clues) for rule in _RULES)
+    reason = "no session, no cell ids: qtconsole or jupyter console"
+    return next(filter(None, found), None) or clues.front_end("console", reason, html=False)
 
 
 def running_shell(modules: Mapping[str, Any] | None = None) -> Any:
@@ -114,68 +121,42 @@ def _terminal(clues: _Clues) -> FrontEnd | None:
 
 
 def _voila(clues: _Clues) -> FrontEnd | None:
-    told = [name for name in clues.environ if name.startswith("VOILA_")]
-    server = clues.environ.get("SERVER_SOFTWARE", "")
-    if not told and not server.startswith("voila/"):
+    found = [name for name in clues.environ if name.startswith("VOILA_")]
+    if clues.environ.get("SERVER_SOFTWARE", "").startswith("voila/"):
+        found.append("SERVER_SOFTWARE")
+    if not found:
         return None
-    return FrontEnd(
-        kind="voila",
-        widgets=True,
-        embeds=True,
-        stdin=False,
-        threads_deliver=_delivers(clues),
-        reasons=(
-            f"{told[0] if told else 'SERVER_SOFTWARE'} is set",
-            "Voila serves no .mp4 unless its file_allowlist says so",
-            *_delivery(clues),
-        ),
-    )
+    no_links = "Voila serves no .mp4 unless its file_allowlist includes it"
+    reasons = (f"{found[0]} is set", no_links)
+    return clues.front_end("voila", *reasons, widgets=True, embeds=True, stdin=False)
 
 
 def _kaggle(clues: _Clues) -> FrontEnd | None:
     run = clues.environ.get("KAGGLE_KERNEL_RUN_TYPE")
     if run is None:
         return None
-    batch = run.lower() == "batch"
-    return FrontEnd(
-        kind="kaggle",
-        widgets=not batch,
-        embeds=True,
-        front_end=not batch,
-        stdin=not batch and clues.stdin,
-        threads_deliver=_delivers(clues),
-        reasons=(
-            f"KAGGLE_KERNEL_RUN_TYPE is {run}",
-            "Kaggle shows outputs apart from the files",
-            *_delivery(clues),
-        ),
+    live = run.lower() != "batch"
+    reasons = (f"KAGGLE_KERNEL_RUN_TYPE is {run}", "Kaggle shows outputs apart from the files")
+    stdin = live and clues.stdin
+    return clues.front_end(
+        "kaggle", *reasons, widgets=live, embeds=True, front_end=live, stdin=stdin
     )
 
 
 def _headless(clues: _Clues) -> FrontEnd | None:
     if clues.stdin:
         return None
-    near = bool(_named_notebooks(clues.environ, clues.user_ns)) or _lies_here(Path.cwd())
-    told = () if near else ("no notebook lies in the working directory to link from",)
-    return FrontEnd(
-        kind="headless",
-        links=near,
-        embeds=True,
-        front_end=False,
-        stdin=False,
-        threads_deliver=_delivers(clues),
-        reasons=(
-            "the kernel may ask nothing, as under nbclient or papermill",
-            *told,
-            *_delivery(clues),
-        ),
-    )
+    near = bool(_named_notebooks(clues.environ, clues.names)) or _has_notebook(Path.cwd())
+    reasons = ["the kernel may not ask for input (nbclient, papermill)"]
+    if not near:
+        reasons.append("no notebook in the working directory to link from")
+    return clues.front_end("headless", *reasons, links=near, embeds=True, front_end=False)
 
 
-def _lies_here(folder: Path) -> bool:
-    """Whether a notebook lies in a folder: nbclient and nbconvert run a kernel beside its own.
+def _has_notebook(folder: Path) -> bool:
+    """Whether a folder has a notebook: nbclient and nbconvert start a kernel beside its own.
 
-    papermill runs it wherever it was called, and may write what comes of it somewhere else.
+    papermill starts it wherever it was called, and may write the result somewhere else.
     """
     try:
         return next(folder.glob("*.ipynb"), None) is not None
@@ -187,70 +168,34 @@ def _colab(clues: _Clues) -> FrontEnd | None:
     loaded = "google.colab" in clues.modules
     if not loaded and "COLAB_RELEASE_TAG" not in clues.environ:
         return None
-    return FrontEnd(
-        kind="colab",
-        widgets=True,
-        embeds=True,
-        stdin=clues.stdin,
-        threads_deliver=_delivers(clues),
-        reasons=(
-            "google.colab is loaded" if loaded else "COLAB_RELEASE_TAG is set",
-            "Colab serves no files",
-            *_delivery(clues),
-        ),
-    )
+    reason = "google.colab is loaded" if loaded else "COLAB_RELEASE_TAG is set"
+    return clues.front_end("colab", reason, "Colab serves no files", widgets=True, embeds=True)
 
 
 def _vscode(clues: _Clues) -> FrontEnd | None:
-    named = "__vsc_ipynb_file__" in clues.user_ns
+    named = "__vsc_ipynb_file__" in clues.names
     # Jupyter that was started in VS Code's terminal inherits VSCODE_PID, and names a session.
     started = "VSCODE_PID" in clues.environ and "JPY_SESSION_NAME" not in clues.environ
     if not named and not started:
         return None
-    return FrontEnd(
-        kind="vscode",
-        widgets=True,
-        embeds=True,
-        stdin=clues.stdin,
-        threads_deliver=_delivers(clues),
-        reasons=(
-            "__vsc_ipynb_file__ is set" if named else "VSCODE_PID is set",
-            "VS Code does not follow relative links in outputs",
-            *_delivery(clues),
-        ),
-    )
+    reason = "__vsc_ipynb_file__ is set" if named else "VSCODE_PID is set"
+    no_links = "VS Code does not follow relative links in outputs"
+    return clues.front_end("vscode", reason, no_links, widgets=True, embeds=True)
 
 
 def _jupyter(clues: _Clues) -> FrontEnd | None:
     session = "JPY_SESSION_NAME" in clues.environ
     if not session and not cell_id(clues.shell):
         return None
-    cells = ("the front end sends cell ids", "nothing says where the notebook lies")
-    return FrontEnd(
-        kind="jupyter",
-        widgets=True,
-        links=session,
-        embeds=True,
-        stdin=clues.stdin,
-        threads_deliver=_delivers(clues),
-        reasons=(*(("JPY_SESSION_NAME is set",) if session else cells), *_delivery(clues)),
-    )
-
-
-def _console(clues: _Clues) -> FrontEnd:
-    return FrontEnd(
-        kind="console",
-        html=False,
-        stdin=clues.stdin,
-        threads_deliver=_delivers(clues),
-        reasons=("no session, no cell ids: qtconsole or jupyter console",),
-    )
+    cells = ("the front end sends cell ids", "the notebook's folder is not known")
+    reasons = ("JPY_SESSION_NAME is set",) if session else cells
+    return clues.front_end("jupyter", *reasons, widgets=True, links=session, embeds=True)
 
 
 _RULES: tuple[Callable[[_Clues], FrontEnd | None], ...] = (
     _python,
     _terminal,
-    _voila,  # before headless: it may ask nothing either
+    _voila,  # before headless: it may not ask for input either
     _kaggle,
     _headless,
     _colab,
@@ -267,23 +212,11 @@ def cell_id(shell: Any) -> str:
     return str(metadata.get("cellId") or "") if isinstance(metadata, Mapping) else ""
 
 
-def _delivers(clues: _Clues) -> bool:
-    """Whether messages from threads arrive: not with ipykernel 7.0.0 and 7.0.1 (ipykernel#1450)."""
-    version = getattr(clues.modules.get("ipykernel"), "__version__", "")
-    return not re.match(r"7\.0\.\d", str(version))
-
-
-def _delivery(clues: _Clues) -> tuple[str, ...]:
-    if _delivers(clues):
-        return ()
-    return (NO_THREADS,)
-
-
 def notebook_path(
-    environ: Mapping[str, str] | None = None, user_ns: Mapping[str, Any] | None = None
+    environ: Mapping[str, str] | None = None, names: Mapping[str, Any] | None = None
 ) -> Path | None:
-    """Return the notebook's own file where the front end says which it is, and it is there."""
-    for named in _named_notebooks(environ, user_ns):
+    """Return the notebook's own file where the front end names it and it exists."""
+    for named in _named_notebooks(environ, names):
         if named.is_file():
             return named
     return None
@@ -291,17 +224,17 @@ def notebook_path(
 
 def notebook_folder(
     environ: Mapping[str, str] | None = None,
-    user_ns: Mapping[str, Any] | None = None,
+    names: Mapping[str, Any] | None = None,
     cwd: Path | None = None,
 ) -> Path:
     """Return the folder that relative links start from: the notebook's, else `cwd`.
 
     The front end resolves links against the document, not against the kernel's working
-    directory, which `os.chdir` moves. The notebook may have been renamed since the kernel
-    started, so only its folder has to be there.
+    directory, which `os.chdir` changes. The notebook may have been renamed since the kernel
+    started, so only its folder has to exist.
     """
-    for named in _named_notebooks(environ, user_ns):
-        # nbclassic gives its sessions no name, so that what is told is the folder itself.
+    for named in _named_notebooks(environ, names):
+        # nbclassic does not name the notebook, only its folder.
         folder = named if named.is_dir() else named.parent
         if named.is_absolute() and folder.is_dir():
             return folder
@@ -309,9 +242,9 @@ def notebook_folder(
 
 
 def place(path: str | Path, folder: str | Path) -> str:
-    """Return how a file is named in what is saved, which is to tell nothing of this machine.
+    """Return how a file is named in what is saved, which must not reveal paths of this machine.
 
-    Below `folder` (the notebook's) relative to it, below the home as `~/...`, else whole.
+    Below `folder` (the notebook's) relative to it, below the home as `~/...`, else in full.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links stay as they are
     if whole.is_relative_to(folder):
@@ -323,11 +256,11 @@ def place(path: str | Path, folder: str | Path) -> str:
 
 
 def _named_notebooks(
-    environ: Mapping[str, str] | None, user_ns: Mapping[str, Any] | None
+    environ: Mapping[str, str] | None, names: Mapping[str, Any] | None
 ) -> list[Path]:
-    """Return what VS Code and jupyter_server say the notebook is called, VS Code first."""
-    if user_ns is None:
-        user_ns = getattr(running_shell(), "user_ns", None) or {}
+    """Return what VS Code and jupyter_server call the notebook, VS Code first."""
+    if names is None:
+        names = getattr(running_shell(), "user_ns", None) or {}
     session = (os.environ if environ is None else environ).get("JPY_SESSION_NAME")
-    named = (user_ns.get("__vsc_ipynb_file__"), session)
+    named = (names.get("__vsc_ipynb_file__"), session)
     return [Path(name) for name in named if isinstance(name, str) and name]

@@ -238,7 +238,7 @@ class Video:
         if self.snapshot is not None:
             return job_html.finished_html(self.snapshot, src, player=player, where=self.where)
         told = self._told(self.size or 0)
-        return job_html.player_html(src, player=player, name=self.path.name, told=told)
+        return job_html.player_html(src, player=player, name=self.path.name, line=told)
 
     def _repr_html_(self) -> str:
         """Return the player, or the sentence that says where the file is."""

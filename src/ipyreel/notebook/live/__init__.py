@@ -1,1 +1,1 @@
-"""What moves while a job runs, and stands still when it has ended."""
+"""Outputs that are live while jobs run, and static when they have ended."""

@@ -1,8 +1,4 @@
-"""A request as the `%%video` cell that asks for the same.
-
-May import `values` and the table of options. The inverse of `options.parse` and
-`prompts.interpolate`.
-"""
+"""Writes a request as the `%%video` cell that sends the same."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _NAMES = {"failed": "bad", "completed": "ok", "in_progress": "go", "downloading"
 
 
 def phase_html(snapshot: JobSnapshot) -> Markup:
-    """Return the coloured dot and the phase's word, the only part that is read out by itself."""
+    """Return the dot and the phase, the only part that screen readers announce."""
     name = _NAMES.get(snapshot.status, "idle")
     dot = element("i", class_=f"ipyreel-dot {name}", aria_hidden="true")
     word = element("span", job_text.PHASES[snapshot.status], class_=name, role="status",
@@ -24,20 +24,20 @@ def phase_html(snapshot: JobSnapshot) -> Markup:
 
 
 def clock_html(snapshot: JobSnapshot, *, now: float, remaining: float | None = None) -> Markup:
-    """Return what changes most: the percentage or bytes, the time, and what is left."""
-    told = job_text.clock(snapshot, now, remaining)
+    """Return the percentage or bytes, the time, and the estimate of what is left."""
+    text = job_text.clock(snapshot, now, remaining)
     return element(
         "div",
         element("b", job_text.detail(snapshot)),
-        element("span", told, title="time since submission"),
+        element("span", text, title="time since submission"),
         class_="ipyreel-clock",
     )
 
 
 def body_html(snapshot: JobSnapshot, *, trouble: str | None = None) -> Markup:
-    """Return the bar, the sentence that belongs to the state, the prompt and the settings.
+    """Return the progress bar, the sentence for the state, the prompt and the settings.
 
-    `trouble` is a sentence on something that went wrong in the card itself, a button's.
+    `trouble` is an error of the card itself, such as a button's.
     """
     prompt = job_text.one_line(snapshot.request.prompt)
     return element(
@@ -86,7 +86,7 @@ def _why(sentence: str, *, bad: bool) -> Markup | None:
 
 
 def _facts(snapshot: JobSnapshot) -> list[str]:
-    """Return the small print behind provider and model."""
+    """Return what follows provider and model."""
     facts = list(job_text.settings(snapshot))
     if snapshot.failure and snapshot.failure.request_id:
         facts.append(f"request {snapshot.failure.request_id}")
@@ -130,14 +130,14 @@ def finished_html(snapshot: JobSnapshot, src: str, *, player: PlayerOptions, whe
     return _paper(video, *_caption(snapshot, where), width=max(size[0] or _WIDE, _NARROW) + 30)
 
 
-def player_html(src: str, *, player: PlayerOptions, name: str, told: str) -> str:
+def player_html(src: str, *, player: PlayerOptions, name: str, line: str) -> str:
     """Return a video without a job as it is saved: the player and a line.
 
-    `name` is the file's, for screen readers; `told` is how it is shown ("3.1 MB, linked").
+    `name` is the file's, for screen readers; `line` is how it is shown ("3.1 MB, linked").
     """
     size = (player.width, None)
     video = video_element(src, player=player, title=name, size=size, style="max-width:100%")
-    return Markup(video + element("p", told))
+    return Markup(video + element("p", line))
 
 
 def frame(snapshot: JobSnapshot | None, width: int | None) -> tuple[int | None, int | None]:
@@ -173,9 +173,9 @@ def _prompt(prompt: str) -> Markup:
 def _small(snapshot: JobSnapshot, facts: Iterable[str], where: str = "") -> Markup:
     """Return who made it and with what, and the line on the file below."""
     model = snapshot.request.model
-    told = " · ".join((f" {model}" if model else "", *filter(None, facts)))
+    facts_text = " · ".join((f" {model}" if model else "", *filter(None, facts)))
     line = element("div", where) if where else None
-    return element("div", element("b", snapshot.provider), told, line, style=_SMALL)
+    return element("div", element("b", snapshot.provider), facts_text, line, style=_SMALL)
 
 
 def _paper(*content: Markup | None, width: int = 560) -> Markup:
@@ -198,24 +198,21 @@ def _note(sentence: str, colour: str) -> Markup:
 
 
 def failed_html(snapshot: JobSnapshot) -> str:
-    """Return a job that came to no video, as it is saved: what happened and what to do.
-
-    Of cancelled and unknown jobs too: the sentence is the state's own.
-    """
+    """Return a failed, cancelled or unknown job as it is saved: what happened, what to do."""
     colour = _RED if snapshot.status == "failed" else _GREY
-    return _told_html(snapshot, job_text.sentence(snapshot), colour)
+    return _state_html(snapshot, job_text.sentence(snapshot), colour)
 
 
 def waiting_html(snapshot: JobSnapshot) -> str:
-    """Return what stands in a notebook that was saved while the job was under way."""
+    """Return what is saved while the job runs."""
     sentence = (
         "The notebook was saved before this video was ready. "
         f"In a running notebook, %video show {snapshot.id} shows how it stands now."
     )
-    return _told_html(snapshot, sentence, _GREY)
+    return _state_html(snapshot, sentence, _GREY)
 
 
-def _told_html(snapshot: JobSnapshot, sentence: str, colour: str) -> str:
+def _state_html(snapshot: JobSnapshot, sentence: str, colour: str) -> str:
     return _paper(
         _head(snapshot, colour),
         _note(sentence, colour),
@@ -231,5 +228,5 @@ def static_html(snapshot: JobSnapshot) -> str:
 
 
 def missing_html(snapshot: JobSnapshot | None, sentence: str) -> str:
-    """Return a finished video that cannot be shown here: the sentence says why and where it is."""
+    """Return a finished video that is not shown here; the sentence says why and where it is."""
     return _paper(_note(sentence, _GREY), *_caption(snapshot, ""))

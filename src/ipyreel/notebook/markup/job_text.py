@@ -1,8 +1,4 @@
-"""A job in plain words: phases, times, money, bytes, and the text form of every state.
-
-Pure functions of `values`; may import nothing else. What is made here also stands in the
-HTML of `display`, so that both faces say the same.
-"""
+"""A job as plain text: phases, times, money, bytes. The HTML says the same with it."""
 
 from __future__ import annotations
 
@@ -25,13 +21,13 @@ PHASES: Mapping[JobStatus, str] = MappingProxyType(
         "unknown": "Unknown",
     }
 )
-"""The one word for each state."""
+"""The word for each state."""
 
 DOWNLOAD_FROM = 95.0
-"""Where the bar stands when the download begins: what is left of it is the download's."""
+"""Where the bar is when the download begins; the rest of it is the download's."""
 
 SLIVER = 3.0
-"""The least that is drawn of the bar, so that it can be seen that there is one."""
+"""The least that is drawn of the bar, so that it is visible."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -39,7 +35,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 MADE: Mapping[Chain, str] = MappingProxyType(
     {"remix": "remix", "edit": "edit", "extend": "extension"}
 )
-"""What a video is that is made of another."""
+"""What a video is called that was made from another."""
 
 
 def clean(text: object) -> str:
@@ -81,16 +77,16 @@ def dollars(usd: Decimal | float) -> str:
 
 
 def money(usd: Decimal | float | None) -> str:
-    """Return an estimate in words; an unknown price is said to be unknown, never 0."""
+    """Return an estimate in words; an unknown price is never shown as 0."""
     if usd is None:
         return "no price known"
     return "free" if usd == 0 else f"about {dollars(usd)}"
 
 
 def price(snapshot: JobSnapshot) -> str:
-    """Return what the job cost where the provider said so, else the estimate.
+    """Return the cost that the provider reported, else the estimate.
 
-    Nothing for a job that ended without a video: whether it is billed, nobody here knows.
+    "" for a job that ended without a video: whether it is billed is not known here.
     """
     if snapshot.cost is not None:
         return "free" if snapshot.cost == 0 else dollars(snapshot.cost)
@@ -103,7 +99,7 @@ def percent(value: float) -> str:
 
 
 def detail(snapshot: JobSnapshot) -> str:
-    """Return what stands behind the phase's word: `45 %`, `3.1 / 7.8 MB`, or nothing."""
+    """Return the detail after the phase: `45 %`, `3.1 / 7.8 MB`, or ""."""
     if snapshot.status == "in_progress" and snapshot.progress is not None:
         return percent(snapshot.progress)
     if snapshot.status == "downloading" and snapshot.received is not None:
@@ -121,7 +117,7 @@ def _received(received: int, total: int | None) -> str:
 
 
 def phase(snapshot: JobSnapshot) -> str:
-    """Return where the job stands: `Generating 45 %`, `Downloading 3.1 / 7.8 MB`, `Done`."""
+    """Return the phase with its detail: `Generating 45 %`, `Downloading 3.1 / 7.8 MB`, `Done`."""
     return f"{PHASES[snapshot.status]} {detail(snapshot)}".rstrip()
 
 
@@ -140,13 +136,13 @@ def bar(snapshot: JobSnapshot) -> float | None:
 
 
 def lasted(snapshot: JobSnapshot, now: float | None = None) -> str:
-    """Return the time since the job was asked for, up to its end or `now`; "" if not known."""
+    """Return the time from submission to the end or `now`; "" if not known."""
     end = (snapshot.completed_at or snapshot.updated_at) if snapshot.ended else now
     return "" if end is None else elapsed(end - snapshot.created_at)
 
 
 def clock(snapshot: JobSnapshot, now: float | None, remaining: float | None = None) -> str:
-    """Return `1:12` or, where the rest can be told, `1:12 · about 0:50 left`."""
+    """Return `1:12` or, where an estimate exists, `1:12 · about 0:50 left`."""
     words = lasted(snapshot, now)
     if remaining is None or snapshot.ended or snapshot.status == "unknown":
         return words
@@ -159,9 +155,9 @@ def seconds(value: float) -> str:
 
 
 def settings(snapshot: JobSnapshot) -> tuple[str, ...]:
-    """Return what was asked for, each in a few characters: `8 s`, `1280×720`, `seed 7`.
+    """Return the settings of the request: `8 s`, `1280×720`, `seed 7`.
 
-    Of an extension the seconds are what it adds: `+8 s`.
+    The seconds of an extension are what it adds: `+8 s`.
     """
     request = snapshot.request
     words = []
@@ -181,7 +177,7 @@ def settings(snapshot: JobSnapshot) -> tuple[str, ...]:
 
 
 def maker(snapshot: JobSnapshot) -> str:
-    """Return who answers, and with what: `apiyi sora-2-pro`."""
+    """Return provider and model: `apiyi sora-2-pro`."""
     return " ".join(filter(None, (snapshot.provider, snapshot.request.model)))
 
 
@@ -199,22 +195,22 @@ def reason(snapshot: JobSnapshot) -> str:
 
 
 def sentence(snapshot: JobSnapshot) -> str:
-    """Return the sentence that belongs to the state: reason, honest doubt, passing trouble, ""."""
+    """Return the sentence for the state: the reason, the doubt, a passing problem, or ""."""
     if snapshot.status == "failed":
         return reason(snapshot)
     if snapshot.status == "unknown":
         return _doubt(snapshot)
     if snapshot.status == "cancelled":
-        told = snapshot.failure.message if snapshot.failure else None
-        return one_line(snapshot.note or told or _only_stopped(snapshot))
+        message = snapshot.failure.message if snapshot.failure else None
+        return one_line(snapshot.note or message or _only_stopped(snapshot))
     return "" if snapshot.ended or not snapshot.note else one_line(snapshot.note)
 
 
 def _doubt(snapshot: JobSnapshot) -> str:
     said = f"{one_line(snapshot.failure.message).rstrip('.')}. " if snapshot.failure else ""
     return (
-        f"{said}The request may have reached {snapshot.provider}, so it is not sent again by "
-        f"itself. %video resume {snapshot.id} looks for it."
+        f"{said}The request may have reached {snapshot.provider}, so it is not sent again "
+        f"automatically. %video resume {snapshot.id} looks for it."
     )
 
 

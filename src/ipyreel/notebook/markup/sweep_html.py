@@ -50,9 +50,9 @@ def places(number: int) -> Markup:
 def head_html(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> Markup:
     """Return the line that sums up; screen readers read it out when a count changes."""
     first, *rest = sweep_text.counts(info, jobs)
-    told = "".join(f" · {part}" for part in rest)
+    text = "".join(f" · {part}" for part in rest)
     return element(
-        "div", element("b", first), told, class_="ipyreel-sums", role="status", aria_live="polite"
+        "div", element("b", first), text, class_="ipyreel-sums", role="status", aria_live="polite"
     )
 
 
@@ -82,7 +82,7 @@ def live_tile(info: SweepInfo, index: int, job: JobSnapshot) -> Markup:
     wide, high = shape(job, info.tile)
     full = job_text.bar(job)
     bad = job.status == "failed"
-    told = sweep_text.state(job)
+    text = sweep_text.state(job)
     name = "bad" if bad else "still" if full is None or sweep_text.waits(job) else ""
     return element(
         "figure",
@@ -92,7 +92,7 @@ def live_tile(info: SweepInfo, index: int, job: JobSnapshot) -> Markup:
             "figcaption",
             element("b", info.label(index)),
             Markup(" "),
-            element("span", told, class_=name, dir="auto", title=job_text.sentence(job) or None),
+            element("span", text, class_=name, dir="auto", title=job_text.sentence(job) or None),
         ),
         class_="ipyreel-tile",
         style=f"order:{index};width:{wide}px",
@@ -165,8 +165,8 @@ def width_of(info: SweepInfo) -> int:
 
 def _heading(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> Iterator[Markup]:
     first, *rest = sweep_text.counts(info, jobs)
-    told = element("span", "".join(f" · {part}" for part in rest), style=_DIM)
-    yield element("div", element("b", first, style="font-weight:500"), told)
+    text = element("span", "".join(f" · {part}" for part in rest), style=_DIM)
+    yield element("div", element("b", first, style="font-weight:500"), text)
     if info.prompt:
         prompt = job_text.one_line(info.prompt, 1000)
         yield element("div", prompt, style="margin:2px 0 0 0;overflow-wrap:anywhere", dir="auto")
@@ -186,11 +186,11 @@ def static_tile(
     name = element("b", label, style="font-weight:500")
     if video is None or video.src is None:
         bad = job.status == "failed"
-        told = video.where if video else sweep_text.state(job)
+        text = video.where if video else sweep_text.state(job)
         picture = element("div", style=_hole(high))
         # The dot and not the letters: no red can be read on white and on black.
         dot = element("span", "● ", style=f"color:{_RED}") if bad else None
-        line = element("span", dot, told, style=_LINE + ("" if bad else _DIM), dir="auto")
+        line = element("span", dot, text, style=_LINE + ("" if bad else _DIM), dir="auto")
     else:
         picture = video_element(
             video.src, player=video.player, title=label, size=(wide, high), preload=preload

@@ -1,8 +1,4 @@
-"""A sweep in plain words: what differs, where each job stands, and one line that sums up.
-
-Pure functions of `values`; may import `job_text`. What is made here also stands in the HTML of
-`sheet`, so that both faces say the same.
-"""
+"""A sweep as plain text: what differs, the state of each job, and one line that sums up."""
 
 from __future__ import annotations
 
@@ -110,8 +106,8 @@ def state(job: JobSnapshot) -> str:
     if waits(job):
         return "Waiting"
     if job.status in {"failed", "cancelled", "unknown"}:
-        word, told = job_text.PHASES[job.status], job_text.sentence(job)
-        return job_text.one_line(told if told.startswith(word) else f"{word}: {told}", LONGEST)
+        word, text = job_text.PHASES[job.status], job_text.sentence(job)
+        return job_text.one_line(text if text.startswith(word) else f"{word}: {text}", LONGEST)
     return job_text.phase(job)
 
 
@@ -126,11 +122,11 @@ def text(
     lines += [job_text.one_line(info.prompt, 300)] if info.prompt else []
     width = max((len(info.label(index)) for index in range(len(jobs))), default=0)
     for index, job in enumerate(jobs):
-        lines.append(f"  {info.label(index):<{width}}  {job.id}  {_told(job, files.get(job.id))}")
+        lines.append(f"  {info.label(index):<{width}}  {job.id}  {_result(job, files.get(job.id))}")
     return "\n".join(lines)
 
 
-def _told(job: JobSnapshot, file: str | None) -> str:
+def _result(job: JobSnapshot, file: str | None) -> str:
     if job.status != "completed":
         return state(job)
     if file:

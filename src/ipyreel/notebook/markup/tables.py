@@ -89,9 +89,9 @@ def _right(
 
 
 def _numbers(cells: Sequence[object]) -> bool:
-    told = [cell for cell in cells if cell is not None]
-    return bool(told) and all(
-        isinstance(cell, int | float) and not isinstance(cell, bool) for cell in told
+    known = [cell for cell in cells if cell is not None]
+    return bool(known) and all(
+        isinstance(cell, int | float) and not isinstance(cell, bool) for cell in known
     )
 
 

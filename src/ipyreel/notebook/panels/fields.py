@@ -1,8 +1,4 @@
-"""The fields of the form: what may be chosen follows from provider and model.
-
-May import `bench`, the catalog, `images`, `media`, `errors` and `values`. Reads and writes
-widgets, and knows of no session.
-"""
+"""The fields of the form; what they offer follows from provider and model."""
 
 from __future__ import annotations
 
@@ -26,11 +22,11 @@ from ipyreel.values import NOTHING, Image, Json, VideoRequest
 
 WIDE, THIRD, CODE = "ipyreel-wide", "ipyreel-third", "ipyreel-code"
 MOST = 20
-"""Jobs that one Submit may send: a slip of the finger is to cost no more than that."""
+"""Jobs that one Submit may send at most, to limit what a typing error can cost."""
 
 
 class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """The fields between the form's edges; `on_change` is called when any of them changes."""
+    """The fields of the form; `on_change` is called when any of them changes."""
 
     def __init__(self, catalog: Catalog, on_change: Callable[[Any], None]) -> None:
         self._catalog = catalog
@@ -43,7 +39,7 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.model = widgets.Combobox(description="Model", ensure_option=False, layout=auto)
         self.prompt = widgets.Textarea(
             description="Prompt",
-            placeholder="What is to be seen, and how (Ctrl+Enter submits)",
+            placeholder="Describe the video (Ctrl+Enter submits)",
             rows=4,
             layout=auto,
         )
@@ -53,7 +49,7 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.count.layout.width = "auto"
         self.pictures = Pictures(on_change)
         self.extra = widgets.Textarea(
-            description="Further fields (JSON)", placeholder='{"style": "anime"}', rows=2
+            description="Extra fields (JSON)", placeholder='{"style": "anime"}', rows=2
         )
         self.extra.layout.width = "auto"
         self.help = widgets.HTML()
@@ -64,7 +60,7 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             choice.watch(on_change)
 
     def _placed(self) -> Iterator[Any]:
-        """Give the fields in the order of Tab, each with its place in the grid."""
+        """Yield the fields in Tab order, each with its place in the grid."""
         places = {
             self.provider: (),
             self.model: (),
@@ -90,14 +86,14 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return self._catalog.provider(self.provider.value)
 
     def follow(self, model: Model | None, defaults: Mapping[str, Any]) -> str:
-        """Offer what the model takes; returns a sentence on a choice that had to go.
+        """Offer what the model accepts; returns a sentence on a choice that was removed.
 
         `defaults` are the session's: model, size and seconds, None where nothing is set.
         """
         row = self.row
         self.model.options = self._catalog.model_names(row)
         self.model.placeholder = (
-            defaults.get("model") or row.default_model or f"as {row.name} likes"
+            defaults.get("model") or row.default_model or f"chosen by {row.name}"
         )
         sizes = model.sizes_at(row) if model else ()
         size = defaults.get("size") or (model.default_size if model else None)
@@ -109,7 +105,7 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         gone = [
             f"{what} {value}" for what, value in zip(("size", "length"), lost, strict=True) if value
         ]
-        return f"{model.name} does not make {' or '.join(gone)}." if model and gone else ""
+        return f"{model.name} does not support {' or '.join(gone)}." if model and gone else ""
 
     def _follow_seconds(self, model: Model | None, usual: float | None) -> str:
         lengths = model.seconds_at(self.row) if model else None
@@ -123,7 +119,7 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     # ---- reading and writing ------------------------------------------------------------
 
     def request(self) -> VideoRequest:
-        """Return what is asked for; raises `InvalidRequest` for a field that cannot be read."""
+        """Return the request; raises `InvalidRequest` for a field that cannot be read."""
         return VideoRequest(
             prompt=self.prompt.value.strip(),
             model=self.model.value.strip() or None,
@@ -184,14 +180,14 @@ def _extra(text: str) -> Mapping[str, Json]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise InvalidRequest(f"Further fields: this is no JSON ({error}).") from None
+        raise InvalidRequest(f"Extra fields: not valid JSON ({error}).") from None
     if not isinstance(found, dict):
-        raise InvalidRequest('Further fields: give a JSON object, such as {"style": "anime"}.')
+        raise InvalidRequest('Extra fields: give a JSON object, such as {"style": "anime"}.')
     return found
 
 
 class Pictures(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """The input images: uploaded one after the other, looked at, and taken away again."""
+    """The input images: upload, thumbnails, and a button that removes them."""
 
     def __init__(self, on_change: Callable[[Any], None]) -> None:
         self.images: tuple[Image, ...] = ()
@@ -209,14 +205,14 @@ class Pictures(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         none = bounds is not None and bounds[1] == 0
         self.upload.disabled = none
         self.upload.tooltip = "This model takes no image" if none else "Images to start from"
-        self.upload.description = "No images here" if none else "Add images"
+        self.upload.description = "No images" if none else "Add images"
 
     def fill(self, images: tuple[Image, ...]) -> str:
-        """Take the images of an older request, whose pixels are read anew."""
+        """Take the images of an older request; those that are files are read again."""
         found = [_read_again(image) for image in images]
         self._set(tuple(image for image in found if image is not None))
         gone = [old.source for old, new in zip(images, found, strict=True) if new is None]
-        return f"The library keeps no pixels; add again: {', '.join(gone)}." if gone else ""
+        return f"The library does not store images; add again: {', '.join(gone)}." if gone else ""
 
     def take(self, uploads: Sequence[Mapping[str, Any]]) -> None:
         """Add what was uploaded; raises `InvalidRequest` for what is no image."""
@@ -253,7 +249,7 @@ def _image(item: Mapping[str, Any]) -> Image:
         image = read_image(bytes(item["content"]))
     except InvalidRequest:
         raise InvalidRequest(
-            f"{item['name']} holds no PNG, JPEG, WebP or GIF picture; it was not added."
+            f"{item['name']} is not a PNG, JPEG, WebP or GIF image; it was not added."
         ) from None
     ending = Path(image.filename).suffix
     stem = Path(job_text.one_line(item["name"])).stem or "image"

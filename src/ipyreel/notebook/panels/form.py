@@ -27,7 +27,7 @@ from ipyreel.sweeps import expand
 from ipyreel.values import Image, VideoRequest
 
 _STAND_IN = "a prompt"
-"""Checked in the prompt's place while it is typed: only whether there is one counts."""
+"""Checked instead of the prompt while it is typed: only whether there is one matters."""
 
 _NO_PROMPT = "Write a prompt."
 
@@ -43,7 +43,7 @@ class Form(Panel):
         self._submit = widgets.Button(description="Submit", disabled=True)
         self._submit.add_class("ipyreel-submit")
         self._copy = widgets.Button(
-            description="Copy as cell", tooltip="Show the %%video cell that does the same"
+            description="Copy as cell", tooltip="Show the %%video cell that sends the same request"
         )
         self._cell = widgets.VBox()
         self.cards = widgets.VBox(_dom_classes=("ipyreel-cards",))
@@ -111,12 +111,12 @@ class Form(Panel):
         return catalog.model(name, row)
 
     def _judge(self, lost: str = "") -> None:
-        """Say what Submit would do, or why it cannot be."""
+        """Show what Submit would send, or why it cannot."""
         try:
             request = self.fields.request()
             line = self._estimate(request)
             problem = None if request.prompt else _NO_PROMPT
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is why this cannot be sent
+        except Exception as error:  # noqa: BLE001 - shown as the reason why nothing can be sent
             problem, line = _in_form(error_text(error)), None
         self._submit.disabled = problem is not None
         if problem not in {None, _NO_PROMPT}:
@@ -169,24 +169,24 @@ class Form(Panel):
         text = cell_of(request, provider=self.fields.provider.value, images=paths, count=count)
         field = widgets.Textarea(
             text,
-            description="The same as a cell",
+            description="As a cell",
             rows=min(12, text.count("\n") + 3),
             disabled=False,
         )
         field.layout.width = "auto"
         field.add_class("ipyreel-code")
-        # What the click allows, the page does: the clipboard is not in the kernel's reach.
+        # By the page, in the click: a kernel cannot write to the clipboard.
         copies = "navigator.clipboard?.writeText(this.dataset.text).catch(() => {})"
         hook = widgets.HTML(element("style", data_text=text, onload=copies))
         hook.add_class("ipyreel-sheet")
         self._cell.children = (field, hook)
         self.say(
-            "The cell stands below, and on the clipboard where the browser lets it. ",
-            _kept(paths, request.images),
+            "The cell is below, and on the clipboard if the browser allows it. ",
+            _saved(paths, request.images),
         )
 
     def _path_of(self, image: Image) -> str:
-        """Return what stands for an image in a cell; an upload is kept beside the videos."""
+        """Return how a cell names an image; an upload is saved beside the videos."""
         if image.data is None or Path(image.source).is_file():
             return image.source
         name = Path(image.filename)
@@ -197,7 +197,7 @@ class Form(Panel):
             folder.mkdir(parents=True, exist_ok=True)
             path.write_bytes(image.data)
         except OSError as error:
-            raise StoreError(f"Could not keep {path}: {error.strerror or error}.") from error
+            raise StoreError(f"Could not save {path}: {error.strerror or error}.") from error
         return _short(path)
 
 
@@ -206,13 +206,13 @@ def _short(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _kept(paths: list[str], images: tuple[Image, ...]) -> str:
+def _saved(paths: list[str], images: tuple[Image, ...]) -> str:
     new = [path for path, image in zip(paths, images, strict=True) if path != image.source]
-    return f"For it these were kept: {', '.join(new)}." if new else ""
+    return f"Its images were saved: {', '.join(new)}." if new else ""
 
 
 def _line(plans: list[Plan]) -> str:
-    """Return how many jobs, what they cost, who makes them, and what is odd about them."""
+    """Return the number of jobs, their cost, provider, settings and warnings."""
     first = plans[0]
     costs = [plan.estimate.usd for plan in plans]
     total = None if None in costs else sum(cost or 0 for cost in costs)
@@ -240,7 +240,7 @@ def open_form(
         # Not an error: a notebook with a form in it runs from top to bottom without a front end.
         return Notice(
             "The form needs a front end with widgets (JupyterLab, Notebook 7, VS Code, Colab).",
-            "Everywhere: %%video with its options, which %%video? lists.",
+            "Use %%video with options instead; %%video? lists them.",
         )
     form = Form(screen)
     if request is not None:

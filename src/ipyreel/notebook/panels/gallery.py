@@ -33,20 +33,20 @@ PAGE = 12
 
 CHAINS: Mapping[Chain, str] = MappingProxyType(
     {
-        "remix": "A new video by the idea of this one",
-        "edit": "This video with changes",
-        "extend": "A longer video that goes on from the end of this one",
+        "remix": "Make a new video based on this one",
+        "edit": "Change this video",
+        "extend": "Continue this video from its end",
     }
 )
-"""What can be made of a video, in words."""
+"""What each chain does, as the tooltip says it."""
 
 QUESTIONS: Mapping[Chain, str] = MappingProxyType(
-    {"remix": "What is to change", "edit": "What is to change", "extend": "What comes next"}
+    {"remix": "What should change", "edit": "What should change", "extend": "What happens next"}
 )
 
 
 class Gallery(Panel):
-    """Filters, a page of tiles, and below them what was opened."""
+    """Filters, a page of tiles, and the opened video below them."""
 
     def __init__(self, screen: Screen) -> None:
         self._posters = posters_of(screen)
@@ -90,7 +90,7 @@ class Gallery(Panel):
 
     @guarded
     def act(self, hook: Callable[[Any], object], button: object) -> None:
-        """Run a button's hook as every callback is run."""
+        """Run a button's callback under the lock, with its errors shown."""
         hook(button)
 
     def load(self) -> None:
@@ -140,7 +140,7 @@ class Gallery(Panel):
                 self._heard(session.snapshot(job.id))  # what came before the listening
 
     def _heard(self, job: JobSnapshot) -> None:
-        # Not here: a callback that holds the lock may be waiting for the thread that told us.
+        # Not here: a callback that holds the lock may be waiting for the thread that calls us.
         if job.ended:
             reload = functools.partial(self.act, lambda _: self.load(), None)
             self._screen.session.loop.submit(asyncio.to_thread(reload))
@@ -168,7 +168,7 @@ class Gallery(Panel):
 
 
 class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """What was opened: the video, what can be done with it, and what came of that."""
+    """The opened video, its actions, and the jobs sent from here."""
 
     children: Any
 
@@ -181,9 +181,9 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             "Re-run with changes", "Open the form with this request", self._fill_form
         )
         self._chains = {how: self._chain_button(how) for how in CHAINS}
-        self._where = self._does("Show path", "Say where the file lies", self._tell_path)
-        self._delete = self._does("Delete", "Delete the job, after a question", self._ask_delete)
-        close = self._does("Close", "Close what was opened", lambda _: self.look_at(None))
+        self._where = self._does("Show path", "Show where the file is", self._show_path)
+        self._delete = self._does("Delete", "Delete the job, after confirmation", self._ask_delete)
+        close = self._does("Close", "Close this video", lambda _: self.look_at(None))
         self._actions = _bar(self._again, *self._chains.values(), self._where, self._delete, close)
         self._asked = widgets.VBox()
         self.below = widgets.VBox(_dom_classes=("ipyreel-cards",))
@@ -209,7 +209,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             button.disabled = not can
             cannot = f"{self._job.provider} cannot {how} this"
             button.tooltip = CHAINS[how] if can else cannot
-        # The page shows what was opened: it may lie below the edge of the window.
+        # Scroll to what was opened: it may be below the edge of the window.
         shows = "this.closest('.ipyreel-opened').scrollIntoView({block: 'nearest'})"
         hook = widgets.HTML(element("style", data_job=self._job.id, onload=shows))
         hook.add_class("ipyreel-sheet")
@@ -243,14 +243,14 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         field.layout.width = "auto"
         field.add_class("ipyreel-sends")
         send = self._does(
-            f"Send {how}", "Ask for it, as a new job", lambda _: self._ask_for(how, field)
+            f"Send {how}", "Send it as a new job", lambda _: self._ask_for(how, field)
         )
         send.add_class("ipyreel-submit")
         self._asked.children = (field, _bar(send))
 
     def _ask_for(self, how: Chain, field: Any) -> None:
         if not field.value.strip():
-            raise InvalidRequest(f"Say {QUESTIONS[how].lower()}.")
+            raise InvalidRequest(f"{QUESTIONS[how]}? Describe it first.")
         session = self._screen.session
         (new,) = session.submit(session.chain(self._chosen, how, field.value.strip()))
         card = self._screen.card(self._screen.job(new.id), self._gallery.saved_jobs)
@@ -259,18 +259,18 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._gallery.load()
         self._gallery.say(f"Sent: {new.id}.")
 
-    def _tell_path(self, _button: object) -> None:
+    def _show_path(self, _button: object) -> None:
         job = self._chosen
         path = job.file.path if job.file else job.target
         self._asked.children = (widgets.HTML(hint_html(element("code", path))),)
 
     def _ask_delete(self, _button: object) -> None:
         job = self._chosen
-        kept = " Its file stays." if job.file else ""
+        kept = " The file is kept." if job.file else ""
         question = widgets.HTML(
-            hint_html(f"Delete {job.id} at {job.provider} and in the library?{kept}")
+            hint_html(f"Delete {job.id} at {job.provider} and from the library?{kept}")
         )
-        yes = self._does(f"Delete {job.id}", "There is no way back", lambda _: self._forget(job))
+        yes = self._does(f"Delete {job.id}", "This cannot be undone", lambda _: self._forget(job))
         yes.add_class("ipyreel-danger")
         no = self._does("Keep", "Delete nothing", lambda _: setattr(self._asked, "children", ()))
         self._asked.children = (question, _bar(yes, no))
@@ -282,10 +282,10 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         future.add_done_callback(lambda done: self._gallery.act(self._forgotten, done))
 
     def _forgotten(self, done: Future[str]) -> None:
-        told = done.result()
+        message = done.result()
         self.look_at(None)
         self._gallery.load()
-        self._gallery.say(told)
+        self._gallery.say(message)
 
 
 def posters_of(screen: Screen) -> Posters:

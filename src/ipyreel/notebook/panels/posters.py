@@ -1,7 +1,4 @@
-"""Small pictures of finished videos: made once, kept in the user data folder.
-
-May import `media`, `errors` and `values`.
-"""
+"""Makes small pictures of finished videos, once, and keeps them in the user data folder."""
 
 from __future__ import annotations
 

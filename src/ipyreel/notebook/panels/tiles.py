@@ -1,7 +1,4 @@
-"""The gallery's parts: the filters above, and a tile for each video.
-
-May import `bench`, `display`, `job_text`, the library's `Query` and `values`.
-"""
+"""The filters and the tiles of the gallery."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ DAY = 86400.0
 STATES: Mapping[str, tuple[JobStatus, ...]] = MappingProxyType(
     {
         "Finished": ("completed",),
-        "Under way": ("submitting", "queued", "in_progress", "downloading", "unknown"),
+        "In progress": ("submitting", "queued", "in_progress", "downloading", "unknown"),
         "Failed": ("failed",),
         "Cancelled": ("cancelled",),
     }
@@ -33,7 +30,7 @@ SORTS = (
     ("Newest first", "newest"),
     ("Oldest first", "oldest"),
     ("By prompt", "prompt"),
-    ("Dearest first", "dearest"),
+    ("Most expensive first", "dearest"),
 )
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;margin:0"
 _CELL = "flex:1 1 150px;max-width:220px;min-width:0;margin:0;font-size:13px"
@@ -42,7 +39,7 @@ _SMALL = "font-size:12px;opacity:0.75;overflow-wrap:anywhere"
 
 
 class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """Search, who made it, state, date and order; `on_change` is called when one changes."""
+    """Search, provider, model, state, date and order; `on_change` is called when one changes."""
 
     def __init__(self, on_change: Callable[[Any], None]) -> None:
         auto = widgets.Layout(width="auto")
@@ -50,7 +47,7 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.provider = _list("Provider", [("All", "")])
         self.model = _list("Model", [("All", "")])
         self.state = _list("State", [("All", ()), *STATES.items()])
-        self.time = _list("Asked for", TIMES)
+        self.time = _list("Created", TIMES)
         self.sort = _list("Order", SORTS)
         fields = (self.text, self.provider, self.model, self.state, self.time, self.sort)
         for field in fields:
@@ -65,7 +62,7 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return any(field.value for field in fields)
 
     def offer(self, makers: Sequence[tuple[str, str | None]]) -> None:
-        """Offer the providers and models that are in the library; a choice that is there stays."""
+        """Offer the providers and models of the library; a choice that is still there stays."""
         for field, column in ((self.provider, 0), (self.model, 1)):
             names = sorted({row[column] or "" for row in makers} - {""})
             options = (("All", ""), *((name, name) for name in names))
@@ -75,7 +72,7 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
                 field.value = kept
 
     def query(self, now: float, *, limit: int, offset: int) -> Query:
-        """Return what is asked for; `now` is in seconds since the epoch."""
+        """Return the query; `now` is in seconds since the epoch."""
         return Query(
             text=self.text.value,
             provider=self.provider.value or None,
@@ -120,7 +117,7 @@ class Tile(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
 
 def picture_html(job: JobSnapshot, poster: bytes | None) -> Markup:
-    """Return the poster, or a plain tile with the state's word."""
+    """Return the poster, or an empty tile with the job's state."""
     if poster is None:
         word = "" if job.status == "completed" else job_text.phase(job)
         return element("div", word or "▶", class_="ipyreel-plain")
@@ -128,9 +125,9 @@ def picture_html(job: JobSnapshot, poster: bytes | None) -> Markup:
 
 
 def facts(job: JobSnapshot, now: float) -> str:
-    """Return the small print of a tile: who, what, and when."""
-    told = (job_text.maker(job), *job_text.settings(job), _age(now - job.created_at))
-    return " · ".join(told)
+    """Return the line below a tile: provider, model, settings and age."""
+    line = (job_text.maker(job), *job_text.settings(job), _age(now - job.created_at))
+    return " · ".join(line)
 
 
 def _age(seconds: float) -> str:
@@ -148,8 +145,8 @@ def page_html(jobs: Sequence[tuple[JobSnapshot, bytes | None]]) -> str:
         prompt = element("div", job_text.one_line(job.request.prompt, 90), dir="auto")
         # Its day and not its age: this is saved.
         day = time.strftime("%Y-%m-%d", time.localtime(job.created_at))
-        told = (job_text.phase(job), job_text.maker(job), *job_text.settings(job), day, job.id)
-        small = element("div", " · ".join(told), style=_SMALL)
+        line = (job_text.phase(job), job_text.maker(job), *job_text.settings(job), day, job.id)
+        small = element("div", " · ".join(line), style=_SMALL)
         cells.append(element("figure", picture, prompt, small, style=_CELL))
     return element("div", *cells, style=_GRID)
 

@@ -1,4 +1,4 @@
-"""The workbench as a person uses it: form, gallery and compare in JupyterLab and Chromium."""
+"""Form, gallery and compare as a person uses them, in JupyterLab and Chromium."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_form_is_filled_with_the_keyboard_only(server, lab):
     assert lab.outputs(2) == []  # Ctrl+Enter ran no cell
     lab.screenshot("form-card-light", cell=1)
     form.locator("button", has_text="Copy as cell").press("Enter")
-    cell = form.get_by_label("The same as a cell")
+    cell = form.get_by_label("As a cell")
     cell.wait_for()
     assert cell.input_value() == f"%%video -p demo -s 2 --size 640x360 --seed 7\n{ESCAPED}"
     facts = lab.video(1)
