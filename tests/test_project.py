@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 
+from ipyreel.catalog import Catalog
 from tests.support.laws import OPTIONAL, ROOT, read_modules
 from tests.support.tracked import project_files
 
@@ -18,8 +20,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-TOP = {"src", "notebooks", "tests", "binder", "pyproject.toml", "README.md", "LICENSE"}
-TOP |= {"CHANGELOG.md", "CONTRIBUTING.md"}
+TOP = {"src", "notebooks", "tests", "binder", "pyproject.toml", "LICENSE"}
+TOP |= {"README.md", "README.zh.md", "CHANGELOG.md", "CONTRIBUTING.md"}
 
 COMES_WITH = {"traitlets": "ipython"}
 """Imported, and installed by a dependency that promises it."""
@@ -29,12 +31,12 @@ NAMED = {"pil": "pillow"}
 MODULES = read_modules()
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-TEXTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+TEXTS = sorted(ROOT.glob("*.md"))
 
 
-def commands(name):
-    """Return the fenced blocks that follow a mark in the README."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def commands(name, readme="README.md"):
+    """Return the fenced blocks that follow a mark in a README."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
     return re.findall(rf"<!-- command: {name} -->\s*```\w*\n(.+?)\n```", text, re.DOTALL)
 
 
@@ -51,6 +53,27 @@ def test_nothing_else_lies_at_the_top():
 @pytest.mark.parametrize("name", ["run", "run-headless", "test"])
 def test_the_readme_has_each_command_once(name):
     assert len(commands(name)) == 1, f"want one block after <!-- command: {name} -->"
+
+
+@pytest.mark.parametrize("name", ["run", "run-headless", "test"])
+def test_the_chinese_readme_has_the_same_commands(name):
+    assert commands(name, "README.zh.md") == commands(name)
+
+
+def test_the_chinese_readme_names_keys_and_addresses_as_the_catalog_does():
+    text = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+    rows = Catalog.load().providers
+    for name in ("apigo", "apiyi", "aiid"):
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| `{name}`")]
+        assert f"`{rows[name].key_vars[0]}`" in line
+        assert line.rstrip(" |").endswith(urlsplit(rows[name].base_url).hostname)
+
+
+def test_both_readmes_start_with_the_same_example():
+    example = re.compile(r"```\n(%.+?)```", re.DOTALL)
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md")]
+    first, second = (example.findall(text)[:2] for text in texts)
+    assert first == second
 
 
 def test_ci_copies_no_command():
