@@ -87,6 +87,23 @@ def test_repeats_are_takes_and_a_given_seed_counts_up():
     assert [variant.label for variant in found.variants] == ["seed 7", "seed 8"]
 
 
+def test_our_own_axes_shadow_no_name_of_the_person():
+    notebook = {"prompt": "a dog", "take": "close up"}
+    found = expand(
+        BASE, prompts=["{prompt}, {take}"], count=2,
+        fill=lambda text, values: interpolate(text, {**notebook, **values}),
+    )  # fmt: skip
+    assert {one.request.prompt for one in found.variants} == {"a dog, close up"}
+    assert [one.differs for one in found.variants] == [{"take": 1}, {"take": 2}]
+    axes = [read_axis("prompt", ["a dog", "a cat"], ["prompt"]),
+            read_axis("take", ["near", "far"], ["take"])]  # fmt: skip
+    found = expand(BASE, prompts=["{prompt}, {take}"], axes=axes, fill=interpolate)
+    assert found.variants[3].request.prompt == "a cat, far"
+    assert found.variants[3].differs == {"prompt": "a cat", "take": "far"}
+    assert found.variants[3].label == "a cat · far"
+    assert found.prompt == "{prompt}, {take}"
+
+
 def test_images_replace_each_other():
     one, two = Image(source="shots/a.png", data=b"1"), Image(source="b.png", data=b"2")
     found = expand(BASE, prompts=["A sea"], axes=[Axis(name="image", values=(one, two))])

@@ -29,6 +29,9 @@ LONG = 40
 TAKE = "take"
 """The name of the axis that numbers the repeats of one combination."""
 
+_PROMPTS, _REPEATS = "---", "-n"
+"""Our own axes. No field or variable has such a name, so neither can shadow the other."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
@@ -146,9 +149,9 @@ def expand(
     """
     names = {name for prompt in prompts for name in names_in(prompt)} if fill else set()
     axes = [
-        Axis(name="prompt", values=tuple(prompts)),
+        Axis(name=_PROMPTS, values=tuple(prompts)),
         *_without_clash(base, provider, axes),
-        Axis(name=TAKE, values=tuple(range(1, count + 1))),
+        Axis(name=_REPEATS, values=tuple(range(1, count + 1))),
     ]
     _refuse_too_many(axes)
     varied = [axis for axis in axes if len(axis.values) > 1]
@@ -163,7 +166,7 @@ def expand(
                 request=request,
                 provider=asked or provider,
                 label=" · ".join(_label(axis, at, told, request) for axis in varied),
-                differs={axis.name: _plain(axis.name, values, request) for axis in varied},
+                differs=dict(_differing(axis.name, values, request) for axis in varied),
             )
         )
     inner = len(varied[-1].values) if varied else 1
@@ -206,7 +209,7 @@ def _request(
     base: VideoRequest, values: Mapping[str, Any], names: set[str], fill: Fill | None
 ) -> tuple[VideoRequest, str | None]:
     """Return the request of one combination, and its provider if that is varied."""
-    prompt, take = values["prompt"], values[TAKE]
+    prompt, take = values[_PROMPTS], values[_REPEATS]
     words = {name: value for name, value in values.items() if name in names}
     fields: dict[str, Any] = {}
     extra = dict(base.extra)
@@ -215,7 +218,7 @@ def _request(
             fields["images"] = (value,)
         elif name in FIELDS:
             fields[name] = value
-        elif name not in {"prompt", TAKE, *words}:
+        elif name not in {_PROMPTS, _REPEATS, *words}:
             extra[name] = value
     asked = fields.pop("provider", None)
     if base.seed is not None:
@@ -228,24 +231,30 @@ def _request(
 
 
 def _labels(axis: Axis, words: set[str]) -> list[str]:
-    if axis.name == "prompt":
+    if axis.name == _PROMPTS:
         return short_texts(axis.values)
+    if axis.name == _REPEATS:
+        return [word_of(TAKE, value) for value in axis.values]
     return [word_of(axis.name, value, bare=axis.name in words) for value in axis.values]
 
 
 def _label(
     axis: Axis, at: Mapping[str, int], told: Mapping[str, list[str]], request: VideoRequest
 ) -> str:
-    if axis.name == TAKE and request.seed is not None and "seed" not in at:
+    if axis.name == _REPEATS and request.seed is not None and "seed" not in at:
         return word_of("seed", request.seed)
     return told[axis.name][at[axis.name]]
 
 
-def _plain(name: str, values: Mapping[str, Any], request: VideoRequest) -> Json:
-    value = request.prompt if name == "prompt" else values[name]
+def _differing(name: str, values: Mapping[str, Any], request: VideoRequest) -> tuple[str, Json]:
+    """Return one thing that differs as plain data, with its name."""
+    if name == _PROMPTS:
+        return "prompt", request.prompt
+    value = values[name]
     if isinstance(value, Image):
-        return value.source
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+        return name, value.source
+    plain = value if isinstance(value, str | int | float | bool | None) else str(value)
+    return TAKE if name == _REPEATS else name, plain
 
 
 def word_of(name: str, value: Any, *, bare: bool = False) -> str:
