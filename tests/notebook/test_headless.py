@@ -71,3 +71,18 @@ def test_a_last_cell_gathers_what_did_not_wait(live, tmp_path):
     assert [len(dawn), len(noon)] == [1, 1]
     assert last[0]["data"]["text/plain"] == "2 done."
     assert live.posts() == 2
+
+
+@pytest.mark.parametrize("how", ["ipython", "ipython -c", "jupyter run"])
+def test_a_script_waits_for_its_videos(live, tmp_path, how):
+    script = Path("script.ipy")
+    code = "get_ipython().run_line_magic('load_ext', 'ipyreel')\n"
+    code += "get_ipython().run_cell_magic('video', 'clip', 'waves')\nprint('is', clip.status)"
+    script.write_text(code, encoding="utf-8")
+    ran = {
+        "ipython": lambda: run(tmp_path, "IPython", "script.ipy"),
+        "ipython -c": lambda: run(tmp_path, "IPython", "-c", code),
+        "jupyter run": lambda: run(tmp_path, "jupyter", "run", "script.ipy"),
+    }[how]()
+    assert "is completed" in ran.stdout, ran.stdout + ran.stderr
+    assert live.posts() == 1

@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from ipyreel.errors import JobFailed, StoreError, SubmissionUnknown, WaitTimeout
+from ipyreel.errors import JobFailed, StoreError, SubmissionUnknown, VideoError, WaitTimeout
 from ipyreel.notebook import api
 
 pytestmark = pytest.mark.usefixtures("reel")
@@ -151,3 +151,12 @@ def test_a_deleted_job_can_still_be_printed(reel):
     assert job.id in repr(films)
     with pytest.raises(StoreError, match=job.id):
         job.status  # noqa: B018 - it is the look-up that raises
+
+
+def test_another_loop_than_asyncio_is_told_so():
+    job = api.submit("A red balloon")
+    with pytest.raises(VideoError, match="needs an asyncio loop"):
+        next(job.__await__())
+    with pytest.raises(VideoError, match="needs an asyncio loop"):
+        next(api.history().__await__())
+    job.wait(30)

@@ -175,3 +175,45 @@ def test_question_marks_and_help_show_every_option(reel):
         assert option in text
     for verb in ("use", "resume", "doctor"):
         assert f"%video {verb}" in helped
+
+
+def test_the_names_that_were_filled_in_are_shown(reel, capsys):
+    reel.user_ns.update(mood="calm", light="dim")
+    reel.run_cell(cell("-w", "A {mood} sea, {light}, {mood}"))
+    assert "Filled in from the notebook: {mood}, {light}." in capsys.readouterr().out
+    reel.run_cell(cell("--vary light=dim,bright -w", "A {mood} sea, {light}"))
+    assert "Filled in from the notebook: {mood}." in capsys.readouterr().out
+    assert "{mood}" in repr(reel.run_cell(cell("--dry-run", "A {mood} sea")).result)
+    capsys.readouterr()
+    reel.run_cell(cell("-w --raw", "A {mood} sea"))
+    assert "Filled in" not in capsys.readouterr().out
+
+
+def test_a_cell_in_a_function_knows_its_variables(reel):
+    reel.run_cell(
+        "def film(mood):\n"
+        "    return get_ipython().run_cell_magic('video', 'clip -s $n', 'A {mood} sea')\n"
+        "n, mood = 2, 'stormy'\n"
+        "film('calm').wait()"
+    )
+    assert reel.user_ns["clip"].request.prompt == "A calm sea"
+    assert reel.user_ns["clip"].request.seconds == 2
+
+
+def test_a_second_magic_in_a_cell_is_refused(reel, live):
+    with pytest.raises(UsageError, match=r"Line 3 is a second %%video.*cell of its own"):
+        reel.run_cell("%%video\nA sea\n  %%video --seconds 4\nA wood")
+    assert live.posts() == 0
+
+
+def test_a_deleted_folder_is_one_sentence(reel, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(UsageError, match="working directory was deleted"):
+        reel.run_cell(cell("-o mine.mp4"))
+    api.close()
+    with pytest.raises(UsageError, match="working directory was deleted"):
+        reel.run_cell("%video")
+    monkeypatch.undo()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,13 @@ NAMES = {
     "words": ["sand", "sea"],
     "sky": {"colour": "red", 1: "one"},
     "scene": SimpleNamespace(mood="calm", _secret="key"),
-    "_": "last",
+    "_mood": "calm",
+    "os": os,
+    "env": os.environ,
+    "In": ["%video key apiyi"],
+    "_i": "a line typed before",
+    "_oh": {1: "an answer"},
+    "holder": SimpleNamespace(os=os),
     "größe": "groß",
 }
 
@@ -32,7 +39,7 @@ NAMES = {
         ("{scene.mood}", "calm"),
         ("{n:.2f} {dog!r} {dog:>12}", "3.14 'a retriever'  a retriever"),
         ("{{dog}} {{{dog}}}", "{dog} {a retriever}"),
-        ("{_} {größe}", "last groß"),
+        ("{_mood} {größe}", "calm groß"),
         ("100 % sun, $5", "100 % sun, $5"),
     ],
 )
@@ -58,11 +65,21 @@ def test_filled(prompt, filled):
         ("{scene.__class__}", "private"),
         ("{dog:.2f}", "ValueError"),
         ("{n:{n}}", "unmatched {"),
+        ("{os}", "module"),
+        ("{os.environ[HOME]}", "module"),
+        ("{holder.os.environ[HOME]}", "module"),
+        ("{env[HOME]}", "environment"),
+        ("{env}", "environment"),
+        ("{copied}", "environment"),
+        ("{In}", "IPython's own"),
+        ("{_oh[1]}", "IPython's own"),
+        ("{dog:>9999999999}", "at most 4096 characters"),
+        ("{n:.99999f}", "at most 4096 characters"),
     ],
 )
 def test_refused(prompt, said):
     with pytest.raises(InvalidRequest) as caught:
-        interpolate(prompt, NAMES)
+        interpolate(prompt, {**NAMES, "copied": {**os.environ, "MORE": "1"}})
     assert said in str(caught.value)
 
 

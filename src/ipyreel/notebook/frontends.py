@@ -5,10 +5,11 @@ No front end says what it is, so each rule looks at what is there and names it a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -66,6 +67,20 @@ class _Clues(NamedTuple):
         return getattr(self.shell, "kernel", None)
 
     @property
+    def parent(self) -> Sequence[str]:
+        """The command line of the process that started this kernel."""
+        if self.kernel is None:
+            return ()
+        try:
+            # ipykernel brings it, and only kernels come here.
+            import psutil  # type: ignore[import-untyped, unused-ignore] # noqa: PLC0415
+        except ImportError:
+            return ()
+        with contextlib.suppress(psutil.Error):
+            return tuple(psutil.Process(os.getppid()).cmdline())
+        return ()
+
+    @property
     def stdin(self) -> bool:
         # A private attribute, but the only place where a kernel keeps it (ipykernel kernelbase).
         return bool(getattr(self.kernel, "_allow_stdin", True))
@@ -117,7 +132,14 @@ def _python(clues: _Clues) -> FrontEnd | None:
 def _terminal(clues: _Clues) -> FrontEnd | None:
     if clues.kernel is not None or "google.colab" in clues.modules:
         return None
-    return FrontEnd(kind="terminal", html=False, reasons=("IPython runs without a kernel",))
+    # `ipython script.ipy` and `ipython -c` end with their last line, and -i does not.
+    interactive = getattr(getattr(clues.shell, "parent", None), "interact", True)
+    return FrontEnd(
+        kind="terminal",
+        html=False,
+        front_end=bool(interactive),
+        reasons=("IPython runs without a kernel", *(() if interactive else ("it runs a script",))),
+    )
 
 
 def _voila(clues: _Clues) -> FrontEnd | None:
@@ -151,6 +173,14 @@ def _headless(clues: _Clues) -> FrontEnd | None:
     if not near:
         reasons.append("no notebook in the working directory to link from")
     return clues.front_end("headless", *reasons, links=near, embeds=True, front_end=False)
+
+
+def _script(clues: _Clues) -> FrontEnd | None:
+    """`jupyter run` gives no sign of itself, but it is the process that started the kernel."""
+    if not any(Path(word).name == "jupyter-run" for word in clues.parent):
+        return None
+    reason = "jupyter run started the kernel, and ends it after the script"
+    return clues.front_end("console", reason, html=False, front_end=False)
 
 
 def _has_notebook(folder: Path) -> bool:
@@ -198,6 +228,7 @@ _RULES: tuple[Callable[[_Clues], FrontEnd | None], ...] = (
     _voila,  # before headless: it may not ask for input either
     _kaggle,
     _headless,
+    _script,
     _colab,
     _vscode,
     _jupyter,

@@ -6,6 +6,8 @@ What is heavy (session, client, widgets) is imported at the first use: `%load_ex
 from __future__ import annotations
 
 import importlib
+import inspect
+import os
 import sys
 from typing import Any
 
@@ -46,6 +48,12 @@ class VideoMagics(Magics):
         """Make a video of the prompt in the cell; `%video` alone shows the session's state."""
         try:
             return self._run(line, cell)
+        except FileNotFoundError:
+            if _folder_exists():
+                raise
+            raise UsageError(
+                "The kernel's working directory was deleted: %cd to one that exists."
+            ) from None
         except (InvalidRequest, ConfigError) as error:
             # Exactly UsageError: IPython prints the traceback of every subclass.
             raise UsageError(str(error)) from None
@@ -60,7 +68,7 @@ class VideoMagics(Magics):
         screen.catch_up()
         if cell is None:
             return _heavy("commands.verbs").run(screen, line)
-        return _heavy("commands.cells").run(screen, line, cell)
+        return _heavy("commands.cells").run(screen, line, cell, _locals())
 
     def _configure(self, screen: Any) -> None:
         changed = self.class_own_traits(config=True)
@@ -95,6 +103,27 @@ def unload(shell: InteractiveShell) -> None:
     screen = sys.modules.get("ipyreel.notebook.screen")
     if screen is not None:
         screen.close_current()
+
+
+def _locals() -> dict[str, Any]:
+    """Return the variables of the function that called the magic; {} at the top level.
+
+    IPython's own `needs_local_scope` gives cell magics the notebook's variables instead.
+    """
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_name != "run_cell_magic":
+        frame = frame.f_back
+    caller = frame.f_back if frame is not None else None
+    if caller is None or caller.f_locals is caller.f_globals:
+        return {}
+    return dict(caller.f_locals)
+
+
+def _folder_exists() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 - a path is not needed
+    except OSError:
+        return False
 
 
 def _heavy(name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 from IPython.display import display
 
+from ipyreel.errors import ConfigError
 from ipyreel.jobs.run import log
 from ipyreel.notebook import frontends
 from ipyreel.notebook.frontends import FrontEnd
@@ -312,7 +313,11 @@ class Screen:
 @cache
 def current() -> Screen:
     """Return the screen of this process, opened at the first call; raises `ConfigError`."""
-    return Screen.open()
+    try:
+        return Screen.open()
+    except FileNotFoundError as error:
+        gone = "The working directory was deleted."
+        raise ConfigError(gone, hint="Change to one that exists.") from error
 
 
 def close_current() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from IPython.display import display
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook.commands import options, sweeps
 from ipyreel.notebook.commands.options import CellOptions, Names
-from ipyreel.notebook.commands.prompts import interpolate, split_prompts
+from ipyreel.notebook.commands.prompts import fields_in, interpolate, split_prompts
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.markup import job_text
@@ -21,20 +22,31 @@ from ipyreel.notebook.markup.tables import Listing, Notice, Report
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
 from ipyreel.sweeps import Sweep
-from ipyreel.values import FormPart, HttpCall, VideoRequest
+from ipyreel.values import NOTHING, FormPart, HttpCall, VideoRequest
+
+_SECOND = re.compile(r"(?m)^[ \t]*%%video\b")
 
 
-def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
+def run(screen: Screen, line: str, cell: str, names: Names = NOTHING) -> Job | JobList | Report:
     """Send what a cell asks for and return its Job, or the JobList of a sweep.
 
-    A dry run returns what would be sent.
+    `names` are variables that are not the notebook's own, such as a function's. A dry run
+    returns what would be sent.
     """
-    names = getattr(screen.shell, "user_ns", {})
+    user_ns = getattr(screen.shell, "user_ns", {})
+    names = {**user_ns, **names}
     said = options.parse(line, names)
+    if (second := _SECOND.search(cell)) is not None:
+        at = cell.count("\n", 0, second.start()) + 2
+        raise InvalidRequest(
+            f"Line {at} is a second %%video: put it in a cell of its own.",
+            hint="A line --- separates several prompts of one cell.",
+        )
     sweep, plans = _settle(screen, said, cell, names)
     parallel = said.parallel or screen.session.settings.parallel
     if said.dry_run:
         head = sweeps.summary(screen.session, sweep, plans, parallel) if sweep else []
+        head += _filled_in(said, cell)
         return Listing(*head, *dry_run(screen, *plans, max_cost=said.max_cost, reuse=said.reuse))
     found = screen.session.submit(
         *plans, max_cost=said.max_cost, reuse=said.reuse, parallel=parallel
@@ -43,9 +55,9 @@ def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
     if sweep is not None:
         shown = sweeps.job_list(screen, sweep, plans, found)
     if said.name is not None:
-        names[said.name] = shown
-    if warnings := _warnings(plans):
-        display(Notice(*warnings))
+        user_ns[said.name] = shown
+    if notices := [*_filled_in(said, cell), *_warnings(plans)]:
+        display(Notice(*notices))
     show(screen, shown, player=_player(screen, said), wait=said.wait)
     return shown
 
@@ -94,6 +106,14 @@ def _settle(
         request, provider = replace(base, prompt=prompt), said.provider
     output = None if said.output is None else Path(said.output).expanduser()
     return None, (session.plan(request, provider=provider, output=output),)
+
+
+def _filled_in(said: CellOptions, cell: str) -> list[str]:
+    """Say which names of the notebook are part of the prompt: it may be somebody else's."""
+    varied = {name for name, _ in said.vary}
+    found = [] if said.raw else fields_in(cell)
+    names = [f"{{{field}}}" for field in found if re.split(r"\W", field)[0] not in varied]
+    return [f"Filled in from the notebook: {', '.join(names)}."] if names else []
 
 
 def _warnings(plans: Sequence[Plan]) -> list[str]:

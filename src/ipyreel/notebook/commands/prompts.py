@@ -7,8 +7,10 @@ Names that begin with an underscore are not reached into.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 from ipyreel.errors import InvalidRequest
@@ -20,6 +22,12 @@ _FIELD = re.compile(
     re.DOTALL,
 )
 _STEP = re.compile(r"\.(?P<attribute>\w+)|\[(?P<key>[^\[\]]+)\]")
+_OF_IPYTHON = re.compile(r"In|Out|exit|quit|get_ipython|_{1,3}|_i{0,3}\d*|_[iod]h|__\w*__")
+"""Names that IPython gives: a prompt that somebody shared would send the notebook's history."""
+
+WIDEST = 4096
+"""The largest number in a format, such as a width: `{x:>9999999999}` would fill the memory."""
+
 _CONVERSIONS: Mapping[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
 
 
@@ -48,6 +56,12 @@ def interpolate(prompt: str, names: Mapping[str, Any]) -> str:
     return _TOKEN.sub(fill, prompt)
 
 
+def fields_in(prompt: str) -> list[str]:
+    """Return what stands in the braces of a prompt, each once, in order."""
+    return list(dict.fromkeys(token["field"] for token in _TOKEN.finditer(prompt)
+                              if token["field"]))  # fmt: skip
+
+
 _BRACES = "Write {{ and }} for braces, or use --raw."
 
 
@@ -64,9 +78,15 @@ def _value(said: str, names: Mapping[str, Any], where: str) -> str:
     if parts["name"] not in names:
         raise _unknown(parts["name"], names, where)
     value = names[parts["name"]]
+    if any(int(number) > WIDEST for number in re.findall(r"\d+", parts["format"] or "")):
+        raise InvalidRequest(f"{{{said}}} at {where} of the prompt: at most {WIDEST} characters.")
+    if _OF_IPYTHON.fullmatch(parts["name"]) and not isinstance(value, str | int | float):
+        raise InvalidRequest(f"{{{said}}} at {where} of the prompt: the name is IPython's own.")
     try:
+        _refuse_secrets(value)
         for step in _STEP.finditer(parts["path"]):
             value = _reach(value, step)
+            _refuse_secrets(value)
         if parts["conversion"] is not None:
             value = _CONVERSIONS[parts["conversion"]](value)
         return format(value, parts["format"] or "")
@@ -75,6 +95,15 @@ def _value(said: str, names: Mapping[str, Any], where: str) -> str:
             f"{{{said}}} at {where} of the prompt: {type(error).__name__}: {error}.",
             hint=_BRACES,
         ) from error
+
+
+def _refuse_secrets(value: Any) -> None:
+    """Raise `TypeError` for what would let a shared prompt read this process."""
+    if isinstance(value, ModuleType):
+        raise TypeError("a module does not go into a prompt")
+    copied = isinstance(value, dict) and os.environ.items() <= value.items()
+    if copied or isinstance(value, type(os.environ)):
+        raise TypeError("the environment does not go into a prompt")
 
 
 def _reach(value: Any, step: re.Match[str]) -> Any:

@@ -5,6 +5,7 @@ A Job keeps the job's id and the screen; everything else is looked up when it is
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Generator
 from concurrent.futures import Future
@@ -149,6 +150,7 @@ class Job:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Video:
+        require_asyncio()
         return self._outcome(await wait_async(self._session.future(self.id)))
 
     def _outcome(self, snapshot: JobSnapshot) -> Video:
@@ -224,6 +226,17 @@ class Job:
             return f"<Job {job_text.text(self.snapshot)}>"
         except StoreError:
             return f"<Job {self.id}: not in the library>"
+
+
+def require_asyncio() -> None:
+    """Raise `VideoError` where the code that awaits runs on another loop, such as trio's."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise VideoError(
+            "await needs an asyncio loop, and this code runs on another one.",
+            hint="job.wait() works everywhere; in IPython, %autoawait asyncio.",
+        ) from None
 
 
 def wait_on(

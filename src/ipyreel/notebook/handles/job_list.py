@@ -10,7 +10,7 @@ from typing import Any, overload
 
 from ipyreel.errors import InvalidRequest, StoreError, VideoError, WaitTimeout
 from ipyreel.jobs.loop import wait_async, wait_blocking
-from ipyreel.notebook.handles.job import Job, JobScreen, wait_on
+from ipyreel.notebook.handles.job import Job, JobScreen, require_asyncio, wait_on
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import sweep_text
 from ipyreel.notebook.markup.sweep_text import SweepInfo
@@ -111,6 +111,7 @@ class JobList(Sequence[Job]):
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> list[Video]:
+        require_asyncio()
         await wait_async(self._future())
         return self.videos
 
