@@ -6,8 +6,8 @@ import asyncio
 import base64
 import gzip
 import hashlib
-import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ipyreel.client import DownloadPolicy, RetryPolicy, Timeouts
+from ipyreel.client.part import Part, ProcessMemory, Source
 from ipyreel.errors import (
     AuthenticationFailed,
     DownloadError,
@@ -37,12 +38,14 @@ JOB = VideoJob(remote_id="video_1", status="completed")
 NOT_READY = {"error": {"message": "Video is not ready yet"}}
 
 
-async def fetch(server, target, *, job=JOB, time=None, policy=None, **options):
+async def fetch(server, target, *, job=JOB, time=None, policy=None, memory=None, **options):
     """Download from a running server; returns the file, or the error that it came to."""
     progress = options.pop("progress", None)
     async with client(server, time, **options) as ours:
         try:
-            return await ours.download(job, target, on_progress=progress, policy=policy)
+            return await ours.download(
+                job, target, on_progress=progress, policy=policy, memory=memory
+            )
         except VideoError as error:
             return error
 
@@ -157,7 +160,7 @@ def test_cuts_without_new_bytes_end_it_and_the_part_is_kept(target):
     error, server = download(target, broken, time=time)
     assert isinstance(error, DownloadError)
     assert "broke off" in error.message
-    assert Path(error.path).name == "clip.mp4.part"
+    assert re.fullmatch(r"clip\.mp4\.[0-9a-f]{16}\.part", Path(error.path).name)
     assert len(server.seen) == 5
     assert time.slept == [1, 2, 4, 8]
     assert not target.exists()
@@ -270,80 +273,82 @@ def test_trouble_that_does_not_pass_is_said_with_nothing_left_behind(target):
 
 
 def test_a_later_kernel_goes_on_with_the_part(target):
+    memory = ProcessMemory(target)
+
     async def main():
         async with Server(
             File(FILM, cuts=[2000, 500]), File(FILM, cuts=[0, 0, 0]), File(FILM)
         ) as server:
             impatient = DownloadPolicy(retry=RetryPolicy(attempts=1))
-            first = await fetch(server, target, policy=impatient)
-            side = json.loads(target.with_name("clip.mp4.part.json").read_text())
-            second = await fetch(server, target)
-            return first, side, second, server
+            first = await fetch(server, target, policy=impatient, memory=memory)
+            record = memory.load()
+            second = await fetch(server, target, memory=memory)
+            return first, record, second, server
 
-    first, side, second, server = run(main())
+    first, record, second, server = run(main())
     assert isinstance(first, DownloadError)
-    assert side == {
-        "address": f"{server.url}/videos/video_1/content",
-        "etag": '"one"',
-        "last_modified": None,
-        "length": len(FILM),
-    }
+    assert record.source == Source(
+        address=f"{server.url}/videos/video_1/content", etag='"one"', length=len(FILM)
+    )
     assert_whole(second, target)
     assert server.seen[1].headers["range"] == "bytes=2000-"
+    assert memory.load() is None
 
 
-def test_a_kernel_killed_before_the_move_needs_no_server(target):
-    part = target.with_name("clip.mp4.part")
-    part.write_bytes(FILM)
-    side = {"address": "x", "etag": '"one"', "last_modified": None, "length": len(FILM)}
-    target.with_name("clip.mp4.part.json").write_text(json.dumps(side))
-    file, server = download(target, reply(500))
+def left_by_a_kernel(target, data=FILM, *, linked=False):
+    """A part that is whole, of a kernel that was killed right before, or in, the move."""
+    memory = ProcessMemory(target)
+    part = Part(target, memory)
+    part.open()
+    part.restart(Source(address="x", etag='"one"', length=len(FILM)))
+    part.write([data])
+    part.close()
+    if linked:
+        os.link(part.path, target)
+    return memory
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_kernel_killed_at_the_move_needs_no_server(target, linked):
+    memory = left_by_a_kernel(target, linked=linked)
+    file, server = download(target, reply(500), memory=memory)
     assert_whole(file, target)
     assert server.seen == []
 
 
-def test_a_kernel_killed_in_the_middle_of_the_move_needs_no_server(target):
-    part = target.with_name("clip.mp4.part")
-    part.write_bytes(FILM)
-    os.link(part, target)
-    side = {"address": "x", "etag": '"one"', "last_modified": None, "length": len(FILM)}
-    target.with_name("clip.mp4.part.json").write_text(json.dumps(side))
-    file, server = download(target, reply(500))
-    assert_whole(file, target)
-    assert server.seen == []
-
-
-@pytest.mark.parametrize("side", ["", "{", "[]", '{"address": 1}', '{"a": "b"}', '"x"'])
-def test_a_part_of_unknown_origin_is_replaced(target, side):
-    target.with_name("clip.mp4.part").write_bytes(b"whatever" * 9999)
-    target.with_name("clip.mp4.part.json").write_text(side)
+def test_what_only_looks_like_a_part_is_left_alone(target):
+    seeded = [target.with_name(f"clip.mp4{end}") for end in (".part", ".part.json")]
+    for path in seeded:
+        path.write_bytes(FILM)
+    os.mkfifo(target.with_name("clip.mp4.0123456789abcdef.part"))
     file, server = download(target, File(FILM))
-    assert_whole(file, target)
+    assert file.path == str(target)
     assert "range" not in server.seen[0].headers
+    assert [path.read_bytes() for path in seeded] == [FILM, FILM]
 
 
 def test_the_part_of_another_address_is_not_gone_on_with(target):
+    memory = ProcessMemory(target)
+
     async def main():
-        job = replace(JOB, urls=(f"{cdn.origin}/film?sig=secret",))
         fields = {"content": "url"}
-        async with Server(reply(404)) as server:
+        async with (
+            Server(File(FILM, cuts=[2000]), File(FILM)) as cdn,
+            Server(reply(404)) as server,
+        ):
+            job = replace(JOB, urls=(f"{cdn.origin}/film?sig=secret",))
             impatient = DownloadPolicy(retry=RetryPolicy(attempts=1), not_ready=0)
-            first = await fetch(server, target, job=job, policy=impatient, fields=fields)
-            side = target.with_name("clip.mp4.part.json").read_text()
+            options = {"fields": fields, "memory": memory}
+            first = await fetch(server, target, job=job, policy=impatient, **options)
+            record = memory.load()
             job = replace(JOB, urls=(f"{cdn.origin}/other",))
-            return first, side, await fetch(server, target, job=job, fields=fields)
+            return first, record, await fetch(server, target, job=job, **options), cdn.seen
 
-    async def outer():
-        nonlocal cdn
-        async with Server(File(FILM, cuts=[2000]), File(FILM)) as cdn:
-            return await main()
-
-    cdn = None
-    first, side, second = run(outer())
+    first, record, second, seen = run(main())
     assert isinstance(first, DownloadError)
-    assert "secret" not in side
+    assert "secret" not in str(record)
     assert_whole(second, target)
-    assert "range" not in cdn.seen[1].headers
+    assert "range" not in seen[1].headers
 
 
 @settings(
@@ -361,14 +366,14 @@ def test_however_it_is_cut_the_bytes_are_the_same(target, pictures, cuts, ranges
 
     async def main():
         async with Server(File(film, cuts=list(cuts), ranges=ranges, etag=etag)) as server:
+            memory = ProcessMemory(target)
             for _ in range(kernels):
                 impatient = DownloadPolicy(retry=RetryPolicy(attempts=2))
-                found = await fetch(server, target, policy=impatient)
+                found = await fetch(server, target, policy=impatient, memory=memory)
                 if not isinstance(found, VideoError):
                     return found
-            return await fetch(
-                server, target, policy=DownloadPolicy(retry=RetryPolicy(attempts=20))
-            )
+            patient = DownloadPolicy(retry=RetryPolicy(attempts=20))
+            return await fetch(server, target, policy=patient, memory=memory)
 
     try:
         assert_whole(run(main()), target, film)
@@ -421,14 +426,14 @@ def test_something_else_does_not_wipe_out_the_part(target):
 
 
 def test_a_file_that_is_whole_but_broken_is_fetched_twice_and_refused(target):
-    broken = FILM[:-100]
-    error, server = download(target, File(broken))
+    broken, memory = FILM[:-100], ProcessMemory(target)
+    error, server = download(target, File(broken), memory=memory)
     assert isinstance(error, DownloadError)
     assert "100 bytes are missing" in error.message
     assert len(server.seen) == 2
     assert Path(error.path).read_bytes() == broken
-    assert left_in(target.parent) == ["clip.mp4.part"]
-    file, server = download(target, File(FILM))
+    assert left_in(target.parent) == [Path(error.path).name]
+    file, server = download(target, File(FILM), memory=memory)
     assert_whole(file, target)
     assert "range" not in server.seen[0].headers
 
@@ -731,11 +736,12 @@ def test_a_file_that_is_there_is_not_overwritten(target):
 
 def test_a_file_of_the_same_length_is_compared_and_the_part_kept(target):
     target.write_bytes(b"x" * len(FILM))
-    error, _ = download(target, File(FILM))
+    memory = ProcessMemory(target)
+    error, _ = download(target, File(FILM), memory=memory)
     assert isinstance(error, DownloadError)
     assert Path(error.path).read_bytes() == FILM
     target.unlink()
-    file, server = download(target, reply(500))
+    file, server = download(target, reply(500), memory=memory)
     assert_whole(file, target)
     assert server.seen == []
 
@@ -786,13 +792,14 @@ def test_a_name_that_is_too_long_is_said(target):
 
 def test_two_downloads_of_one_file_do_not_mix(target):
     async def main():
+        memory = ProcessMemory(target)
         async with Server(hang) as slow, Server(File(FILM)) as server:
-            first = asyncio.create_task(fetch(slow, target))
+            first = asyncio.create_task(fetch(slow, target, memory=memory))
             await slow.asked.wait()
-            second = await fetch(server, target)
+            second = await fetch(server, target, memory=memory)
             first.cancel()
             await asyncio.gather(first, return_exceptions=True)
-            return second, await fetch(server, target)
+            return second, await fetch(server, target, memory=memory)
 
     second, third = run(main())
     assert isinstance(second, DownloadError)
@@ -810,12 +817,14 @@ def test_a_cancelled_download_keeps_what_came(target):
     async def main():
         came = asyncio.Event()
         async with Server(stall, File(FILM)) as server:
-            task = asyncio.create_task(fetch(server, target, progress=lambda *_: came.set()))
+            memory = ProcessMemory(target)
+            begun = fetch(server, target, memory=memory, progress=lambda *_: came.set())
+            task = asyncio.create_task(begun)
             await came.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            return await fetch(server, target), server.seen
+            return await fetch(server, target, memory=memory), server.seen
 
     file, seen = run(main())
     assert_whole(file, target)

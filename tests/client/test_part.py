@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
+import re
 import resource
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ipyreel.client import part as part_module
-from ipyreel.client.part import Part, Source, content_range, disk_errors, final_path
+from ipyreel.client.part import (
+    Part,
+    PartRecord,
+    ProcessMemory,
+    Source,
+    content_range,
+    disk_errors,
+    final_path,
+)
 from ipyreel.errors import DownloadError
 from tests.client.support.films import mp4
 from tests.client.support.rows import client
@@ -25,8 +36,13 @@ SOURCE = Source(address="https://host/film", etag='"one"', length=len(FILM))
 
 
 @pytest.fixture
-def part(tmp_path):
-    part = Part(tmp_path / "clip.mp4")
+def memory(tmp_path):
+    return ProcessMemory(tmp_path / "clip.mp4")
+
+
+@pytest.fixture
+def part(memory):
+    part = Part(memory.target, memory)
     part.open()
     yield part
     part.close()
@@ -46,16 +62,83 @@ def test_bytes_are_hashed_as_they_come(part):
     assert part.is_complete
 
 
-def test_a_reopened_part_knows_its_bytes(part):
+def reopened(memory):
+    again = Part(memory.target, memory)
+    again.open()
+    return again
+
+
+def test_a_reopened_part_knows_its_bytes(part, memory):
     part.restart(SOURCE)
     part.write([FILM[:700]])
     part.close()
-    again = Part(part.target)
-    again.open()
-    assert (again.size, again.source) == (700, SOURCE)
+    again = reopened(memory)
+    assert (again.path, again.size, again.source) == (part.path, 700, SOURCE)
     again.write([FILM[700:]])
     assert again.sha256 == hashlib.sha256(FILM).hexdigest()
     again.close()
+
+
+def test_a_record_survives_being_written_down(part, memory):
+    for _ in range(2):
+        record = memory.load()
+        assert PartRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+        part.restart(SOURCE)
+
+
+def test_a_part_is_private_and_the_video_is_not(part):
+    os.umask(before := os.umask(0o022))
+    filled(part)
+    assert stat.S_IMODE(part.path.stat().st_mode) == 0o600
+    final = part.publish("video/mp4")
+    assert stat.S_IMODE(final.stat().st_mode) == 0o666 & ~before
+
+
+def fifo(path):
+    os.mkfifo(path)
+
+
+def link(path):
+    path.with_name("secret").write_bytes(FILM)
+    path.symlink_to(path.with_name("secret"))
+
+
+def copy(path):
+    path.write_bytes(FILM)
+
+
+@pytest.mark.parametrize("make", [fifo, link, copy, Path.mkdir])
+def test_only_the_very_file_that_was_written_is_opened_again(part, memory, make):
+    filled(part)
+    part.close()
+    # Kept alive under another name, so that its number is not given to the next file.
+    part.path.rename(part.path.with_name("aside"))
+    make(part.path)
+    again = reopened(memory)
+    assert again.path != part.path
+    assert (again.size, again.source) == (0, None)
+    filled(again, FILM)
+    assert again.publish("video/mp4").read_bytes() == FILM
+
+
+def test_a_part_that_was_replaced_is_not_published(part):
+    filled(part)
+    part.path.rename(part.path.with_name("aside"))
+    part.path.write_bytes(FILM)
+    with pytest.raises(DownloadError, match="another file has the name"):
+        part.publish("video/mp4")
+    assert not part.target.exists()
+
+
+def test_a_part_in_another_folder_is_removed_and_begun_anew(part, memory, tmp_path):
+    filled(part)
+    part.close()
+    (tmp_path / "elsewhere").mkdir()
+    moved = Part(tmp_path / "elsewhere" / "clip.mp4", memory)
+    moved.open()
+    assert moved.size == 0
+    assert not part.path.exists()
+    moved.close()
 
 
 def test_an_empty_part_leaves_nothing_behind(part):
@@ -80,7 +163,7 @@ def test_without_hard_links_the_name_is_claimed_first(part, monkeypatch):
     filled(part)
     assert part.publish("video/mp4").read_bytes() == FILM
     assert [path.name for path in part.target.parent.glob("clip*")] == ["clip.mp4"]
-    other = Part(part.target)
+    other = Part(part.target, ProcessMemory(part.target))
     other.open()
     other.restart(Source(address="x"))
     other.write([b"other"])
@@ -124,35 +207,26 @@ def test_a_claim_that_cannot_be_used_is_given_up(part, monkeypatch):
     assert Path(caught.value.path).read_bytes() == FILM
 
 
-def test_where_there_are_no_locks_it_goes_on(tmp_path, monkeypatch):
+def test_where_there_are_no_locks_it_goes_on(memory, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(part_module.fcntl, "flock", refuse)
-    part = Part(tmp_path / "clip.mp4")
-    part.open()
-    filled(part)
-    assert part.publish("video/mp4").exists()
-    monkeypatch.setattr(part_module, "fcntl", None)
-    part = Part(tmp_path / "other.mp4")
-    part.open()
-    filled(part)
-    assert part.publish("video/mp4").exists()
+    assert filled(reopened(memory)).publish("video/mp4").exists()
 
 
-def test_one_writer_at_a_time(part):
-    other = Part(part.target)
+def test_one_writer_at_a_time(part, memory):
+    other = Part(part.target, memory)
     with pytest.raises(DownloadError, match="Another program"):
         other.open()
     other.close()
+    part.write([FILM])
     part.close()
-    third = Part(part.target)
-    third.open()
-    third.close()
+    reopened(memory).close()
 
 
-def test_a_part_that_was_closed_before_it_opened_stays_closed(tmp_path):
-    part = Part(tmp_path / "clip.mp4")
+def test_a_part_that_was_closed_before_it_opened_stays_closed(tmp_path, memory):
+    part = Part(memory.target, memory)
     part.close()
     part.open()
     assert list(tmp_path.glob("clip*")) == []
@@ -216,7 +290,7 @@ def test_a_disk_that_runs_full_keeps_what_fits_and_a_resume_goes_on(tmp_path):
     assert "then resume" in error.hint
     kept = int(seen[1].headers["range"].removeprefix("bytes=").removesuffix("-"))
     assert 1_000_000 < kept <= 1_500_000
-    assert error.path == f"{target}.part"
+    assert re.fullmatch(re.escape(str(target)) + r"\.[0-9a-f]{16}\.part", error.path)
     assert file.sha256 == hashlib.sha256(film).hexdigest()
 
 

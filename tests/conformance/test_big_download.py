@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ipyreel.catalog import Provider
 from ipyreel.client import VideoClient
+from ipyreel.client.part import ProcessMemory
 from ipyreel.demo.render import render
 from ipyreel.errors import DownloadError, TransportError
 from ipyreel.values import VideoJob
@@ -126,22 +127,23 @@ async def opened(line):
         yield f"http://127.0.0.1:{port}/v1"
 
 
-async def fetch(url, target, on_progress=None):
+async def fetch(url, target, memory):
     """Download with a new client, as a new kernel would."""
 
     async def no_pause(_seconds):
         await asyncio.sleep(0)
 
     async with VideoClient(ROW, base_url=url, sleep=no_pause, rng=lambda: 0.5) as client:
-        return await client.download(JOB, target, on_progress=on_progress)
+        return await client.download(JOB, target, memory=memory)
 
 
 async def fetch_until_here(line, target):
     """Download and resume until the file is complete; return the file and the number of tries."""
+    memory = ProcessMemory(target)
     async with opened(line) as url:
         for tries in range(1, len(line.breaks) + 3):
             with suppress(DownloadError, TransportError):
-                return await fetch(url, target), tries
+                return await fetch(url, target, memory), tries
             assert not target.exists()
     raise AssertionError("still incomplete after the last break")
 

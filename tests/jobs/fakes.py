@@ -160,9 +160,10 @@ class FakeClient:
         self.asked.append(remote_id)
         return await self._next(self.delete_steps)
 
-    async def download(self, job, target, *, on_progress):
+    async def download(self, job, target, *, on_progress, memory):
         self.log.append("download")
         assert job.status == "completed"
+        assert memory.load() is None
         data = await self._next(self.download_steps)
         if target.exists():
             raise DownloadError(f"{target} is there already.")

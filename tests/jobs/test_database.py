@@ -135,6 +135,7 @@ def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
             "sweeps",
             "places",
             "deleted_costs",
+            "parts",
         }
         monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("9999_whole", lambda _: None)))
         migrate(connection, 2.0)

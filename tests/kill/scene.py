@@ -173,14 +173,14 @@ class Stage:
         signs: dict[Aim, Callable[[], object]] = {
             "submit": self.demo.posts,
             "poll": lambda: self.demo.log("retrieve"),
-            "download": lambda: self.files("*.mp4.part"),
+            "download": lambda: self.files("*.mp4.*.part"),
             "finish": lambda: self.files("*.mp4"),
         }
         return bool(signs[aim]())
 
     def is_over(self) -> bool:
         """Tell whether the last file a job writes is there."""
-        return any(not path.name.endswith(".part.json") for path in self.files("*.json"))
+        return bool(self.files("*.json"))
 
 
 def run(plan: Plan, folder: Path) -> Report:
@@ -293,8 +293,7 @@ def check_files(stage: Stage) -> None:
         read_container(path)
         assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
     for path in stage.files("*.json"):
-        if not path.name.endswith(".part.json"):
-            assert json.loads(path.read_text(encoding="utf-8"))["sha256"] == digest
+        assert json.loads(path.read_text(encoding="utf-8"))["sha256"] == digest
 
 
 def recover(stage: Stage, left: JobSnapshot | None) -> Outcome:

@@ -6,8 +6,10 @@ import os
 
 import pytest
 
+from ipyreel.client.part import Part
 from ipyreel.demo.render import render
-from ipyreel.jobs.run import _already_here
+from ipyreel.jobs.run import JobPart, _already_here
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import JobSnapshot, VideoRequest
 
 
@@ -26,15 +28,28 @@ def job(tmp_path):
     )
 
 
-def test_a_video_that_is_its_own_part_is_taken_and_not_written_over(job, tmp_path):
+@pytest.fixture
+def memory(tmp_path, job):
+    """What the library remembers of the part of that job: a file of the same bytes."""
+    store = JobStore(tmp_path / "library.db")
+    memory = JobPart(store, job.id)
+    part = Part(tmp_path / "mine.mp4", memory)
+    part.open()
+    part.write([(tmp_path / "mine.mp4").read_bytes()])
+    part.close()
+    yield memory
+    store.close()
+
+
+def test_a_video_that_is_its_own_part_is_taken_and_not_written_over(job, memory, tmp_path):
     # Going on with that part would cut the finished file: they are one.
-    os.link(tmp_path / "mine.mp4", tmp_path / "mine.mp4.part")
-    (tmp_path / "mine.mp4.part.json").write_text("{}")
-    assert _already_here(job).path == job.target
+    memory.load().path.replace(tmp_path / "mine.mp4")
+    os.link(tmp_path / "mine.mp4", memory.load().path)
+    assert _already_here(job, memory).path == job.target
     assert not list(tmp_path.glob("mine.mp4.*"))
+    assert memory.load() is None
 
 
-def test_a_strangers_video_at_that_name_is_not_taken(job, tmp_path):
-    (tmp_path / "mine.mp4.part").write_bytes((tmp_path / "mine.mp4").read_bytes())
-    assert _already_here(job) is None
-    assert (tmp_path / "mine.mp4.part").exists()
+def test_a_strangers_video_at_that_name_is_not_taken(job, memory):
+    assert _already_here(job, memory) is None
+    assert memory.load().path.exists()

@@ -25,6 +25,7 @@ from ipyreel.catalog.keys import read_key
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.download import Download, DownloadPolicy, OnProgress
 from ipyreel.client.http import Http, Transport, within
+from ipyreel.client.part import PartMemory, PartRecord, ProcessMemory
 from ipyreel.client.retry import RetryPolicy, Sleep, Timeouts, until_ended
 from ipyreel.client.submit import OnSend, Submission, ignore_send
 from ipyreel.errors import DownloadError, InvalidRequest, TransportError, VideoError
@@ -142,6 +143,7 @@ class VideoClient:
         )
         # A server that once asked for a form gets forms from then on.
         self._as_form = False
+        self._parts: dict[Path, PartRecord] = {}
 
     def __repr__(self) -> str:
         """Name the provider and its address, never the key."""
@@ -336,10 +338,12 @@ class VideoClient:
         *,
         on_progress: OnProgress | None = None,
         policy: DownloadPolicy | None = None,
+        memory: PartMemory | None = None,
     ) -> VideoFile:
-        """Fetch a finished job's video into `target`, going on with what is there already.
+        """Fetch a finished job's video into `target`, going on with what came before.
 
-        The name gets the ending that is true of the file; nothing is overwritten.
+        The name gets the ending that is true of the file; nothing is overwritten. `memory` keeps
+        what a later process needs to go on; without one, this client remembers its own downloads.
         `on_progress` gets the bytes that are here and those of the whole file (None: not
         known). Raises `DownloadError`, `JobNotFound`, or what the server or the way to it
         ended with.
@@ -355,6 +359,7 @@ class VideoClient:
             sleep=self._sleep,
             clock=self._clock,
             rng=self._rng,
+            memory=memory or ProcessMemory(Path(target), self._parts),
             policy=policy or DownloadPolicy(),
             on_progress=on_progress,
         )

@@ -17,6 +17,7 @@ from ipyreel.client.http import Http, Refused, Stream, watched
 from ipyreel.client.mp4 import Container, read_container
 from ipyreel.client.part import (
     Part,
+    PartMemory,
     Source,
     content_range,
     final_path,
@@ -348,7 +349,8 @@ class Download:
     """One download, used once: `await Download(...).run()`.
 
     `urls` are tried in their order; the key goes to those of the API's own origin only.
-    `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance.
+    `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance. `memory` keeps what
+    a later download needs to go on.
     """
 
     http: Http
@@ -357,6 +359,7 @@ class Download:
     sleep: Sleep
     clock: Callable[[], float]
     rng: Callable[[], float]
+    memory: PartMemory
     policy: DownloadPolicy = field(default_factory=DownloadPolicy)
     on_progress: OnProgress | None = None
 
@@ -376,7 +379,7 @@ class Download:
         is gone or never came, or the `ProviderError` or `TransportError` that it came down
         to when nothing was received.
         """
-        self._part = Part(self.target)
+        self._part = Part(self.target, self.memory)
         self._fetch = Fetch(
             http=self.http,
             part=self._part,

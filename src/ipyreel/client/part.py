@@ -1,7 +1,7 @@
 """Keeps the growing file of a download: resumed by later kernels, hashed, moved into place.
 
-Beside `clip.mp4.part` lies `clip.mp4.part.json`, which says where the bytes came from and by
-what the server recognises them, so that a later kernel can go on.
+A part has a random name (`clip.mp4.1f2e3d4c5b6a7988.part`). What it is and where its bytes come
+from is kept outside its folder: whatever else lies there is never taken for a part.
 """
 
 from __future__ import annotations
@@ -9,24 +9,40 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import re
+import secrets
 import stat
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from ipyreel.client.addresses import strip_query
 from ipyreel.errors import DownloadError
+from ipyreel.values import Json
 from ipyreel.wire.media_types import VIDEO_SUFFIXES
 
-try:
+if sys.platform == "win32":
+    import msvcrt
+
+    LOCKED_BYTE = 2**40
+    """Where the lock is: behind every video, since Windows lets nobody else read what is locked."""
+
+    def _lock_now(file: int) -> None:
+        os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+else:
     import fcntl
-except ImportError:  # Windows: two programs on one part file stay the person's own care.
-    fcntl = None  # type: ignore[assignment, unused-ignore]
+
+    def _lock_now(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{0,400}"')
 """Weak ones (`W/"x"`) do not promise the same bytes, others could not be sent back."""
@@ -97,40 +113,141 @@ class Source:
         return self.validator is not None and headers.get(name) == self.validator
 
 
-class Part:
-    """The `.part` file of one target; blocking, used from one thread at a time but for `close`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRecord:
+    """What a later kernel has to know of a part: which file it is, and whose bytes it holds.
 
-    `size` counts the bytes that are there, `source` says whose they are.
+    `device` and `inode` identify the file, `mode` holds the permissions for the finished video.
+    `source` None: the bytes are not to be continued.
     """
 
-    def __init__(self, target: Path) -> None:
+    path: Path
+    device: int
+    inode: int
+    mode: int
+    source: Source | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return plain JSON data."""
+        return {**asdict(self), "path": str(self.path)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Json]) -> PartRecord:
+        """Read back what `to_dict` wrote."""
+        source = data["source"]
+        found = {"path": Path(data["path"]), "source": Source(**source) if source else None}
+        return cls(**{**data, **found})
+
+    def is_file(self, path: Path) -> bool:
+        """Tell whether a path leads to this very file, not by way of a link."""
+        try:
+            found = path.lstat()
+        except OSError:
+            return False
+        return self.is_of(found)
+
+    def is_of(self, found: os.stat_result) -> bool:
+        """Tell whether what `stat` found is this very file."""
+        same = (found.st_dev, found.st_ino) == (self.device, self.inode)
+        return same and stat.S_ISREG(found.st_mode)
+
+    def discard(self) -> None:
+        """Remove the part, if its name still leads to it."""
+        if self.is_file(self.path):
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+
+class PartMemory(Protocol):
+    """Keeps the record of one download's part: not in its folder, which others may write to."""
+
+    def load(self) -> PartRecord | None:
+        """Return the record, or None."""
+
+    def save(self, record: PartRecord | None) -> None:
+        """Keep the record; None: forget it."""
+
+
+@dataclass(slots=True)
+class ProcessMemory:
+    """Keeps the records of one process, by the target of the download."""
+
+    target: Path
+    records: dict[Path, PartRecord] = field(default_factory=dict)
+
+    def load(self) -> PartRecord | None:
+        """Return the record, or None."""
+        return self.records.get(self.target)
+
+    def save(self, record: PartRecord | None) -> None:
+        """Keep the record; None: forget it."""
+        if record is None:
+            self.records.pop(self.target, None)
+        else:
+            self.records[self.target] = record
+
+
+class Part:
+    """The part file of one target; blocking, used from one thread at a time but for `close`.
+
+    `path` has a random name in the target's folder; `size` counts the bytes that are there,
+    `source` says whose they are.
+    """
+
+    def __init__(self, target: Path, memory: PartMemory) -> None:
         self.target = target
-        self.path = target.with_name(f"{target.name}.part")
-        self._record = target.with_name(f"{target.name}.part.json")
+        self.path = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
         self.size = 0
         self.source: Source | None = None
+        self._memory = memory
+        self._record: PartRecord | None = None
         self._digest = hashlib.sha256()
         self._file: int | None = None
         self._closed = False
         self._lock = threading.Lock()
 
     def open(self) -> None:
-        """Open or create the file and take up what an earlier kernel left.
+        """Open the file that an earlier kernel left, or create one.
 
-        Raises `DownloadError` when the folder cannot be written, or another program is at it.
+        Only a file that was recorded is opened again. Raises `DownloadError` when the folder
+        cannot be written, or another program is downloading into the same part.
         """
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        with disk_errors(self.path), self._lock:
+        with disk_errors(self.target), self._lock:
             if self._closed:
                 # The caller was cancelled while this waited for its thread.
                 return
-            self._file = os.open(self.path, flags, 0o666)
-            self._lock_file(self._file)
-            self.source = self._read_record()
-            if self.source is not None and self.source.validator:
-                self._hash_again(self._file)
-            else:
-                self.source = None
+            if not self._reopen(self._memory.load()):
+                self._create()
+
+    def _reopen(self, record: PartRecord | None) -> bool:
+        if record is None:
+            return False
+        usable = record.path.parent == self.target.parent and record.is_file(record.path)
+        file = _open_recorded(record) if usable else None
+        if file is None:
+            record.discard()
+            return False
+        self.path, self._record, self._file = record.path, record, file
+        self._lock_file(file)
+        if record.source is not None and record.source.validator:
+            self.source = record.source
+            self._hash_again(file)
+        return True
+
+    def _create(self) -> None:
+        # O_EXCL follows no link, so a name that somebody guessed is an error.
+        self._file = os.open(self.path, FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
+        found = os.fstat(self._file)
+        if hasattr(os, "fchmod"):
+            os.fchmod(self._file, 0o600)
+        self._lock_file(self._file)
+        self._record = PartRecord(
+            path=self.path,
+            device=found.st_dev,
+            inode=found.st_ino,
+            mode=stat.S_IMODE(found.st_mode),
+        )
+        self._memory.save(self._record)
 
     def close(self) -> None:
         """Close the file for good; nothing is lost, and no empty file is left behind."""
@@ -141,10 +258,8 @@ class Part:
                 return
             is_empty = os.fstat(file).st_size == 0
             os.close(file)
-            if is_empty:
-                with contextlib.suppress(OSError):
-                    self.path.unlink(missing_ok=True)
-                    self._record.unlink(missing_ok=True)
+            if is_empty and self._record is not None:
+                self._record.discard()
 
     @property
     def sha256(self) -> str:
@@ -162,14 +277,17 @@ class Part:
             # First the bytes, then their record: a kill in between leaves an empty part,
             # never one that claims a source it does not have.
             os.ftruncate(self._open_file(), 0)
-            self._record.write_text(json.dumps(asdict(source)), encoding="utf-8")
-        self.size, self.source, self._digest = 0, source, hashlib.sha256()
+        self._note(source)
 
     def forget(self) -> None:
         """Distrust the bytes: they stay, but the next reply replaces them."""
-        self.size, self.source, self._digest = 0, None, hashlib.sha256()
-        with disk_errors(self._record):
-            self._record.unlink(missing_ok=True)
+        self._note(None)
+
+    def _note(self, source: Source | None) -> None:
+        self.size, self.source, self._digest = 0, source, hashlib.sha256()
+        if self._record is not None:
+            self._record = replace(self._record, source=source)
+            self._memory.save(self._record)
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append and hash bytes; raises `DownloadError` when the disk refuses."""
@@ -198,6 +316,7 @@ class Part:
         `DownloadError` when another file is there, or the folder refuses.
         """
         final = final_path(self.target, media_type)
+        self._open_to_others()
         self.close()
         with disk_errors(final, self.path):
             try:
@@ -209,9 +328,17 @@ class Part:
                     self.path.unlink()
                 else:
                     raise name_taken(final, kept=self.path) from None
-            self._record.unlink(missing_ok=True)
             _sync_folder(final.parent)
+        self._memory.save(None)
         return final
+
+    def _open_to_others(self) -> None:
+        """Give the file the permissions of a new one; a part is private."""
+        with disk_errors(self.path), self._lock:
+            if self._record is None or not self._record.is_file(self.path):
+                raise OSError(errno.ESTALE, "another file has the name of the part")
+            if hasattr(os, "fchmod"):
+                os.fchmod(self._open_file(), self._record.mode)
 
     def _is_same(self, final: Path) -> bool:
         if not final.is_file() or final.stat().st_size != self.size:
@@ -225,11 +352,9 @@ class Part:
 
     def _lock_file(self, file: int) -> None:
         """Keep a second kernel from writing into the same part."""
-        if fcntl is None:
-            return
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            _lock_now(file)
+        except (BlockingIOError, PermissionError) as error:
             raise DownloadError(
                 f"Another program is downloading {self.target} right now.",
                 path=str(self.path),
@@ -239,18 +364,20 @@ class Part:
             # Some network folders know no locks; the library lets one kernel at a job.
             return
 
-    def _read_record(self) -> Source | None:
-        try:
-            found: Any = json.loads(self._record.read_text(encoding="utf-8"))
-            return Source(**found)
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
-
     def _hash_again(self, file: int) -> None:
         os.lseek(file, 0, os.SEEK_SET)
         while block := os.read(file, BLOCK):
             self._digest.update(block)
             self.size += len(block)
+
+
+def _open_recorded(record: PartRecord) -> int | None:
+    """Open the file of a record; None when its name leads to another one by now."""
+    file = os.open(record.path, FLAGS)
+    if record.is_of(os.fstat(file)):
+        return file
+    os.close(file)
+    return None
 
 
 def hash_file(path: Path) -> tuple[int, str]:

@@ -6,11 +6,11 @@ dot-folders, and `# ? %` in a name break the links of a notebook.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import secrets
+import stat
 import time
 import unicodedata
 from collections.abc import Callable
@@ -23,6 +23,9 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no letters that look like digits."""
 
 SLUG_LENGTH = 40
+
+MAX_SIDECAR = 2**24
+"""Bytes of a `.json` that is read to see whose it is."""
 
 
 def new_id(choose: Callable[[str], str] = secrets.choice, *, kind: str = "v") -> str:
@@ -81,36 +84,20 @@ def write_sidecar(job: JobSnapshot) -> Path:
     Raises `StoreError` when the folder cannot be written, or something else has that name.
     """
     path = sidecar_path(Path(job.target))
-    part = path.with_name(path.name + ".part")
+    # A random name, opened as new: a link that somebody left in the folder is not followed.
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     text = json.dumps(describe(job), indent=2, ensure_ascii=False, default=str)
     if path.exists() and not _explains(path, job):
         raise StoreError(f"{path} was there already and holds something else; it was left alone.")
     try:
         # Lone surrogates, which are no UTF-8, come out as the escapes that JSON has for them.
-        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text + "\n")
         os.replace(part, path)  # noqa: PTH105 - Path.replace says the same with less certainty
     except OSError as error:
         raise StoreError(f"Could not write {path}: {error.strerror or error}.") from error
     return path
-
-
-def is_part(video: Path) -> bool:
-    """Tell whether a video still bears the name it had while it was downloaded, too.
-
-    So it is when its kernel ended in the middle of the move: nobody else's file is like that.
-    """
-    try:
-        return _parts(video)[0].samefile(video)
-    except OSError:
-        return False
-
-
-def clear_parts(video: Path) -> None:
-    """Remove what a download leaves beside a whole video when its kernel ends in the move."""
-    for part in _parts(video):
-        # It is litter, and no more than that, where it cannot be removed.
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def describe(job: JobSnapshot) -> dict[str, object]:
@@ -131,14 +118,14 @@ def describe(job: JobSnapshot) -> dict[str, object]:
     }
 
 
-def _parts(video: Path) -> tuple[Path, Path]:
-    return video.with_name(f"{video.name}.part"), video.with_name(f"{video.name}.part.json")
-
-
 def _explains(path: Path, job: JobSnapshot) -> bool:
     try:
+        # A pipe, a device or a bomb of brackets may be found there too.
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_SIDECAR:
+            return False
         return bool(json.loads(path.read_text(encoding="utf-8"))["id"] == job.id)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

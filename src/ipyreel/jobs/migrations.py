@@ -183,9 +183,15 @@ def _money(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX jobs_sent ON jobs (sent_at)")
 
 
+def _parts(connection: sqlite3.Connection) -> None:
+    # Kept here and not beside the part: others may write into its folder.
+    connection.execute("CREATE TABLE parts (job TEXT PRIMARY KEY, record TEXT NOT NULL)")
+
+
 STEPS = (
     ("0001_jobs", _jobs),
     ("0002_lessons", _lessons),
     ("0003_sweeps", _sweeps),
     ("0004_money", _money),
+    ("0005_parts", _parts),
 )

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from ipyreel.client import Timeouts, VideoClient
 from ipyreel.client.download import inspect_file
+from ipyreel.client.part import PartRecord
 from ipyreel.errors import InvalidRequest, JobFailed, StoreError, SubmissionUnknown, VideoError
 from ipyreel.jobs import transitions
-from ipyreel.jobs.files import clear_parts, is_part, make_folder, write_sidecar
+from ipyreel.jobs.files import make_folder, write_sidecar
 from ipyreel.jobs.poller import Poller, PollPolicy, PollRateLimiter
 from ipyreel.jobs.recover import find_accepted
 from ipyreel.jobs.schedule import KEPT, Lesson, Schedule
@@ -234,10 +235,13 @@ class Run:
             active.error = JobFailed(failure.message, job=active.snapshot, hint=failure.hint)
             active.change(transitions.failed(active.snapshot, failure, self._now()))
         else:
-            file = None if fresh else await asyncio.to_thread(_already_here, active.snapshot)
-            self._finish(file or await self._download(video))
+            memory = JobPart(active.store, active.snapshot.id)
+            here = (
+                None if fresh else await asyncio.to_thread(_already_here, active.snapshot, memory)
+            )
+            self._finish(here or await self._download(video, memory))
 
-    async def _download(self, video: VideoJob) -> VideoFile:
+    async def _download(self, video: VideoJob, memory: JobPart) -> VideoFile:
         active, rules = self.active, self.rules
         drawn_at = rules.monotonic()
 
@@ -252,7 +256,7 @@ class Run:
         active.change(transitions.downloading(active.snapshot, 0, None, self._now()))
         target = Path(active.snapshot.target)
         await asyncio.to_thread(make_folder, target)
-        return await self.client.download(video, target, on_progress=on_progress)
+        return await self.client.download(video, target, on_progress=on_progress, memory=memory)
 
     def _finish(self, file: VideoFile) -> None:
         done = transitions.completed(self.active.snapshot, file, self._now())
@@ -275,14 +279,33 @@ def _refuse_lost_images(job: JobSnapshot) -> None:
             )
 
 
-def _already_here(job: JobSnapshot) -> VideoFile | None:
+@dataclass(frozen=True, slots=True)
+class JobPart:
+    """Keeps in the library what belongs to the part file of one job."""
+
+    store: JobStore
+    job_id: str
+
+    def load(self) -> PartRecord | None:
+        """Return the record, or None."""
+        found = self.store.part(self.job_id)
+        return None if found is None else PartRecord.from_dict(found)
+
+    def save(self, record: PartRecord | None) -> None:
+        """Keep the record; None: forget it."""
+        self.store.keep_part(self.job_id, None if record is None else record.to_dict())
+
+
+def _already_here(job: JobSnapshot, memory: JobPart) -> VideoFile | None:
     """Find the file of a job whose kernel ended between the move and the last note of it."""
-    target = Path(job.target)
-    if not target.exists() or not (job.id in target.name or is_part(target)):
+    target, part = Path(job.target), memory.load()
+    # Under a name of the person's own, only the very file that was the part is ours.
+    if not target.exists() or not (job.id in target.name or (part and part.is_file(target))):
         return None
     file = inspect_file(target)
-    if file is not None:
-        clear_parts(target)
+    if file is not None and part is not None:
+        part.discard()
+        memory.save(None)
     return file
 
 

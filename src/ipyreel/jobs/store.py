@@ -375,6 +375,20 @@ class JobStore:
             (owner, job_id),
         )
 
+    def part(self, job_id: str) -> dict[str, Any] | None:
+        """Return what `keep_part` kept of a job's part file, or None."""
+        rows = self.database.rows("SELECT record FROM parts WHERE job = ?", (job_id,))
+        return json.loads(rows[0][0]) if rows else None
+
+    def keep_part(self, job_id: str, record: dict[str, Any] | None) -> None:
+        """Keep which file a job downloads into; None: forget it."""
+        if record is None:
+            self.database.write("DELETE FROM parts WHERE job = ?", (job_id,))
+        else:
+            self.database.write(
+                "INSERT OR REPLACE INTO parts VALUES (?, ?)", (job_id, json.dumps(record))
+            )
+
     def delete(self, job_id: str) -> None:
         """Forget a job; its file is not touched."""
 
@@ -387,6 +401,7 @@ class JobStore:
             )
             connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
             connection.execute("DELETE FROM places WHERE job = ?", (job_id,))
+            connection.execute("DELETE FROM parts WHERE job = ?", (job_id,))
 
         self.database.change(work)
 
