@@ -25,10 +25,10 @@ from ipyreel.connections import Connections
 from ipyreel.errors import ConfigError, InvalidRequest, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
 from ipyreel.jobs.loop import LoopThread
-from ipyreel.jobs.manager import JobManager, ParallelLimit
+from ipyreel.jobs.manager import SILENCE, JobManager, ParallelLimit
 from ipyreel.jobs.run import JobConfig, Listener
 from ipyreel.jobs.store import JobStore
-from ipyreel.jobs.transitions import resumable
+from ipyreel.jobs.transitions import is_unsent, resumable
 from ipyreel.limits import Limit, check_limits, limits_in_force
 from ipyreel.plan import OTHER_NAME, Plan, Planner, next_request, plain_http_notes
 from ipyreel.settings import Layer, Settings
@@ -297,18 +297,40 @@ class Session:
         """Return the newest jobs, filtered by `text` in the prompt."""
         return self.store.newest(limit, text=text)
 
-    def resume(self, word: str | None = None) -> list[Resumed]:
-        """Go on with a job, with a sweep, or with everything that an ended kernel left behind."""
+    def resume(
+        self, word: str | None = None, *, remote_id: str | None = None, take: bool = False
+    ) -> list[Resumed]:
+        """Go on with a job, with a sweep, or with everything that an ended kernel left behind.
+
+        What was never sent is sent only where it is named: without a `word`, such jobs are
+        listed with their price. `remote_id` says which job of the server's a job is; `take`
+        takes it from another kernel even if that one is alive, but hangs.
+        """
         sweep = self.store.sweep(word) if word is not None else None
         if word is not None and sweep is None:
-            return [self._resume(self.find(word))]
+            return [self._resume(self.find(word), remote_id=remote_id, take=take)]
+        if remote_id is not None:
+            raise InvalidRequest("A server's id belongs to one job: %video resume ID REMOTE_ID.")
         jobs = [*self.stranded(), *filter(resumable, self.store.undelivered())]
         if sweep is not None:
             own = {item.job for item in sweep.items}
             jobs = [job for job in jobs if job.id in own]
         # Unsent jobs of a sweep are sent a few at a time; jobs at a server need no limit.
         limit = ParallelLimit(self.settings.parallel)
-        return [self._resume(job, None if job.sent_at else limit) for job in jobs]
+        resumed = [
+            _unsent(job)
+            if sweep is None and is_unsent(job) and not self.manager.has_owner(job.id)
+            else self._resume(job, None if job.sent_at else limit, take=take)
+            for job in jobs
+        ]
+        if sweep is None:
+            begun = {one.job.id for one in resumed}
+            resumed += [
+                Resumed(job=job, taken=False, sentence=f"{job.id}: already going on with it.")
+                for job in self.manager.resumed()
+                if job.id not in begun
+            ]
+        return resumed
 
     def adopt(self, remote_id: str, *, provider: str) -> Resumed:
         """Resume a job that was started elsewhere, by the server's id."""
@@ -401,12 +423,11 @@ class Session:
 
     def close(self) -> None:
         """Stop polling, end the demo server and close the library; the jobs stay in it."""
-        if self.loop.started:
-            self.manager.release()
+        self.manager.seal()
         # Connections last: one that is being opened now would stay open.
         self.loop.stop(self._connections.aclose)
         self._connections.stop()
-        self.store.close()
+        self.manager.close()
 
     async def client(self, name: str, base_url: str | None = None) -> VideoClient:
         """Return the client for a provider with its current key; call it on the loop's thread."""
@@ -463,16 +484,43 @@ class Session:
                     f"--output {job.target}: job {other} will write this file.", hint=OTHER_NAME
                 )
 
-    def _resume(self, job: JobSnapshot, limit: ParallelLimit | None = None) -> Resumed:
+    def _resume(
+        self,
+        job: JobSnapshot,
+        limit: ParallelLimit | None = None,
+        *,
+        remote_id: str | None = None,
+        take: bool = False,
+    ) -> Resumed:
         if job.status == "completed" and Path(job.target).exists():
             sentence = f"{job.id}: the video exists already; %video show {job.id} shows it."
             return Resumed(job=job, taken=False, sentence=sentence)
-        if job.ended and job.remote_id is None and job.sent_at is None:
+        if job.ended and remote_id is None and is_unsent(job):
             sentence = f"{job.id} was never accepted by the server, so it cannot be resumed."
             return Resumed(job=job, taken=False, sentence=sentence)
-        taken = self.manager.resume(job, limit)
-        words = "resumed." if taken else "another kernel is working on it."
+        if remote_id is not None and job.remote_id is not None:
+            raise InvalidRequest(f"{job.id} is {job.remote_id} at {job.provider} already.")
+        begun = f"sent now ({_price(job)})." if is_unsent(job) else "resumed."
+        outcome = self.manager.resume(job, limit, take=take, remote_id=remote_id)
+        words = {
+            "taken": begun,
+            "watching": "a kernel elsewhere has it; it is taken over if that one is silent for"
+            f" {SILENCE:.0f} s.",
+            "refused": "another kernel is working on it. If that one hangs:"
+            f" %video resume {job.id} --take.",
+        }[outcome]
+        taken = outcome != "refused"
         return Resumed(job=self.snapshot(job.id), taken=taken, sentence=f"{job.id}: {words}")
+
+
+def _unsent(job: JobSnapshot) -> Resumed:
+    """Name a job that was never sent: nobody pays for what they have forgotten."""
+    sentence = f"{job.id}: never sent ({_price(job)}); %video resume {job.id} sends it."
+    return Resumed(job=job, taken=False, sentence=sentence)
+
+
+def _price(job: JobSnapshot) -> str:
+    return "no price known" if job.estimate is None else f"about ${job.estimate:.2f}"
 
 
 def _same_name(path: str) -> str:

@@ -67,8 +67,8 @@ def _job(number: int) -> JobSnapshot:
 def _fill(path: Path, count: int) -> None:
     store = JobStore(path)
     for start in range(0, count, 5000):
-        store.insert(*map(_job, range(start, start + 5000)), owner="bench", now=1.7e9)
-    store.release(owner="bench")
+        store.insert(*map(_job, range(start, start + 5000)))
+    store.release()
     store.close()
 
 
@@ -103,11 +103,11 @@ def _asked(path: Path, count: int, rounds: int) -> list[Figure]:
     numbers = iter(range(count + 1, count + 10_000))
 
     def insert() -> None:
-        store.insert(_job(next(numbers)), owner="bench", now=1.7e9)
+        store.insert(_job(next(numbers)))
 
     def insert_by_hand() -> None:
         connection.execute("BEGIN IMMEDIATE")
-        row = {**to_row(_job(next(numbers))), "owner": "bench", "heartbeat": 1.7e9}
+        row = {**to_row(_job(next(numbers))), "owner": "bench"}
         connection.execute(_INSERT, row)
         connection.execute("COMMIT")
 

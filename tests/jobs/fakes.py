@@ -29,6 +29,15 @@ START = 1_700_000_000.0
 PROMPT = "A golden retriever on the beach"
 
 
+ELSEWHERE = "another boot:pid:[4026531836]/77/12345/abcd"
+"""An owner on another machine, or in another container."""
+
+
+def elsewhere(store: JobStore, job_id: str, *, owner: str = ELSEWHERE) -> None:
+    """Make a job that of a kernel which cannot be seen from here."""
+    store.database.write("UPDATE jobs SET owner = ? WHERE id = ?", (owner, job_id))
+
+
 def make_job(tmp_path: Path, **fields) -> JobSnapshot:
     """Return a job that was not sent yet; its file would lie in `tmp_path`."""
     job_id = fields.pop("id", None) or new_id()
@@ -186,7 +195,7 @@ class Bench:
     connect_steps: deque = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.store = JobStore(self.folder / "home" / "library.sqlite")
+        self.store = JobStore(self.folder / "home" / "library.sqlite", monotonic=self.time.clock)
         rules = JobConfig(
             deadline=self.deadline,
             clock=self.time.clock,
@@ -216,8 +225,14 @@ class Bench:
     def left_behind(self, **fields) -> JobSnapshot:
         """Write a job into the library as a kernel would have left it."""
         job = self.job(**fields)
-        self.store.insert(job, owner="elsewhere:1:x", now=self.time.now)
-        self.store.release(owner="elsewhere:1:x", job_id=job.id)
+        self.store.insert(job)
+        self.store.release(job.id)
+        return job
+
+    def left_elsewhere(self, owner=ELSEWHERE, **fields) -> JobSnapshot:
+        """Write a job into the library as a kernel has it that cannot be seen from here."""
+        job = self.left_behind(**fields)
+        elsewhere(self.store, job.id, owner=owner)
         return job
 
     def end(self, job: JobSnapshot) -> JobSnapshot:
@@ -232,7 +247,7 @@ class Bench:
         return self.end(job)
 
     def resume(self, job: JobSnapshot) -> JobSnapshot:
-        assert self.manager.resume(job)
+        assert self.manager.resume(job) != "refused"
         return self.end(job)
 
     def holder(self, job: JobSnapshot) -> str | None:
@@ -240,7 +255,7 @@ class Bench:
         return self.store.database.rows("SELECT owner FROM jobs WHERE id = ?", (job.id,))[0][0]
 
     def read_only(self, *, on: bool = True) -> None:
-        """Make every write to the library fail, as on a disk that was mounted anew."""
+        """Make every write to the library fail, as on a disk that was mounted again."""
         self.store.database._open(fresh=True).execute(f"PRAGMA query_only = {int(on)}")
 
     def close(self) -> None:

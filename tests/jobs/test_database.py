@@ -17,7 +17,7 @@ from ipyreel._version import __version__
 from ipyreel.errors import StoreError
 from ipyreel.jobs import database, migrations
 from ipyreel.jobs.migrations import STEPS, migrate
-from ipyreel.jobs.store import JobStore
+from ipyreel.jobs.store import JobStore, OwnershipLost
 from tests.jobs.fakes import make_job
 
 FIRST_SHAPE = """
@@ -44,6 +44,18 @@ VALUES ('vold001', 'demo', 'm', 'a dog', '{"prompt": "a dog", "model": "m"}', 'f
     '{"id": "r-1"}', 5.0, 'host:1:x', 5.0);
 """
 """The library as the first release wrote it, word for word: never changed here."""
+
+
+TABLES = (
+    "migrations",
+    "jobs",
+    "lessons",
+    "sweeps",
+    "places",
+    "deleted_costs",
+    "parts",
+    "kernels",
+)
 
 
 @pytest.fixture
@@ -111,8 +123,10 @@ def test_a_file_of_the_first_release_is_read_and_written(path, open_store, tmp_p
     assert old.request.images == ()
     assert store.answer("vold001") == {"id": "r-1"}
     assert store.finished_like("f00d") == old
+    assert store.claim("vold001") is False
+    assert store.claim("vold001", silent=store.sighting("vold001"))
     store.save(replace(old, note="seen"))
-    store.insert(make_job(tmp_path, id="vnew"), owner="me", now=9.0)
+    store.insert(make_job(tmp_path, id="vnew"))
     assert {job.id for job in store.newest()} == {"vold001", "vnew"}
     assert store.get("vold001").note == "seen"
     assert store.notice is None
@@ -128,15 +142,7 @@ def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
         with pytest.raises(sqlite3.OperationalError):
             migrate(connection, 1.0)
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        assert {name for (name,) in tables} == {
-            "migrations",
-            "jobs",
-            "lessons",
-            "sweeps",
-            "places",
-            "deleted_costs",
-            "parts",
-        }
+        assert {name for (name,) in tables} == set(TABLES)
         monkeypatch.setattr(migrations, "STEPS", (*STEPS, ("9999_whole", lambda _: None)))
         migrate(connection, 2.0)
         names = connection.execute("SELECT name, applied_at FROM migrations ORDER BY name")
@@ -147,16 +153,16 @@ def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
 
 
 NEWER = {
-    "no package": "INSERT INTO migrations VALUES ('9999_marvel', 2.0)",
-    "package": "ALTER TABLE migrations ADD COLUMN package TEXT;"
-    "INSERT INTO migrations VALUES ('9999_marvel', 2.0, '7.5.1')",
+    "no package": "INSERT INTO migrations VALUES ('9999_marvel', 2.0, NULL);"
+    "UPDATE migrations SET package = NULL",
+    "package": "INSERT INTO migrations VALUES ('9999_marvel', 2.0, '7.5.1')",
 }
 
 
 @pytest.mark.parametrize("newer", NEWER)
 def test_a_library_of_a_newer_ipyreel_is_refused_and_not_changed(path, open_store, tmp_path, newer):
     first = open_store()
-    first.insert(make_job(tmp_path, id="v1"), owner="me", now=1.0)
+    first.insert(make_job(tmp_path, id="v1"))
     first.close()
     run_sql(path, NEWER[newer])
     before = path.read_bytes()
@@ -174,7 +180,7 @@ def test_a_library_of_a_newer_ipyreel_is_refused_and_not_changed(path, open_stor
 
 def test_a_newer_library_that_takes_the_place_of_an_open_one_is_refused(path, open_store, tmp_path):
     store = open_store()
-    store.insert(make_job(tmp_path, id="v1"), owner="me", now=1.0)
+    store.insert(make_job(tmp_path, id="v1"))
     there = tmp_path / "there.sqlite"
     with closing(JobStore(there)) as other:
         other.newest()
@@ -195,7 +201,7 @@ def test_something_else_in_its_place_is_kept_aside_with_its_companions(
     for ending in ("-wal", "-shm"):
         path.with_name(path.name + ending).write_bytes(b"content of " + ending.encode())
     store = open_store()
-    store.insert(make_job(tmp_path, id="v1"), owner="me", now=1.0)
+    store.insert(make_job(tmp_path, id="v1"))
     assert store.get("v1") is not None
     aside = next(one for one in tmp_path.iterdir() if one.name.endswith(".aside"))
     assert aside.read_bytes() == content
@@ -223,7 +229,8 @@ def test_an_empty_file_is_a_new_library(path, open_store):
 def fill(store, tmp_path, count=50):
     for number in range(count):
         job = make_job(tmp_path, id=f"v{number}", note="x" * 2000)
-        store.insert(job, owner="me", now=1.0)
+        store.insert(job)
+    store.release()
     store.close()
 
 
@@ -239,7 +246,7 @@ def test_a_damaged_file_is_kept_aside_as_it_was(path, open_store, tmp_path, dama
             file.write(b"\xff" * (size // 2))
     before = path.read_bytes()
     store = open_store()
-    store.insert(make_job(tmp_path, id="new"), owner="me", now=1.0)
+    store.insert(make_job(tmp_path, id="new"))
     assert [job.id for job in store.newest()] == ["new"]
     (aside,) = tmp_path.glob("*.aside")
     assert aside.read_bytes() == before
@@ -267,7 +274,7 @@ def test_damage_that_a_query_meets_moves_the_file_aside_and_is_said(
     assert store.notice is None
     # A job that is active when the damage shows is written into the new library.
     job = replace(store.get("v0"), status="in_progress")
-    assert store.claim("v0", owner="me", now=2.0)
+    assert store.claim("v0")
     assert store.newest(100) == []
     (aside,) = tmp_path.glob("*.aside")
     assert aside.name in store.notice
@@ -275,11 +282,12 @@ def test_damage_that_a_query_meets_moves_the_file_aside_and_is_said(
     assert store.notice in caplog.messages
     store.save(job)
     assert store.get("v0") == job
-    assert store.database.rows("SELECT owner, heartbeat FROM jobs") == [("me", 2.0)]
+    assert store.sighting("v0").owner == store.owner
     assert len(path.with_name(aside.name).read_bytes()) == len(before)
     # Once: a job that is deleted later stays deleted.
     store.delete("v0")
-    store.save(job)
+    with pytest.raises(OwnershipLost):
+        store.save(job)
     assert store.newest() == []
 
 
@@ -290,7 +298,7 @@ def test_a_change_that_meets_the_damage_is_made_in_the_new_library(path, open_st
     assert store.get("v0") is not None
     for number in range(200):
         name = f"new{number}"
-        store.insert(make_job(tmp_path, id=name, note="y" * 3000), owner="me", now=1.0)
+        store.insert(make_job(tmp_path, id=name, note="y" * 3000))
         store.save(make_job(tmp_path, id=name, note="z" * 9000))
         assert store.get(name).note == "z" * 9000
         store.get(f"v{number}")
@@ -304,9 +312,9 @@ def test_a_library_that_another_kernel_moved_aside_is_left_for_the_new_one(
     fill(open_store(), tmp_path, 3)
     one, other = open_store(), open_store()
     job = replace(one.get("v1"), status="in_progress")
-    assert one.claim("v1", owner="me", now=7.0)
+    assert one.claim("v1")
     database.move_aside(path, database.identity_of(path))
-    other.insert(make_job(tmp_path, id="others"), owner="other", now=1.0)
+    other.insert(make_job(tmp_path, id="others"))
     one.save(job)
     assert "moved away" in one.notice
     assert {found.id for found in other.newest()} == {"others", "v1"}
@@ -325,7 +333,7 @@ def test_two_kernels_that_find_it_broken_at_once_move_it_once(
     @contextmanager
     def later(where):
         monkeypatch.setattr(database, "_alone", alone)
-        faster.insert(make_job(tmp_path, id="new"), owner="me", now=1.0)
+        faster.insert(make_job(tmp_path, id="new"))
         with alone(where):
             yield
 
@@ -405,7 +413,7 @@ def test_opening_does_not_wait_for_ever(path, open_store, monkeypatch):
 
 def test_a_full_disk_says_so_and_what_was_written_stays(store, tmp_path):
     job = make_job(tmp_path, id="v1")
-    store.insert(job, owner="me", now=1.0)
+    store.insert(job)
     # SQLite's own limit fails exactly as a full disk does: SQLITE_FULL, rolled back by itself.
     pages = store.database.rows("PRAGMA page_count", ())[0][0]
     store.database._open(fresh=True).execute(f"PRAGMA max_page_count = {pages}")
@@ -433,19 +441,19 @@ job = JobSnapshot(
     id="v0", provider="p", request=VideoRequest(prompt="x"), status="queued", created_at=1,
     target="t",
 )
-store.insert(job, owner="me", now=1)
+store.insert(job)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
 written, errors = ["v0"], []
 for number in range(1, 60):
     name = f"v{number}"
     try:
-        store.insert(replace(job, id=name, note="y" * 20_000), owner="me", now=1)
+        store.insert(replace(job, id=name, note="y" * 20_000))
         written.append(name)
     except StoreError as error:
         errors.append(str(error))
     assert store.get("v0") == job
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-store.insert(replace(job, id="after"), owner="me", now=1)
+store.insert(replace(job, id="after"))
 written.append("after")
 store.close()
 print(json.dumps([written, errors]))

@@ -39,8 +39,9 @@ def test_only_so_many_are_sent_at_once(bench):
 def test_what_waited_is_sent_by_the_next_kernel(make_bench):
     first = make_bench()
     jobs, gates = held(first)
-    first.manager.release()
+    first.manager.seal()
     first.loop.stop()
+    first.manager.close()
     second = make_bench(loop=type(first.loop)())
     assert [job.sent_at for job in second.store.in_flight()][1:] == [None, None]
     for job in jobs[1:]:

@@ -33,9 +33,9 @@ number = 0
 while number != count:
     number += 1
     one = replace(job, id=f"{name}-{number}", note="n" * 3000)
-    store.insert(one, owner=name, now=1)
+    store.insert(one)
     store.save(replace(one, note="m" * 5000), answer={"number": number})
-    assert store.claim(one.id, owner=name, now=2)
+    assert store.claim(one.id)
     print(number, flush=True)
 store.close()
 """
@@ -145,11 +145,11 @@ def in_a_child(work):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_process_opens_the_library_itself(store, tmp_path):
-    store.insert(make_job(tmp_path, id="parent"), owner="me", now=1.0)
+    store.insert(make_job(tmp_path, id="parent"))
     parents = store.database._file.connection
 
     def child():
-        store.insert(make_job(tmp_path, id="child"), owner="me", now=1.0)
+        store.insert(make_job(tmp_path, id="child"))
         assert store.database._file.connection is not parents
         parents.execute("SELECT 1")  # not closed, though nobody uses it
         store.close()
@@ -157,7 +157,7 @@ def test_a_forked_process_opens_the_library_itself(store, tmp_path):
 
     assert in_a_child(child) == 0
     assert store.database._file.connection is parents
-    store.insert(make_job(tmp_path, id="after"), owner="me", now=1.0)
+    store.insert(make_job(tmp_path, id="after"))
     assert {job.id for job in store.newest()} == {"parent", "child", "after"}
     assert_whole(store.path)
 
@@ -165,9 +165,9 @@ def test_a_forked_process_opens_the_library_itself(store, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_closing_in_a_forked_process_leaves_the_parents_connection_alone(store, tmp_path):
-    store.insert(make_job(tmp_path, id="parent"), owner="me", now=1.0)
+    store.insert(make_job(tmp_path, id="parent"))
     assert in_a_child(store.close) == 0
-    store.insert(make_job(tmp_path, id="after"), owner="me", now=1.0)
+    store.insert(make_job(tmp_path, id="after"))
     assert len(store.newest()) == 2
 
 

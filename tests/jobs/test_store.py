@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from decimal import Decimal
@@ -13,7 +9,9 @@ from decimal import Decimal
 import pytest
 
 from ipyreel.errors import StoreError
-from ipyreel.jobs.store import IN_FLIGHT, ORDERS, STALE, JobStore, Query, owner_name
+from ipyreel.jobs import database
+from ipyreel.jobs.query import ORDERS, Query
+from ipyreel.jobs.store import IN_FLIGHT, LEASE, JobStore, OwnershipLost
 from ipyreel.values import (
     Failure,
     Image,
@@ -24,9 +22,7 @@ from ipyreel.values import (
     VideoFile,
     VideoRequest,
 )
-from tests.jobs.fakes import START, make_job
-
-HERE, THERE = "host-a:1:one", "host-b:2:two"
+from tests.jobs.fakes import ELSEWHERE, START, elsewhere, make_job
 
 HOSTILE = {
     "surrogates": "a\ud800b\udfff\ud83d\ude00",
@@ -82,7 +78,7 @@ def full_job(tmp_path, text="text"):
 
 
 def held_by(store, job_id="v1"):
-    return store.database.rows("SELECT owner, heartbeat FROM jobs WHERE id = ?", (job_id,))[0]
+    return store.database.rows("SELECT owner FROM jobs WHERE id = ?", (job_id,))[0][0]
 
 
 def test_nothing_is_opened_before_it_is_needed(tmp_path):
@@ -93,7 +89,7 @@ def test_nothing_is_opened_before_it_is_needed(tmp_path):
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_every_field_reads_back_as_it_was(store, tmp_path, text):
     job = full_job(tmp_path, text)
-    store.insert(job, owner=HERE, now=1.0)
+    store.insert(job)
     store.save(job, answer={text: text})
     assert store.get("v1") == job
     assert store.answer("v1") == {text: text}
@@ -119,13 +115,13 @@ def test_no_field_of_a_job_is_forgotten(tmp_path):
 
 
 def test_a_length_no_disk_has_does_not_stop_a_job(store, tmp_path):
-    store.insert(make_job(tmp_path, id="v1", received=5, total=10**30), owner=HERE, now=1.0)
+    store.insert(make_job(tmp_path, id="v1", received=5, total=10**30))
     assert store.get("v1").total == 2**63 - 1
 
 
 def test_the_last_answer_stays_when_none_comes(store, tmp_path):
     job = make_job(tmp_path, id="v1")
-    store.insert(job, owner=HERE, now=1.0)
+    store.insert(job)
     assert store.answer("v1") is None
     store.save(job, answer={"n": 1})
     store.save(replace(job, note="x"))
@@ -135,16 +131,16 @@ def test_the_last_answer_stays_when_none_comes(store, tmp_path):
 
 def test_one_id_is_one_job(store, tmp_path):
     job = make_job(tmp_path)
-    store.insert(job, owner=HERE, now=1.0)
+    store.insert(job)
     with pytest.raises(StoreError, match="UNIQUE"):
-        store.insert(job, owner=HERE, now=1.0)
+        store.insert(job)
     store.save(replace(job, note="goes on"))
     assert store.get(job.id).note == "goes on"
 
 
 def test_deleting_forgets_the_job(store, tmp_path):
     job = make_job(tmp_path)
-    store.insert(job, owner=HERE, now=1.0)
+    store.insert(job)
     store.delete(job.id)
     assert store.get(job.id) is None
     assert store.newest() == []
@@ -152,7 +148,7 @@ def test_deleting_forgets_the_job(store, tmp_path):
 
 def test_finding_by_the_beginning_of_an_id(store, tmp_path):
     for job_id in ("vab1", "vab2", "v%_1", "vxx"):
-        store.insert(make_job(tmp_path, id=job_id, remote_id=f"r-{job_id}"), owner=HERE, now=1.0)
+        store.insert(make_job(tmp_path, id=job_id, remote_id=f"r-{job_id}"))
     found = {word: {job.id for job in store.matching(word)} for word in ("vab", "v%", "v_", "\\")}
     assert found == {"vab": {"vab1", "vab2"}, "v%": {"v%_1"}, "v_": set(), "\\": set()}
     assert [job.id for job in store.matching("r-vxx")] == ["vxx"]
@@ -163,7 +159,7 @@ def test_searching_in_prompts(store, tmp_path):
     for count, prompt in enumerate(("A red DOG", "a 100% cat", "a_b")):
         request = VideoRequest(prompt=prompt)
         job = make_job(tmp_path, id=f"v{count}", request=request, created_at=float(count))
-        store.insert(job, owner=HERE, now=1.0)
+        store.insert(job)
     assert [job.id for job in store.newest(text="dog")] == ["v0"]
     assert [job.id for job in store.newest(text="%")] == ["v1"]
     assert [job.id for job in store.newest(text="_")] == ["v2"]
@@ -174,9 +170,9 @@ def test_lists_by_state(store, tmp_path):
     states = (*IN_FLIGHT, "completed", "failed", "cancelled")
     for count, status in enumerate(states):
         job = make_job(tmp_path, id=status, status=status, created_at=float(count))
-        store.insert(job, owner=HERE, now=1.0)
+        store.insert(job)
     ready = make_job(tmp_path, id="ready", status="failed", ready=True)
-    store.insert(ready, owner=HERE, now=1.0)
+    store.insert(ready)
     assert [job.id for job in store.in_flight()] == list(IN_FLIGHT)
     assert [job.id for job in store.undelivered()] == ["ready"]
 
@@ -184,7 +180,7 @@ def test_lists_by_state(store, tmp_path):
 def test_an_equal_finished_job_is_found_again(store, tmp_path):
     for count, status in enumerate(("completed", "completed", "failed")):
         job = make_job(tmp_path, id=f"v{count}", status=status, created_at=float(count))
-        store.insert(job, owner=HERE, now=1.0)
+        store.insert(job)
     asked = job.request
     assert store.finished_like(asked.fingerprint("fake")).id == "v1"
     assert store.finished_like(asked.fingerprint("other")) is None
@@ -193,7 +189,7 @@ def test_an_equal_finished_job_is_found_again(store, tmp_path):
 
 def test_a_job_with_pixels_is_found_again_after_it_was_read_back(store, tmp_path):
     request = VideoRequest(prompt="x", images=(Image(source="a.png", data=b"pixels"),))
-    store.insert(make_job(tmp_path, id="v1", request=request), owner=HERE, now=1.0)
+    store.insert(make_job(tmp_path, id="v1", request=request))
     # What a new kernel does with it: it has no pixels any more.
     store.save(replace(store.get("v1"), status="completed"))
     assert store.finished_like(request.fingerprint("fake")).id == "v1"
@@ -209,7 +205,7 @@ def test_how_long_jobs_took(store, tmp_path):
             sent_at=10.0,
             completed_at=20.0 + count,
         )
-        store.insert(job, owner=HERE, now=1.0)
+        store.insert(job)
     assert store.durations("fake", "m-1") == [12.0, 11.0, 10.0]
     assert store.durations("fake", "m-1", limit=1) == [12.0]
     assert store.durations("fake", None) == []
@@ -225,7 +221,7 @@ def test_what_was_spent(store, tmp_path):
         {"id": "v5", "sent_at": 1.0, "estimate": 9.0, "created_at": START - 1},
     ]
     for fields in rows:
-        store.insert(make_job(tmp_path, **fields), owner=HERE, now=1.0)
+        store.insert(make_job(tmp_path, **fields))
     # v3 waits and v1 and v2 run: they are reserved.
     nine = Decimal("9.25")
     assert store.spent(START) == Money(usd=nine + Decimal("0.5"), reserved=nine, unpriced=1)
@@ -237,86 +233,162 @@ def test_what_was_spent(store, tmp_path):
 
 
 @pytest.fixture
-def claimed(store, tmp_path):
-    store.insert(make_job(tmp_path, id="v1"), owner=HERE, now=100.0)
-    return store
+def other(tmp_path):
+    """The same library as another kernel has it."""
+    opened = JobStore(tmp_path / "library.sqlite")
+    yield opened
+    opened.close()
 
 
-def test_a_new_job_belongs_to_who_wrote_it(claimed):
-    assert held_by(claimed) == (HERE, 100.0)
-    assert claimed.claim("v1", owner=HERE, now=101.0)
-    assert not claimed.claim("v1", owner=THERE, now=101.0)
-    assert held_by(claimed) == (HERE, 101.0)
+@pytest.fixture
+def job(store, tmp_path):
+    one = make_job(tmp_path, id="v1")
+    store.insert(one)
+    return one
 
 
-@pytest.mark.parametrize(("silence", "free"), [(STALE, False), (STALE + 0.1, True)])
-def test_a_silent_kernel_loses_its_jobs(claimed, silence, free):
-    assert claimed.claim("v1", owner=THERE, now=100.0 + silence) is free
+@pytest.mark.usefixtures("job")
+def test_a_new_job_belongs_to_who_wrote_it(store, other):
+    assert held_by(store) == store.owner
+    assert store.claim("v1")
+    assert not other.claim("v1")
+    assert held_by(other) == store.owner
 
 
-def test_a_sign_of_life_keeps_them(claimed):
-    claimed.beat(owner=HERE, now=200.0)
-    claimed.beat(owner=THERE, now=300.0)
-    assert not claimed.claim("v1", owner=THERE, now=229.0)
+@pytest.mark.usefixtures("job")
+def test_only_who_has_a_job_gives_it_back(store, other):
+    other.release("v1")
+    assert held_by(store) == store.owner
+    store.release("v1")
+    assert held_by(store) is None
+    assert other.claim("v1")
 
 
-def test_a_clock_that_went_back_keeps_them(claimed):
-    assert not claimed.claim("v1", owner=THERE, now=1.0)
-
-
-def test_only_who_has_a_job_gives_it_back(claimed):
-    claimed.release(owner=THERE, job_id="v1")
-    assert held_by(claimed) == (HERE, 100.0)
-    claimed.release(owner=HERE, job_id="v1")
-    assert held_by(claimed) == (None, None)
-    assert claimed.claim("v1", owner=THERE, now=100.0)
-
-
-def test_everything_given_back_at_once(claimed, tmp_path):
-    claimed.insert(make_job(tmp_path, id="v2"), owner=HERE, now=1.0)
-    claimed.insert(make_job(tmp_path, id="v3"), owner=THERE, now=1.0)
-    claimed.release(owner=HERE)
-    assert [held_by(claimed, one)[0] for one in ("v1", "v2", "v3")] == [None, None, THERE]
+@pytest.mark.usefixtures("job")
+def test_everything_given_back_at_once(store, other, tmp_path):
+    store.insert(make_job(tmp_path, id="v2"))
+    other.insert(make_job(tmp_path, id="v3"))
+    store.release()
+    assert [held_by(store, one) for one in ("v1", "v2", "v3")] == [None, None, other.owner]
 
 
 def test_a_job_that_is_not_there_cannot_be_taken(store):
-    assert not store.claim("nothing", owner=HERE, now=1.0)
+    assert not store.claim("nothing")
+    assert not store.claim("nothing", take=True)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="processes are not looked up there")
-def test_a_dead_kernel_on_this_machine_loses_its_jobs_at_once(store, tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    holders = {
-        "dead": f"{socket.gethostname()}:{ended.pid}:x",
-        "alive": f"{socket.gethostname()}:{os.getpid()}:another",
-        "elsewhere": f"another-host:{ended.pid}:x",
-        "odd": "no pid at all",
-        "huge": f"{socket.gethostname()}:{10**30}:x",
-    }
-    for name, holder in holders.items():
-        store.insert(make_job(tmp_path, id=name), owner=holder, now=100.0)
-    free = {name for name in holders if store.claim(name, owner=THERE, now=101.0)}
-    assert free == {"dead"}
+def test_whatever_is_written_meets_the_row_of_its_owner_only(store, other, job):
+    assert other.claim("v1", take=True)
+    for write in (store.save, store.mark_sent):
+        with pytest.raises(OwnershipLost, match="v1"):
+            write(replace(job, note="from the first owner", sent_at=1.0))
+    store.release("v1")
+    store.delete("v1")
+    assert other.get("v1") == job
+    assert held_by(store) == other.owner
+    other.save(replace(job, note="from the second"))
+    assert store.get("v1").note == "from the second"
 
 
-def test_owners_are_told_apart():
-    assert owner_name("a") != owner_name("b")
-    host, pid, token = owner_name("a").rsplit(":", 2)
-    assert (host, pid, token) == (socket.gethostname(), str(os.getpid()), "a")
+def test_a_job_is_marked_as_sent_once(store, job):
+    sent = replace(job, sent_at=5.0)
+    store.mark_sent(sent)
+    with pytest.raises(OwnershipLost):
+        store.mark_sent(replace(sent, sent_at=6.0))
+    store.save(replace(job, sent_at=None))  # it was refused, so it may be sent again
+    store.mark_sent(sent)
+    store.save(replace(job, sent_at=None, remote_id="r-1"))
+    with pytest.raises(OwnershipLost):
+        store.mark_sent(sent)
+
+
+def test_a_deleted_job_is_not_written_again(store, other, job):
+    assert other.claim("v1", take=True)
+    other.delete("v1")
+    for write in (store.save, store.mark_sent):
+        with pytest.raises(OwnershipLost):
+            write(replace(job, sent_at=1.0))
+    assert store.newest() == []
+
+
+@pytest.mark.usefixtures("job")
+def test_a_silent_owner_elsewhere_is_taken_over_only_as_it_was_seen(store, other):
+    elsewhere(store, "v1")
+    seen = other.sighting("v1")
+    assert not other.claim("v1")
+    store.database.write("INSERT INTO kernels VALUES (?, 7)", (ELSEWHERE,))
+    assert not other.claim("v1", silent=seen)
+    seen = other.sighting("v1")
+    assert seen.beat == 7
+    store.database.write("UPDATE kernels SET beat = 8", ())
+    assert not other.claim("v1", silent=seen)
+    assert other.claim("v1", silent=other.sighting("v1"))
+
+
+@pytest.mark.usefixtures("job")
+def test_a_kernel_that_was_older_shows_life_by_its_own_column(store, other):
+    elsewhere(store, "v1", owner="host:1:x")
+    seen = other.sighting("v1")
+    store.database.write("UPDATE jobs SET heartbeat = 9.0", ())
+    assert not other.claim("v1", silent=seen)
+
+
+@pytest.mark.usefixtures("job")
+def test_beats_count_up_and_say_what_is_ours(store, other, tmp_path):
+    other.insert(make_job(tmp_path, id="v2"))
+    assert [store.beat() for _ in range(3)] == [{"v1"}] * 3
+    assert other.sighting("v1").beat == 3
+    store.release()
+    assert store.database.rows("SELECT * FROM kernels") == []
+
+
+def test_a_closed_store_sends_and_begins_nothing(store, job):
+    store.sealed = True
+    for write in (store.mark_sent, store.insert):
+        with pytest.raises(StoreError, match="closed"):
+            write(replace(job, sent_at=1.0))
+    with pytest.raises(StoreError, match="closed"):
+        store.claim("v1")
+    store.save(replace(job, remote_id="r-1"))  # an answer that was on its way is kept
+    assert store.get("v1").remote_id == "r-1"
+
+
+@pytest.mark.usefixtures("job")
+def test_what_an_ended_session_could_not_give_back_is_free(store, other):
+    store.database._open(fresh=True).execute("PRAGMA query_only = 1")
+    with pytest.raises(StoreError):
+        store.end()
+    assert held_by(other) == store.owner
+    assert other.claim("v1")
+
+
+def test_after_a_long_silence_a_lost_library_takes_the_jobs_with_it(tmp_path):
+    now = [0.0]
+    store = JobStore(tmp_path / "library.sqlite", monotonic=lambda: now[0])
+    one, two = make_job(tmp_path, id="v1"), make_job(tmp_path, id="v2")
+    store.insert(one, two)
+    database.move_aside(store.path, database.identity_of(store.path))
+    store.save(replace(one, note="at once"))
+    assert store.get("v1").note == "at once"
+    database.move_aside(store.path, database.identity_of(store.path))
+    now[0] += LEASE
+    # Somebody may have taken it over in the file that was moved aside.
+    with pytest.raises(OwnershipLost):
+        store.mark_sent(replace(two, sent_at=1.0))
+    store.close()
 
 
 def test_many_threads_write_at_once(store, tmp_path):
     job = make_job(tmp_path, id="v1")
-    store.insert(job, owner=HERE, now=1.0)
+    store.insert(job)
     broken: list[BaseException] = []
 
     def work(name):
         try:
             for count in range(20):
-                store.insert(make_job(tmp_path, id=f"{name}-{count}"), owner=HERE, now=1.0)
+                store.insert(make_job(tmp_path, id=f"{name}-{count}"))
                 store.save(replace(job, note=f"{name}-{count}"))
-                assert store.claim(f"{name}-{count}", owner=HERE, now=2.0)
+                assert store.claim(f"{name}-{count}")
         except BaseException as error:  # noqa: BLE001 - shown by the assert below
             broken.append(error)
 
@@ -331,7 +403,7 @@ def test_many_threads_write_at_once(store, tmp_path):
 
 def test_a_sweep_round_trips_whatever_its_texts(tmp_path, store):
     jobs = [make_job(tmp_path, id=f"v{number}") for number in range(1200)]
-    store.insert(*jobs, owner="me", now=1.0)
+    store.insert(*jobs)
     texts = [*HOSTILE.values(), "half \ud83d"]
     items = tuple(
         SweepItem(job=job.id, label=text, differs={"mood": text, "seconds": 4}, reused=at == 1)
@@ -373,8 +445,6 @@ def library(tmp_path):
         listed(2, "a cat", provider="apiyi", model="m2", estimate=5.0),
         listed(3, "a dog at night 100%", status="failed"),
         listed(4, "zebra", status="queued"),
-        owner="me",
-        now=NOW,
     )
     yield opened
     opened.close()

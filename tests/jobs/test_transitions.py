@@ -127,7 +127,7 @@ def test_every_prefix_reads_back_from_the_library_as_it_was(plan, first, ending,
         store = JobStore(Path(folder) / "library.sqlite")
         try:
             seen = [replace(job, request=request) for job in history(plan, first, ending)]
-            store.insert(seen[0], owner="me", now=1.0)
+            store.insert(seen[0])
             for job in seen:
                 store.save(job, answer={"status": job.raw_status})
                 assert store.get("v1") == job

@@ -27,6 +27,7 @@ from ipyreel.client.mp4 import read_container
 from ipyreel.demo.render import render
 from ipyreel.jobs.files import sidecar_path
 from ipyreel.jobs.store import JobStore
+from ipyreel.jobs.transitions import is_unsent
 from ipyreel.values import JobSnapshot
 from tests.support.demo import LiveDemo, running_demo
 from tests.support.jupyter import package_folder
@@ -190,8 +191,9 @@ def run(plan: Plan, folder: Path) -> Report:
         code = f"%%video --size 64x64{named}\n{PROMPT}"
         for kill in plan.kills:
             perform(stage, code, kill)
-            code = "%video resume"
             left = look(stage)
+            # What was never sent is sent only where it is named.
+            code = f"%video resume {left.id}" if left and is_unsent(left) else "%video resume"
         outcome = recover(stage, left)
         return Report(
             plan=plan, phases=tuple(stage.phases), outcome=outcome, posts=stage.demo.posts()
@@ -302,6 +304,10 @@ def recover(stage: Stage, left: JobSnapshot | None) -> Outcome:
     with stage.kernel() as kernel:
         prepare(kernel)
         resumed = kernel.run("%video resume")
+        if left is not None and not left.ended and is_unsent(left):
+            assert f"{left.id}: never sent" in resumed.displays[-1]["data"]["text/plain"]
+            assert stage.demo.posts() == 0, "something was bought that nobody had named"
+            resumed = kernel.run(f"%video resume {left.id}")
         waited = kernel.run("%video wait")
         again = kernel.run("%video resume")
     outcome = expected(stage, left, sent_before)

@@ -111,6 +111,7 @@ LAZY = {
 """(module, function) that may import any module, or load one by name, and why."""
 
 STATE = {
+    ("jobs/owners.py", "_HERE"): "tells the sessions of this process from those that ended in it",
     ("jobs/database.py", "_INHERITED"): "SQLite: a fork must never close its parent's connections",
 }
 """(module, name) of module-level state that changes after import, and why."""

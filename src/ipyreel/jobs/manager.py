@@ -1,8 +1,7 @@
-"""The manager: takes jobs, sees each through, and tells who listens.
+"""Takes jobs, sees each through, and calls who listens.
 
-May import `client` and below, and its own room. Public methods may be called from any
-thread; everything that changes a job happens on the one loop's thread. Facts travel up as
-frozen snapshots to listeners.
+Any thread may call the public methods; a job is changed on the one loop's thread only, and
+listeners get frozen snapshots. Each job has one owner: see `owners` and `JobStore`.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import secrets
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from ipyreel.client import VideoClient
 from ipyreel.errors import (
@@ -28,8 +27,9 @@ from ipyreel.errors import (
 )
 from ipyreel.jobs import transitions
 from ipyreel.jobs.loop import LoopThread, wait_async
+from ipyreel.jobs.owners import is_alive
 from ipyreel.jobs.run import ActiveJob, JobConfig, Listener, Run, log
-from ipyreel.jobs.store import JobStore, Select, owner_name
+from ipyreel.jobs.store import JobStore, OwnershipLost, Select, Sighting
 from ipyreel.values import JobSnapshot
 
 Connect = Callable[[str, str | None], Awaitable[VideoClient]]
@@ -42,7 +42,41 @@ BLIND = (AuthenticationFailed, ConfigError, PaymentRequired, WaitTimeout)
 """What keeps us from looking, and says nothing of a job that the server has."""
 
 BEAT = 5.0
-"""Seconds between two signs of life for the other kernels on one library."""
+"""Seconds between two signs of life for kernels elsewhere that use the same library."""
+
+SILENCE = 60.0
+"""Seconds for which a kernel elsewhere must be silent, on our own clock, before its jobs are
+taken over: twelve beats."""
+
+FOLLOW = 1.0
+"""Seconds between two looks at a job that another kernel works on."""
+
+Resumption = Literal["taken", "watching", "refused"]
+"""What became of asking for a job: it is ours; ours once its owner was silent for `SILENCE`
+seconds; a living kernel has it."""
+
+
+@dataclass(slots=True)
+class Silence:
+    """For how many seconds the owner of a job has been silent, on this process's own clock.
+
+    Time in which we did not look (a laptop asleep, a debugger) does not count: the other may
+    have slept as well.
+    """
+
+    clock: Callable[[], float]
+    seconds: float = 0.0
+    _last: tuple[Sighting | None, float] | None = None
+
+    def look(self, sighting: Sighting | None) -> float:
+        """Count what passed since the last look; anything new begins at zero again."""
+        now = self.clock()
+        if self._last is not None and self._last[0] == sighting:
+            self.seconds += min(now - self._last[1], 2 * BEAT)
+        else:
+            self.seconds = 0.0
+        self._last = sighting, now
+        return self.seconds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,9 +87,9 @@ class JobManager:
     loop: LoopThread
     connect: Connect
     rules: JobConfig = field(default_factory=JobConfig)
-    owner: str = field(default_factory=lambda: owner_name(secrets.token_hex(4)))
     _active: dict[str, ActiveJob] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _followed: dict[str, concurrent.futures.Future[JobSnapshot]] = field(default_factory=dict)
     _beating: asyncio.Task[None] | None = None
 
     def submit(
@@ -66,33 +100,64 @@ class JobManager:
         At most `parallel` of them are under way at once (None: all); the others wait here,
         and nothing of them is sent. `select` is as for `JobStore.insert`.
         """
-        written = self.store.insert(*jobs, owner=self.owner, now=self.rules.clock(), select=select)
+        written = self.store.insert(*jobs, select=select)
         limit = None if parallel is None else ParallelLimit(parallel)
         for job in written:
             self._start(ActiveJob(snapshot=job, store=self.store), limit)
 
-    def resume(self, job: JobSnapshot, limit: ParallelLimit | None = None) -> bool:
+    def resume(
+        self,
+        job: JobSnapshot,
+        limit: ParallelLimit | None = None,
+        *,
+        take: bool = False,
+        remote_id: str | None = None,
+    ) -> Resumption:
         """Go on with a job of the library, when it is its turn in the `limit`.
 
-        False when another living kernel has it.
+        `take`: also from a living kernel, which then stops working on it. `remote_id`: the
+        person says that this job of the server's is the one.
         """
-        active = self._active.get(job.id)
-        if active is not None and not active.future.done():
-            return True
-        if not self._claim(job):
-            return False
-        job = self.store.get(job.id) or job
-        if job.ended:
-            job = transitions.reopened(job, self.rules.clock())
+        # One thread looks, claims and keeps at a time: two would both send an unsent job.
+        with self._lock:
+            active = self._active.get(job.id)
+            if active is not None and not active.future.done():
+                if take and active.watching:
+                    self.store.claim(job.id, take=True)
+                return "watching" if active.watching and not take else "taken"
+            listeners = active.listeners if active is not None else []
+            active = ActiveJob(snapshot=job, store=self.store, listeners=listeners, resumed=True)
+            if self.store.claim(job.id, take=take):
+                self._reopen(active, remote_id)
+            elif self._is_seen(job.id):
+                return "refused"
+            else:
+                active.watching = True
+            self._start(active, limit)
+        return "watching" if active.watching else "taken"
+
+    def _reopen(self, active: ActiveJob, remote_id: str | None = None) -> None:
+        job, now = self.store.get(active.snapshot.id) or active.snapshot, self.rules.clock()
+        current = job
+        if remote_id is not None and job.remote_id is None:
+            job = transitions.identified(job, remote_id, now)
+        elif job.ended:
+            job = transitions.reopened(job, now)
+        if job is not current:
             self.store.save(job)
-        listeners = active.listeners if active is not None else []
-        self._start(ActiveJob(snapshot=job, store=self.store, listeners=listeners), limit)
-        return True
+        active.snapshot = job
+
+    def _is_seen(self, job_id: str) -> bool:
+        """Tell whether the owner of a job surely lives, or the job is gone."""
+        sighting = self.store.sighting(job_id)
+        return sighting is None or (sighting.owner is not None and bool(is_alive(sighting.owner)))
 
     def snapshot(self, job_id: str) -> JobSnapshot | None:
         """Return how a job stands, from memory where it is active, else from the library."""
         active = self._active.get(job_id)
-        if active is None or (active.future.done() and not active.snapshot.ended):
+        if active is None or active.watching:
+            return self.store.get(job_id)
+        if active.future.done() and not active.snapshot.ended:
             # What we let go of may have gone on in another kernel.
             return self.store.get(job_id)
         return active.snapshot
@@ -107,16 +172,54 @@ class JobManager:
         active = self._active.get(job_id)
         if active is not None:
             return active.future
-        future: concurrent.futures.Future[JobSnapshot] = concurrent.futures.Future()
         job = self.store.get(job_id)
+        if job is not None and not job.ended and self.has_owner(job_id):
+            return self._follow(job_id)
+        future: concurrent.futures.Future[JobSnapshot] = concurrent.futures.Future()
         if job is None:
             future.set_exception(StoreError(f"The library has no job {job_id}."))
         else:
             future.set_result(job)
         return future
 
+    def placed(self, job_id: str) -> concurrent.futures.Future[None]:
+        """Return a future that is done once the POST was answered, or no answer will come."""
+        active = self._active.get(job_id)
+        if active is not None:
+            return active.placed
+        future: concurrent.futures.Future[None] = concurrent.futures.Future()
+        future.set_result(None)
+        return future
+
+    def has_owner(self, job_id: str) -> bool:
+        """Tell whether a kernel that may be alive has the job."""
+        sighting = self.store.sighting(job_id)
+        if sighting is None or sighting.owner is None:
+            return False
+        return is_alive(sighting.owner) is not False
+
+    def _follow(self, job_id: str) -> concurrent.futures.Future[JobSnapshot]:
+        """Return a future of how a job stands once another kernel is done with it."""
+        with self._lock:
+            future = self._followed.get(job_id)
+            if future is None or future.done():
+                future = self._followed[job_id] = self.loop.submit(self._await_other(job_id))
+            return future
+
+    async def _await_other(self, job_id: str) -> JobSnapshot:
+        silence = Silence(self.rules.monotonic)
+        while True:
+            job, sighting = self.store.get(job_id), self.store.sighting(job_id)
+            if job is None or sighting is None:
+                raise StoreError(f"The library has no job {job_id}.")
+            if job.ended or sighting.owner is None or is_alive(sighting.owner) is False:
+                return job
+            if silence.look(sighting) >= SILENCE and not is_alive(sighting.owner):
+                return job
+            await self.rules.sleep(FOLLOW)
+
     def listen(self, job_id: str, listener: Listener) -> None:
-        """Call `listener` with every new snapshot of a active job, on the loop's thread."""
+        """Call `listener` with every new snapshot of an active job, on the loop's thread."""
         active = self._active.get(job_id)
         if active is not None:
             active.listeners.append(listener)
@@ -126,12 +229,31 @@ class JobManager:
         with self._lock:
             return [active.snapshot for active in self._active.values() if not active.future.done()]
 
-    def release(self) -> None:
-        """Give every job back, so that any session may resume it at once."""
-        self._release()
+    def resumed(self) -> list[JobSnapshot]:
+        """Return the active jobs that an earlier kernel, or another one, had made."""
+        with self._lock:
+            known = [one for one in self._active.values() if one.resumed]
+            return [one.snapshot for one in known if not one.future.done()]
+
+    def unsent(self) -> list[JobSnapshot]:
+        """Return the active jobs of which nothing has been sent."""
+        return [job for job in self.active() if transitions.is_unsent(job)]
+
+    def seal(self) -> None:
+        """From here on nothing is sent and nothing is begun; what is under way goes on."""
+        self.store.sealed = True
+
+    def close(self) -> None:
+        """Give every job back, so that any session may resume it at once; for good."""
+        try:
+            self.store.end()
+        except StoreError as error:
+            log.warning("%s", error)
 
     def forget(self, job_id: str) -> None:
-        """Take an ended job out of the library."""
+        """Take an ended job out of the library; raises `StoreError` where another kernel has it."""
+        if not self.store.claim(job_id) and self.store.get(job_id) is not None:
+            raise StoreError(f"Another kernel is working on {job_id}: it was not deleted.")
         with self._lock:
             self._active.pop(job_id, None)
         self.store.delete(job_id)
@@ -148,14 +270,16 @@ class JobManager:
 
         The future's snapshot says in `note` what was done and what may still be billed.
         """
-        active = self._active.get(job.id)
-        if active is None or active.future.done():
-            active = ActiveJob(snapshot=job, store=self.store)
-            if job.ended or not self._claim(job):
-                note = job.note if job.ended else "Another kernel has this job; cancel it there."
-                active.future.set_result(replace(job, note=note))
-                return active.future
-            self._keep(active)
+        with self._lock:
+            active = self._active.get(job.id)
+            if active is None or active.future.done() or active.watching:
+                active = ActiveJob(snapshot=job, store=self.store)
+                if job.ended or not self.store.claim(job.id):
+                    busy = "Another kernel has this job; cancel it there."
+                    active.snapshot = replace(job, note=job.note if job.ended else busy)
+                    active.done()
+                    return active.future
+                self._keep(active)
         self.loop.submit(self._cancel(active))
         return active.future
 
@@ -168,9 +292,6 @@ class JobManager:
         """
         going = sorted((job for job in jobs if not job.ended), key=lambda job: bool(job.sent_at))
         return [self.cancel(job) for job in going]
-
-    def _claim(self, job: JobSnapshot) -> bool:
-        return self.store.claim(job.id, owner=self.owner, now=self.rules.clock())
 
     def _start(self, active: ActiveJob, limit: ParallelLimit | None) -> None:
         self._keep(active)
@@ -185,14 +306,52 @@ class JobManager:
         if self._beating is None or self._beating.done():
             self._beating = asyncio.ensure_future(self._beat())
         try:
+            if active.watching and not await self._take_over(active):
+                return
             async with limit or contextlib.nullcontext():
                 await self._see_through(active)
+        except OwnershipLost as error:
+            self._lose(active, error)
         except asyncio.CancelledError:
-            if not active.cancelling:
+            if isinstance(active.error, OwnershipLost):
+                self._lose(active, active.error)
+            elif not active.cancelling:
                 raise
         finally:
             if not active.cancelling:
                 self._give_back(active)
+
+    async def _take_over(self, active: ActiveJob) -> bool:
+        """Wait until the job's owner, which cannot be seen from here, was silent for long enough.
+
+        Returns whether the job is ours now.
+        """
+        job_id, silence = active.snapshot.id, Silence(self.rules.monotonic)
+        first = self.store.sighting(job_id)
+        note = f"A kernel elsewhere has this job. If it stays silent for {SILENCE:.0f} s, this"
+        active.show(replace(active.snapshot, note=f"{note} one takes over."))
+        while True:
+            sighting = self.store.sighting(job_id)
+            still = silence.look(sighting) >= SILENCE
+            if self.store.claim(job_id, silent=sighting if still else None):
+                active.watching = False
+                self._reopen(active)
+                return True
+            if sighting is None or sighting != first:
+                note = f"Another kernel is working on this job. %video resume {job_id} --take"
+                current = self.store.get(job_id) or active.snapshot
+                active.show(replace(current, note=f"{note} takes it over."))
+                return False
+            await self.rules.sleep(BEAT)
+
+    def _lose(self, active: ActiveJob, error: OwnershipLost) -> None:
+        """Show that another kernel has the job now; nothing is written."""
+        active.error = error
+        log.warning("%s", error)
+        job = active.snapshot
+        with contextlib.suppress(StoreError):
+            job = self.store.get(job.id) or job
+        active.show(job if job.ended else replace(job, note=str(error)))
 
     async def _see_through(self, active: ActiveJob) -> None:
         reached = False
@@ -200,6 +359,8 @@ class JobManager:
             client = await self.connect(active.snapshot.provider, active.snapshot.base_url)
             reached = True
             await Run(active=active, client=client, rules=self.rules).see_through()
+        except OwnershipLost:
+            raise
         except VideoError as error:
             self._stop(active, error, reached=reached)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not lose the job
@@ -226,11 +387,13 @@ class JobManager:
         self._release(active.snapshot.id)
         active.done()
 
-    def _release(self, job_id: str | None = None) -> None:
+    def _release(self, job_id: str) -> None:
+        if self.store.sealed:
+            return  # all are given back at once
         try:
-            self.store.release(owner=self.owner, job_id=job_id)
+            self.store.release(job_id)
         except StoreError as error:
-            # The claim goes stale without us.
+            # While this process runs, nobody else takes the job, but with --take.
             log.warning("%s", error)
 
     async def _cancel(self, active: ActiveJob) -> None:
@@ -242,6 +405,8 @@ class JobManager:
             if not active.snapshot.ended:
                 note = await self._tell_server(active.snapshot)
                 active.change(transitions.cancelled(active.snapshot, note, self.rules.clock()))
+        except OwnershipLost as error:
+            self._lose(active, error)
         finally:
             self._give_back(active)
 
@@ -288,7 +453,7 @@ class JobManager:
 
     async def _delete_there(self, job: JobSnapshot) -> str:
         if job.remote_id is None:
-            return f"{job.provider} never had it."
+            return f"{job.provider} is not known to have it."
         client = await self.connect(job.provider, job.base_url)
         if "delete" not in client.provider.routes:
             return f"{job.provider} cannot delete, so it keeps its copy."
@@ -301,8 +466,23 @@ class JobManager:
     async def _beat(self) -> None:
         while self.active():
             await self.rules.sleep(BEAT)
+            with self._lock:
+                expected = [one for one in self._active.values() if not one.watching]
             try:
-                self.store.beat(owner=self.owner, now=self.rules.clock())
+                ours = self.store.beat()
+                for one in expected:
+                    if not one.future.done() and one.snapshot.id not in ours:
+                        self._check(one)
             except StoreError as error:
-                # The next beat tries again; six may be missed before another kernel takes over.
+                # The next beat tries again; twelve may be missed before another kernel takes over.
                 log.warning("%s", error)
+
+    def _check(self, active: ActiveJob) -> None:
+        """Write a job into a new library where the old one was moved aside, or stop its work."""
+        try:
+            self.store.save(active.snapshot)
+        except OwnershipLost as error:
+            # The answer to a POST on its way is waited for: it holds the job's id.
+            if active.task is not None and not active.sending and not active.cancelling:
+                active.error = error
+                active.task.cancel()

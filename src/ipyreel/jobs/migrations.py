@@ -48,13 +48,17 @@ def refuse_newer(connection: sqlite3.Connection, path: object) -> None:
 
 def _package(connection: sqlite3.Connection) -> str | None:
     """Return the version of the package that ran the last step, where the file says it."""
-    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(migrations)")]
-    if "package" not in columns:
+    if not _has_package(connection):
         return None
     rows = connection.execute(
         "SELECT package FROM migrations WHERE package IS NOT NULL ORDER BY name DESC LIMIT 1"
     ).fetchall()
     return rows[0][0] if rows else None
+
+
+def _has_package(connection: sqlite3.Connection) -> bool:
+    columns = connection.execute("PRAGMA table_info(migrations)").fetchall()
+    return "package" in [name for _, name, *_ in columns]
 
 
 def _seen(connection: sqlite3.Connection) -> list[str]:
@@ -67,8 +71,13 @@ def _run(connection: sqlite3.Connection, name: str, step: Step, now: float) -> N
         # Looked up inside the transaction: another kernel may have been faster.
         if name not in _seen(connection):
             step(connection)
+            row: dict[str, object] = {"name": name, "applied_at": now}
+            if _has_package(connection):
+                row["package"] = __version__
+            marks = ", ".join("?" * len(row))
             connection.execute(
-                "INSERT INTO migrations (name, applied_at) VALUES (?, ?)", (name, now)
+                f"INSERT INTO migrations ({', '.join(row)}) VALUES ({marks})",  # noqa: S608
+                tuple(row.values()),
             )
         connection.execute("COMMIT")
     except BaseException:
@@ -188,10 +197,24 @@ def _parts(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE parts (job TEXT PRIMARY KEY, record TEXT NOT NULL)")
 
 
+def _kernels(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """
+        CREATE TABLE kernels (
+            owner TEXT PRIMARY KEY,     -- as in jobs.owner
+            beat INTEGER NOT NULL       -- counts up while the kernel runs
+        )
+        """
+    )
+    # A newer schema names the version that is needed to read it.
+    connection.execute("ALTER TABLE migrations ADD COLUMN package TEXT")
+
+
 STEPS = (
     ("0001_jobs", _jobs),
     ("0002_lessons", _lessons),
     ("0003_sweeps", _sweeps),
     ("0004_money", _money),
     ("0005_parts", _parts),
+    ("0006_kernels", _kernels),
 )

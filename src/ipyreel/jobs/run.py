@@ -20,12 +20,15 @@ from ipyreel.jobs.files import make_folder, write_sidecar
 from ipyreel.jobs.poller import Poller, PollPolicy, PollRateLimiter
 from ipyreel.jobs.recover import find_accepted
 from ipyreel.jobs.schedule import KEPT, Lesson, Schedule
-from ipyreel.jobs.store import JobStore
+from ipyreel.jobs.store import JobStore, OwnershipLost
 from ipyreel.values import ENDED, Failure, JobSnapshot, VideoFile, VideoJob
 
 Listener = Callable[[JobSnapshot], None]
 
 log = logging.getLogger("ipyreel")
+
+HAND_IN = (1.0, 5.0, 30.0, 120.0)
+"""Seconds between attempts to save an answer that came when another kernel had the job."""
 
 REDRAW = 0.25
 """Seconds between two snapshots while bytes come in: no eye needs more."""
@@ -49,8 +52,10 @@ class JobConfig:
 class ActiveJob:
     """A job this kernel works on; changed on the loop's thread only.
 
-    `future` gives the snapshot with which our work on it ends. `sending`: a POST may be on its
-    way; `cancelling`: the person asked to stop.
+    `future` gives the snapshot with which our work on it ends, `placed` is done once the
+    server's answer to the POST is here, or it is known that none will come. `sending`: a POST
+    may be on its way; `cancelling`: the person asked to stop; `watching`: another kernel that
+    cannot be seen from here has the job, and may be gone; `resumed`: an earlier kernel made it.
     """
 
     snapshot: JobSnapshot
@@ -61,21 +66,35 @@ class ActiveJob:
     )
     task: asyncio.Task[None] | None = None
     error: VideoError | None = None
+    placed: concurrent.futures.Future[None] = field(default_factory=concurrent.futures.Future)
     sending: bool = False
     cancelling: bool = False
+    watching: bool = False
+    resumed: bool = False
 
     def change(self, job: JobSnapshot, *, answer: object = None, save: bool = True) -> None:
-        """Take the next snapshot, save it and call the listeners."""
+        """Take the next snapshot, save it and call the listeners.
+
+        Raises `OwnershipLost`, and then nothing has changed.
+        """
         if replace(job, updated_at=self.snapshot.updated_at) == self.snapshot:
             # Most answers say nothing new, and saving that costs more than the request.
             return
-        self.snapshot = job
         if save:
             try:
                 self.store.save(job, answer=answer)
+            except OwnershipLost:
+                raise
             except StoreError as error:
                 # The job goes on in memory; the next change writes the whole row again.
-                self.snapshot = replace(job, note=error.message)
+                job = replace(job, note=error.message)
+        self.show(job)
+
+    def show(self, job: JobSnapshot) -> None:
+        """Take a snapshot that is not to be saved from here, and call the listeners."""
+        self.snapshot = job
+        if job.remote_id is not None or job.status == "unknown":
+            self._set_placed()
         for listener in tuple(self.listeners):
             self._call(listener)
 
@@ -96,8 +115,13 @@ class ActiveJob:
 
     def done(self) -> None:
         """Release everybody who waits."""
+        self._set_placed()
         if not self.future.done():
             self.future.set_result(self.snapshot)
+
+    def _set_placed(self) -> None:
+        if not self.placed.done():
+            self.placed.set_result(None)
 
     def _call(self, listener: Listener) -> None:
         try:
@@ -150,7 +174,7 @@ class Run:
             active.error = error
             active.change(transitions.unknown(active.snapshot, error.failure(), self._now()))
         else:
-            self._accept(video)
+            await self._accept(video)
             return video
         finally:
             active.sending = False
@@ -158,10 +182,14 @@ class Run:
 
     def _mark_sent(self, leaving: bool) -> None:  # noqa: FBT001 - the client's callback
         # Saved before the first byte leaves; if that fails, StoreError keeps the POST here.
-        step = transitions.sending if leaving else transitions.not_sent
-        job = step(self.active.snapshot, self._now())
-        self.active.store.save(job)
-        self.active.snapshot, self.active.sending = job, leaving
+        active = self.active
+        if leaving:
+            job = transitions.sending(active.snapshot, self._now())
+            active.store.mark_sent(job)
+        else:
+            job = transitions.not_sent(active.snapshot, self._now())
+            active.store.save(job)
+        active.snapshot, active.sending = job, leaving
 
     async def _look_for(self) -> VideoJob | None:
         active = self.active
@@ -170,16 +198,42 @@ class Run:
         )
         if finding.video is not None:
             active.error = None
-            self._accept(finding.video)
+            await self._accept(finding.video)
             return finding.video
         failure = active.snapshot.failure or Failure(message="The POST may have arrived.")
         told = replace(failure, hint=finding.hint)
         active.change(transitions.unknown(active.snapshot, told, self._now()))
         return None
 
-    def _accept(self, video: VideoJob) -> None:
-        step = transitions.accepted(self.active.snapshot, video, self._now())
-        self.active.change(step, answer=video.raw)
+    async def _accept(self, video: VideoJob) -> None:
+        """Save the server's id, also where another kernel has had the job for a while."""
+        store, job_id = self.active.store, self.active.snapshot.id
+        if self._save_accepted(video):
+            return
+        for wait in HAND_IN:
+            # Whoever took the job over cannot know this id. Once it is free, it is ours again.
+            await self.rules.sleep(wait)
+            if store.claim(job_id) and self._fits(store.get(job_id), video):
+                if self._save_accepted(video):
+                    return
+                break
+        raise OwnershipLost(
+            f"Another kernel has {job_id} now, or it was deleted. {self.client.provider.name}"
+            f" accepted it as {video.remote_id}.",
+            hint=f"%video resume {job_id} {video.remote_id} goes on with that one.",
+        )
+
+    def _save_accepted(self, video: VideoJob) -> bool:
+        accepted = transitions.accepted(self.active.snapshot, video, self._now())
+        try:
+            self.active.change(accepted, answer=video.raw)
+        except OwnershipLost:
+            return False
+        return True
+
+    @staticmethod
+    def _fits(job: JobSnapshot | None, video: VideoJob) -> bool:
+        return job is not None and not job.ended and job.remote_id in {None, video.remote_id}
 
     async def _watch(self, *, hint: float | None, at_once: bool) -> VideoJob:
         job, rules = self.active.snapshot, self.rules

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from ipyreel.errors import StoreError
 from ipyreel.jobs.database import Database, Identity, readable, storable
+from ipyreel.jobs.owners import end_owner, is_alive, new_owner
+from ipyreel.jobs.query import ORDERS, Query
 from ipyreel.jobs.schedule import Lesson
 from ipyreel.values import (
     ENDED,
@@ -39,63 +41,11 @@ IN_FLIGHT: tuple[JobStatus, ...] = (
     "unknown",
 )
 
-STALE = 30.0
-"""Seconds without a heartbeat after which a kernel is taken to have abandoned its jobs."""
+LEASE = 30.0
+"""Seconds since its last write for which a kernel is sure that nobody took its jobs over."""
 
 AT_ONCE = 500
 """Ids in one query: some builds of SQLite take 999 values."""
-
-ORDERS: Mapping[str, str] = MappingProxyType(
-    {
-        "newest": "created_at DESC",
-        "oldest": "created_at",
-        "prompt": "lower(prompt), created_at DESC",
-        "dearest": "coalesce(cost_micros, estimate_micros, 0) DESC, created_at DESC",
-    }
-)
-"""The orders by name, and what they are in SQL."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """Which jobs to list, in what order, and which page of them.
-
-    What is empty or None does not narrow the search.
-
-    `text`: words that are all in the prompt, in any case (of ASCII letters). `since` and
-    `until` are in seconds since the epoch; `order` is a name in `ORDERS`.
-    """
-
-    text: str = ""
-    provider: str | None = None
-    model: str | None = None
-    states: tuple[JobStatus, ...] = ()
-    since: float | None = None
-    until: float | None = None
-    order: str = "newest"
-    limit: int = 12
-    offset: int = 0
-
-    def where(self) -> tuple[str, tuple[object, ...]]:
-        """Return the condition as SQL and the values for its placeholders."""
-        parts = list(self._conditions())
-        text = " AND ".join(part for part, _ in parts)
-        values = tuple(value for _, some in parts for value in some)
-        return (f"WHERE {text}" if text else "", values)
-
-    def _conditions(self) -> Iterator[tuple[str, tuple[object, ...]]]:
-        for word in self.text.split():
-            yield "instr(lower(prompt), lower(?)) > 0", (word,)
-        for name, value in (("provider", self.provider), ("model", self.model)):
-            if value is not None:
-                yield f"{name} = ?", (value,)
-        if self.states:
-            yield f"status IN ({', '.join('?' * len(self.states))})", self.states
-        if self.since is not None:
-            yield "created_at >= ?", (self.since,)
-        if self.until is not None:
-            yield "created_at < ?", (self.until,)
-
 
 COLUMNS = (
     "id",
@@ -129,15 +79,28 @@ COLUMNS = (
 FIELDS = tuple(name for name in COLUMNS if name not in {"model", "prompt", "fingerprint"})
 """The columns that a job is read from: those three are for searching, and in the request."""
 
+_scan = json.JSONDecoder().raw_decode
+"""What `json.loads` does in the end, for texts that begin with their value, as ours do.
+
+Looking for spaces around it takes an eighth of the time in which a list of jobs is read.
+"""
+
 _INSERT = (
-    f"INSERT INTO jobs ({', '.join(COLUMNS)}, owner, heartbeat)"  # noqa: S608 - our own names
-    f" VALUES ({', '.join(':' + name for name in COLUMNS)}, :owner, :heartbeat)"
+    f"INSERT INTO jobs ({', '.join(COLUMNS)}, owner)"  # noqa: S608 - our own names
+    f" VALUES ({', '.join(':' + name for name in COLUMNS)}, :owner)"
 )
+_RESTORE = _INSERT.replace("INSERT", "INSERT OR IGNORE", 1)
 _UPDATE = (
     "UPDATE jobs SET "  # noqa: S608 - our own names
     + ", ".join(f"{name} = :{name}" for name in COLUMNS if name != "id")
-    + ", answer = coalesce(:answer, answer) WHERE id = :id"
+    + ", answer = coalesce(:answer, answer) WHERE id = :id AND owner = :owner"
 )
+_MARK_SENT = _UPDATE + " AND sent_at IS NULL AND remote_id IS NULL"
+_SIGHTING = (
+    "SELECT jobs.owner, kernels.beat, jobs.heartbeat FROM jobs"
+    " LEFT JOIN kernels ON kernels.owner = jobs.owner WHERE id = ?"
+)
+_BEAT = "INSERT INTO kernels VALUES (?, 1) ON CONFLICT (owner) DO UPDATE SET beat = beat + 1"
 _SELECTED = ", ".join(FIELDS)
 
 _COUNTS = (
@@ -149,28 +112,55 @@ _COUNTS = (
 Select = Callable[[Sequence[JobSnapshot]], Sequence[JobSnapshot]]
 """Returns which of some new jobs to write; called in the transaction that writes them."""
 
-_scan = json.JSONDecoder().raw_decode
-"""What `json.loads` does in the end, for texts that begin with their value, as ours do.
 
-Looking for spaces around it takes an eighth of the time in which a list of jobs is read.
-"""
+class OwnershipLost(StoreError):
+    """Another kernel took the job over, or it was deleted: nothing of it may be written here."""
 
 
-def owner_name(token: str) -> str:
-    """Name this process as an owner of jobs: host, process id and a token of its own."""
-    return f"{socket.gethostname()}:{os.getpid()}:{token}"
+class SessionClosed(OwnershipLost):
+    """The session of this kernel has ended: nothing is begun, and nothing sent, from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """Who has a job, and its last signs of life; `heartbeat` is that of older versions."""
+
+    owner: str | None
+    beat: int | None
+    heartbeat: float | None
 
 
 class JobStore:
-    """The library at `path`: jobs, who has them, which are a sweep, what they taught."""
+    """The library at `path`: jobs, who has them, which are a sweep, what they taught.
 
-    def __init__(self, path: Path) -> None:
+    `owner` is who writes (None: this process). What is written of a job meets its row only
+    while this owner has it; otherwise `OwnershipLost` is raised and nothing is written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        owner: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = path
         self.database = Database(path)
-        self._alive: tuple[str | None, float | None] = None, None
-        """Who this kernel is to the library, and its last heartbeat."""
+        self.sealed = False
+        """Whether the session has ended: nothing new is written, nothing is marked as sent."""
+        self._monotonic = monotonic
+        self._owner = os.getpid(), owner or new_owner()
         self._written_in: dict[str, Identity | None] = {}
-        """In which file the row of each active job was written last."""
+        """In which file the row of each job of ours was written last."""
+        self._written_at = monotonic()
+
+    @property
+    def owner(self) -> str:
+        """Who writes here. After a fork, the child is another owner than its parent."""
+        if self._owner[0] != os.getpid():
+            self._owner = os.getpid(), new_owner()
+            self._written_in.clear()
+        return self._owner[1]
 
     @property
     def notice(self) -> str | None:
@@ -181,39 +171,78 @@ class JobStore:
         """Close the file; the next call opens it again."""
         self.database.close()
 
-    def insert(
-        self, *jobs: JobSnapshot, owner: str, now: float, select: Select | None = None
-    ) -> list[JobSnapshot]:
-        """Write new jobs, claimed by `owner`: all of them or none; on disk when this returns.
+    def end(self) -> None:
+        """Give back all jobs of ours, and close the file for good."""
+        self.sealed = True
+        try:
+            if self._written_in:
+                self.release()
+        finally:
+            # Where they could not be given back, it shows that nobody works on them.
+            end_owner(self.owner)
+            self.close()
+
+    def insert(self, *jobs: JobSnapshot, select: Select | None = None) -> list[JobSnapshot]:
+        """Write new jobs as ours: all of them or none; on disk when this returns.
 
         `select` returns which of the jobs to write. What it reads from this store cannot change
         before they are written; when it raises, nothing is written. Returns the jobs written.
         """
-        self._alive = owner, now
+        self._refuse_sealed()
 
         def work(connection: sqlite3.Connection) -> list[JobSnapshot]:
             chosen = list(jobs if select is None else select(jobs))
-            rows = [{**to_row(job), "owner": owner, "heartbeat": now} for job in chosen]
+            rows = [{**to_row(job), "owner": self.owner} for job in chosen]
             connection.executemany(_INSERT, rows)
-            self._written_in.update(dict.fromkeys((j.id for j in chosen), self.database.identity))
             return chosen
 
-        return self.database.change(work)
+        written = self.database.change(work)
+        self._note_written(*(job.id for job in written))
+        return written
 
     def save(self, job: JobSnapshot, *, answer: object = None) -> None:
-        """Write how a job stands now, and the server's last answer where there is one."""
+        """Write how a job of ours stands now, and the server's last answer where there is one."""
         text = None if answer is None else json.dumps(answer, ensure_ascii=False, default=str)
-        row = {**to_row(job), "answer": storable(text)}
+        row = {**to_row(job), "answer": storable(text), "owner": self.owner}
+        self.database.change(lambda connection: self._update(connection, _UPDATE, row))
+        self._note_written(job.id)
 
-        def work(connection: sqlite3.Connection) -> None:
-            here, before = self.database.identity, self._written_in.get(job.id)
-            if not connection.execute(_UPDATE, row).rowcount and before not in {None, here}:
-                # Its row is in the file that was moved aside while the job was active.
-                owner, now = self._alive
-                connection.execute(_INSERT, {**row, "owner": owner, "heartbeat": now})
-            self._written_in[job.id] = here
+    def mark_sent(self, job: JobSnapshot) -> None:
+        """Write that the POST of a job of ours is about to leave.
 
-        self.database.change(work)
+        Raises `OwnershipLost` where another kernel has the job or it was sent before: then
+        nothing may leave.
+        """
+        self._refuse_sealed()
+        row = {**to_row(job), "answer": None, "owner": self.owner}
+        self.database.change(lambda connection: self._update(connection, _MARK_SENT, row))
+        self._note_written(job.id)
+
+    def _update(
+        self, connection: sqlite3.Connection, statement: str, row: Mapping[str, object]
+    ) -> None:
+        if connection.execute(statement, row).rowcount:
+            return
+        job_id = str(row["id"])
+        # A row that is missing in another file than it was written to last: that file was moved
+        # aside, and the job goes on in the new one. Not after a long silence, in which another
+        # kernel may have taken it over there.
+        before = self._written_in.get(job_id)
+        moved = before not in {None, self.database.identity}
+        sure = self._monotonic() - self._written_at < LEASE
+        if not (moved and sure and connection.execute(_RESTORE, row).rowcount):
+            raise _lost(job_id)
+
+    def _note_written(self, *job_ids: str) -> None:
+        self._written_in.update(dict.fromkeys(job_ids, self.database.identity))
+        self._written_at = self._monotonic()
+
+    def _refuse_sealed(self) -> None:
+        if self.sealed:
+            raise SessionClosed(
+                "This session was closed: nothing is sent from it any more.",
+                hint="Run the cell again; it opens a new session.",
+            )
 
     def get(self, job_id: str) -> JobSnapshot | None:
         """Return one job by its id, or None."""
@@ -323,7 +352,7 @@ class JobStore:
             (since, since, *besides, since),
         )
         total, active, unpriced = rows[0]
-        return Money(usd=_usd(total), reserved=_usd(active), unpriced=int(unpriced))
+        return Money(usd=to_usd(total), reserved=to_usd(active), unpriced=int(unpriced))
 
     def costs(self) -> list[tuple[str, str, str, int, Decimal, int]]:
         """Return what was spent: day (local), provider, model, jobs, USD, jobs without a price.
@@ -338,42 +367,55 @@ class JobStore:
             f" WHERE sent_at IS NOT NULL AND {_COUNTS} GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3",
             (),
         )
-        return [(*row[:4], _usd(row[4]), row[5]) for row in rows]
+        return [(*row[:4], to_usd(row[4]), row[5]) for row in rows]
 
     def answer(self, job_id: str) -> Any:
         """Return the server's last answer on a job as it came, or None."""
         rows = self.database.rows("SELECT answer FROM jobs WHERE id = ?", (job_id,))
         return json.loads(rows[0][0]) if rows and rows[0][0] else None
 
-    def claim(self, job_id: str, *, owner: str, now: float) -> bool:
-        """Take a job to poll it, unless another living kernel has it; tell whether it is ours."""
-        query = "SELECT owner, heartbeat FROM jobs WHERE id = ?"
-        self._alive = owner, now
+    # ---- owners
+
+    def sighting(self, job_id: str) -> Sighting | None:
+        """Return who has a job and its last sign of life; None: there is no such job."""
+        rows = self.database.rows(_SIGHTING, (job_id,))
+        return Sighting(owner=rows[0][0], beat=rows[0][1], heartbeat=rows[0][2]) if rows else None
+
+    def claim(self, job_id: str, *, silent: Sighting | None = None, take: bool = False) -> bool:
+        """Make a job ours, and tell whether it is now.
+
+        It is taken where nobody has it, where its owner's process has ended, and where its
+        owner has not been heard of since `silent` (which was watched for long enough);
+        `take`: from whoever has it, and that owner's writes meet no row from then on.
+        """
+        self._refuse_sealed()
 
         def work(connection: sqlite3.Connection) -> bool:
-            found = connection.execute(query, (job_id,)).fetchone()
-            if found is None or not _is_free(*found, owner=owner, now=now):
+            found = connection.execute(_SIGHTING, (job_id,)).fetchone()
+            if found is None:
                 return False
-            connection.execute(
-                "UPDATE jobs SET owner = ?, heartbeat = ? WHERE id = ?", (owner, now, job_id)
-            )
-            self._written_in[job_id] = self.database.identity
+            owner, beat, heartbeat = found
+            now = Sighting(owner=owner, beat=beat, heartbeat=heartbeat)
+            free = owner in {None, self.owner} or take or now == silent
+            if not free and is_alive(owner) is not False:
+                return False
+            connection.execute("UPDATE jobs SET owner = ? WHERE id = ?", (self.owner, job_id))
             return True
 
+        claimed = self.database.change(work)
+        if claimed:
+            self._note_written(job_id)
+        return claimed
+
+    def beat(self) -> set[str]:
+        """Say that we are alive; returns the ids of the jobs that are ours."""
+
+        def work(connection: sqlite3.Connection) -> set[str]:
+            connection.execute(_BEAT, (self.owner,))
+            found = connection.execute("SELECT id FROM jobs WHERE owner = ?", (self.owner,))
+            return {job_id for (job_id,) in found}
+
         return self.database.change(work)
-
-    def beat(self, *, owner: str, now: float) -> None:
-        """Say that `owner` is alive and still has its jobs."""
-        self._alive = owner, now
-        self.database.write("UPDATE jobs SET heartbeat = ? WHERE owner = ?", (now, owner))
-
-    def release(self, *, owner: str, job_id: str | None = None) -> None:
-        """Give a job back, or all that `owner` has, so that any kernel may take it."""
-        self.database.write(
-            "UPDATE jobs SET owner = NULL, heartbeat = NULL"
-            " WHERE owner = ? AND id = coalesce(?, id)",
-            (owner, job_id),
-        )
 
     def part(self, job_id: str) -> dict[str, Any] | None:
         """Return what `keep_part` kept of a job's part file, or None."""
@@ -381,27 +423,49 @@ class JobStore:
         return json.loads(rows[0][0]) if rows else None
 
     def keep_part(self, job_id: str, record: dict[str, Any] | None) -> None:
-        """Keep which file a job downloads into; None: forget it."""
+        """Keep which file a job of ours downloads into; None: forget it."""
+        ours = "(SELECT id FROM jobs WHERE id = ? AND owner = ?)"
         if record is None:
-            self.database.write("DELETE FROM parts WHERE job = ?", (job_id,))
-        else:
-            self.database.write(
-                "INSERT OR REPLACE INTO parts VALUES (?, ?)", (job_id, json.dumps(record))
-            )
+            self.database.write(f"DELETE FROM parts WHERE job = {ours}", (job_id, self.owner))  # noqa: S608
+            return
+        kept = self.database.write(
+            f"INSERT OR REPLACE INTO parts SELECT id, ? FROM {ours}",  # noqa: S608
+            (json.dumps(record), job_id, self.owner),
+        )
+        if not kept:
+            raise _lost(job_id)
 
-    def delete(self, job_id: str) -> None:
-        """Forget a job; its file is not touched."""
+    def release(self, job_id: str | None = None) -> None:
+        """Give a job of ours back, or all of them, so that any kernel may take it."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
+                "UPDATE jobs SET owner = NULL, heartbeat = NULL"
+                " WHERE owner = ? AND id = coalesce(?, id)",
+                (self.owner, job_id),
+            )
+            if job_id is None:
+                connection.execute(
+                    "DELETE FROM kernels WHERE owner NOT IN"
+                    " (SELECT owner FROM jobs WHERE owner IS NOT NULL)"
+                )
+
+        self.database.change(work)
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job of ours, but not what it cost; its file is not touched."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            ours = "id = ? AND owner = ?", (job_id, self.owner)
+            connection.execute(
                 "INSERT OR REPLACE INTO deleted_costs"  # noqa: S608 - our own names
                 " SELECT id, max(sent_at, created_at), coalesce(cost_micros, estimate_micros)"
-                f" FROM jobs WHERE id = ? AND sent_at IS NOT NULL AND {_COUNTS}",
-                (job_id,),
+                f" FROM jobs WHERE {ours[0]} AND sent_at IS NOT NULL AND {_COUNTS}",
+                ours[1],
             )
-            connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
-            connection.execute("DELETE FROM places WHERE job = ?", (job_id,))
-            connection.execute("DELETE FROM parts WHERE job = ?", (job_id,))
+            if connection.execute(f"DELETE FROM jobs WHERE {ours[0]}", ours[1]).rowcount:  # noqa: S608
+                connection.execute("DELETE FROM places WHERE job = ?", (job_id,))
+                connection.execute("DELETE FROM parts WHERE job = ?", (job_id,))
 
         self.database.change(work)
 
@@ -471,32 +535,20 @@ class JobStore:
         return [from_row(row) for row in self.database.rows(query, values)]
 
 
-def _usd(micros: int) -> Decimal:
+def _lost(job_id: str) -> OwnershipLost:
+    return OwnershipLost(
+        f"Another kernel took {job_id} over, or it was deleted: this kernel stopped working on it."
+    )
+
+
+def to_usd(micros: int) -> Decimal:
+    """Return an amount in USD, exactly."""
     return Decimal(micros) / MICROS
 
 
-def _micros(usd: Decimal | None) -> int | None:
+def to_micros(usd: Decimal | None) -> int | None:
+    """Return USD as whole millionths, whose sums are exact."""
     return None if usd is None else round(usd * MICROS)
-
-
-def _is_free(holder: str | None, beat: float | None, *, owner: str, now: float) -> bool:
-    if holder is None or holder == owner or beat is None:
-        return True
-    return now - beat > STALE or _is_gone(holder)
-
-
-def _is_gone(holder: str) -> bool:
-    """Tell whether a kernel on this machine surely ended; elsewhere only its silence tells."""
-    host, _, rest = holder.rpartition(":")[0].rpartition(":")
-    if host != socket.gethostname() or os.name == "nt" or not rest.isdigit():
-        return False
-    try:
-        os.kill(int(rest), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False
 
 
 def to_row(job: JobSnapshot) -> dict[str, object]:
@@ -510,8 +562,8 @@ def to_row(job: JobSnapshot) -> dict[str, object]:
     row["request"] = _json(job.request.to_dict())
     row["fingerprint"] = job.request.fingerprint(job.provider)
     row["ready"] = int(job.ready)
-    row["estimate_micros"] = _micros(job.estimate)
-    row["cost_micros"] = _micros(job.cost)
+    row["estimate_micros"] = to_micros(job.estimate)
+    row["cost_micros"] = to_micros(job.cost)
     row["failure"] = None if job.failure is None else _json(job.failure.to_dict())
     row["file"] = None if job.file is None else _json(asdict(job.file))
     return {name: storable(value) for name, value in row.items()}
@@ -530,7 +582,7 @@ def from_row(row: tuple[Any, ...]) -> JobSnapshot:
     found["ready"] = bool(found["ready"])
     for name in ("estimate", "cost"):
         micros = found.pop(f"{name}_micros")
-        found[name] = None if micros is None else _usd(micros)
+        found[name] = None if micros is None else to_usd(micros)
     return JobSnapshot(**found)
 
 

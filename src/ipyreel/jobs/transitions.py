@@ -104,6 +104,17 @@ def reopened(job: JobSnapshot, now: float) -> JobSnapshot:
     return replace(job, status=status, note=None, failure=None, completed_at=None, updated_at=now)
 
 
+def identified(job: JobSnapshot, remote_id: str, now: float) -> JobSnapshot:
+    """Note that the person said which job of the server's this is."""
+    known = replace(job, remote_id=remote_id, status="queued", failure=None, note=None)
+    return replace(known, sent_at=job.sent_at or now, completed_at=None, updated_at=now)
+
+
+def is_unsent(job: JobSnapshot) -> bool:
+    """Whether nothing of a job has been sent, so that going on with it would cost its price."""
+    return job.sent_at is None and job.remote_id is None
+
+
 def resumable(job: JobSnapshot) -> bool:
     """Whether asking to resume without naming the job should go on with it."""
     if not job.ended:

@@ -15,7 +15,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from ipyreel.errors import InvalidRequest
-from ipyreel.jobs.store import Query
+from ipyreel.jobs.query import Query
 from ipyreel.notebook import reports
 from ipyreel.notebook.live.live_output import MimeBundle, output
 from ipyreel.notebook.markup import job_text

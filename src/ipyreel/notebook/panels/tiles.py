@@ -10,7 +10,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ipyreel.jobs.store import Query
+from ipyreel.jobs.query import Query
 from ipyreel.notebook.live.live_output import set_traits
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import Markup, element
