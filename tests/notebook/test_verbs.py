@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from IPython.core.error import UsageError
@@ -253,3 +255,78 @@ def test_help_and_dry_runs_are_tables_or_fixed_width(reel):
 def test_columns_count_wide_characters_twice():
     text = Table(("prompt", "n"), [("一只狗", 1), ("a dog", 10)]).text
     assert text.splitlines() == ["prompt   n", "一只狗   1", "a dog   10"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"key apiyi {KEY}",
+        "key apiyi hunter2",
+        f"key {KEY}",
+        f"doctor {KEY}",
+        "doctor 0a1b2c3d4e5f6a7b8c9d",
+        f"use {KEY}",
+        f"use apiyi api_key={KEY}",
+        f"use apiyi base_url=https://me:{KEY}@example.org/v1",
+        f"models provider {KEY}=1",
+        f"jobs {KEY}",
+        f"show {KEY}",
+    ],
+)
+def test_a_key_on_the_line_is_not_repeated(reel, line):
+    with pytest.raises(UsageError) as caught:
+        reel.run_cell(f"%video {line}")
+    text = str(caught.value)
+    assert not any(secret in text for secret in (KEY, "0123456789", "hunter2", "0a1b2c3d"))
+    assert "revoke that key. %video key PROVIDER asks for one" in text
+    assert len(text.splitlines()) == 1
+
+
+def test_a_key_among_the_options_of_a_cell_is_not_repeated(reel, live):
+    for said in (f"-p {KEY}", f"--key={KEY}", KEY):
+        with pytest.raises(UsageError) as caught:
+            reel.run_cell(f"%%video {said}\nA sea")
+        assert "0123456789" not in str(caught.value)
+        assert "revoke that key" in str(caught.value)
+    assert live.posts() == 0
+
+
+def test_other_mistakes_say_nothing_of_keys(reel):
+    for line in ("doctor nope", "show v1234567890abcdef12345", "use demo colour=red", "key nope"):
+        with pytest.raises(UsageError) as caught:
+            reel.run_cell(f"%video {line}")
+        assert "revoke" not in str(caught.value)
+
+
+class Wallet:
+    """A keyring as the package has them."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def set_password(self, service, name, key):
+        if key == "locked":
+            raise KeyringError(f"cannot keep {key}")
+        self.kept[service, name] = key
+
+
+class KeyringError(Exception):
+    pass
+
+
+def test_keep_stores_the_key_in_the_keyring(reel, monkeypatch):
+    typed = [KEY, "locked", KEY]
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: typed.pop(0))
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    wallet = Wallet()
+    errors = SimpleNamespace(KeyringError=KeyringError)
+    with pytest.raises(UsageError, match=r"keyring package is missing.*ipyreel\[keyring\]"):
+        said(reel, "key apiyi --keep")
+    assert "set (typed in)" in said(reel, "providers")
+    monkeypatch.setitem(sys.modules, "keyring", wallet)
+    monkeypatch.setitem(sys.modules, "keyring.errors", errors)
+    with pytest.raises(UsageError, match=r"refused it \(KeyringError\)") as caught:
+        said(reel, "key apiyi --keep")
+    assert "locked" not in str(caught.value)
+    assert "stored in the keyring" in said(reel, "key apiyi --keep")
+    assert wallet.kept == {("ipyreel", "apiyi"): KEY}

@@ -96,6 +96,29 @@ def stored_key(provider: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def store_key(provider: str, text: str) -> None:
+    """Store a key in the keyring; raises ConfigError where there is none that takes it."""
+    key = read_key(text, "what was typed")
+    if key is None:
+        raise ConfigError(f"No key was typed for {provider}.")
+    try:
+        import keyring  # noqa: PLC0415  (an optional extra)
+        from keyring.errors import KeyringError  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigError(
+            "The key was not stored: the keyring package is missing.",
+            hint='pip install "ipyreel[keyring]"',
+        ) from error
+    try:
+        keyring.set_password(_SERVICE, provider, key.reveal())
+    except KeyringError as error:
+        # Its text may contain anything, the key too.
+        raise ConfigError(
+            f"The key was not stored: the keyring refused it ({type(error).__name__}).",
+            hint=f"%video key {provider} keeps it in memory only.",
+        ) from None
+
+
 class KeyRing:
     """Finds the key of a provider when it is needed.
 

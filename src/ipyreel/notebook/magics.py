@@ -18,6 +18,7 @@ from traitlets import Bool, Float, Int, Unicode
 
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.notebook.commands import complete
+from ipyreel.notebook.commands.mistakes import hide_secrets
 from ipyreel.notebook.commands.options import document, wants_help
 
 
@@ -54,9 +55,9 @@ class VideoMagics(Magics):
             raise UsageError(
                 "The kernel's working directory was deleted: %cd to one that exists."
             ) from None
-        except (InvalidRequest, ConfigError) as error:
+        except (UsageError, InvalidRequest, ConfigError) as error:
             # Exactly UsageError: IPython prints the traceback of every subclass.
-            raise UsageError(str(error)) from None
+            raise UsageError(hide_secrets(str(error), line, cell=cell is not None)) from None
 
     def _run(self, line: str, cell: str | None) -> object:
         # Help needs no settings: these may be broken.

@@ -196,6 +196,8 @@ def _sum(rows: Sequence[Mapping[str, Json]]) -> str:
 def doctor(screen: Screen, provider: str | None = None) -> Report:
     """Check the setup here and at the provider, and say what to do."""
     session, name = screen.session, provider or ""
+    if provider is not None and session.problem is None:
+        session.catalog.provider(provider)  # an unknown one is a mistake, and nothing to check
     try:
         name = name or session.planner().choice().name
         checks = examine(session, name, screen.place)

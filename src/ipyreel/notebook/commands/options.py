@@ -136,6 +136,9 @@ OPTIONS: tuple[Option, ...] = (
 )
 """Every option of `%%video`, in the order of the help."""
 
+VERB_OPTIONS: tuple[Option, ...] = (Option(("--keep",), None, "store the key in the keyring"),)
+"""Options that only verbs have."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
@@ -214,7 +217,14 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "gallery": Verb(
             usage="gallery [TEXT]", help="Browse the library as pictures.", most=None, free=True
         ),
-        "key": _of("provider", "key PROVIDER", "Enter a key; it is kept in memory only.", least=1),
+        "key": Verb(
+            usage="key PROVIDER [--keep]",
+            help="Enter a key; it is kept in memory only, or with --keep in the keyring.",
+            options=("--keep",),
+            of="provider",
+            least=1,
+            most=1,
+        ),
         "doctor": _of("provider", "doctor [PROVIDER]", "Check the setup, and say what to do."),
     }
 )  # fmt: skip
@@ -295,7 +305,7 @@ def parse_verb(name: str, line: str) -> tuple[dict[str, Any], list[str]]:
     Raises `UsageError` where an option, a value or the number of words is not allowed.
     """
     verb, of = VERBS[name], f"%video {name}"
-    rows = [row for row in OPTIONS if row.flags[-1] in {*verb.options, "--help"}]
+    rows = [row for row in (*OPTIONS, *VERB_OPTIONS) if row.flags[-1] in {*verb.options, "--help"}]
     words = _WORDS.findall(line) if verb.free else _split(line, of)
     said, words = _pick(words, rows, of, free=verb.free)
     if "help" not in said and len(words) < verb.least:

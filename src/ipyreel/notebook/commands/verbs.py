@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from ipyreel.catalog.keys import store_key
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.jobs.loop import wait_blocking
 from ipyreel.notebook import reports
@@ -220,11 +221,18 @@ def wait_for(screen: Screen, job_ids: Iterable[str]) -> Report:
     return Notice(f"{done} done." if done else "Nothing to wait for.")
 
 
-def _key(screen: Screen, words: Words, _said: Said) -> Report:
+def _key(screen: Screen, words: Words, said: Said) -> Report:
     row = screen.session.catalog.provider(words[0])
     with contextlib.suppress(EOFError):
-        screen.session.keys.remember(row.name, getpass.getpass(f"Key for {row.title}: "))
-    return Notice(f"The key for {row.name} is kept in memory until this kernel ends.")
+        text = getpass.getpass(f"Key for {row.title}: ")
+        screen.session.remember_key(row.name, text)
+        if "keep" in said:
+            store_key(row.name, text)
+            return Notice(f"The key for {row.name} is stored in the keyring.")
+    return Notice(
+        f"The key for {row.name} is kept in memory until this kernel ends; "
+        f"%video key {row.name} --keep stores it in the keyring."
+    )
 
 
 def _unexpected(verb: str, word: str) -> InvalidRequest:
