@@ -59,7 +59,7 @@ def test_everything_said():
         ("--seed 1.5", ["--seed", "'1.5'", "whole number"]),
         ("--size '12 x'", ["--size", "1280x720"]),
         ("--width 0", ["--width", "'0'"]),
-        ("--max-cost x", ["--max-cost", "'x'", "number"]),
+        ("--max-cost x", ["--max-cost", "'x'", "USD"]),
         ("-x novalue", ["--extra", "'novalue'", "key=value"]),
         ("--model", ["--model", "missing"]),
         ("--model ''", ["--model", "takes a text"]),
@@ -140,6 +140,7 @@ def test_backslashes_and_json_are_kept(line, said):
         ("remix", "v1 -- --wait for me", {}, ["v1", "--wait", "for", "me"]),
         ("use", r"demo -m m1 videos=D:\films", {"model": "m1"}, ["demo", r"videos=D:\films"]),
         ("resume", "v1 -p lab", {"provider": "lab"}, ["v1"]),
+        ("resume", "v1 video_abc= --take", {"take": True}, ["v1", "video_abc="]),
     ],
 )
 def test_verbs_are_read_by_the_same_table(verb, line, said, words):
@@ -155,7 +156,7 @@ def test_verbs_are_read_by_the_same_table(verb, line, said, words):
         ("cancel", "", "name a job: %video cancel ID"),
         ("key", "", "name a provider: %video key PROVIDER"),
         ("jobs", "now", "unexpected now"),
-        ("edit", "v1 at night --max-cost x", "%video edit --max-cost 'x': it takes a number"),
+        ("edit", "v1 at night --max-cost x", "%video edit --max-cost 'x': it takes an amount"),
     ],
 )
 def test_verbs_refuse_in_one_line(verb, line, words):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from IPython.core.error import UsageError
 
+from ipyreel.errors import InvalidRequest, SubmissionUnknown
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.markup.tables import Table
@@ -330,3 +331,32 @@ def test_keep_stores_the_key_in_the_keyring(reel, monkeypatch):
     assert "locked" not in str(caught.value)
     assert "stored in the keyring" in said(reel, "key apiyi --keep")
     assert wallet.kept == {("ipyreel", "apiyi"): KEY}
+
+
+def test_resume_by_the_id_of_the_server_and_from_another_kernel(reel, live, monkeypatch):
+    monkeypatch.setattr("ipyreel.jobs.recover.WAITS", (0.0,))
+    live.faults.add({"step": "create", "do": {"drop_reply": True}})
+    live.faults.add({"step": "list", "do": {"status": 404}})
+    job = made(reel, "")
+    with pytest.raises(SubmissionUnknown):
+        job.wait(30)
+    live.faults.clear()
+    (remote_id,) = live.job_ids()
+    said(reel, f"resume {job.id} {remote_id}")
+    assert job.wait(30).path.exists()
+    assert job.remote_id == remote_id
+    assert live.posts() == 1
+    with pytest.raises(InvalidRequest, match="belongs to one job"):
+        api.resume(remote_id=remote_id)
+
+
+def test_what_was_never_sent_is_named_and_not_sent(reel, live):
+    live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued"}}})
+    seas = reel.run_cell("%%video seas --vary seed=1,2 --parallel 1\nA sea").result
+    while seas[0].remote_id is None:
+        pass
+    api.close()  # as if the kernel had ended
+    with pytest.warns(UserWarning, match=f"{seas.ids[1]}: never sent .no price known.; %video"):
+        found = api.resume()
+    assert [job.id for job in found] == [seas.ids[0]]
+    assert live.posts() == 1

@@ -5,11 +5,13 @@ All of them use one session for the process, opened by the first call.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ipyreel.images import read_image
+from ipyreel.jobs.transitions import is_unsent
 from ipyreel.notebook import reports
 from ipyreel.notebook.commands import sweeps
 from ipyreel.notebook.handles.compare import Row, side_by_side
@@ -117,14 +119,28 @@ def cost(*by: str) -> list[dict[str, Json]]:
     return reports.cost_rows(screen().session, by)
 
 
-def resume(word: str | None = None, *, provider: str | None = None) -> list[Job]:
-    """Continue a job, all jobs that an ended kernel left, or a job known by the server's id."""
+def resume(
+    word: str | None = None,
+    *,
+    provider: str | None = None,
+    remote_id: str | None = None,
+    take: bool = False,
+) -> list[Job]:
+    """Continue a job or all jobs that an ended kernel left, and return those that go on.
+
+    With `provider`, `word` is the server's id of a job made elsewhere. `remote_id` says which
+    job of the server's a job is; `take` takes it from a kernel that hangs. A job that was never
+    sent is sent only by its own id: without `word`, a warning names it with its price.
+    """
     session = screen().session
     if word is not None and provider is not None:
         resumed = [session.adopt(word, provider=provider)]
     else:
-        resumed = session.resume(word)
-    return [screen().job(one.job.id) for one in resumed]
+        resumed = session.resume(word, remote_id=remote_id, take=take)
+    unsent = [one for one in resumed if not one.taken and is_unsent(one.job)]
+    for one in unsent:
+        warnings.warn(one.sentence, stacklevel=2)
+    return [screen().job(one.job.id) for one in resumed if one not in unsent]
 
 
 def compare(*videos: Job | Video | str) -> Row:

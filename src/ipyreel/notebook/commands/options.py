@@ -136,7 +136,10 @@ OPTIONS: tuple[Option, ...] = (
 )
 """Every option of `%%video`, in the order of the help."""
 
-VERB_OPTIONS: tuple[Option, ...] = (Option(("--keep",), None, "store the key in the keyring"),)
+VERB_OPTIONS: tuple[Option, ...] = (
+    Option(("--keep",), None, "store the key in the keyring"),
+    Option(("--take",), None, "take the job from another kernel, even a living one"),
+)
 """Options that only verbs have."""
 
 
@@ -197,11 +200,12 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "show": _of("job", "show [ID]", "Show a job's card or video, or a sweep's grid, here."),
         "wait": _of("job", "wait [ID]", "Block until the jobs have ended."),
         "resume": Verb(
-            usage="resume [ID] [-p PROVIDER]",
-            help="Continue jobs of an earlier kernel, or a job known by the server's ID.",
-            options=("--provider",),
+            usage="resume [ID [REMOTE_ID]] [-p PROVIDER] [--take]",
+            help="Continue jobs of an earlier kernel; REMOTE_ID says which job of the server's it "
+            "is, -p takes up a job made elsewhere, --take takes one from a kernel that hangs.",
+            options=("--provider", "--take"),
             of="job",
-            most=1,
+            most=2,
         ),
         "cancel": _of("job", "cancel ID", "Cancel a job, and say what was done.", least=1),
         "delete": _of(

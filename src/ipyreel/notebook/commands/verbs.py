@@ -165,12 +165,13 @@ def _resume(screen: Screen, words: Words, said: Said) -> Report:
     session, provider = screen.session, said.get("provider")
     word = words[0] if words else None
     names = getattr(screen.shell, "user_ns", {})
-    if word is not None and (word in names or word.startswith(("$", "{"))):
+    if isinstance(names.get(word), Job | JobList) or (word or "").startswith(("$", "{")):
         word = _handle(screen, word).id
     if provider is not None and word is not None:
         resumed = [session.adopt(word, provider=provider)]
     else:
-        resumed = session.resume(word)
+        remote_id = words[1] if len(words) > 1 else None
+        resumed = session.resume(word, remote_id=remote_id, take="take" in said)
     if not resumed:
         return Notice("Nothing to resume: no job is active from an earlier kernel.")
     _show_taken(screen, [one.job for one in resumed if one.taken])
