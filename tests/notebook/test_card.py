@@ -179,9 +179,36 @@ def test_one_output_two_lives(screen):
     card.update(DONE)
     (first,), (last,) = screen.first, screen.updates
     assert "application/vnd.jupyter.widget-view+json" in first
-    assert "saved before this video was ready" in first["text/html"]
-    assert first["text/plain"] == job_text.text(JOB)
+    assert "was being made when the notebook was saved" in first["text/html"]
+    assert first["text/plain"].startswith("Video v7f3a: apiyi sora-2 · 8 s · 1280×720\n")
     assert last == video(DONE)._repr_mimebundle_()
+    assert card.ended
+
+
+def saved(screen) -> str:
+    """Return the copy that is saved beside the card, as it is now."""
+    pages = [one["data"]["text/html"] for one in screen.publisher.outputs]
+    return [page for page in pages if not page or "ipyreel-saved" in page][-1]
+
+
+def test_the_saved_copy_holds_the_player_from_the_first_moment_until_the_end(screen):
+    card = card_of(link=lambda job: f"videos/{job.id}.mp4", retry=lambda _id: replace(JOB, id="v2"))
+    card.keep_copy()
+    card.show()
+    widget, copy = screen.first
+    assert "application/vnd.jupyter.widget-view+json" in widget
+    assert widget["text/html"] == ""
+    assert '<video src="videos/v7f3a.mp4" controls preload="none"' in copy["text/html"]
+    assert "run %video show v7f3a" in copy["text/html"]
+    card.update(WORKING)
+    assert len(screen.publisher.outputs) == 2  # true before as it is now
+    card.update(FAILED)
+    assert "<video" not in saved(screen)
+    assert "refused" in saved(screen)
+    card._button.click()  # Retry
+    assert 'src="videos/v2.mp4"' in saved(screen)
+    card.update(replace(DONE, id="v2"))
+    assert saved(screen) == ""
     assert card.ended
 
 

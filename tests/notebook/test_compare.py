@@ -46,7 +46,7 @@ def test_the_row_has_the_videos_and_what_sets_them_apart(jobs):
     bare = re.sub(r"<(style|script)>.*?</\1>", "", html, flags=re.DOTALL)
     assert bare.count("controls") == 2
     assert not re.search(r"<source|<style|<script|\bid=|var\(|aria-", bare)
-    assert repr(row).splitlines()[0] == f"seed 1: {jobs[0].path}"
+    assert repr(row).splitlines()[0] == f"seed 1: videos/{jobs[0].path.name}"
 
 
 def test_the_bar_is_saved_with_the_row_and_knows_the_frames(jobs):

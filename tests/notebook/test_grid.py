@@ -340,7 +340,7 @@ def test_one_output_two_lives(screen, folder):
     grid.update(done(1, folder))
     first, last = screen.outputs
     assert "application/vnd.jupyter.widget-view+json" in first["data"]
-    assert "Generating" in first["data"]["text/html"]
+    assert "not finished when this was saved" in first["data"]["text/html"]
     assert last["update"]
     assert last["data"]["text/html"].count("<video") == 2
     assert "2 jobs · 2 done" in last["data"]["text/plain"]
@@ -473,7 +473,8 @@ def test_a_grid_waits_for_a_retry_and_then_is_static(screen, folder):
 def test_what_is_saved_beside_a_live_grid(screen, folder):
     clock = Clock()
     view = view_of([job(0), job(1), job(2)], folder=folder, given=ONE, clock=clock)
-    grid = Grid(view, saved=True)
+    grid = Grid(view)
+    grid.keep_copy()
 
     def saved():
         return [one["data"]["text/html"] for one in screen.outputs if "ipyreel-saved" in str(one)]

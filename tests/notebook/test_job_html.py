@@ -18,8 +18,10 @@ from IPython.display import Video as PlainVideo
 
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.handles.video import Video, media_type
-from ipyreel.notebook.markup import job_html, job_text
+from ipyreel.notebook.markup import job_html, job_text, sweep_html
 from ipyreel.notebook.markup.html import PlayerOptions, element, style_sheet
+from ipyreel.notebook.markup.sweep_html import TileVideo
+from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Notice, Table
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
 
@@ -137,7 +139,12 @@ def test_no_text_adds_an_element_or_an_attribute(text, state):
     )
     allowed = {
         (tag, tuple(sorted(attributes)))
-        for calm in (job, replace(job, note="x"), replace(job, failure=Failure(message="x")))
+        for calm in (
+            job,
+            replace(job, note="x"),
+            replace(job, failure=Failure(message="x")),
+            replace(job, request=replace(job.request, size=None)),
+        )
         for page in pages(calm)
         for tag, attributes in Reader(page).tags
     } | {("p", ("class", "dir", "title")), ("div", ("class", "dir"))}
@@ -148,6 +155,49 @@ def test_no_text_adds_an_element_or_an_attribute(text, state):
             ("details", ("style",)),
         }
         page.encode()
+
+
+def test_an_unfinished_job_is_saved_with_the_player_of_its_file_to_be():
+    page = job_html.static_html(STATES["in_progress"], "videos/a%20b.mp4")
+    video = Reader(page).of("video")
+    assert (video["src"], video["preload"]) == ("videos/a%20b.mp4", "none")
+    assert (video["width"], video["height"]) == ("530", "298")  # of the size that was asked for
+    assert "If the player stays empty, run %video show v7f3a." in Reader(page).text
+    assert "Generating" not in page  # which will not be true any more
+    assert "<video" not in job_html.static_html(STATES["in_progress"])
+    assert "<video" not in job_html.static_html(STATES["failed"], "videos/a.mp4")
+
+
+VARIES = re.compile(r"v[0-9a-z]{4,}|videos/|\d+:\d\d|\d [kM]B")
+"""An id, a path, a time, a size in bytes."""
+
+
+def test_two_runs_differ_only_in_lines_that_hold_an_id_a_path_a_time_or_a_size():
+    first, second = (
+        replace(
+            STATES["completed"],
+            id=name,
+            created_at=1000.0 + shift,
+            target=f"/n/videos/{name}.mp4",
+            file=replace(FILE, path=f"/n/videos/{name}.mp4", size=10**6 * int(shift + 3)),
+        )
+        for name, shift in (("v7f3a", 0.0), ("v9b2c", 30.0))
+    )
+
+    def saved(job):
+        name = f"videos/{job.id}.mp4"
+        where = f"{name} · {job_text.amount(job.file.size)}, linked"
+        done = job_html.finished_html(job, name, player=PlayerOptions(), where=where)
+        video = {job.id: TileVideo(src=name, where=where, link=name)}
+        grid = sweep_html.grid_html(SweepInfo(labels=("seed 1",)), [job], video)
+        coming = job_html.static_html(replace(job, status="queued"), name)
+        return f"{done}\n{grid}\n{coming}".splitlines()
+
+    pairs = list(zip(saved(first), saved(second), strict=True))
+    changed = [line for one, other in pairs if one != other for line in (one, other)]
+    assert changed
+    assert all(VARIES.search(line) for line in changed)
+    assert max(len(line) for pair in pairs for line in pair) < 400
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=300))

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from ipyreel.notebook.frontends import FrontEnd
-from ipyreel.notebook.live import saved_copy
-from ipyreel.notebook.live.live_output import CardContext
-from ipyreel.notebook.live.saved_copy import SavedCopy, SavedJobs
+from ipyreel.notebook.live import live_output
+from ipyreel.notebook.live.live_output import CardContext, SavedCopy
+from ipyreel.notebook.live.saved_jobs import SavedJobs
 from ipyreel.notebook.markup.html import static
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
@@ -51,7 +51,7 @@ class Screen:
 @pytest.fixture
 def screens(monkeypatch):
     monkeypatch.setattr(Screen, "shown", ())
-    monkeypatch.setattr(saved_copy, "OutputHandle", Screen)
+    monkeypatch.setattr(live_output, "OutputHandle", Screen)
     monkeypatch.setattr("ipyreel.notebook.panels.panel.OutputHandle", Screen)
     return lambda: Screen.shown
 
@@ -74,7 +74,7 @@ def test_what_was_made_stands_newest_first_and_ends_once():
     assert len(told) == 2
     page, text = jobs.bundle().values()
     assert page.index("A train") < page.index("A boat")
-    assert "The notebook was saved before this video was ready" in page
+    assert "This was being made when the notebook was saved" in page
     assert text.index("train") < text.index("boat")
     jobs.take(snapshot("boat", "cancelled"))
     jobs.take(snapshot("boat", "failed"))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 NO_THREADS = (
     "ipykernel 7.0 delivers no messages from threads, so cards update only with the next %video "
@@ -284,6 +285,27 @@ def place(path: str | Path, folder: str | Path) -> str:
         return f"~/{whole.relative_to(Path.home()).as_posix()}"
     except (ValueError, RuntimeError):  # RuntimeError: there is no home
         return str(path)
+
+
+def link(path: str | Path, folder: str | Path) -> str | None:
+    """Return the URL of a file relative to the notebook's folder; None when it is not served.
+
+    Jupyter answers 404 for anything below a dot-folder (`ContentsManager.allow_hidden`).
+    """
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links stay as they are
+    parts = whole.relative_to(folder).parts if whole.is_relative_to(folder) else ()
+    if not parts or any(part.startswith(".") for part in parts):
+        return None
+    return "/".join(quote(part, safe="") for part in parts)
+
+
+def any_link(path: str | Path, folder: str | Path) -> str | None:
+    """Return the relative URL for somebody who asked for a link; None: on another drive."""
+    try:
+        parts = Path(os.path.relpath(path, folder)).parts
+    except ValueError:
+        return None
+    return "/".join(quote(part, safe="") for part in parts)
 
 
 def _named_notebooks(

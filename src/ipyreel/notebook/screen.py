@@ -22,9 +22,9 @@ from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.live.card import make_card
 from ipyreel.notebook.live.grid import SweepView, make_grid
-from ipyreel.notebook.live.live_output import CardContext, LiveOutput, MimeBundle
+from ipyreel.notebook.live.live_output import CardContext, LiveOutput, MimeBundle, SavedCopy
 from ipyreel.notebook.live.plain import PlainOutput
-from ipyreel.notebook.live.saved_copy import SavedCopy, SavedJobs
+from ipyreel.notebook.live.saved_jobs import SavedJobs
 from ipyreel.notebook.markup.html import PlayerOptions
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Notice
@@ -95,9 +95,13 @@ class Screen:
 
     def video(self, snapshot: JobSnapshot) -> Video:
         """Return the video of a completed job, with its own player options or the session's."""
-        player = self._players.get(snapshot.id) or self.player()
         limit = self.session.settings.embed_limit
+        player = self.player_of(snapshot)
         return Video.of(snapshot, player, self.host, self.folder, embed_limit=limit)
+
+    def player_of(self, job: JobSnapshot) -> PlayerOptions:
+        """Return the player options of a job: its own, or the session's."""
+        return self._players.get(job.id) or self.player()
 
     def player(self, **options: Any) -> PlayerOptions:
         """Return the session's player options with others on top (None: not given)."""
@@ -120,7 +124,7 @@ class Screen:
         if snapshot.status == "completed":
             display(self.video(snapshot))
             return
-        card = self._make_card(snapshot)
+        card = self._make_card(snapshot, saved=self._can_hide)
         card.show()
         self._follow(card, job)
 
@@ -136,6 +140,7 @@ class Screen:
             self.session.settings.embed_limit,
             # The current jobs: retries take the places of those that failed.
             cancel_all=lambda: self.session.cancel_all(job.id for job in view.jobs),
+            name=jobs.id,
         )
         grid = make_grid(view, self.host, saved=self._can_hide)
         for job_id in jobs.ids:
@@ -185,6 +190,7 @@ class Screen:
         """Return what cards need; `hooks` are the other fields of `CardContext`."""
         return CardContext(
             video=self.video,
+            link=self._link,
             place=self.place,
             clock=self.session.clock,
             cell=self._count,
@@ -192,13 +198,21 @@ class Screen:
             **hooks,
         )
 
-    def _make_card(self, snapshot: JobSnapshot) -> Card:
+    def _link(self, job: JobSnapshot) -> str | None:
+        """Return the URL that the file of an unfinished job will have; None: it is embedded."""
+        how = self.player_of(job).how
+        if how == "link":
+            return frontends.any_link(job.target, self.folder)
+        linked = how == "auto" and self.host.links
+        return frontends.link(job.target, self.folder) if linked else None
+
+    def _make_card(self, snapshot: JobSnapshot, *, saved: bool = False) -> Card:
         context = self.context(
             typical=self.session.typical_seconds(snapshot),
             cancel=self.session.cancel,
             retry=self._again,
         )
-        card = make_card(snapshot, context, self.host)
+        card = make_card(snapshot, context, self.host, saved=saved)
         self._cards.setdefault(snapshot.id, []).append(card)
         return card
 

@@ -66,9 +66,9 @@ class Row:
         )
 
     def __repr__(self) -> str:
-        """Return a line for each video: its label and its path."""
+        """Return a line for each video: its label and where it is."""
         pairs = zip(self.labels, self.videos, strict=True)
-        return "\n".join(job_text.one_line(f"{label}: {video.path}") for label, video in pairs)
+        return "\n".join(job_text.one_line(f"{label}: {video.place}") for label, video in pairs)
 
 
 def _cell(video: Video, label: str) -> Markup:

@@ -35,6 +35,9 @@ class JobScreen(Protocol):
     def video(self, snapshot: JobSnapshot, /) -> Video:
         """Return the video of a completed job."""
 
+    def place(self, path: str, /) -> str:
+        """Return how a file is named in what is saved."""
+
     def show_again(self, shown: Any, /) -> None:
         """Show a Job or JobList in this cell, unless the cell has just shown it."""
 
@@ -223,9 +226,10 @@ class Job:
 
     def __repr__(self) -> str:
         try:
-            return f"<Job {job_text.text(self.snapshot)}>"
+            job = self.snapshot
         except StoreError:
             return f"<Job {self.id}: not in the library>"
+        return f"<Job {job_text.text(job, place=self._screen.place(job_text.path(job)))}>"
 
 
 def require_asyncio() -> None:

@@ -13,7 +13,6 @@ from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 from ipyreel import media
 from ipyreel.notebook import frontends
@@ -98,15 +97,6 @@ class Video:
     def _from(self) -> str:
         return os.path.abspath(self.folder or frontends.notebook_folder())  # noqa: PTH100 - as typed
 
-    @cached_property
-    def _parts(self) -> tuple[str, ...]:
-        """The parts of the path below the notebook's folder; () when the file is elsewhere."""
-        try:
-            path = os.path.abspath(self.path)  # noqa: PTH100 - symbolic links stay as they are
-            return Path(path).relative_to(self._from).parts
-        except ValueError:
-            return ()
-
     def frame(self, second: float) -> Any:
         """Return the frame at `second` as a PIL image.
 
@@ -129,22 +119,12 @@ class Video:
 
     @property
     def link(self) -> str | None:
-        """The URL of the file relative to the notebook; None when no front end would serve it.
-
-        Jupyter answers 404 for anything below a dot-folder (`ContentsManager.allow_hidden`).
-        """
-        if not self._parts or any(part.startswith(".") for part in self._parts):
-            return None
-        return "/".join(quote(part, safe="") for part in self._parts)
+        """The URL of the file relative to the notebook; None when no front end would serve it."""
+        return frontends.link(self.path, self._from)
 
     @property
     def _any_link(self) -> str | None:
-        """The relative URL for a person who asked for a link and knows their server."""
-        try:
-            path = Path(os.path.relpath(self.path, self._from))
-        except ValueError:  # another drive on Windows
-            return None
-        return "/".join(quote(part, safe="") for part in path.parts)
+        return frontends.any_link(self.path, self._from)
 
     @property
     def place(self) -> str:

@@ -22,12 +22,15 @@ from ipyreel.values import JobSnapshot
 
 
 def make_card(
-    snapshot: JobSnapshot, context: CardContext, host: FrontEnd
+    snapshot: JobSnapshot, context: CardContext, host: FrontEnd, *, saved: bool = False
 ) -> Card | PageOutput | TextOutput:
-    """Return the card that this front end can show."""
+    """Return the card that this front end can show; `saved`: with a copy beside a live one."""
     view = JobView([snapshot], context)
     if host.widgets:
-        return Card(view)
+        live = Card(view)
+        if saved:
+            live.keep_copy()
+        return live
     return PageOutput(view) if host.html else TextOutput(view)
 
 
@@ -46,9 +49,9 @@ class JobView(JobsView):
 
     def text(self) -> str:
         """Return the state as plain text."""
-        return job_text.text(self.job)
+        return job_text.text(self.job, place=self.context.place(job_text.path(self.job)))
 
-    def bundle(self, *, preload: str = "metadata") -> MimeBundle:  # noqa: ARG002 - as JobsView
+    def bundle(self, *, hidden: bool = False) -> MimeBundle:  # noqa: ARG002 - as JobsView
         """Return the video, or the state in words."""
         return self.context.bundle(self.job)
 

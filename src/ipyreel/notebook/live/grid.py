@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -19,7 +20,7 @@ from ipyreel.notebook.live.live_output import (
     short_error,
 )
 from ipyreel.notebook.live.plain import PageOutput, TextOutput
-from ipyreel.notebook.live.saved_copy import EmbedBudget, SavedCopy
+from ipyreel.notebook.live.saved_jobs import EmbedBudget
 from ipyreel.notebook.live.tile_buttons import TileButtons
 from ipyreel.notebook.markup import job_text, sweep_html, sweep_text
 from ipyreel.notebook.markup.html import Markup, style_sheet
@@ -27,20 +28,26 @@ from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.values import JobSnapshot
 
+_COMING = "not finished when this was saved"
+
 
 def make_grid(
     view: SweepView, host: FrontEnd, *, saved: bool = False
 ) -> Grid | PageOutput | TextOutput:
     """Return the grid that this front end can show; `saved`: with a copy beside a live one."""
     if host.widgets:
-        return Grid(view, saved=saved)
+        live = Grid(view)
+        if saved:
+            live.keep_copy()
+        return live
     return PageOutput(view) if host.html else TextOutput(view)
 
 
 class SweepView(JobsView):
     """The jobs of a sweep as they are shown without widgets.
 
-    The videos of a grid together may add `embed_limit` bytes to the notebook.
+    The videos of a grid together may add `embed_limit` bytes to the notebook. `name` is that by
+    which `%video show` shows the sweep, if it has one.
     """
 
     def __init__(
@@ -50,9 +57,11 @@ class SweepView(JobsView):
         context: CardContext,
         embed_limit: float,
         cancel_all: Callable[[], object] | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__(jobs, context)
         self.info = info
+        self.name = name
         self.cancel_all = cancel_all
         self._budget = EmbedBudget(embed_limit)
         self._videos: dict[str, TileVideo] = {}
@@ -64,16 +73,33 @@ class SweepView(JobsView):
 
     def text(self) -> str:
         """Return a line for each job."""
-        return sweep_text.text(self.info, self.jobs)
+        lines = {job.id: self._file_line(job) for job in self.jobs if job.status == "completed"}
+        return sweep_text.text(self.info, self.jobs, lines)
 
-    def bundle(self, *, preload: str = "metadata") -> MimeBundle:
+    def _file_line(self, job: JobSnapshot) -> str:
+        size = f" ({job_text.amount(job.file.size)})" if job.file else ""
+        return self.context.place(job_text.path(job)) + size
+
+    def bundle(self, *, hidden: bool = False) -> MimeBundle:
         """Return the whole sweep as it is saved."""
         videos = self.videos(self.jobs)
         lines = {job_id: video.path or video.where for job_id, video in videos.items()}
-        return {
-            "text/html": sweep_html.grid_html(self.info, self.jobs, videos, preload=preload),
-            "text/plain": sweep_text.text(self.info, self.jobs, lines),
-        }
+        if hidden:
+            videos = {job_id: replace(one, preload="none") for job_id, one in videos.items()}
+        coming = {job.id: self._coming(job) for job in self.jobs if _is_coming(job)}
+        note = ""
+        if coming:
+            players = all(video.src for video in coming.values())
+            note = job_text.unfinished(self.name or "ID", player=players)
+            lines |= dict.fromkeys(coming, _COMING)
+        html = sweep_html.grid_html(self.info, self.jobs, {**videos, **coming}, note)
+        text = sweep_text.text(self.info, self.jobs, lines)
+        return {"text/html": html, "text/plain": f"{text}\n{note}".strip()}
+
+    def _coming(self, job: JobSnapshot) -> TileVideo:
+        link = self.context.link(job)
+        where = _COMING if link is None else job.id
+        return TileVideo(src=link, where=where, preload="none")
 
     def videos(self, jobs: Iterable[JobSnapshot]) -> dict[str, TileVideo]:
         """Return the videos of those jobs that are completed, by the jobs' ids."""
@@ -81,7 +107,7 @@ class SweepView(JobsView):
 
     def _video(self, job: JobSnapshot) -> TileVideo:
         if job.id not in self._videos:
-            place = self.context.place(job.target)
+            place = self.context.place(job_text.path(job))
             try:
                 self._videos[job.id] = self._tile_video(self.context.video(job), place)
             except Exception as error:  # noqa: BLE001 - shown in the tile, and the others go on
@@ -96,6 +122,10 @@ class SweepView(JobsView):
         return tile
 
 
+def _is_coming(job: JobSnapshot) -> bool:
+    return not job.ended and job.status != "unknown"
+
+
 class Grid(LiveOutput):
     """The live grid: one line that sums up, Cancel all, and a tile with a button for each job.
 
@@ -105,7 +135,7 @@ class Grid(LiveOutput):
 
     view: SweepView
 
-    def __init__(self, view: SweepView, *, saved: bool = False) -> None:
+    def __init__(self, view: SweepView) -> None:
         info, number = view.info, len(view.jobs)
         self._live_tiles: dict[int, tuple[JobSnapshot, Markup]] = {}
         self._sums, self._clock, self._button = widgets.HTML(), widgets.HTML(), widgets.Button()
@@ -126,15 +156,10 @@ class Grid(LiveOutput):
         )
         parts = (*head, *children, *self._buttons.buttons, *self._outputs)
         super().__init__(view, children, parts, name="ipyreel-grid")
-        if saved and not self.ended:
-            self.saved = SavedCopy(self._saved_bundle, view.context)
         if not self.ended:
             self.layout.max_width = f"{sweep_html.width_of(info)}px"
 
     # ---- inside; everything below runs under the lock ------------------------------------
-
-    def _saved_bundle(self) -> MimeBundle | None:
-        return None if self.ended else self.view.bundle(preload="none")
 
     def _paint_parts(self, now: float) -> int:
         info, jobs = self.view.info, self.view.jobs

@@ -19,6 +19,7 @@ import ipywidgets as widgets
 from IPython.display import DisplayHandle
 
 from ipyreel.notebook.markup import job_html, job_text
+from ipyreel.notebook.markup.html import Markup, element, style_sheet
 from ipyreel.values import JobSnapshot
 
 PACE = 0.25
@@ -33,6 +34,8 @@ SAVED_PACE = 5.0
 
 MimeBundle = Mapping[str, Any]
 
+SAVED_STYLE = "display:flex;flex-direction:column;gap:10px;font-size:13px"
+
 OutputHandle: Any = DisplayHandle
 """One output that can be replaced later; IPython's class has no types."""
 
@@ -41,7 +44,8 @@ OutputHandle: Any = DisplayHandle
 class CardContext:
     """What a card or grid needs from the session and the front end.
 
-    `video` makes the object that shows a completed job, `place` names a file in saved text,
+    `video` makes the object that shows a completed job, `link` returns the URL that the video of
+    an unfinished one will have (None: it will be embedded), `place` names a file in saved text,
     `clock` is in seconds since the epoch, `typical` is how long such jobs take in seconds.
     `cell` names the cell that is running. `cancel` and `retry` take a job's id and are called
     on the thread on which the click arrives; `retry` returns the snapshot of the new job, which
@@ -49,6 +53,7 @@ class CardContext:
     """
 
     video: Callable[[JobSnapshot], Any]
+    link: Callable[[JobSnapshot], str | None] = lambda _job: None
     place: Callable[[str], str] = str
     clock: Callable[[], float] = time.time
     cell: Callable[[], object] = str
@@ -71,18 +76,23 @@ class CardContext:
     def bundle(self, job: JobSnapshot) -> MimeBundle:
         """Return what is saved of a job: its video, or its state in words."""
         if job.status != "completed":
-            return {"text/html": job_html.static_html(job), "text/plain": job_text.text(job)}
+            html = job_html.static_html(job, self.link(job))
+            return {"text/html": html, "text/plain": self.saved_text(job)}
         try:
             bundle: MimeBundle = self.video(job)._repr_mimebundle_()
         except Exception as error:  # noqa: BLE001 - it is shown, and the poller goes on
-            place = self.place(job.target)
+            place = self.place(job_text.path(job))
             problem = f"The video is at {place}, but it could not be shown: {short_error(error)}"
-            text = (job_text.text(job, place=place), job_text.one_line(problem))
-            return {
-                "text/html": job_html.missing_html(job, problem),
-                "text/plain": "\n  ".join(text),
-            }
+            text = f"{job_text.text(job, place=place)}\n  {job_text.one_line(problem)}"
+            return {"text/html": job_html.missing_html(job, problem), "text/plain": text}
         return bundle
+
+    def saved_text(self, job: JobSnapshot) -> str:
+        """Return a job as the plain text that is saved: no state that will have changed."""
+        if job.ended or job.status == "unknown":
+            return job_text.text(job, place=self.place(job_text.path(job)))
+        facts = " · ".join((job_text.maker(job), *job_text.settings(job)))
+        return f"Video {job.id}: {facts}\n  {job_text.unfinished(job.id, player=False)}"
 
 
 class JobsView:
@@ -105,8 +115,8 @@ class JobsView:
         """Return the state as plain text."""
         raise NotImplementedError
 
-    def bundle(self, *, preload: str = "metadata") -> MimeBundle:
-        """Return the state as it is saved; `preload` is what players load before they play."""
+    def bundle(self, *, hidden: bool = False) -> MimeBundle:
+        """Return the state as it is saved; `hidden`: no player loads anything by itself."""
         raise NotImplementedError
 
     def take(self, job: JobSnapshot) -> bool:
@@ -154,6 +164,52 @@ def _older(new: JobSnapshot, known: JobSnapshot) -> bool:
     return new.updated_at < known.updated_at
 
 
+class SavedCopy:
+    """What is saved below a widget, for readers who have no kernel.
+
+    JupyterLab shows an error for a widget whose kernel is gone, where it trusts the notebook, and
+    nothing else of that output. So what is saved stands in the next output, with a style sheet
+    (`static/saved_copy.css`) that looks at both: a widget that is alive has a child element and
+    hides the copy; one that is not has nothing but the error, and is hidden itself. `render`
+    returns what is saved, None for nothing any more.
+    """
+
+    def __init__(self, render: Callable[[], MimeBundle | None], context: CardContext) -> None:
+        self._render = render
+        self._context = context
+        self._lock = threading.Lock()
+        self._handles: list[Any] = []
+        self._bundle: MimeBundle = {}
+
+    def show(self) -> None:
+        """Show it in the cell that is running, right below its widget."""
+        with self._lock:
+            self._bundle = self._rendered()
+            handle = OutputHandle()
+            handle.display(self._bundle, raw=True)
+            self._handles.append(handle)
+
+    def renew(self) -> None:
+        """Bring it up to date; may be called from any thread, and when nothing is new."""
+        if not self._context.may_send():
+            return
+        with self._lock:
+            bundle = self._rendered() if self._handles else self._bundle
+            if bundle != self._bundle:
+                self._bundle = bundle
+                for handle in self._handles:
+                    handle.update(bundle, raw=True)
+
+    def _rendered(self) -> MimeBundle:
+        bundle = self._render()
+        if bundle is None:
+            return {"text/html": "", "text/plain": ""}
+        html = Markup(bundle["text/html"])
+        sheet = style_sheet("saved_copy.css")
+        page = element("div", sheet, html, class_="ipyreel-saved", style=SAVED_STYLE)
+        return {"text/html": page, "text/plain": bundle["text/plain"]}
+
+
 class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     """The part of a live output that card and grid share.
 
@@ -194,6 +250,11 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         """Whether it is static, so that nothing will change it."""
         return self._final is not None
 
+    def keep_copy(self) -> None:
+        """Save a copy beside this one, for as long as it is not static itself."""
+        if not self.ended:
+            self.saved = SavedCopy(self._saved_bundle, self._context)
+
     def show(self) -> None:
         """Show it in the cell that is running; call it once, from the cell's thread."""
         with self._lock:
@@ -225,6 +286,8 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.view.swap(job_id, new)
             if not self.ended:
                 self._draw()
+                if self.saved is not None:
+                    self.saved.renew()
 
     def tick(self, now: float | None = None) -> None:
         """Advance the clock; call it about once a second while this has not ended."""
@@ -246,6 +309,9 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         super().close()
 
     # ---- inside; everything below runs under the lock ------------------------------------
+
+    def _saved_bundle(self) -> MimeBundle | None:
+        return None if self.ended else self.view.bundle(hidden=True)
 
     def _paint_parts(self, now: float) -> int:
         """Bring the parts up to date; return how many periods of `PACE` that takes."""

@@ -114,6 +114,7 @@ _PAPER = (
 _SMALL = "margin-top:4px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
 _RED, _GREY = "#d32f2f", "#808080"
 _WIDE, _TALL = 530, 480
+_PLAYER = PlayerOptions()
 _NARROW = 330
 """The least that the text below a small video is given."""
 
@@ -145,12 +146,20 @@ def frame(snapshot: JobSnapshot | None, width: int | None) -> tuple[int | None, 
 
     What was asked for counts; else the picture is fitted into what a card has room for.
     """
-    file = snapshot.file if snapshot else None
-    if not file or not file.width or not file.height:
+    across, down = picture_size(snapshot) if snapshot else (0, 0)
+    if not across or not down:
         return width, None
-    fitted = min(file.width, _WIDE, round(_TALL * file.width / file.height))
-    wide = width or max(1, fitted)
-    return wide, max(1, round(wide * file.height / file.width))
+    wide = width or max(1, min(across, _WIDE, round(_TALL * across / down)))
+    return wide, max(1, round(wide * down / across))
+
+
+def picture_size(snapshot: JobSnapshot) -> tuple[int, int]:
+    """Return width and height in pixels, of the file or of the request; (0, 0): not known."""
+    file = snapshot.file
+    if file is not None and file.width and file.height:
+        return file.width, file.height
+    parts = [int(part) for part in (snapshot.request.size or "").split("x") if part.isdigit()]
+    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else (0, 0)  # noqa: PLR2004
 
 
 def _caption(snapshot: JobSnapshot | None, where: str) -> Iterable[Markup]:
@@ -203,13 +212,22 @@ def failed_html(snapshot: JobSnapshot) -> str:
     return _state_html(snapshot, job_text.sentence(snapshot), colour)
 
 
-def waiting_html(snapshot: JobSnapshot) -> str:
-    """Return what is saved while the job runs."""
-    sentence = (
-        "The notebook was saved before this video was ready. "
-        f"In a running notebook, %video show {snapshot.id} shows how it stands now."
-    )
-    return _state_html(snapshot, sentence, _GREY)
+def unfinished_html(
+    snapshot: JobSnapshot, link: str | None, *, player: PlayerOptions = _PLAYER
+) -> str:
+    """Return what is saved while the job runs: true then, and when the video is there.
+
+    `link` is the URL that the file will have; None where it will be embedded. The player loads
+    nothing by itself, so that a page that is open asks for no file that does not exist yet.
+    """
+    note = _note(job_text.unfinished(snapshot.id, player=link is not None), _GREY)
+    caption = (_prompt(snapshot.request.prompt), _small(snapshot, _facts(snapshot)))
+    if link is None:
+        return _paper(note, *caption)
+    size = frame(snapshot, player.width)
+    title = job_text.one_line(snapshot.request.prompt, 300)
+    video = video_element(link, player=player, title=title, size=size, preload="none")
+    return _paper(video, note, *caption, width=max(size[0] or _WIDE, _NARROW) + 30)
 
 
 def _state_html(snapshot: JobSnapshot, sentence: str, colour: str) -> str:
@@ -221,10 +239,13 @@ def _state_html(snapshot: JobSnapshot, sentence: str, colour: str) -> str:
     )
 
 
-def static_html(snapshot: JobSnapshot) -> str:
-    """Return the saved form of any state that has no video to show."""
-    stays = snapshot.status in {"failed", "cancelled", "unknown"}
-    return failed_html(snapshot) if stays else waiting_html(snapshot)
+def static_html(
+    snapshot: JobSnapshot, link: str | None = None, *, player: PlayerOptions = _PLAYER
+) -> str:
+    """Return the saved form of any state but "completed"; `link` is as in `unfinished_html`."""
+    if snapshot.status in {"failed", "cancelled", "unknown"}:
+        return failed_html(snapshot)
+    return unfinished_html(snapshot, link, player=player)
 
 
 def missing_html(snapshot: JobSnapshot | None, sentence: str) -> str:

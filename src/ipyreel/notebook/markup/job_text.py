@@ -194,6 +194,11 @@ def reason(snapshot: JobSnapshot) -> str:
     return f"{words} {one_line(failure.hint)}" if failure.hint else words
 
 
+def path(snapshot: JobSnapshot) -> str:
+    """Return where the file of a job is, or will be."""
+    return snapshot.file.path if snapshot.file else snapshot.target
+
+
 def sentence(snapshot: JobSnapshot) -> str:
     """Return the sentence for the state: the reason, the doubt, a passing problem, or ""."""
     if snapshot.status == "failed":
@@ -204,6 +209,17 @@ def sentence(snapshot: JobSnapshot) -> str:
         message = snapshot.failure.message if snapshot.failure else None
         return one_line(snapshot.note or message or _only_stopped(snapshot))
     return "" if snapshot.ended or not snapshot.note else one_line(snapshot.note)
+
+
+def unfinished(what: str, *, player: bool) -> str:
+    """Return the sentence that is saved while a job runs, and that stays true when it has ended.
+
+    `what` is what `%video show` takes; `player`: there is a player beside the sentence.
+    """
+    start = "This was being made when the notebook was saved."
+    if not player:
+        return f"{start} Run %video show {what} to see it."
+    return f"{start} If the player stays empty, run %video show {what}."
 
 
 def _doubt(snapshot: JobSnapshot) -> str:
@@ -240,6 +256,5 @@ def text(
     second = sentence(snapshot)
     if snapshot.status == "completed":
         size = f" ({amount(snapshot.file.size)})" if snapshot.file else ""
-        path = snapshot.file.path if snapshot.file else snapshot.target
-        second = one_line((place or path) + size)
+        second = one_line((place or path(snapshot)) + size)
     return f"{first}\n  {second}" if second else first

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ipyreel.notebook.markup import job_text, sweep_text
 from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, escape, video_element
-from ipyreel.notebook.markup.job_html import progress_bar
+from ipyreel.notebook.markup.job_html import picture_size, progress_bar
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.values import JobSnapshot
 
@@ -35,6 +35,7 @@ class TileVideo:
     path: str | None = None
     link: str | None = None
     player: PlayerOptions = field(default_factory=PlayerOptions)
+    preload: str = "metadata"
 
 
 # The live grid. What does not move yet is a widget of its own: all tiles that are not
@@ -110,13 +111,9 @@ def _bar(label: str, job: JobSnapshot, full: float) -> Markup:
 
 def shape(job: JobSnapshot, wide: int) -> tuple[int, int]:
     """Return width and height of a job's picture in CSS pixels, in a tile `wide` pixels wide."""
-    file = job.file
-    if file is not None and file.width and file.height:
-        across, down = file.width, file.height
-    else:
-        size = job.request.size or ""
-        parts = [int(part) for part in size.split("x") if part.isdigit()]
-        across, down = parts if len(parts) == 2 and all(parts) else SHAPE  # noqa: PLR2004
+    across, down = picture_size(job)
+    if not across:
+        across, down = SHAPE
     return wide, max(1, round(wide * down / across))
 
 
@@ -134,21 +131,18 @@ def grid_html(
     info: SweepInfo,
     jobs: Sequence[JobSnapshot],
     videos: Mapping[str, TileVideo],
-    *,
-    preload: str = "metadata",
+    note: str = "",
 ) -> str:
     """Return the grid as it is saved: every video, or why there is none, under its label.
 
-    `videos` has the finished videos by the ids of their jobs. Linked videos take about 1 kB.
-    `preload` is what the players load before they play.
+    `videos` are by the ids of their jobs. Linked videos take about 1 kB. `note` is a sentence
+    below the prompt.
     """
-    tiles = (
-        static_tile(info, index, job, videos.get(job.id), preload=preload)
-        for index, job in enumerate(jobs)
-    )
+    tiles = (static_tile(info, index, job, videos.get(job.id)) for index, job in enumerate(jobs))
     return element(
         "div",
         *_heading(info, jobs),
+        element("div", note, style=f"margin:2px 0 0 0;{_DIM}") if note else None,
         _tiles_box(info, *tiles),
         style=_BOX,
     )
@@ -172,14 +166,7 @@ def _heading(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> Iterator[Markup]:
         yield element("div", prompt, style="margin:2px 0 0 0;overflow-wrap:anywhere", dir="auto")
 
 
-def static_tile(
-    info: SweepInfo,
-    index: int,
-    job: JobSnapshot,
-    video: TileVideo | None,
-    *,
-    preload: str = "metadata",
-) -> Markup:
+def static_tile(info: SweepInfo, index: int, job: JobSnapshot, video: TileVideo | None) -> Markup:
     """Return one tile as it is saved; with no video, a box that says how the job stands."""
     wide, high = shape(job, info.tile)
     label = info.label(index)
@@ -193,7 +180,7 @@ def static_tile(
         line = element("span", dot, text, style=_LINE + ("" if bad else _DIM), dir="auto")
     else:
         picture = video_element(
-            video.src, player=video.player, title=label, size=(wide, high), preload=preload
+            video.src, player=video.player, title=label, size=(wide, high), preload=video.preload
         )
         line = _file(video)
     caption = element("figcaption", name, Markup(" "), line, style=_CAPTION)

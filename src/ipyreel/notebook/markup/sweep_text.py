@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from ipyreel.notebook.markup import job_text
@@ -112,27 +113,26 @@ def state(job: JobSnapshot) -> str:
 
 
 def text(
-    info: SweepInfo, jobs: Sequence[JobSnapshot], files: Mapping[str, str] = MappingProxyType({})
+    info: SweepInfo, jobs: Sequence[JobSnapshot], results: Mapping[str, str] = MappingProxyType({})
 ) -> str:
     """Return the whole sweep as plain lines, one for each job.
 
-    `files` has the line on a finished job's file by its id; its whole path where it has none.
+    `results` has lines that stand for the state, by the jobs' ids, such as one on the file.
     """
     lines = [" · ".join(counts(info, jobs))]
     lines += [job_text.one_line(info.prompt, 300)] if info.prompt else []
     width = max((len(info.label(index)) for index in range(len(jobs))), default=0)
     for index, job in enumerate(jobs):
-        lines.append(f"  {info.label(index):<{width}}  {job.id}  {_result(job, files.get(job.id))}")
+        lines.append(
+            f"  {info.label(index):<{width}}  {job.id}  {_result(job, results.get(job.id))}"
+        )
     return "\n".join(lines)
 
 
-def _result(job: JobSnapshot, file: str | None) -> str:
-    if job.status != "completed":
-        return state(job)
-    if file:
-        return job_text.one_line(file)
-    size = f" ({job_text.amount(job.file.size)})" if job.file else ""
-    return job_text.one_line((job.file.path if job.file else job.target) + size)
+def _result(job: JobSnapshot, line: str | None) -> str:
+    if line is not None:
+        return job_text.one_line(line)
+    return state(job) if job.status != "completed" else job_text.one_line(Path(job.target).name)
 
 
 def started_at(jobs: Iterable[JobSnapshot]) -> float:

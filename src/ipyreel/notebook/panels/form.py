@@ -14,7 +14,7 @@ from ipyreel.catalog import Model
 from ipyreel.errors import InvalidRequest, StoreError
 from ipyreel.jobs.files import slug
 from ipyreel.notebook.live.live_output import MimeBundle
-from ipyreel.notebook.live.saved_copy import SavedJobs
+from ipyreel.notebook.live.saved_jobs import SavedJobs
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.cell_source import cell_of
 from ipyreel.notebook.markup.html import element

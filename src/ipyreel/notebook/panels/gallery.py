@@ -18,7 +18,6 @@ from ipyreel.errors import InvalidRequest
 from ipyreel.jobs.query import Query
 from ipyreel.notebook import reports
 from ipyreel.notebook.live.live_output import MimeBundle, output
-from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Report
 from ipyreel.notebook.panels.form import Form
@@ -118,7 +117,11 @@ class Gallery(Panel):
         head, jobs = super().static_copy(), self.saved_jobs.bundle()
         page = page_html([(job, self._posters.small(job)) for job in self._jobs])
         html = (head["text/html"], page, *self.opened.static_html(), jobs["text/html"])
-        texts = (head["text/plain"], *map(job_text.text, self._jobs), jobs["text/plain"])
+        texts = (
+            head["text/plain"],
+            *map(self._screen.context().saved_text, self._jobs),
+            jobs["text/plain"],
+        )
         return {
             "text/html": "\n".join(filter(None, html)),
             "text/plain": "\n".join(texts).strip(),

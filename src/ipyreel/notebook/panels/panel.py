@@ -17,11 +17,11 @@ from ipyreel.errors import VideoError
 from ipyreel.notebook.live.live_output import (
     MimeBundle,
     OutputHandle,
+    SavedCopy,
     close_tree,
     set_traits,
     short_error,
 )
-from ipyreel.notebook.live.saved_copy import SavedCopy
 from ipyreel.notebook.markup.html import Markup, element, static
 from ipyreel.notebook.screen import Screen
 

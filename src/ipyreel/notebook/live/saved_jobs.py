@@ -1,62 +1,14 @@
-"""What is saved below a widget, for readers who have no kernel.
-
-JupyterLab shows an error for a widget whose kernel is gone, where it trusts the notebook, and
-nothing else of that output. So what is saved stands in the next output, with a style sheet
-(`static/saved_copy.css`) that looks at both: a widget that is alive has a child element and
-hides the copy; one that is not has nothing but the error, and is hidden itself.
-"""
+"""What is saved of the jobs that a form or a gallery sent, within a limit for embedded bytes."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from ipyreel.notebook.live.live_output import CardContext, MimeBundle, OutputHandle
+from ipyreel.notebook.live.live_output import SAVED_STYLE, CardContext, MimeBundle
 from ipyreel.notebook.markup import job_html, job_text
-from ipyreel.notebook.markup.html import Markup, element, style_sheet
+from ipyreel.notebook.markup.html import Markup, element
 from ipyreel.values import JobSnapshot
-
-_GAP = "display:flex;flex-direction:column;gap:10px;font-size:13px"
-
-
-class SavedCopy:
-    """The output below a widget; `render` gives what is saved, None for nothing any more."""
-
-    def __init__(self, render: Callable[[], MimeBundle | None], context: CardContext) -> None:
-        self._render = render
-        self._context = context
-        self._lock = threading.Lock()
-        self._handles: list[Any] = []
-        self._bundle: MimeBundle = {}
-
-    def show(self) -> None:
-        """Show it in the cell that is running, right below its widget."""
-        with self._lock:
-            self._bundle = self._rendered()
-            handle = OutputHandle()
-            handle.display(self._bundle, raw=True)
-            self._handles.append(handle)
-
-    def renew(self) -> None:
-        """Bring it up to date; may be called from any thread, and when nothing is new."""
-        if not self._context.may_send():
-            return
-        with self._lock:
-            bundle = self._rendered() if self._handles else self._bundle
-            if bundle != self._bundle:
-                self._bundle = bundle
-                for handle in self._handles:
-                    handle.update(bundle, raw=True)
-
-    def _rendered(self) -> MimeBundle:
-        bundle = self._render()
-        if bundle is None:
-            return {"text/html": "", "text/plain": ""}
-        html = Markup(bundle["text/html"])
-        sheet = style_sheet("saved_copy.css")
-        page = element("div", sheet, html, class_="ipyreel-saved", style=_GAP)
-        return {"text/html": page, "text/plain": bundle["text/plain"]}
 
 
 class EmbedBudget:
@@ -110,7 +62,7 @@ class SavedJobs:
             bundles = list(self._bundles())
         html = [Markup(bundle["text/html"]) for bundle in bundles]
         return {
-            "text/html": element("div", *html, style=_GAP) if html else "",
+            "text/html": element("div", *html, style=SAVED_STYLE) if html else "",
             "text/plain": "\n".join(bundle["text/plain"] for bundle in bundles),
         }
 
@@ -127,6 +79,6 @@ class SavedJobs:
         bundle = self._context.bundle(job)
         if self._budget.take(len(bundle["text/html"]) * 3 / 4):  # base64
             return bundle
-        place = self._context.place(job.target)
+        place = self._context.place(job_text.path(job))
         html = job_html.missing_html(job, self._budget.refusal(place))
         return {"text/html": html, "text/plain": job_text.text(job, place=place)}
