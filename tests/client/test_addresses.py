@@ -78,6 +78,12 @@ def test_private_addresses_are_near_and_not_public(address):
     "address",
     [
         "169.254.169.254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "::ffff:168.63.129.16",
+        "64:ff9b::a83f:8110",
+        "192.0.0.192",
+        "fd00:ec2::254",
         "0.0.0.0",  # noqa: S104 - nothing is bound here
         "::",
         "224.0.0.1",

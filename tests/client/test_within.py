@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ipyreel.client.http import within
+from ipyreel.client.retry import within
 from tests.client.support.time import run
 
 

@@ -1,3 +1,8 @@
+import base64
+import html
+import json
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,7 +10,7 @@ from hypothesis import strategies as st
 from ipyreel.errors import WireError
 from ipyreel.values import HttpReply
 from ipyreel.wire.reader import read_error, read_job
-from ipyreel.wire.text import clean
+from ipyreel.wire.text import KeyMask, clean
 
 
 @pytest.mark.parametrize(
@@ -55,3 +60,51 @@ def test_a_job_shows_no_addresses():
     job = read_job(HttpReply(status_code=200, body=body), now=0)
     assert job.urls == ("https://h/x.mp4?sig=SECRET",)
     assert "SECRET" not in repr(job)
+
+
+KEYS = [
+    "sk-very-secret-key-0123456789",
+    "0123456789abcdef0123456789abcdef",
+    "tm:Ab+/=&<ü>\"\\x'y z",
+]
+
+WRITTEN = {
+    "plain": lambda key: key,
+    "twice": lambda key: f"{key} and {key}",
+    "in a word": lambda key: f"x{key}x",
+    "percent": lambda key: quote(key, safe=""),
+    "every letter percent": lambda key: "".join(f"%{byte:02X}" for byte in key.encode()),
+    "html": lambda key: html.escape(key) if key.isascii() else "",
+    "every letter html": lambda key: "".join(f"&#{byte};" for byte in key.encode()),
+    "every letter html in hex": lambda key: "".join(f"&#x{byte:x};" for byte in key.encode()),
+    "json": lambda key: json.dumps(key, ensure_ascii=False)[1:-1],
+    "every letter json": lambda key: "".join(f"\\u{byte:04x}" for byte in key.encode()),
+    "every other letter json": lambda key: "".join(
+        f"\\u{ord(one):04X}" if at % 2 and one.isascii() else one for at, one in enumerate(key)
+    ),
+    "hex": lambda key: key.encode().hex(),
+    "base64": lambda key: base64.b64encode(key.encode()).decode(),
+    "a header in base64": lambda key: base64.b64encode(f"Bearer {key}!".encode()).decode(),
+    "a tail in base64": lambda key: base64.urlsafe_b64encode(f"ab{key}".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
+def test_a_key_is_found_however_a_server_writes_it(key, write):
+    text = write(key)
+    shown = KeyMask(key).text(f"<<{text}>>")
+    assert shown.startswith("<<")
+    assert shown.endswith(">>")
+    # What is left is the mask, and letters of base64 that other bytes share.
+    assert "***" in shown or not text
+    middle = key[4:-4]
+    assert middle not in shown
+    assert base64.b64encode(middle.encode()).decode().strip("=")[2:-3] not in shown
+
+
+def test_what_is_no_key_stays():
+    data = bytes(range(256)) * 4
+    assert KeyMask(KEYS[0])(data) == data
+    for key in (None, "", "short"):
+        assert KeyMask(key)(b"short %20 \\u0073") == b"short %20 \\u0073"

@@ -51,7 +51,7 @@ def test_an_absolute_address_stays():
 
 @pytest.mark.parametrize("base", ["", "h.example.com/v1", "ftp://h/v1", "https://", "http://[bad"])
 def test_a_base_that_is_none_is_refused(base):
-    with pytest.raises(ConfigError, match="no http"):
+    with pytest.raises(ConfigError, match="not an http"):
         join_base(base, "/videos")
 
 

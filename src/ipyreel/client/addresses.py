@@ -26,6 +26,14 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """IPv6 addresses of which a gateway makes the IPv4 address in their last 32 bits (RFC 6052)."""
 
+METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"),
+    )
+)
+"""Where Alibaba, Azure, Oracle, AWS and Google serve a machine's secrets beside 169.254.0.0/16."""
+
 CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
 """Addresses that are neither public nor, to `ipaddress`, private (RFC 6598)."""
 
@@ -63,7 +71,7 @@ def is_public(host: str) -> bool:
     if address is None:
         return False
     on_the_way = (address, *_tunnelled(address))
-    return all(one.is_global and not one.is_multicast for one in on_the_way)
+    return all(one.is_global and not one.is_multicast and one not in METADATA for one in on_the_way)
 
 
 def _tunnelled(address: Address) -> tuple[Address, ...]:
@@ -82,7 +90,9 @@ def is_near(host: str) -> bool:
     Link-local ones are not: cloud machines serve their own secrets on 169.254.169.254.
     """
     address = numeric(host)
-    if address is None or address.is_link_local or address.is_unspecified or address.is_multicast:
+    if address is None or address in METADATA:
+        return False
+    if address.is_link_local or address.is_unspecified or address.is_multicast:
         return False
     carrier = isinstance(address, ipaddress.IPv4Address) and address in CARRIER_NAT
     return address.is_loopback or address.is_private or carrier
@@ -129,7 +139,8 @@ class Gate:
 
     A public API may send us to public addresses only: what lies on this machine or in its
     network trusts us, and is none of its business. An API that runs there itself may send us
-    there. `direct` False: somebody else (a proxy, a test's transport) does the connecting.
+    there. `direct` False: somebody else (a proxy, a test's transport) does the connecting. A
+    proxy resolves names itself, so behind one only addresses written as numbers are checked.
     """
 
     def __init__(self, home: Origin, look_up: Resolve, *, direct: bool = True) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ipyreel.client.addresses import strip_query
-from ipyreel.client.http import Http, Refused, Stream, watched
+from ipyreel.client.http import Http, Refused
 from ipyreel.client.mp4 import Container, read_container
 from ipyreel.client.part import (
     Part,
@@ -25,11 +25,20 @@ from ipyreel.client.part import (
     is_empty_claim,
     name_taken,
 )
-from ipyreel.client.retry import RetryPolicy, Sleep, backoff
-from ipyreel.errors import DownloadError, JobNotFound, ProviderError, TransportError, VideoError
+from ipyreel.client.retry import RetryPolicy, Sleep, backoff, watched
+from ipyreel.client.stream import Stream
+from ipyreel.errors import (
+    DownloadError,
+    JobNotFound,
+    ProviderError,
+    TransportError,
+    VideoError,
+    WireError,
+)
 from ipyreel.values import VideoFile
 from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
 from ipyreel.wire.reader import read_envelope, read_error, retry_after
+from ipyreel.wire.text import clean
 
 OnProgress = Callable[[int, int | None], None]
 """Called with the bytes that are here and those of the whole file (None: not known)."""
@@ -425,7 +434,7 @@ class Download:
             for url in tuple(self._left):
                 try:
                     await self._fetch.take(url)
-                except (TransportError, ProviderError, NotVideo) as error:
+                except (TransportError, ProviderError, NotVideo, WireError) as error:
                     outlooks.append(self._note(url, error))
                 else:
                     return
@@ -557,6 +566,6 @@ def not_video(stream: Stream, body: bytes, *, now: float) -> NotVideo:
     if found is not None:
         return NotVideo(f"{stream.host} sent {found} instead of a video.")
     if body.lstrip()[:1] not in {b"{", b"[", b"<"}:
-        return NotVideo(f"{stream.host} sent {kind} that is no video (it begins {body[:12]!r}).")
+        return NotVideo(f"{stream.host} sent {clean(kind, 60)} that is no video.")
     message = read_error(stream.reply(body), now=now).message
     return NotVideo(f"{stream.host} sent a text instead of a video: {message[:EXCERPT]}")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
+import logging
 import os
+import re
 import ssl
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, TypeVar
+from typing import Any
+from weakref import WeakSet
 
 import httpx
 
@@ -20,18 +20,17 @@ from ipyreel._version import __version__
 from ipyreel.catalog.keys import Secret, read_key
 from ipyreel.client import addresses
 from ipyreel.client.addresses import strip_query
-from ipyreel.client.retry import Timeouts
+from ipyreel.client.retry import Timeouts, within
+from ipyreel.client.stream import IDENTITY, Stream, decoder, encode_body, encodings
 from ipyreel.errors import (
     ConfigError,
-    InvalidRequest,
     ProviderError,
     TransportError,
     WireError,
 )
 from ipyreel.values import NOTHING, HttpCall, HttpReply
+from ipyreel.wire.text import KeyMask, clean
 from ipyreel.wire.urls import join_base, resolve
-
-T = TypeVar("T")
 
 Transport = httpx.AsyncBaseTransport
 """What can replace the network: any transport that httpx takes."""
@@ -45,17 +44,6 @@ AGENT = f"ipyreel/{__version__}"
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-MAX_REPLY = 16 * 2**20
-"""The largest reply, in bytes, that is read into memory; jobs are a few kilobytes."""
-
-SHORTEST_KEY = 8
-"""Keys with fewer characters are not masked in replies: they could be any word."""
-
-IDENTITY = "identity"
-
-LONGEST_NUMBER = 18
-"""Digits of a length in bytes that is believed."""
 
 REUSED = httpx.Limits(max_connections=None)
 FRESH = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -110,7 +98,29 @@ def transport_error(error: Exception, host: str) -> TransportError:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__)[:200].rstrip(".")
+    # h11 quotes the bytes that it cannot read.
+    text = re.split(r"(?:bytearray\()?\bb['\"]", str(error))[0]
+    return clean(text, 200).rstrip(".: ") or type(error).__name__
+
+
+class CleanLog(logging.Filter):
+    """Takes signed queries and keys out of what httpx and httpcore log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.masks: WeakSet[KeyMask] = WeakSet()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Clean a record; none is dropped."""
+        text = record.getMessage()
+        for mask in tuple(self.masks):
+            text = mask.text(text)
+        record.msg, record.args = clean(text), ()
+        return True
+
+
+CLEAN_LOG = CleanLog()
+LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
 
 
 @contextlib.contextmanager
@@ -118,95 +128,11 @@ def mapped(host: str) -> Iterator[None]:
     """Turn whatever httpx raises inside into a `TransportError`."""
     try:
         yield
-    except httpx.LocalProtocolError as error:
-        # Its text quotes the header it refuses, so it is not kept as the cause either.
+    except httpx.ProtocolError as error:
+        # Its text quotes what was sent or received, so it is not kept as the cause either.
         raise transport_error(error, host) from None
     except TRANSPORT_ERRORS as error:
         raise transport_error(error, host) from error
-
-
-async def within(work: Coroutine[Any, Any, T], timeout: float, late: Exception) -> T:
-    """Await `work` for `timeout` seconds, then cancel it and raise `late`.
-
-    When this returns or raises, the work has ended.
-    """
-    return await watched(work, timeout, lambda: late)
-
-
-async def watched(
-    work: Coroutine[Any, Any, T], interval: float, check: Callable[[], Exception | None]
-) -> T:
-    """Await `work`; every `interval` seconds, cancel it and raise what `check` returns, if so.
-
-    Not `asyncio.wait_for`: before Python 3.12 it loses a cancellation that comes when the work
-    has just ended (https://github.com/python/cpython/issues/86296).
-    """
-    task, error = asyncio.ensure_future(work), None
-    try:
-        while error is None:
-            done, _ = await asyncio.wait((task,), timeout=interval)
-            if done:
-                return task.result()
-            error = check()
-    except asyncio.CancelledError:
-        await _cancel(task)
-        raise
-    await _cancel(task)
-    raise error
-
-
-async def _cancel(task: asyncio.Future[T]) -> None:
-    task.cancel()
-    await asyncio.wait((task,))
-    if not task.cancelled():
-        task.exception()  # without this look at it, the loop would log it as never retrieved
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """A reply whose body is still to come.
-
-    Header names are in lower case; `host` is who answered in the end; `pieces` yields the body
-    once, decoded, and raises `TransportError` when it breaks off. `key` is masked in every
-    reply that is shown or kept.
-    """
-
-    status_code: int
-    headers: Mapping[str, str]
-    host: str
-    pieces: AsyncIterator[bytes] = field(repr=False)
-    key: Secret | None = field(default=None, repr=False)
-
-    @property
-    def encoded(self) -> bool:
-        """Whether the body is compressed although plain bytes were asked for."""
-        return _is_encoded(self.headers)
-
-    @property
-    def length(self) -> int | None:
-        """The bytes of the body; None when the headers do not say or it is compressed."""
-        text = self.headers.get("content-length", "")
-        digits = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
-        return int(text) if digits and not self.encoded else None
-
-    async def read(self, limit: int = MAX_REPLY) -> HttpReply:
-        """Read the rest into memory; raises `WireError` when it is longer than `limit` bytes."""
-        body = bytearray()
-        async for piece in self.pieces:
-            body += piece
-            if len(body) > limit:
-                raise WireError(
-                    f"The reply of {self.host} is longer than {limit} bytes.",
-                    excerpt=self.reply(bytes(body)).body[:500].decode(errors="replace"),
-                )
-        return self.reply(bytes(body))
-
-    def reply(self, body: bytes) -> HttpReply:
-        """Return the reply with this body, the key masked."""
-        secret = b"" if self.key is None else self.key.reveal().encode()
-        if len(secret) >= SHORTEST_KEY:
-            body = body.replace(secret, b"***")
-        return HttpReply(status_code=self.status_code, headers=self.headers, body=body)
 
 
 class Http:
@@ -234,6 +160,10 @@ class Http:
         except httpx.InvalidURL as error:
             raise ConfigError(f"The base URL {strip_query(base_url)!r} is no address.") from error
         self._key = None if key is None else read_key(key.reveal(), "what was given")
+        self._mask = KeyMask(None if key is None else key.reveal())
+        CLEAN_LOG.masks.add(self._mask)
+        for name in LOGGERS:
+            logging.getLogger(name).addFilter(CLEAN_LOG)
         self._key_header = key_header
         self._allow_plain = allow_plain_http
         self.timeouts = timeouts or Timeouts()
@@ -296,8 +226,8 @@ class Http:
             response = await self._hop(call.method, url, self.headers_for(call), read, body)
             if response.status_code in REDIRECTS:
                 await _close(response)
-                raise _moved(response, self._home)
-        async with _streamed(response, url, self._key) as stream:
+                raise _moved(response, self._home, self._mask)
+        async with _streamed(response, url, self._mask) as stream:
             return await stream.read()
 
     @asynccontextmanager
@@ -309,12 +239,11 @@ class Http:
         Redirects are followed by hand, at most five. `read` is how long one read may take, in
         seconds; there is no total limit. Raises as `send` does.
         """
-        plain = {"Accept": "*/*", "Accept-Encoding": IDENTITY, **headers}
         with mapped(self._home.host):
             start = httpx.URL(url)
         read = self.timeouts.read if read is None else read
-        response, end = await self._follow(start, plain, read)
-        async with _streamed(response, end, self._key) as stream:
+        response, end = await self._follow(start, headers, read)
+        async with _streamed(response, end, self._mask) as stream:
             yield stream
 
     def open(self) -> None:
@@ -412,32 +341,6 @@ class Http:
         return {self._key_header: f"Bearer {text}" if bearer else text}
 
 
-def encode_body(call: HttpCall) -> dict[str, Any]:
-    """Return the body as httpx takes it: JSON text, or the parts of a form.
-
-    Raises `InvalidRequest` for data that cannot be written.
-    """
-    try:
-        if call.form is not None:
-            # httpx sends a part without a file name as a plain field, and keeps the order.
-            return {
-                "files": [
-                    (part.name, (part.filename, _as_bytes(part.value), part.media_type))
-                    for part in call.form
-                ]
-            }
-        if call.json is None:
-            return {}
-        text = json.dumps(call.json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return {"content": text.encode()}
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest(f"The request cannot be written: {error}.") from error
-
-
-def _as_bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
-
-
 def _make_client(
     transport: Transport | None, limits: httpx.Limits, *, secure: bool, proxy: str | None
 ) -> httpx.AsyncClient:
@@ -453,7 +356,7 @@ def _make_client(
             proxy=proxy,
             # The proxy is chosen by `addresses.proxy_for`; httpx would refuse networks in NO_PROXY.
             trust_env=False,
-            headers={"User-Agent": AGENT},
+            headers={"User-Agent": AGENT, "Accept-Encoding": IDENTITY},
             # No cookie is kept: one that names an account would be a second key.
             cookies=httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[]))),
             follow_redirects=False,
@@ -509,17 +412,17 @@ def _build(
 
 @asynccontextmanager
 async def _streamed(
-    response: httpx.Response, url: httpx.URL, key: Secret | None
+    response: httpx.Response, url: httpx.URL, mask: KeyMask
 ) -> AsyncIterator[Stream]:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    pieces = _pieces(response, url.host, encoded=_is_encoded(headers))
+    headers = {name.lower(): mask.text(value) for name, value in response.headers.items()}
+    pieces = _pieces(response, url.host, encodings(headers))
     try:
         yield Stream(
             status_code=response.status_code,
             headers=headers,
             host=url.host,
             pieces=pieces,
-            key=key,
+            mask=mask,
         )
     finally:
         await pieces.aclose()
@@ -527,21 +430,25 @@ async def _streamed(
 
 
 async def _pieces(
-    response: httpx.Response, host: str, *, encoded: bool
+    response: httpx.Response, host: str, names: list[str]
 ) -> AsyncGenerator[bytes, None]:
-    # aiter_bytes costs a decoder and a copy per piece, and plain bytes are the rule; a
-    # transport that replaces the network may have read them already.
-    decoded = encoded or response.is_stream_consumed
-    source = response.aiter_bytes() if decoded else response.aiter_raw()
-    async with contextlib.aclosing(source) as body:  # type: ignore[type-var]
+    """Yield the body, decoded by ourselves: httpx decodes without a limit on what comes out.
+
+    (`Content-Encoding: gzip, gzip` made gigabytes of a few kilobytes.)
+    """
+    if response.is_stream_consumed:  # by a transport that replaces the network
+        yield response.content
+        return
+    decode = decoder(names, host)
+    async with contextlib.aclosing(response.aiter_raw()) as body:  # type: ignore[type-var]
         # Nothing that the consumer raises comes in here, so one mapping is enough for all.
         with mapped(host):
             async for piece in body:
-                yield piece
-
-
-def _is_encoded(headers: Mapping[str, str]) -> bool:
-    return headers.get("content-encoding", IDENTITY).strip().lower() not in {IDENTITY, ""}
+                if decode is None:
+                    yield piece
+                    continue
+                for plain in decode(piece):
+                    yield plain
 
 
 async def _close(response: httpx.Response) -> None:
@@ -572,8 +479,8 @@ def _refused(url: httpx.URL, reason: str, status_code: int = 200) -> Refused:
     return Refused(f"{strip_query(str(url))} was not opened: {reason}.", status_code=status_code)
 
 
-def _moved(response: httpx.Response, home: httpx.URL) -> ProviderError:
-    target = strip_query(response.headers.get("location", "")) or "nowhere"
+def _moved(response: httpx.Response, home: httpx.URL, mask: KeyMask) -> ProviderError:
+    target = mask.text(strip_query(response.headers.get("location", ""))) or "nowhere"
     return ProviderError(
         f"{home.host} redirects the request to {target}; that is not followed.",
         status_code=response.status_code,

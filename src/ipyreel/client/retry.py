@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ipyreel.errors import (
     JobNotFound,
@@ -14,6 +16,8 @@ from ipyreel.errors import (
     WireError,
 )
 from ipyreel.values import ENDED, VideoJob
+
+T = TypeVar("T")
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -109,3 +113,40 @@ async def until_ended(
             )
         await sleep(pause)
         waited += pause
+
+
+async def within(work: Coroutine[Any, Any, T], timeout: float, late: Exception) -> T:
+    """Await `work` for `timeout` seconds, then cancel it and raise `late`.
+
+    When this returns or raises, the work has ended.
+    """
+    return await watched(work, timeout, lambda: late)
+
+
+async def watched(
+    work: Coroutine[Any, Any, T], interval: float, check: Callable[[], Exception | None]
+) -> T:
+    """Await `work`; every `interval` seconds, cancel it and raise what `check` returns, if so.
+
+    Not `asyncio.wait_for`: before Python 3.12 it loses a cancellation that comes when the work
+    has just ended (https://github.com/python/cpython/issues/86296).
+    """
+    task, error = asyncio.ensure_future(work), None
+    try:
+        while error is None:
+            done, _ = await asyncio.wait((task,), timeout=interval)
+            if done:
+                return task.result()
+            error = check()
+    except asyncio.CancelledError:
+        await _cancel(task)
+        raise
+    await _cancel(task)
+    raise error
+
+
+async def _cancel(task: asyncio.Future[T]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()  # without this look at it, the loop would log it as never retrieved

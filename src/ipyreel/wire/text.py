@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from collections.abc import Iterator
 
 MESSAGE_LIMIT = 2_000
 """Characters of a server's message that are kept."""
@@ -41,6 +43,56 @@ def clean(text: str, limit: int = MESSAGE_LIMIT) -> str:
         text = pattern.sub(instead, text)
     text = text.strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class KeyMask:
+    r"""Takes a key out of what a server sends, in whatever way the server wrote it.
+
+    Found are the key itself, each of its characters written as `%73`, `\u0073`, `&#115;` or
+    `&#x73;`, and the key in base64 and in hex. Keys of fewer than 8 characters are not masked:
+    they could be any word. None: nothing is masked.
+    """
+
+    def __init__(self, key: str | None) -> None:
+        self._plain: tuple[bytes, ...] = ()
+        self._escaped: re.Pattern[bytes] | None = None
+        if key is not None and len(key) >= _SHORTEST_KEY:
+            data = key.encode()
+            self._plain = (data, *_base64_forms(data), data.hex().encode())
+            ways = b"".join(map(_ways_to_write, data))
+            self._escaped = re.compile(ways, re.IGNORECASE)
+
+    def __call__(self, data: bytes) -> bytes:
+        """Return `data` with `***` in place of the key."""
+        for form in self._plain:
+            data = data.replace(form, _MASK)
+        if self._escaped is not None and any(mark in data for mark in (b"%", b"\\", b"&#")):
+            data = self._escaped.sub(_MASK, data)
+        return data
+
+    def text(self, text: str) -> str:
+        """Return `text` with `***` in place of the key."""
+        return self(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+_SHORTEST_KEY = 8
+_MASK = b"***"
+
+
+def _ways_to_write(byte: int) -> bytes:
+    same = re.escape(bytes([byte]))
+    return b"(?:\\\\?%s|%%%02x|\\\\u00%02x|&#0*%d;?|&#x0*%x;?)" % (same, byte, byte, byte, byte)
+
+
+def _base64_forms(data: bytes) -> Iterator[bytes]:
+    """Yield what is the same in every base64 text that holds `data`, at each of its offsets."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data)
+        # What depends on the neighbours: the first characters, and those of an unfinished triple.
+        start, end = (0, 2, 3)[before], len(encoded) - (0, 3, 2)[(before + len(data)) % 3]
+        core = encoded[start:end].rstrip(b"=")
+        yield core
+        yield core.translate(bytes.maketrans(b"+/", b"-_"))
 
 
 def excerpt(body: bytes, limit: int = 500) -> str:

@@ -1,0 +1,128 @@
+"""Holds bodies: what is sent as one, and a reply whose body is still to come."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ipyreel.errors import InvalidRequest, TransportError, WireError
+from ipyreel.values import HttpCall, HttpReply
+from ipyreel.wire.text import KeyMask, clean
+
+MAX_REPLY = 16 * 2**20
+"""The largest reply, in bytes, that is read into memory; jobs are a few kilobytes."""
+
+IDENTITY = "identity"
+
+WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""The encodings that are decoded although none is asked for, as zlib names them."""
+
+MAX_PIECE = 2**18
+"""Bytes that are decoded at once, at most."""
+
+LONGEST_NUMBER = 18
+"""Digits of a length in bytes that is believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A reply whose body is still to come.
+
+    Header names are in lower case; `host` is who answered in the end; `pieces` yields the body
+    once, decoded, and raises `TransportError` when it breaks off. `mask` takes the key out of
+    what is shown or kept.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    host: str
+    pieces: AsyncIterator[bytes] = field(repr=False)
+    mask: KeyMask = field(repr=False)
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the body is compressed although plain bytes were asked for."""
+        return bool(encodings(self.headers))
+
+    @property
+    def length(self) -> int | None:
+        """The bytes of the body; None when the headers do not say or it is compressed."""
+        text = self.headers.get("content-length", "")
+        digits = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+        return int(text) if digits and not self.encoded else None
+
+    async def read(self, limit: int = MAX_REPLY) -> HttpReply:
+        """Read the rest into memory; raises `WireError` when it is longer than `limit` bytes."""
+        body = bytearray()
+        async for piece in self.pieces:
+            body += piece
+            if len(body) > limit:
+                raise WireError(
+                    f"The reply of {self.host} is longer than {limit} bytes.",
+                    excerpt=self.reply(bytes(body)).body[:500].decode(errors="replace"),
+                )
+        return self.reply(bytes(body))
+
+    def reply(self, body: bytes) -> HttpReply:
+        """Return the reply with this body, the key masked."""
+        body = self.mask(body)
+        return HttpReply(status_code=self.status_code, headers=self.headers, body=body)
+
+
+def encode_body(call: HttpCall) -> dict[str, Any]:
+    """Return the body as httpx takes it: JSON text, or the parts of a form.
+
+    Raises `InvalidRequest` for data that cannot be written.
+    """
+    try:
+        if call.form is not None:
+            # httpx sends a part without a file name as a plain field, and keeps the order.
+            return {
+                "files": [
+                    (part.name, (part.filename, _as_bytes(part.value), part.media_type))
+                    for part in call.form
+                ]
+            }
+        if call.json is None:
+            return {}
+        text = json.dumps(call.json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return {"content": text.encode()}
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"The request cannot be written: {error}.") from error
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def decoder(names: list[str], host: str) -> Callable[[bytes], Iterator[bytes]] | None:
+    """Return what undoes one gzip or deflate; raises `WireError` for anything else."""
+    if not names:
+        return None
+    if len(names) > 1 or names[0] not in WINDOW_BITS:
+        shown = clean(", ".join(names), 60)
+        raise WireError(f"{host} sent a body encoded as {shown}; plain bytes were asked for.")
+    inflate = zlib.decompressobj(WINDOW_BITS[names[0]])
+
+    def decode(piece: bytes) -> Iterator[bytes]:
+        while True:
+            try:
+                plain = inflate.decompress(piece, MAX_PIECE)
+            except zlib.error as error:
+                raise TransportError(f"{host} sent a damaged body.", sent=True) from error
+            if plain:
+                yield plain
+            piece = inflate.unconsumed_tail
+            if not piece and len(plain) < MAX_PIECE:
+                return
+
+    return decode
+
+
+def encodings(headers: Mapping[str, str]) -> list[str]:
+    """Return how a body is encoded, in lower case; nothing for plain bytes."""
+    found = (name.strip() for name in headers.get("content-encoding", "").lower().split(","))
+    return [name for name in found if name not in {"", IDENTITY}]
