@@ -155,6 +155,16 @@ class Server:
         self.stop()
         raise RuntimeError(f"the server did not come up; its log ends:\n{log[-3000:]}")
 
+    def wait_idle(self) -> None:
+        """Wait until no kernel is busy, whether or not a page is open."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen(f"{self.url}/api/kernels", timeout=5) as reply:  # noqa: S310
+                if all(one["execution_state"] == "idle" for one in json.load(reply)):
+                    return
+            time.sleep(0.1)  # the pace of asking, not a wait for luck
+        raise AssertionError("a kernel did not become idle")
+
     def stop(self) -> None:
         """End the server and, with it, its kernels."""
         self._process.terminate()
@@ -497,13 +507,15 @@ class Lab:
         return reached
 
     def _video(self, index: int) -> Locator:
-        return self.output(index).locator("video").first
+        # A live card hides the player that is saved beside it.
+        return self.output(index).locator("video:visible").first
 
     def _wait_video(self, index: int, condition: str, timeout: float) -> None:
         script = f"""index => {{
           const cells = [...document.querySelectorAll('.jp-Notebook .jp-Cell')]
             .filter(cell => cell.checkVisibility());
-          const video = cells[index]?.querySelector('.jp-Cell-outputArea video');
+          const video = [...cells[index]?.querySelectorAll('.jp-Cell-outputArea video') ?? []]
+            .find(video => video.checkVisibility());
           return !!video && ({condition})(video);
         }}"""
         self.wait_for(script, timeout, arg=index)

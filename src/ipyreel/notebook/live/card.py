@@ -42,6 +42,11 @@ class JobView(JobsView):
         """The current snapshot."""
         return self.jobs[0]
 
+    @property
+    def name(self) -> str:
+        """The job's id."""
+        return self.job.id
+
     def line(self) -> str:
         """Return the state and the time in one line, or two where the state needs a sentence."""
         now, left = self.context.clock(), self.context.remaining(self.job)

@@ -61,10 +61,15 @@ class SweepView(JobsView):
     ) -> None:
         super().__init__(jobs, context)
         self.info = info
-        self.name = name
+        self._name = name
         self.cancel_all = cancel_all
         self._budget = EmbedBudget(embed_limit)
         self._videos: dict[str, TileVideo] = {}
+
+    @property
+    def name(self) -> str | None:
+        """The sweep's id, if it has one."""
+        return self._name
 
     def line(self) -> str:
         """Return counts, money and time."""
@@ -90,7 +95,7 @@ class SweepView(JobsView):
         note = ""
         if coming:
             players = all(video.src for video in coming.values())
-            note = job_text.unfinished(self.name or "ID", player=players)
+            note = job_text.unfinished(self._name or "ID", player=players)
             lines |= dict.fromkeys(coming, _COMING)
         html = sweep_html.grid_html(self.info, self.jobs, {**videos, **coming}, note)
         text = sweep_text.text(self.info, self.jobs, lines)

@@ -119,6 +119,11 @@ class JobsView:
         """Return the state as it is saved; `hidden`: no player loads anything by itself."""
         raise NotImplementedError
 
+    @property
+    def name(self) -> str | None:
+        """What `%video show` takes to show the same, if there is such a name."""
+        raise NotImplementedError
+
     def take(self, job: JobSnapshot) -> bool:
         """Take the next snapshot of one job; return whether it changes anything."""
         index = self._index.get(job.id)
@@ -356,12 +361,20 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         if self._handle is not None:
             self._handle.update(bundle, raw=True)
         # Only now, and for pages that were reloaded: elsewhere the view is already gone.
-        self._final_view.outputs = (output(bundle),)
+        self._final_view.outputs = (output(bundle), output(self._how_to_save()))
         self.remove_class(self._name)
         self.layout.max_width = None
         self.children = (self._final_view,)
         if self._handle is not None:
             self._close_if_unseen()
+
+    def _how_to_save(self) -> MimeBundle:
+        """Return a note for a page that was opened later: what it shows is not in its notebook."""
+        text = "This page was opened after the cell ran."
+        if self.view.name:
+            text += f" To save this output as it is now, run %video show {self.view.name}."
+        style = "margin:4px 0 0 0;font-size:12px;opacity:0.75"
+        return {"text/html": element("div", text, style=style), "text/plain": text}
 
     def _close_if_unseen(self) -> None:
         if not self._view_count:
