@@ -7,35 +7,20 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
+import numpy as np
 from PIL import Image, ImageOps
 
-from ipyreel.demo.art import beyond, outdoors
-from ipyreel.demo.art.air import in_front, motes
-from ipyreel.demo.art.canvas import Canvas, Sprite, sprite_of
+from ipyreel.demo.art import built, nature
+from ipyreel.demo.art.canvas import Canvas, Sprite, doubled, painted, sprite_of
 from ipyreel.demo.art.caption import ABSTRACT, MARK, caption
-from ipyreel.demo.art.city import city
-from ipyreel.demo.art.garden import garden
-from ipyreel.demo.art.sky import shafts
-from ipyreel.demo.art.stage import Part, Stage, fixed
+from ipyreel.demo.art.effects import in_front, motes, shafts
+from ipyreel.demo.art.stage import Part, Stage, column, fixed, span
 from ipyreel.demo.art.words import read_scene
 
 Planes: TypeAlias = tuple[Image.Image, Image.Image, Image.Image]
 # An input image is seen alone at first; what the prompt adds comes in this many seconds.
 _REVEAL = 1.2
 _ZOOM = 0.14
-PLACES: Mapping[str, Callable[[Stage], list[Part]]] = MappingProxyType(
-    {
-        "beach": outdoors.beach,
-        "sea": outdoors.sea,
-        "mountain": outdoors.mountain,
-        "meadow": outdoors.meadow,
-        "forest": outdoors.forest,
-        "city": city,
-        "garden": garden,
-        "space": beyond.space,
-        "abstract": beyond.abstract,
-    }
-)
 
 
 def _opened(image: bytes, size: tuple[int, int]) -> Sprite:
@@ -71,6 +56,53 @@ def _travel(picture: Sprite, seconds: float) -> Part:
         canvas.v = moved(picture.v, cut)
 
     return draw
+
+
+def abstract(stage: Stage) -> list[Part]:
+    """Return folds of light flowing, in the colours and at the pace of the prompt's mood."""
+    scene, dice = stage.scene, stage.dice("folds")
+    size = (stage.height // 5 + 2, stage.width // 5 + 2)
+    x = span(0, stage.width / stage.unit, size[1])[None, :]
+    y = span(0, stage.height / stage.unit, size[0])[:, None]
+    a = dice.uniform(0, 6.28, 3)
+    bend = 0.3 * np.sin(2.1 * x + 1.3 * y + a[0]) + 0.16 * np.sin(4.3 * x - 2.2 * y + a[1])
+    lift = 0.3 * np.sin(1.4 * x - 2.6 * y + a[2])
+    one = ((1.6 * y + 0.7 * x + bend) * 430).astype(np.int32)
+    two = ((2.3 * y - 0.9 * x + lift + 0.5 * bend) * 430).astype(np.int32)
+    turn = np.arange(1024) * (2 * np.pi / 1024)
+    fold = ((np.sin(turn) * 0.7 + 0.3 * np.sin(2 * turn + 1)) * 128).astype(np.int16)
+    ramp = column((*scene.sky, scene.light), 257, (0.0, 0.42, 0.78, 1.0))
+    table = painted(ramp, (2, 514))
+    tables = [np.asarray(plane)[:, 0] for plane in (table.y, table.u, table.v)]
+    pace = 60 * scene.tempo
+    half = (stage.width // 2, stage.height // 2)
+
+    def draw(canvas: Canvas, t: float) -> None:
+        level = fold[(one + int(pace * t)) & 1023] + fold[(two - int(0.7 * pace * t)) & 1023] + 256
+        sheen = fold[(two + 3 * one // 2 + int(1.3 * pace * t)) & 1023] >> 1
+        level = np.clip(level + sheen, 0, 512)
+        y, u, v = (
+            Image.fromarray(values[level >> shrink]).resize(half, Image.Resampling.BICUBIC)
+            for values, shrink in zip(tables, (0, 1, 1), strict=True)
+        )
+        canvas.y, canvas.u, canvas.v = doubled(y), u, v
+
+    return [draw, motes(stage)]
+
+
+PLACES: Mapping[str, Callable[[Stage], list[Part]]] = MappingProxyType(
+    {
+        "beach": nature.beach,
+        "sea": nature.sea,
+        "mountain": nature.mountain,
+        "meadow": nature.meadow,
+        "forest": nature.forest,
+        "space": nature.space,
+        "city": built.city,
+        "garden": built.garden,
+        "abstract": abstract,
+    }
+)
 
 
 class Picture:

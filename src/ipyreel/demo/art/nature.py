@@ -1,4 +1,4 @@
-"""The open land: beach, sea, mountain, meadow, forest."""
+"""Landscapes: beach, sea, mountain, meadow, forest, and outer space."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ipyreel.demo.art.air import embers, fire, motes
 from ipyreel.demo.art.canvas import (
+    Canvas,
     Floats,
     Rgb,
     Sprite,
@@ -16,9 +16,19 @@ from ipyreel.demo.art.canvas import (
     scale,
     sprite_of,
 )
-from ipyreel.demo.art.drawings import Pen
-from ipyreel.demo.art.figures import afloat, in_sky, on_ground, on_rock
-from ipyreel.demo.art.sky import aurora, glitter, mirror, shafts, sky, sun_place
+from ipyreel.demo.art.effects import (
+    aurora,
+    embers,
+    fire,
+    glitter,
+    mirror,
+    motes,
+    shafts,
+    sky,
+    sun_place,
+    swarm,
+)
+from ipyreel.demo.art.figures import Pen, afloat, in_sky, on_ground, on_rock
 from ipyreel.demo.art.stage import (
     Part,
     Stage,
@@ -285,3 +295,52 @@ def forest(stage: Stage) -> list[Part]:
     parts += in_sky(stage)
     parts += _fireplace(stage) if "campfire" in scene.subjects else []
     return [*parts, *on_ground(stage, stage.row(0.88)), motes(stage)]
+
+
+def _planet(stage: Stage) -> Sprite:
+    """Return a banded planet, lit from the left, with a ring."""
+    side = max(4, round(stage.unit * 0.31))
+    dice = stage.dice("planet")
+
+    def shape(count: int) -> tuple[np.ndarray, ...]:
+        """Return x, distance from the middle, height in the tilted planet, ring and its band."""
+        x, y = span(-1.7, 1.7, count)[None, :], span(-1.7, 1.7, count)[:, None]
+        r, across, up = np.hypot(x, y), x * 0.94 + y * 0.34, y * 0.94 - x * 0.34
+        ring = np.hypot(across, up / 0.2)
+        grooves = 0.55 + 0.45 * np.sin(ring * 46) * np.sin(ring * 17)
+        band = smooth(ring, 1.18, 1.22) * smooth(ring, 1.66, 1.62) * (0.35 + 0.5 * grooves)
+        return (
+            x - 0.65 * y,
+            r,
+            up + 0.05 * np.sin(6 * across),
+            np.where((r < 1) & (up < 0), 0, band),
+        )
+
+    lean, r, up, band = shape(side)
+    hue = stage.scene.accent or (226, 160, 104)
+    stripes = np.interp(up, np.linspace(-1, 1, 24), dice.uniform(0.55, 1.1, 24))
+    light = np.clip(0.62 - 0.62 * lean, 0.03, 1.2) * np.sqrt(np.clip(1.02 - r * r, 0, 1)) ** 0.35
+    rgb = np.asarray(hue, np.float32) * (stripes * light)[..., None]
+    rgb += (np.asarray(mix(hue, (255, 255, 255), 0.55)) - rgb) * band[..., None]
+    _, r, _, band = shape(2 * side)
+    cover = np.maximum(smooth(r, 1.01, 0.985), band * 0.9) * 255
+    return painted(np.clip(rgb, 0, 255), (2 * side, 2 * side), cover)
+
+
+def space(stage: Stage) -> list[Part]:
+    """Return stars in depth, a nebula, a planet."""
+    scene, dice = stage.scene, stage.dice("nebula")
+    size = (stage.height // 2, stage.width // 2)
+    base = np.repeat(column(scene.sky, size[0]), size[1], axis=1)
+    for i, hue in enumerate((scene.accent or (150, 50, 190), (40, 90, 200), (240, 110, 150))):
+        cloud = smooth(noise(dice, size, (3, 4), 6), 0.46, 0.86) * np.float32(0.75 - 0.15 * i)
+        base += (np.asarray(hue, np.float32) - base) * cloud[..., None]
+    planet, pace = _planet(stage), 0.012 * stage.unit * scene.tempo
+
+    def drift(canvas: Canvas, t: float) -> None:
+        canvas.blit(planet, canvas.width * 0.66 - pace * t, canvas.height * 0.1 + 0.2 * pace * t)
+
+    parts: list[Part] = [fixed(painted(base, (stage.width, stage.height), dither=True), 0, 0)]
+    sizes = ((0.0018, (180, 200, 255)), (0.0026, (226, 226, 240)), (0.004, (255, 240, 210)))
+    stars = [glow(max(2.0, stage.unit * size), tone, 1.0, 1.6) for size, tone in sizes]
+    return [*parts, swarm(stage, stars, 220, across=-0.02, down=0.0, sway=0.0), drift]
