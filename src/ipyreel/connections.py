@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ipyreel.catalog import Catalog, KeyRing
 from ipyreel.catalog.choice import FALLBACK, require_base_url
+from ipyreel.catalog.keys import Secret
 from ipyreel.client import VideoClient
 from ipyreel.demo.process import DemoServer
 from ipyreel.jobs.run import JobConfig
@@ -33,10 +34,13 @@ class Connections:
         """Return the client for a provider; `base_url` is that of a job, None: the current one."""
         catalog = self.catalog()
         provider = catalog.provider(name)
+        key: Secret | None
         if name == FALLBACK:
-            base_url = await asyncio.to_thread(self._demo.start, self.home)
-        url = base_url or require_base_url(provider, self.keys.environ)
-        key = self.keys.require(provider) if provider.needs_key else self.keys.find(provider)
+            url = await asyncio.to_thread(self._demo.start, self.home)
+            key = Secret(self._demo.key or "")
+        else:
+            url = base_url or require_base_url(provider, self.keys.environ)
+            key = self.keys.require(provider) if provider.needs_key else self.keys.find(provider)
         old = self._clients.get((name, url))
         if old is not None and old.key == key:
             return old

@@ -100,7 +100,7 @@ def _measure(home: Path, way: str, count: int, seconds: float) -> Load:
     home.mkdir()
     # A process apart: what it takes must not count, and it is a new one for each way.
     command = [sys.executable, "-m", "ipyreel.demo", "--port", "0", "--home", str(home), "--stub"]
-    command += ["--speed", "0.01", "--dialect", "apigo", "--exit-with-stdin"]
+    command += ["--speed", "0.01", "--dialect", "apigo", "--exit-with-stdin", "--no-key"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:

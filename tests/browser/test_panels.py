@@ -193,7 +193,7 @@ def many(server, tmp_path_factory):
     """Return the jobs of 500 videos, each rendered by a demo server and downloaded by us."""
     toml = server.root / "ipyreel.toml"
     with DemoServer() as demo:
-        options = ("--speed", "50", "--threads", "2")
+        options = ("--speed", "50", "--threads", "2", "--no-key")
         url = demo.start(tmp_path_factory.mktemp("demo"), options=options)
         # As `openai`, whose answers say when to ask again.
         toml.write_text(

@@ -56,8 +56,8 @@ class Shop:
     def open(self, *rules) -> None:
         """Begin a case: no jobs, no requests yet, these faults."""
         self.demo.faults.clear()
-        for record in self.demo.door.provider.shelf.all():
-            self.demo.door.provider.shelf.remove(record.id)
+        for record in self.demo.jobs.all():
+            self.demo.jobs.remove(record.id)
         self._mark = len(self.demo.log())
         for rule in rules:
             self.demo.faults.add(self._timed(rule))
@@ -78,7 +78,7 @@ class Shop:
     @property
     def film(self) -> str:
         """SHA-256 of the only video that this server has, in hex."""
-        stub = self.demo.door.provider.shelf.folder / "stub.mp4"
+        stub = self.demo.jobs.folder / "stub.mp4"
         return hashlib.sha256(stub.read_bytes()).hexdigest()
 
     def _timed(self, rule):

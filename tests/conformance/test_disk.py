@@ -37,7 +37,7 @@ ENOUGH = 1_500_000
 @pytest.fixture(scope="module", params=["openai", "aiid"])
 def shop(request, tmp_path_factory):
     with open_shop(tmp_path_factory.mktemp("shop"), request.param) as shop:
-        stub = shop.demo.door.provider.shelf.folder / "stub.mp4"
+        stub = shop.demo.jobs.folder / "stub.mp4"
         padded(stub, stub, FILM)
         yield shop
 

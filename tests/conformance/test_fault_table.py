@@ -15,7 +15,7 @@ from dataclasses import replace
 import pytest
 
 from ipyreel.client import Timeouts
-from ipyreel.demo.misbehave import AVI
+from ipyreel.demo.faults import AVI
 from tests.conformance.rows_content import content_cases
 from tests.conformance.rows_poll import poll_cases
 from tests.conformance.rows_submit import NEVER, submit_cases

@@ -50,7 +50,7 @@ def test_a_hostile_prompt_arrives_unchanged(market, home, kind, text):
     assert sha256(film) == shop.film
     assert sidecar(film)["request"]["prompt"] == text
     assert reopened(home, job.id).request.prompt == text
-    assert shop.demo.door.provider.shelf.all()[0].prompt == text
+    assert shop.demo.jobs.all()[0].prompt == text
     check_shown(job, text.strip()[:100])
 
 

@@ -37,7 +37,7 @@ def test_a_key_that_a_server_repeats_is_not_kept(market, home, step, key, monkey
     shop = market("apiyi")
     text = f"Incorrect API key provided: {key} (Bearer {key})."
     shop.open(rule(step, status=401, body={"error": {"message": text, "code": key}, "key": key}))
-    monkeypatch.setattr(shop.demo.door.provider.__class__, "_check_key", lambda *_: None)
+    monkeypatch.setattr(shop.demo.provider.__class__, "check_key", lambda *_: None)
     with Kernel(shop, home) as kernel:
         kernel.session.keys.remember("apiyi", key)
         job = kernel.order()
@@ -51,7 +51,7 @@ def test_a_key_inside_a_job_is_not_kept(market, home, key, monkeypatch):
     shop = market("apiyi")
     said = {"account": {"token": key}, "status": f"waiting for {key}"}
     shop.open(rule("retrieve", count=2, job=said))
-    monkeypatch.setattr(shop.demo.door.provider.__class__, "_check_key", lambda *_: None)
+    monkeypatch.setattr(shop.demo.provider.__class__, "check_key", lambda *_: None)
     with Kernel(shop, home) as kernel:
         kernel.session.keys.remember("apiyi", key)
         job = kernel.order()

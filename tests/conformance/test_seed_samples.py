@@ -123,6 +123,6 @@ def test_the_form_of_aiid(tmp_path):
             text = text.replace(old, new)
         job = json.loads(run(".sh", text))
         assert (job["status"], job["seconds"], job["size"]) == ("queued", "4", "512x512")
-        record = demo.door.provider.shelf.read(job["id"])
+        record = demo.jobs.read(job["id"])
         assert (record.seed, record.has_image) == (20231234, True)
         assert demo.video_bytes(job["id"])[4:8] == b"ftyp"

@@ -87,7 +87,7 @@ def test_variants(start, finished):
         assert thumbnail.headers["content-type"] == "image/webp"
         assert Image.open(io.BytesIO(thumbnail.content)).size == (64, 48)
         sheet = http.get(path, params={"variant": "spritesheet"})
-        assert sheet.headers["content-type"] == "image/jpeg"
+        assert sheet.headers["content-type"] == "image/webp"
         assert Image.open(io.BytesIO(sheet.content)).size == (8 * 160, 120)
         assert http.get(path, params={"variant": "poster"}).status_code == 400
 

@@ -7,7 +7,7 @@ import base64
 import httpx
 import pytest
 
-from ipyreel.demo.tables import models_of
+from ipyreel.demo.dialects import models_of
 
 LANDSCAPE = "1280x720"
 BIG = "1920x1080"
@@ -228,8 +228,8 @@ def test_apiyi_content_is_404_after_a_day(start, finished, clock):
 def test_apiyi_gives_no_reason_for_a_failure(start, clock):
     with start(dialect="apiyi") as (demo, http):
         job = http.post("/videos", json={"prompt": "x", "model": sora()}).json()
-        shelf = demo.door.provider.shelf
-        shelf.change(shelf.read(job["id"]), failed_at=clock.now, failure="secret")
+        jobs = demo.jobs
+        jobs.change(jobs.read(job["id"]), failed_at=clock.now, failure="secret")
         failed = http.get(f"/videos/{job['id']}").json()
         assert failed["status"] == "failed"
         assert "error" not in failed
@@ -337,5 +337,5 @@ def test_aiid_starts_from_the_first_of_several_images(start, png):
     fields = {"prompt": "x", "model": "veo3", "images": [data_url(first), data_url(png(48, 64))]}
     with start(dialect="aiid") as (demo, http):
         assert http.post("/videos", json=fields).status_code == 200
-        shelf = demo.door.provider.shelf
-        assert shelf.image(shelf.all()[0]) == first
+        jobs = demo.jobs
+        assert jobs.image(jobs.all()[0]) == first

@@ -39,39 +39,71 @@ def by_hand(*options):
             process.terminate()
 
 
+def ask(said, **headers):
+    """Ask for a video with the key that was printed, or as `headers` say."""
+    headers = headers or {"authorization": f"Bearer {said['key']}"}
+    return httpx.post(
+        f"{said['url']}/videos", json={"prompt": "x"}, headers=headers, trust_env=False
+    )
+
+
 def test_help_names_every_dialect_and_option():
     done = call("--help")
     assert done.returncode == 0
-    for word in [*DIALECTS, "--port", "--home", "--speed", "--faults", "--expire", "--key"]:
+    for word in [
+        *DIALECTS,
+        "--port",
+        "--home",
+        "--speed",
+        "--faults",
+        "--expire",
+        "--host",
+        "--no-key",
+    ]:
         assert word in done.stdout
 
 
 def test_it_says_one_line_of_json_when_it_is_ready(tmp_path):
     with by_hand("--home", str(tmp_path), "--speed", "4", "--stub") as (process, said):
         assert said["pid"] == process.pid
-        reply = httpx.post(f"{said['url']}/videos", json={"prompt": "x"}, trust_env=False)
+        reply = ask(said)
         assert reply.headers["openai-poll-after-ms"] == "100"
         assert list((tmp_path / "demo").glob("video_*.json"))
 
 
 def test_without_a_home_jobs_lie_under_ipyreel_home(tmp_path):
     with by_hand("--stub") as (_, said):
-        httpx.post(f"{said['url']}/videos", json={"prompt": "x"}, trust_env=False)
+        assert ask(said).status_code == 200
         assert list((tmp_path / "home" / "demo").glob("video_*.json"))
 
 
-def test_faults_dialect_and_key_by_option(tmp_path):
+def test_faults_dialect_and_key_are_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYREEL_DEMO_KEY", "sk-1")
     rules = tmp_path / "faults.json"
     rules.write_text(json.dumps([{"step": "models", "count": 1, "do": {"status": 503}}]))
-    options = ["--stub", "--faults", str(rules), "--dialect", "aiid", "--key", "sk-1", "--log"]
+    options = ["--stub", "--faults", str(rules), "--dialect", "aiid"]
     with by_hand(*options) as (_, said):
         key = {"authorization": "sk-1"}
         with httpx.Client(base_url=said["url"], trust_env=False) as http:
             seen = [http.get("/models", headers=key).status_code for _ in range(2)]
             seen.append(http.get("/models").status_code)
             assert seen == [503, 200, 401]
-            log = http.get(said["url"].replace("/v1", "/__demo__/log")).json()
+            control = said["url"].replace("/v1", "/__demo__/requests")
+            log = http.get(control, headers={"authorization": "Bearer sk-1"}).json()
             assert [entry["status"] for entry in log["requests"]] == seen
+            assert http.get(control).status_code == 401
+
+
+def test_it_asks_for_the_key_it_printed_unless_told_not_to():
+    with by_hand("--stub") as (_, said):
+        assert ask(said).status_code == 200
+        assert ask(said, authorization="Bearer other").status_code == 401
+    with by_hand("--stub", "--no-key") as (_, said):
+        assert ask(said, authorization="Bearer other").status_code == 200
+        control = said["url"].replace("/v1", "/__demo__/requests")
+        assert httpx.get(control, trust_env=False).status_code == 401
+        key = {"authorization": f"Bearer {said['key']}"}
+        assert len(httpx.get(control, headers=key, trust_env=False).json()["requests"]) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal here")
@@ -92,10 +124,11 @@ def test_ctrl_c_ends_it_without_a_traceback(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--dialect", "nobody"], "--dialect nobody is none of: demo, openai"),
+        (["--dialect", "nobody"], "--dialect nobody is not one of: demo, openai"),
         (["--faults", "nowhere.json"], "nowhere.json"),
         (["--speed", "0"], "0 is not more than 0"),
         (["--port", "70000"], "70000"),
+        (["--no-key", "--host", "0.0.0.0"], "--no-key works on 127.0.0.1 only"),  # noqa: S104
     ],
 )
 def test_bad_options_are_told_in_a_sentence(options, words):

@@ -71,8 +71,8 @@ def test_an_input_image(client, png, tmp_path):
     path = tmp_path / "start.png"
     path.write_bytes(png(1280, 720))
     job = client.videos.create(**client.ask, input_reference=path)
-    shelf = client.demo.door.provider.shelf
-    assert shelf.image(shelf.read(job.id)) == path.read_bytes()
+    jobs = client.demo.jobs
+    assert jobs.image(jobs.read(job.id)) == path.read_bytes()
 
 
 def test_refusals_are_the_sdks_errors(client):

@@ -53,7 +53,7 @@ def test_create_by_form(start, how):
             reply = http.post("/videos", data=fields)
         assert reply.status_code == 200
         assert reply.json()["seconds"] == "2.5"
-        assert demo.door.provider.shelf.all()[0].seed == 3
+        assert demo.jobs.all()[0].seed == 3
         assert demo.log()[0].fields == fields
 
 
@@ -104,6 +104,9 @@ def test_what_cannot_be_rendered_is_refused_by_name(start, fields, param):
         (b"[]", "application/json"),
         (b"", "application/json"),
         (b"\xff", "application/json"),
+        (b"[" * 100_000, "application/json"),
+        (b'{"prompt": "x", "seconds": NaN}', "application/json"),
+        (b"9" * 10_000, "application/json"),
         (b"x", "multipart/form-data; boundary=y"),
         (b"x", "multipart/form-data"),
     ],
@@ -238,18 +241,19 @@ def test_a_key_is_wanted_only_when_one_is_set(start):
         assert http.get("/videos", headers=any_key).status_code == 200
 
 
-def test_the_log_is_served_only_when_asked_for(start):
-    with start(key="sk-secret", log=True) as (demo, http):
-        http.post(
-            "/videos?a=1", json={"prompt": "x"}, headers={"authorization": "Bearer sk-secret"}
-        )
-        entries = httpx.get(f"{demo.origin}/__demo__/log").json()["requests"]
+def test_requests_are_read_with_the_key(start):
+    with start(key="sk-secret") as (demo, http):
+        key = {"authorization": "Bearer sk-secret"}
+        http.post("/videos?a=1", json={"prompt": "x"}, headers=key)
+        route = f"{demo.origin}/__demo__/requests"
+        assert httpx.get(route).status_code == 401
+        entries = httpx.get(route, headers=key).json()["requests"]
         assert [(one["method"], one["path"], one["accepted"]) for one in entries] == [
             ("POST", "/v1/videos", True)
         ]
         assert "sk-secret" not in str(entries)
     with start() as (demo, _):
-        assert httpx.get(f"{demo.origin}/__demo__/log").status_code == 404
+        assert httpx.get(f"{demo.origin}/__demo__/requests").status_code == 404
 
 
 def test_an_input_image_in_every_form(start, png):
@@ -268,8 +272,8 @@ def test_an_input_image_in_every_form(start, png):
         ):
             reply = http.post("/videos", json={"prompt": "x", **fields})
             assert reply.status_code == 200, fields
-        shelf = demo.door.provider.shelf
-        assert {shelf.image(record) for record in shelf.all()} == {image}
+        jobs = demo.jobs
+        assert {jobs.image(record) for record in jobs.all()} == {image}
 
 
 def test_two_images_are_refused(start, png):
@@ -300,13 +304,13 @@ def test_what_the_renderer_cannot_do_ends_the_job_and_not_the_server(tmp_path, c
         running_demo(tmp_path, speed=100, clock=clock) as demo,
         httpx.Client(base_url=demo.url, trust_env=False) as http,
     ):
-        provider = demo.door.provider
+        provider = demo.provider
         # A folder stands where the video is to go.
         job_id = "video_" + "0" * 32
         (tmp_path / "demo" / f"{job_id}.mp4" / "in the way").mkdir(parents=True)
         demo.faults.add({"step": "create", "do": {"id": job_id}})
         http.post("/videos", json={"prompt": "x", "seconds": 1, "size": "64x48"})
-        provider.shop.close()
+        provider.queue.close()
         job = http.get(f"/videos/{job_id}").json()
         assert job["status"] == "failed"
         assert job["error"]["code"] == "video_generation_failed"

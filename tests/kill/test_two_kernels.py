@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ipyreel.client.mp4 import read_container
 from ipyreel.demo.provider import find_step
-from ipyreel.demo.server import DemoConfig, Door, create_app, serve_in_thread
+from ipyreel.demo.server import DemoApp, DemoConfig, create_app, serve_in_thread
 from ipyreel.jobs.store import JobStore
 from tests.support.demo import Clock
 from tests.support.kernel import PATIENCE, Cell, Kernel
@@ -63,7 +63,7 @@ class Stage:
     """One provider whose time stands still, one notebook folder, one library."""
 
     folder: Path
-    door: Door
+    demo: DemoApp
     gate: Gatekeeper
     clock: Clock
 
@@ -89,7 +89,7 @@ def stage(tmp_path) -> Iterator[Stage]:
         (tmp_path / "notebook").mkdir()
         toml = SHOP.format(url=url)
         (tmp_path / "notebook" / "ipyreel.toml").write_text(toml, encoding="utf-8")
-        yield Stage(tmp_path, app.state.door, gate, clock)
+        yield Stage(tmp_path, app.state.demo, gate, clock)
 
 
 def eventually(condition: Callable[[], object]) -> None:
@@ -138,7 +138,7 @@ def test_each_job_is_one_kernels_and_the_other_takes_over_what_a_dead_one_left(s
             one.kill()
         assert said(two.run("%video resume")).count("resumed.") == EACH
         eventually(lambda: gate.by("two", "retrieve") == own["one"] | own["two"])
-        eventually(lambda: stage.door.provider.shop._wanted == set())  # all are rendered
+        eventually(lambda: stage.demo.provider.queue.waiting == 0)  # all are rendered
         stage.clock.later(3600)
         assert "done." in said(two.run("%video wait"))
         assert "Nothing to resume" in said(two.run("%video resume"))
@@ -146,7 +146,7 @@ def test_each_job_is_one_kernels_and_the_other_takes_over_what_a_dead_one_left(s
 
 
 def assert_each_finished_once(stage: Stage, own: dict[str, set[str]]) -> None:
-    gate, shelf = stage.gate, stage.door.provider.shelf
+    gate, shelf = stage.gate, stage.demo.provider.jobs
     assert len(gate.asked["create"]) == 2 * EACH
     assert gate.by("one", "retrieve") == own["one"]
     assert sorted(gate.asked["content"]) == sorted(

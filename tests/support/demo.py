@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ipyreel.demo.faults import Faults
-from ipyreel.demo.server import DemoConfig, Door, create_app, serve_in_thread
+from ipyreel.demo.jobs import JobFolder
+from ipyreel.demo.provider import Provider
+from ipyreel.demo.server import DemoApp, DemoConfig, create_app, serve_in_thread
 
 
 @dataclass
@@ -26,7 +28,17 @@ class LiveDemo:
     url: str
     home: Path
     faults: Faults
-    door: Door
+    app: DemoApp
+
+    @property
+    def provider(self) -> Provider:
+        """What replies to the requests."""
+        return self.app.provider
+
+    @property
+    def jobs(self) -> JobFolder:
+        """The folder of the jobs."""
+        return self.app.provider.jobs
 
     @property
     def origin(self):
@@ -34,8 +46,8 @@ class LiveDemo:
         return self.url.removesuffix("/v1")
 
     def log(self, step=None):
-        """Return the requests seen so far (`ipyreel.demo.log.Seen`), or those of one step."""
-        return [seen for seen in self.door.log.entries() if step in {None, seen.step}]
+        """Return the requests seen so far (`LogEntry`), or those of one step."""
+        return [seen for seen in self.app.log.entries() if step in {None, seen.step}]
 
     def posts(self):
         """Count the POSTs that made a job."""
@@ -43,17 +55,16 @@ class LiveDemo:
 
     def job_ids(self):
         """Return the ids of all jobs, the oldest first."""
-        return [record.id for record in self.door.provider.shelf.all()]
+        return [record.id for record in self.jobs.all()]
 
     def video_bytes(self, remote_id):
         """Return the MP4 of a job as it was rendered; waits for the renderer."""
-        shelf = self.door.provider.shelf
         deadline = time.monotonic() + 60
-        while (record := shelf.read(remote_id)).rendered_at is None:
+        while (record := self.jobs.read(remote_id)).rendered_at is None:
             assert record.failure is None, record.failure
             assert time.monotonic() < deadline, "the video was not rendered within a minute"
             time.sleep(0.02)
-        return shelf.video(record).read_bytes()
+        return self.jobs.video(record).read_bytes()
 
     def rendered_sha256(self, remote_id):
         """Return the SHA-256 of a job's MP4 in hex; waits for the renderer."""
@@ -65,13 +76,13 @@ def running_demo(home, *, faults=(), speed=20.0, port=0, **options):
     """Serve a demo provider for as long as the block lasts.
 
     `home` is a folder (jobs lie in `home/demo`), `faults` rules as in `ipyreel.demo.faults`;
-    further options are those of `DemoConfig`: dialect, key, expire, stub, clock, log, threads.
+    further options are those of `DemoConfig`: dialect, key, expire, stub, clock, threads.
     """
     table = faults if isinstance(faults, Faults) else Faults(faults)
     config = DemoConfig(home=Path(home), speed=speed, faults=table, **options)
     app = create_app(config)
     with serve_in_thread(app, port) as url:
-        yield LiveDemo(url=url, home=config.home, faults=table, door=app.state.door)
+        yield LiveDemo(url=url, home=config.home, faults=table, app=app.state.demo)
 
 
 @dataclass

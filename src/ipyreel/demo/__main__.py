@@ -1,4 +1,4 @@
-"""`python -m ipyreel.demo`: the demo provider by hand, or as the child of a notebook's kernel."""
+"""`python -m ipyreel.demo`: start the demo server by hand, or as the child of a kernel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import sys
 import threading
 import time
@@ -16,27 +17,30 @@ from pathlib import Path
 import platformdirs
 
 from ipyreel.demo.faults import Faults
-from ipyreel.demo.process import INSTALL
+from ipyreel.demo.process import INSTALL, KEY_VARIABLE
 
 try:
     from ipyreel.demo import server
     from ipyreel.demo.dialects import DIALECTS
-except ImportError as error:  # the packages of the extra "demo"; --help does without
+    from ipyreel.demo.render_queue import renderer
+except ImportError as error:  # the packages of the extra "demo"; --help works without
     MISSING: ImportError | None = error
 else:
     MISSING = None
 
 END_WITHIN = 3.0
-"""Seconds an owner's child has to end tidily; a video in work is made by a later server."""
+"""Seconds a child has to end when its owner is gone; a later server renders what is left."""
 
 EPILOG = """\
-On start it prints one line of JSON: {"url": "http://127.0.0.1:8000/v1", "pid": 4711}.
-Jobs are kept in DIR/demo; the next server on the same DIR goes on with them.
+On start it prints one line of JSON: {"url": "http://127.0.0.1:8000/v1", "pid": 4711, "key": "..."}.
+The key goes into every request as "Authorization: Bearer KEY". Set IPYREEL_DEMO_KEY to choose it.
+Jobs are kept in DIR/demo; the next server on the same DIR continues them.
 
-A file of faults is a JSON list of rules, the first that matches is played:
+A file of faults is a JSON list of rules; the first that matches is played:
   [{"step": "create", "count": 2, "do": {"status": 429, "headers": {"retry-after": "2"}}},
    {"step": "content", "count": 1, "do": {"cut": 100000}}]
-Steps and actions are described in ipyreel/demo/faults.py.
+Steps and actions are described in ipyreel/demo/README.md, as are the routes under /__demo__/
+that read the requests seen, add faults and move the clock.
 """
 
 
@@ -44,22 +48,17 @@ def make_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m ipyreel.demo",
-        description="A video provider on loopback that speaks /v1/videos and renders real MP4s "
-        "without any AI model: for trying things out, for tests and for shows without network.",
+        description="A /v1/videos server on this machine that renders real MP4s without any AI "
+        "model: for trying things out, for tests, and for demonstrations without a network.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add(
-        "--port",
-        type=_port,
-        default=8000,
-        help="port on 127.0.0.1; 0 takes a free one (%(default)s)",
-    )
+    add("--port", type=_port, default=8000, help="port; 0 takes a free one (%(default)s)")
+    add("--host", default="127.0.0.1", help="address to listen on; others may then reach it")
+    add("--no-key", action="store_true", help="/v1 accepts any key or none; only on 127.0.0.1")
     add("--home", type=Path, metavar="DIR", help="where jobs are kept (IPYREEL_HOME, or user data)")
-    add(
-        "--speed", type=_positive, default=1.0, help="divides the length of every job (%(default)s)"
-    )
+    add("--speed", type=_positive, default=1.0, help="divides every job's duration (%(default)s)")
     add(
         "--dialect",
         default="demo",
@@ -67,10 +66,8 @@ def make_parser() -> argparse.ArgumentParser:
         help="the vendor to play: demo (OpenAI's shapes, lenient), openai, apigo, apiyi, aiid",
     )
     add("--expire", type=_positive, default=86400.0, metavar="SECONDS", help="keep videos so long")
-    add("--key", help="take only this key; without it any key, or none, is taken")
     add("--faults", type=Path, metavar="FILE", help="rules of misbehaviour, see below")
-    add("--log", action="store_true", help="serve the requests seen at /__demo__/log")
-    add("--stub", action="store_true", help="render nothing: one tiny video for all (load tests)")
+    add("--stub", action="store_true", help="render nothing: one tiny video for all jobs")
     add("--threads", type=int, choices=(1, 2), default=1, help="videos rendered at a time")
     add("--exit-with-stdin", action="store_true", help="end when standard input is closed")
     return parser
@@ -85,7 +82,7 @@ def _positive(text: str) -> float:
 
 def _port(text: str) -> int:
     if not (text.isdecimal() and int(text) < 2**16):
-        raise argparse.ArgumentTypeError(f"{text} is no port: 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
     return int(text)
 
 
@@ -98,8 +95,7 @@ def find_home() -> Path:
 def watch_owner(end: Callable[[], None]) -> None:
     """Call `end` when the owner is gone: standard input closes, or the parent changes.
 
-    The pipe alone would do, were it not for children that the owner forked: they hold its
-    end of the pipe open.
+    The pipe alone is not enough: children that the owner forked hold its end open.
     """
     owner = os.getppid()
 
@@ -121,24 +117,30 @@ def watch_owner(end: Callable[[], None]) -> None:
 def run(options: argparse.Namespace, home: Path) -> None:
     """Serve as the options say until the end is called for."""
     if options.dialect not in DIALECTS:
-        raise ValueError(f"--dialect {options.dialect} is none of: {', '.join(DIALECTS)}")
-    faults = Faults.load(options.faults) if options.faults else Faults()
+        names = ", ".join(DIALECTS)
+        raise ValueError(f"--dialect {options.dialect} is not one of: {names}")
+    if options.no_key and options.host != "127.0.0.1":
+        raise ValueError("--no-key works on 127.0.0.1 only: others could use your server.")
+    if not options.stub:
+        renderer()  # now, not when the first job is rendered: what is missing is reported here
+    key = os.environ.pop(KEY_VARIABLE, "") or secrets.token_urlsafe(24)
     config = server.DemoConfig(
         home=home,
         dialect=options.dialect,
         speed=options.speed,
         expire=options.expire,
-        key=options.key,
+        key=None if options.no_key else key,
+        control_key=key,
+        host=options.host,
         stub=options.stub,
-        log=options.log,
         threads=options.threads,
-        faults=faults,
+        faults=Faults.load(options.faults) if options.faults else Faults(),
     )
-    sock = server.bind(options.port)
-    url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
+    sock = server.bind(options.port, options.host)
+    url = f"http://{options.host}:{sock.getsockname()[1]}/v1"
 
     def ready() -> None:
-        print(json.dumps({"url": url, "pid": os.getpid()}), flush=True)  # noqa: T201
+        print(json.dumps({"url": url, "pid": os.getpid(), "key": key}), flush=True)  # noqa: T201
         if not options.exit_with_stdin:
             print(f"Jobs are kept in {home / 'demo'}. Ctrl-C ends it.", file=sys.stderr)  # noqa: T201
 
@@ -156,13 +158,15 @@ def run(options: argparse.Namespace, home: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server until it is interrupted, or its owner is gone. Returns the exit code."""
+    """Run the server until it is interrupted, or its owner is gone; return the exit code."""
     options = make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     if MISSING is not None:
         return complain(f"{MISSING}.", INSTALL)
     try:
         run(options, options.home or find_home())
+    except ImportError as error:
+        return complain(f"{error}.", INSTALL)
     except OSError as error:
         return complain(f"{error.strerror or error} (port {options.port}, home {options.home}).")
     except ValueError as error:
@@ -171,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def complain(reason: str, hint: str | None = None) -> int:
-    """Say what went wrong, to the owner as JSON and to people as text; the exit code is 1."""
+    """Report an error, to the owner as JSON and to people as text; return the exit code 1."""
     print(json.dumps({"error": reason, "hint": hint}), flush=True)  # noqa: T201 - the contract
     print(f"{reason} {hint or ''}".rstrip(), file=sys.stderr)  # noqa: T201
     return 1

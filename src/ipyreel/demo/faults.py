@@ -1,22 +1,25 @@
-"""Scripted faults: rules that say when the demo provider misbehaves, and how.
+"""Scripted faults: rules that say when the demo server misbehaves, and how.
 
-A rule is a JSON object. When: `step` (create, retrieve, content, file, list, delete, remix,
-edits, extensions, models, or any), `skip` the first k requests that match, then at most
-`count` times or with a `probability` (drawn from `seed`), only `after_seconds` or
-`before_seconds` of the job's age (of the server's age where a request is about no job). What:
-`do`, an object with the keys of `ACTIONS`. The first rule that matches is played. May import
-nothing of ipyreel but `values`.
+A rule is a JSON object. When: `step` (one of `STEPS`), `skip` the first k requests that match,
+then at most `count` times or with a `probability` (from `seed`), only `after_seconds` or
+`before_seconds` of the job's age (the server's age where a request is about no job). What: `do`,
+an object with the keys of `ACTIONS`. The first rule that matches is played.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import struct
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 
+from ipyreel.demo.exchange import Call, Reply, file_reply
+from ipyreel.demo.jobs import JobRecord
+from ipyreel.demo.provider import Provider
 from ipyreel.values import Json
 
 STEPS = (
@@ -30,6 +33,8 @@ STEPS = (
     "edits",
     "extensions",
     "models",
+    "create_character",
+    "get_character",
     "any",
 )
 
@@ -38,20 +43,20 @@ ACTIONS: Mapping[str, tuple[type, ...]] = {
     "headers": (dict,),
     "body": (object,),
     "when": (str,),  # "before" (default) or "after" the request did its work
-    "reset": (bool,),  # the connection is reset instead of an answer
-    "drop_reply": (bool,),  # the work is done, the connection closed without an answer
-    "hang": (int, float),  # no answer for so many seconds, then the connection is closed
-    "job": (dict,),  # fields laid over the job object; with `status` also an HTTP status
-    "without": (list,),  # names of fields taken out of the job object
+    "reset": (bool,),  # the connection is reset instead of a reply
+    "drop_reply": (bool,),  # the work is done, the connection closed without a reply
+    "hang": (int, float),  # no reply for so many seconds, then the connection is closed
+    "job": (dict,),  # fields that replace those of the job object; `status` may be added
+    "without": (list,),  # names of fields removed from the job object
     "wrap": (str,),  # the job object goes under this name, beside "code": "success"
     "id": (str,),  # the id a new job gets; "{n}" becomes a number
     "not_ready": (int,),  # /content says "not ready" with this status
     "json": (bool,),  # /content: 200 video/mp4 with a JSON error inside
     "html": (bool,),  # 200 with a page of HTML
     "redirect": (str,),  # "file", "other" (the same under another origin), or an address
-    "cut": (int,),  # the whole length is told, the connection closed after so many bytes
-    "wrong_length": (int,),  # told is the true length plus this; what is there is sent
-    "not_a_video": (bool,),  # text that says video/mp4
+    "cut": (int,),  # full length in the header, connection closed after so many bytes
+    "wrong_length": (int,),  # the header says the true length plus this
+    "not_a_video": (bool,),  # text sent as video/mp4
     "envelope": (bool, str),  # JSON with the video's address (true) or another one
     "slow": (int, float),  # bytes per second
     "no_range": (bool,),  # Range is ignored
@@ -60,12 +65,12 @@ ACTIONS: Mapping[str, tuple[type, ...]] = {
 
 
 class FaultError(ValueError):
-    """A rule cannot be read; the text names the rule, the key and what is allowed."""
+    """A rule is not valid; the text names the rule, the key and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One rule, as the module's text says."""
+    """One rule, as described in the module's docstring."""
 
     step: str
     do: Mapping[str, Json]
@@ -78,13 +83,13 @@ class Fault:
 
     @classmethod
     def read(cls, data: Json, *, where: str = "rule 1") -> Fault:
-        """Check one rule's JSON object; `where` names it in errors."""
+        """Check the JSON object of a rule; `where` names it in errors."""
         if not isinstance(data, dict):
             raise FaultError(f"{where}: expected an object, got {data!r}")
         _check_names(where, data, cls.__slots__)
         if data.get("step") not in STEPS:
             allowed = ", ".join(STEPS)
-            raise FaultError(f"{where}: step {data.get('step')!r} is none of: {allowed}")
+            raise FaultError(f"{where}: step {data.get('step')!r} is not one of: {allowed}")
         do = data.get("do")
         if not isinstance(do, dict) or not do:
             raise FaultError(f"{where}: do must be an object with one of: {', '.join(ACTIONS)}")
@@ -106,7 +111,7 @@ def _check_names(where: str, data: Mapping[str, Json], allowed: Iterable[str]) -
 
 @dataclass(slots=True)
 class _Armed:
-    """A rule with its memory: requests matched, times played, and its dice."""
+    """A rule with its counters: requests matched, times played, random numbers."""
 
     rule: Fault
     matched: int = 0
@@ -143,17 +148,27 @@ class Faults:
         Raises
         ------
         FaultError
-            The file cannot be read, is no JSON, or holds a rule that is none.
+            The file cannot be read, is not JSON, or a rule is not valid.
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise FaultError(f"{path}: {error}") from error
+        faults = cls()
+        faults.extend(data, where=f"{path}: ")
+        return faults
+
+    def __len__(self) -> int:
+        return len(self._armed)
+
+    def extend(self, data: Json, *, where: str = "") -> None:
+        """Add one rule, or a list of rules, to the end of the table: all of them or none."""
         rules = data if isinstance(data, list) else [data]
-        return cls(Fault.read(rule, where=f"{path}: rule {n}") for n, rule in enumerate(rules, 1))
+        for rule in [Fault.read(rule, where=f"{where}rule {n}") for n, rule in enumerate(rules, 1)]:
+            self.add(rule)
 
     def add(self, rule: Fault | Mapping[str, Json]) -> None:
-        """Put a rule at the end of the table."""
+        """Add a rule to the end of the table."""
         if not isinstance(rule, Fault):
             rule = Fault.read(dict(rule), where=f"rule {len(self._armed) + 1}")
         dice = random.Random(rule.seed)  # noqa: S311 - a fault, not a secret
@@ -161,14 +176,163 @@ class Faults:
             self._armed.append(_Armed(rule=rule, rng=dice))
 
     def clear(self) -> None:
-        """Behave from now on."""
+        """Remove all rules."""
         with self._lock:
             self._armed.clear()
 
     def draw(self, step: str, age: float) -> Mapping[str, Json]:
-        """Return what to do to this request; {} for nothing. Counts as played."""
+        """Return what to do to this request, {} for nothing, and count it as played."""
         with self._lock:
             for armed in self._armed:
                 if armed.rule.step in (step, "any") and armed.plays(age):
                     return armed.rule.do
         return {}
+
+
+# ------------------------------------------------------------------------ carried out
+
+HTML = b"<!DOCTYPE html>\n<html><head><title>demo | 502: Bad gateway</title></head></html>\n"
+
+AVI = b"RIFF" + struct.pack("<I", 4 + 8 + 1016) + b"AVI " + b"JUNK" + struct.pack("<I", 1016)
+
+
+def early_reply(do: Mapping[str, Json]) -> Reply | None:
+    """Return the reply of a fault that comes before any work is done; None: do the work."""
+    if do.get("when") == "after" or "job" in do or "drop_reply" in do or "redirect" in do:
+        return None
+    if not do.keys() & {"status", "reset", "hang"}:
+        return None
+    return _blunt(do, Reply())
+
+
+def spoil(do: Mapping[str, Json], reply: Reply, call: Call, provider: Provider) -> Reply:
+    """Return what is sent in place of a proper reply."""
+    if "job" in do or "without" in do or "wrap" in do:
+        reply = _patch_job(do, reply)
+    elif do.keys() & {"status", "reset", "hang", "drop_reply"} and "redirect" not in do:
+        return _blunt(do, reply)
+    if call.step in {"content", "file"}:
+        reply = _spoil_content(do, reply, call, provider)
+    elif "cut" in do:
+        reply = replace(reply, cut=do["cut"])
+    if "html" in do:
+        page = {"content-type": "text/html"}
+        reply = replace(reply, status=200, json=None, body=HTML, file=None, headers=page)
+    if "slow" in do:
+        reply = replace(reply, pace=float(do["slow"]))
+    return replace(reply, headers={**reply.headers, **do.get("headers", {})})
+
+
+def _blunt(do: Mapping[str, Json], reply: Reply) -> Reply:
+    """Reply without regard to the request; only whether a job was created is kept."""
+    kept = Reply(record=reply.record, created=reply.created)
+    if "hang" in do:
+        return replace(kept, hang=float(do["hang"]))
+    if "reset" in do or "drop_reply" in do:
+        return replace(kept, hangup="reset" if "reset" in do else "close")
+    headers = dict(do.get("headers", {}))
+    body = do.get("body")
+    if body is None:
+        message = f"The demo was told to send {do['status']}."
+        body = {"error": {"message": message, "type": "demo_fault", "param": None, "code": None}}
+    if isinstance(body, str):
+        kind = "text/html" if body.lstrip().startswith("<") else "text/plain"
+        headers = {"content-type": kind, **headers}
+        return replace(kept, status=do["status"], headers=headers, body=body.encode())
+    return replace(kept, status=do["status"], headers=headers, json=body)
+
+
+# ------------------------------------------------------------------------- the job object
+
+
+def _patch_job(do: Mapping[str, Json], reply: Reply) -> Reply:
+    """Replace fields of the job object in a reply, or of each in a list."""
+    if not isinstance(reply.json, dict) or reply.status >= 400:  # noqa: PLR2004
+        return reply
+    body = dict(reply.json)
+    if isinstance(body.get("data"), list):
+        body["data"] = [_patched(do, job, None) for job in body["data"]]
+    else:
+        body = _patched(do, body, reply.record)
+    if "wrap" in do:
+        body = {"code": "success", "message": "", do["wrap"]: body}
+    return replace(reply, json=body, status=do.get("status", reply.status))
+
+
+def _patched(
+    do: Mapping[str, Json], job: Mapping[str, Json], record: JobRecord | None
+) -> dict[str, Json]:
+    patch = {name: _word(value, record) for name, value in do.get("job", {}).items()}
+    gone = do.get("without", ())
+    return {name: value for name, value in {**job, **patch}.items() if name not in gone}
+
+
+def _word(value: Json, record: JobRecord | None) -> Json:
+    """Put the creation time in place of "$ms", "$iso" and "$text"; leave the rest."""
+    if record is None or not isinstance(value, str):
+        return value
+    moment = record.created_at
+    if value == "$iso":
+        return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat()
+    return {"$ms": round(moment * 1000), "$text": str(int(moment))}.get(value, value)
+
+
+# ---------------------------------------------------------------------------- the content
+
+
+def _spoil_content(do: Mapping[str, Json], reply: Reply, call: Call, provider: Provider) -> Reply:
+    """Spoil the content of a job; requests that come too early get the usual reply."""
+    if reply.status >= 400 or reply.record is None:  # noqa: PLR2004
+        return reply
+    record = reply.record
+    if "not_ready" in do:
+        refused = provider.dialect.not_ready(record.id)
+        return replace(provider.refuse(refused), status=do["not_ready"], record=record)
+    url = provider.download_url(call, record)
+    if "redirect" in do:
+        word = str(do["redirect"])
+        moved = {"location": {"file": url, "other": _other_origin(url)}.get(word, word)}
+        return Reply(status=do.get("status", 302), headers=moved, record=record)
+    if "envelope" in do:
+        address = do["envelope"] if isinstance(do["envelope"], str) else url
+        return Reply(json={"url": address}, record=record)
+    return _shorten(do, _wrong_file(do, reply))
+
+
+def _wrong_file(do: Mapping[str, Json], reply: Reply) -> Reply:
+    """Send something else under the name of a video."""
+    kind = {"content-type": "video/mp4"}
+    wrong = Reply(headers=kind, record=reply.record)
+    if "json" in do:
+        body = {"error": {"message": "upstream error", "type": "server_error", "code": "500"}}
+        return replace(wrong, json=body)
+    if "not_a_video" in do:
+        return replace(wrong, body=b"This is not a video.\n" * 64)
+    if "avi" in do:
+        kind = {"content-type": "video/x-msvideo"}
+        return replace(wrong, headers=kind, body=AVI + bytes(1016))
+    return reply
+
+
+def _other_origin(url: str) -> str:
+    """Return the same address under loopback's other name, which is another origin."""
+    if "//127.0.0.1" in url:
+        return url.replace("//127.0.0.1", "//localhost", 1)
+    return url.replace("//localhost", "//127.0.0.1", 1)
+
+
+def _shorten(do: Mapping[str, Json], reply: Reply) -> Reply:
+    """Send less than announced, announce more or less than there is, or ignore Range."""
+    if reply.file is None:
+        return reply
+    if "no_range" in do:
+        whole = file_reply(reply.file, None, tag=reply.headers["etag"], ranges=False)
+        reply = replace(whole, record=reply.record)
+    if "cut" in do:
+        reply = replace(reply, cut=do["cut"])
+    if "wrong_length" in do:
+        length = max(0, reply.length + do["wrong_length"])
+        headers = {**reply.headers, "content-length": str(length)}
+        sent = min(length, reply.length)
+        reply = replace(reply, headers=headers, length=sent, cut=None if sent == length else sent)
+    return reply

@@ -1,8 +1,7 @@
 """The demo server as a child process that ends with its owner.
 
-The child holds the other end of a pipe to its standard input and ends when that closes: also
-when the owner is killed and can tell nobody. May import nothing but the standard library and
-`errors`.
+The child ends when its standard input, a pipe from the owner, closes: also when the owner is
+killed. It accepts only requests with a random key, which it gets through its environment.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import subprocess
 import sys
 import threading
@@ -21,17 +21,21 @@ from typing import IO, Any
 from ipyreel.errors import ConfigError
 
 INSTALL = 'Install what it needs: pip install "ipyreel[demo]"'
+KEY_VARIABLE = "IPYREEL_DEMO_KEY"
+"""Not on the command line, which every user of the machine can read."""
 
 
 class DemoServer:
     """One demo server in a process of its own.
 
-    `url` is its base URL, with /v1, while it runs. Ctrl-C in the owner's terminal or kernel
-    does not reach the child: it has a session (on Windows a process group) of its own.
+    `url` is its base URL, with /v1, and `key` the key it accepts, while it runs. Ctrl-C in the
+    owner's terminal or kernel does not reach the child: it has its own session (on Windows its
+    own process group).
     """
 
     def __init__(self) -> None:
         self.url: str | None = None
+        self.key: str | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -69,31 +73,33 @@ class DemoServer:
         Raises
         ------
         ConfigError
-            The child could not be started; the text has its own words, and what to install.
+            The child could not be started; the text says why, and what to install.
         """
         with self._lock:
             if self.url is not None and self.running:
                 return self.url
             self._end()
             folder = Path(home).absolute() / "demo"
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             log = folder / "server.log"
             written = log.stat().st_size if log.exists() else 0
-            self._child = _spawn(python, folder, options)
+            key = secrets.token_urlsafe(24)
+            self._child = _spawn(python, folder, options, key)
             try:
                 self.url = _ready_url(self._child, timeout, log, written)
             except BaseException:
                 self._end(patience=0.1)
                 raise
+            self.key = key
             return self.url
 
     def stop(self) -> None:
-        """End the child and wait for its end; its jobs stay on disk. Again: does nothing."""
+        """End the child and wait for its end; its jobs stay on disk."""
         with self._lock:
             self._end()
 
     def _end(self, patience: float = 5.0) -> None:
-        child, self._child, self.url = self._child, None, None
+        child, self._child, self.url, self.key = self._child, None, None, None
         if child is None:
             return
         _close(child.stdin)
@@ -123,25 +129,31 @@ def _wait_for(child: subprocess.Popen[bytes], patience: float, give_up: Callable
         give_up()
 
 
-def _spawn(python: str, folder: Path, options: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start the child in the folder of its jobs, where no module of the person's hides ours."""
+def _spawn(python: str, folder: Path, options: Sequence[str], key: str) -> subprocess.Popen[bytes]:
+    """Start the child in the folder of its jobs, so that no module beside a notebook hides ours."""
     command = [python, "-m", "ipyreel.demo", "--port", "0", "--home", str(folder.parent)]
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
         apart = {"creationflags": flags}
     try:
-        with (folder / "server.log").open("ab") as log:  # another owner's server may use it too
+        # Appended to: another owner's server may use it too.
+        with open(folder / "server.log", "ab", opener=_private) as log:
             return subprocess.Popen(  # noqa: S603 - our own module in the person's interpreter
                 [*command, "--exit-with-stdin", *options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=folder,
+                env={**os.environ, KEY_VARIABLE: key},
                 **apart,
             )
     except OSError as error:
         raise ConfigError(f"The demo server could not be started: {error}") from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _ready_url(child: subprocess.Popen[bytes], timeout: float, log: Path, skip: int) -> str:
@@ -154,9 +166,7 @@ def _ready_url(child: subprocess.Popen[bytes], timeout: float, log: Path, skip: 
     except ValueError:
         said = {}
     if isinstance(said, dict) and isinstance(said.get("url"), str):
-        _close(child.stdout)  # it says no more
-        if child.stdout is not None:
-            child.stdout.close()  # it says no more
+        _close(child.stdout)  # it prints no more
         url: str = said["url"]
         return url
     reason = said.get("error") if isinstance(said, dict) else None
@@ -187,7 +197,7 @@ def _first_line(pipe: IO[bytes] | None, timeout: float) -> bytes | None:
 
 
 def _last_line(log: Path, skip: int) -> str | None:
-    """Return what the child said last on standard error, in the log from byte `skip` on."""
+    """Return the last line that the child logged after byte `skip`."""
     try:
         lines = log.read_bytes()[skip:].decode(errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Films of the demo provider: a prompt becomes a real H.264 MP4; the one demo module with av."""
+"""Videos of the demo provider: a prompt becomes a real H.264 MP4."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import av
 import numpy as np
 from av.container import Flags
 from av.video.frame import VideoFrame
+from PIL import Image
 
 from ipyreel.demo.art.picture import Picture, Planes
 
 _FORMATS = {"webp": "WEBP", "jpeg": "JPEG", "png": "PNG"}
 # Without macroblock-tree: with it, equal frames of small sizes come out as unequal bytes.
 _OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "2", "mbtree": "0"}
-# Frames that are drawn and not yet encoded: what one of them takes longer, the others make up for.
+# Frames that are drawn ahead of the encoder: drawing and encoding then overlap.
 _AHEAD = 4
 _BT709 = 1
 _LIMITED = 1
@@ -31,14 +32,14 @@ def _check(width: int, height: int, seconds: float) -> None:
         raise ValueError(f"size {width}x{height} is too small for H.264: at least 16x16.")
     if width % 2 or height % 2:
         raise ValueError(
-            f"size {width}x{height} is odd: H.264 with 4:2:0 colour wants an even width and height."
+            f"size {width}x{height} is odd: H.264 with 4:2:0 colour needs an even width and height."
         )
     if not (math.isfinite(seconds) and seconds > 0):
         raise ValueError(f"seconds must be a positive number, not {seconds!r}.")
 
 
 def _frame(planes: Planes) -> VideoFrame:
-    """Copy the planes into a frame of ours; its rows may be longer than the picture's."""
+    """Copy the planes into an encoder frame, whose rows may be longer than the picture's."""
     frame = VideoFrame(*planes[0].size, "yuv420p")
     for plane, image in zip(frame.planes, planes, strict=True):
         rows = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
@@ -49,9 +50,9 @@ def _frame(planes: Planes) -> VideoFrame:
 
 
 def _frames(picture: Picture, count: int, fps: int, after: int = 0) -> Iterator[VideoFrame]:
-    """Draw so many frames in order, a few ahead of the one that is being encoded.
+    """Draw frames in order, a few ahead of the one that is being encoded.
 
-    Those that come `after` others do not show the last of these twice.
+    Those that come `after` others do not repeat the last of them.
     """
 
     def drawn(index: int) -> VideoFrame:
@@ -68,25 +69,25 @@ def _frames(picture: Picture, count: int, fps: int, after: int = 0) -> Iterator[
                 waiting.append(pool.submit(drawn, index + _AHEAD))
 
 
-def look_at(film: bytes) -> tuple[int, int, float, bytes]:
-    """Return width, height, seconds and the first picture (PNG) of a film, given as its bytes.
+def look_at(video: bytes) -> tuple[int, int, float, bytes]:
+    """Return width, height, seconds and the first picture (PNG) of a video's bytes.
 
-    Raises `ValueError` for what is no film.
+    Raises `ValueError` for what is not a video.
     """
     try:
-        with av.open(io.BytesIO(film)) as container:
+        with av.open(io.BytesIO(video)) as container:
             stream = container.streams.video[0]
             first = next(container.decode(stream))
             seconds = float(container.duration or 0) / av.time_base
     except (av.FFmpegError, IndexError, StopIteration) as error:
-        raise ValueError(f"the film cannot be read: {error}") from error
+        raise ValueError(f"the video cannot be read: {error}") from error
     if seconds <= 0:
-        raise ValueError("the film does not say how long it is.")
+        raise ValueError("the video does not say how long it is.")
     return first.width, first.height, seconds, _file_of(first, "png")
 
 
-def picture_of(path: Path, at: float, format: str) -> bytes:  # noqa: A002 - as in `still`
-    """Return the picture of a film at ``at`` seconds, as an image file's bytes."""
+def picture_of(path: Path, at: float) -> bytes:
+    """Return the picture of a video at ``at`` seconds, as WebP."""
     with av.open(str(path)) as container:
         shown = None
         for frame in container.decode(container.streams.video[0]):
@@ -95,7 +96,19 @@ def picture_of(path: Path, at: float, format: str) -> bytes:  # noqa: A002 - as 
             shown = frame
     if shown is None:
         raise ValueError(f"{path.name} has no picture.")
-    return _file_of(shown, format)
+    return _file_of(shown, "webp")
+
+
+def side_by_side(pictures: list[bytes], *, width: int) -> bytes:
+    """Return pictures in one row, each ``width`` pixels wide, as WebP."""
+    images = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
+    height = max(2, round(width * images[0].height / images[0].width))
+    sheet = Image.new("RGB", (width * len(images), height))
+    for number, image in enumerate(images):
+        sheet.paste(image.resize((width, height)), (width * number, 0))
+    target = io.BytesIO()
+    sheet.save(target, "WEBP", quality=85)
+    return target.getvalue()
 
 
 def _file_of(frame: VideoFrame, format: str) -> bytes:  # noqa: A002 - as in `still`
@@ -105,7 +118,7 @@ def _file_of(frame: VideoFrame, format: str) -> bytes:  # noqa: A002 - as in `st
 
 
 class _Clip:
-    """A film that comes first, picture by picture at our rate; `last` is the one it ends with."""
+    """A video that comes first, frame by frame at our rate; `last` is its last picture."""
 
     def __init__(self, path: Path, size: tuple[int, int], fps: int) -> None:
         self._path, self._size, self._fps = path, size, fps
@@ -113,7 +126,7 @@ class _Clip:
         self.last: bytes | None = None
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Decode and bring to our size, each picture as often as its time wants."""
+        """Decode and scale, each picture as often as its time needs."""
         with av.open(str(self._path)) as container:
             seconds = float(container.duration or 0) / av.time_base
             whole = max(1, round(seconds * self._fps))
@@ -136,7 +149,7 @@ class _Clip:
         return frame
 
 
-def render(  # noqa: PLR0913 - all that a film is made of, by name
+def render(  # noqa: PLR0913 - all that a video is made of, by name
     prompt: str,
     *,
     seed: int,
@@ -148,28 +161,28 @@ def render(  # noqa: PLR0913 - all that a film is made of, by name
     clip: Path | None = None,
     fps: int = 24,
 ) -> None:
-    """Write the film of ``prompt`` to ``path``: H.264 in MP4, index first, no sound.
+    """Write the video of ``prompt`` to ``path``: H.264 in MP4, index first, no sound.
 
     Parameters
     ----------
     prompt
-        Its colour, scene, mood and subject words choose the picture; it is also the caption.
+        Its words for colours, scene, mood and subject choose the picture; it is also the caption.
     seed
-        Chooses among the pictures of one prompt. The same arguments give the same bytes.
+        Chooses the layout. The same arguments give the same bytes.
     width, height
         Pixels; even.
     seconds, fps
-        Length, and frames per second; the film has ``round(seconds * fps)``, at least one.
+        Length, and frames per second: ``round(seconds * fps)`` frames, at least one.
     path
-        Where the file goes; one that is there is overwritten.
+        Where the file goes; an existing file is overwritten.
     image, clip
-        PNG, JPEG or WEBP bytes that become the first frame, cut to cover it; or a film that
-        comes first: the picture goes on from its end, and ``seconds`` is the length of both.
+        PNG, JPEG, WebP or GIF bytes that become the first frame, cut to cover it; or a video
+        that comes first: the picture continues from its end, ``seconds`` is the length of both.
 
     Raises
     ------
     ValueError
-        If a size is odd or below 16, ``seconds`` is not positive, or ``image`` is no image.
+        If a size is odd or below 16, ``seconds`` is not positive, or ``image`` is not an image.
     OSError
         If ``path`` cannot be written.
     """
@@ -208,7 +221,7 @@ def still(
     image: bytes | None = None,
     format: str = "webp",  # noqa: A002 - the word Pillow and the wire use
 ) -> bytes:
-    """Return one frame of the film that `render` would make, as an image file's bytes.
+    """Return one frame of the video that `render` would make, as an image file's bytes.
 
     Parameters
     ----------

@@ -1,139 +1,169 @@
-"""Where the demo provider's videos are rendered: one or two threads beside the server.
+"""Where the demo's videos are rendered: one or two threads beside the server.
 
-Threads and not processes: encoder and pixels work outside Python's lock, so the server goes
-on answering, and nothing has to be killed at the end.
+Threads and not processes: encoder and pixels work outside Python's lock, so the server goes on
+replying, and no process has to be killed at the end. The renderer and its packages are imported
+when they are first needed: a stub server works without them.
 """
 
 from __future__ import annotations
 
-import io
+import functools
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
 
-from PIL import Image as Picture
-
-from ipyreel.demo.render import look_at, picture_of, render, still
-from ipyreel.demo.state import JobRecord, Shelf
+from ipyreel.demo.jobs import JobFolder, JobRecord
+from ipyreel.demo.requests import Refused
 
 log = logging.getLogger(__name__)
 
 SPRITES = 8
 """Pictures in a spritesheet, in one row."""
 
-Kind = Literal["webp", "jpeg"]
-Draw = Callable[[float, Kind], bytes]
-"""Makes the picture of a job at some second, as a file of some kind."""
 
-__all__ = [
-    "Draw",
-    "RenderQueue",
-    "look_at",
-    "make_spritesheet",
-    "make_still",
-    "make_stub",
-    "picture_of",
-]
+@functools.cache
+def renderer() -> ModuleType:
+    """Import the renderer. Raises `ImportError` without the extra "demo"."""
+    from ipyreel.demo import render  # noqa: PLC0415 - PyAV, numpy and Pillow are an extra
+
+    return render
 
 
 class RenderQueue:
-    """Renders jobs of a shelf, each once at a time, first come first served.
+    """Renders the jobs of a folder, each once at a time, first come first served.
 
-    A second server on the same folder may render a job that the first has not finished: the
-    renderer gives the same pixels and the file is moved into place whole, so that costs
-    time only.
+    A second server on the same folder may render a job that this one has not finished: the
+    result has the same pixels, and files are renamed when complete, so only time is lost.
     """
 
-    def __init__(self, shelf: Shelf, *, clock: Callable[[], float], threads: int = 1) -> None:
-        self._shelf = shelf
+    def __init__(self, jobs: JobFolder, *, clock: Callable[[], float], threads: int = 1) -> None:
+        self._jobs = jobs
         self._clock = clock
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ipyreel-demo-render")
-        self._wanted: set[str] = set()
+        self._waiting: set[str] = set()
         self._lock = threading.Lock()
 
-    def want(self, record: JobRecord) -> None:
-        """See to it that the job's file comes to be. Asking again does no harm."""
+    @property
+    def waiting(self) -> int:
+        """Jobs that are waiting or being rendered."""
+        return len(self._waiting)
+
+    def submit(self, record: JobRecord) -> None:
+        """Render a job unless that is done or under way."""
         if record.rendered_at is not None or record.failed_at is not None:
             return
         with self._lock:
-            if record.id in self._wanted:
+            if record.id in self._waiting:
                 return
-            self._wanted.add(record.id)
+            self._waiting.add(record.id)
         self._pool.submit(self._work, record.id)
 
     def close(self) -> None:
-        """Let the video in work be finished, drop the others; a later server makes them."""
+        """Finish the current video and drop the others; a later server renders them."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _work(self, job_id: str) -> None:
         try:
-            record = self._shelf.read(job_id)  # it may have been deleted while it waited
+            record = self._jobs.read(job_id)  # it may have been deleted while it waited
             if record is not None and record.rendered_at is None:
                 self._render(record)
         finally:
             with self._lock:
-                self._wanted.discard(job_id)
+                self._waiting.discard(job_id)
 
     def _render(self, record: JobRecord) -> None:
-        scratch = self._shelf.scratch(".part.mp4")
+        scratch = self._jobs.scratch(".part.mp4")
         try:
-            render(
+            renderer().render(
                 record.prompt,
                 seed=record.seed,
                 width=record.width,
                 height=record.height,
                 seconds=record.seconds,
                 path=scratch,
-                image=self._shelf.image(record),
-                clip=self._shelf.clip(record),
+                image=self._jobs.image(record),
+                clip=self._jobs.clip(record),
             )
-            scratch.replace(self._shelf.video(record))
+            scratch.replace(self._jobs.video(record))
         except Exception as error:
-            # Whatever the renderer stumbles over ends this job and not the server.
+            # Whatever goes wrong in the renderer ends this job and not the server.
             log.exception("rendering %s", record.id)
             scratch.unlink(missing_ok=True)
             reason = f"The renderer failed: {error}"
-            self._shelf.change(record, failed_at=self._clock(), failure=reason)
+            self._jobs.change(record, failed_at=self._clock(), failure=reason)
         else:
-            self._shelf.change(record, rendered_at=self._clock())
-            if self._shelf.read(record.id) is None:  # deleted while it was rendered
-                self._shelf.remove(record.id)
+            self._jobs.change(record, rendered_at=self._clock())
+            if self._jobs.read(record.id) is None:  # deleted while it was rendered
+                self._jobs.remove(record.id)
 
 
-def make_stub(shelf: Shelf) -> None:
-    """Render the one tiny video that all jobs of a load test share."""
-    target = shelf.folder / "stub.mp4"
+def make_stub(jobs: JobFolder) -> None:
+    """Put the one tiny video in place that all jobs of a stub server share."""
+    target = jobs.folder / "stub.mp4"
     if not target.exists():
-        scratch = shelf.scratch(".part.mp4")
-        render("stub", seed=0, width=64, height=64, seconds=1, path=scratch)
+        scratch = jobs.scratch(".part.mp4")
+        scratch.write_bytes(_stub("stub.mp4"))
         scratch.replace(target)
 
 
-def make_still(record: JobRecord, image: bytes | None, *, at: float, kind: Kind) -> bytes:
-    """Return the picture of a job's video at `at` seconds."""
-    return still(
-        record.prompt,
-        seed=record.seed,
-        width=record.width,
-        height=record.height,
-        at=at,
-        seconds=record.seconds,
-        image=image,
-        format=kind,
-    )
+def _stub(name: str) -> bytes:
+    return resources.files(__package__).joinpath(name).read_bytes()
 
 
-def make_spritesheet(record: JobRecord, draw: Draw) -> bytes:
-    """Return eight moments of a job's video side by side, 160 pixels wide each, as JPEG."""
-    width = 160
-    height = max(2, round(width * record.height / record.width))
-    sheet = Picture.new("RGB", (width * SPRITES, height))
-    for number in range(SPRITES):
-        moment = record.seconds * number / SPRITES
-        picture = Picture.open(io.BytesIO(draw(moment, "jpeg")))
-        sheet.paste(picture.convert("RGB").resize((width, height)), (width * number, 0))
-    target = io.BytesIO()
-    sheet.save(target, "JPEG", quality=85)
-    return target.getvalue()
+def look_at(video: bytes) -> tuple[int, int, float, bytes]:
+    """Return width, height, seconds and the first picture (PNG) of an uploaded video.
+
+    Raises `ValueError` for what cannot be read as a video.
+    """
+    try:
+        found: tuple[int, int, float, bytes] = renderer().look_at(video)
+    except ImportError as error:
+        message = 'This server cannot read videos: it needs pip install "ipyreel[demo]".'
+        raise Refused(501, message) from error
+    return found
+
+
+def make_still(record: JobRecord, path: Path, image: bytes | None) -> bytes:
+    """Return the picture in the middle of a job's video, as WebP."""
+    draw = _drawing(record, path, image)
+    return draw(record.seconds / 2) if draw else _stub("stub.webp")
+
+
+def make_spritesheet(record: JobRecord, path: Path, image: bytes | None) -> bytes:
+    """Return eight moments of a job's video side by side, 160 pixels wide each, as WebP."""
+    draw = _drawing(record, path, image)
+    if draw is None:
+        return _stub("stub.webp")
+    pictures = [draw(record.seconds * number / SPRITES) for number in range(SPRITES)]
+    sheet: bytes = renderer().side_by_side(pictures, width=160)
+    return sheet
+
+
+def _drawing(record: JobRecord, path: Path, image: bytes | None) -> Callable[[float], bytes] | None:
+    """Return what makes the picture at a second of a job; None: a stub without a renderer."""
+    try:
+        render = renderer()
+    except ImportError:
+        if record.stub:
+            return None
+        raise
+    if record.has_clip and not record.stub:
+        return functools.partial(render.picture_of, path)
+
+    def draw(at: float) -> bytes:
+        picture: bytes = render.still(
+            record.prompt,
+            seed=record.seed,
+            width=record.width,
+            height=record.height,
+            at=at,
+            seconds=record.seconds,
+            image=image,
+        )
+        return picture
+
+    return draw

@@ -1,7 +1,7 @@
-"""The demo provider's door: HTTP on loopback, by Starlette and uvicorn, and nothing else.
+"""The demo server: HTTP on loopback by Starlette and uvicorn, and who may use it.
 
-The only module that imports either. What is answered is made in `provider`; here bodies are
-read, answers sent (or cut off, where a fault says so), and requests noted down.
+What is replied is decided in `provider`. Here requests are checked and read, replies sent (or cut
+off, where a fault says so), and requests logged.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import hmac
 import itertools
 import json
 import os
+import re
+import secrets
 import socket
 import struct
 import threading
@@ -25,32 +28,36 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ipyreel.demo import misbehave, render_queue
-from ipyreel.demo.answers import Answer, Visit
+from ipyreel.demo import faults, render_queue
 from ipyreel.demo.dialects import DIALECTS
-from ipyreel.demo.faults import Faults
-from ipyreel.demo.log import Log, Seen
+from ipyreel.demo.exchange import Call, LogEntry, Reply, RequestLog
+from ipyreel.demo.faults import FaultError, Faults
+from ipyreel.demo.jobs import JobFolder
 from ipyreel.demo.provider import Provider, find_step
 from ipyreel.demo.render_queue import RenderQueue
-from ipyreel.demo.requests import Ask, Refused, Upload
-from ipyreel.demo.state import Shelf
+from ipyreel.demo.requests import Refused, RequestBody, Upload
 from ipyreel.values import Json
 
 MAX_BODY = 64 * 2**20
+"""Bytes of a request body."""
+
 CHUNK = 64 * 2**10
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoConfig:
-    """How a demo server is set up; its jobs lie in `<home>/demo`.
+    """How a demo server is set up; its jobs are kept in `<home>/demo`.
 
-    `speed` divides the length of every job, `expire` is how many seconds a finished video is
-    kept, `key` the only key taken, `stub` answers all jobs with one tiny video at once,
-    `log` opens `GET /__demo__/log`, `threads` render at the same time.
+    `speed` divides the duration of every job; a finished video is kept for `expire` seconds;
+    `key` is the only key accepted (None: any or none). The control routes under `/__demo__/`
+    need `control_key`, or else `key`; without either they do not exist. `host` is accepted as
+    the name of the server beside those of loopback. `stub` gives all jobs one tiny video at
+    once, `threads` render at the same time.
     """
 
     home: Path
@@ -58,119 +65,208 @@ class DemoConfig:
     speed: float = 1.0
     expire: float = 86400.0
     key: str | None = field(default=None, repr=False)
+    control_key: str | None = field(default=None, repr=False)
+    host: str = ""
     stub: bool = False
-    log: bool = False
     threads: int = 1
     faults: Faults = field(default_factory=Faults)
     clock: Callable[[], float] = time.time
 
 
-class Door:
-    """The ASGI application: one request in, one answer (or a fault) out."""
+class MovableClock:
+    """A clock that can be moved on, for the control route."""
 
-    def __init__(self, config: DemoConfig, provider: Provider) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.offset = 0.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds since the epoch."""
+        return self._clock() + self.offset
+
+
+class DemoApp:
+    """The ASGI application: one request in, one reply (or a fault) out."""
+
+    def __init__(self, config: DemoConfig, provider: Provider, clock: MovableClock) -> None:
         self.config = config
         self.provider = provider
-        self.log = Log()
-        self._born = config.clock()
+        self.clock = clock
+        self.log = RequestLog()
+        self._started = clock()
         self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        request = Request(scope, receive)
-        visit = _visit(request)
-        if self.config.log and visit.path == "/__demo__/log":
-            entries = [seen.to_dict() for seen in self.log.entries()]
-            await _send(Answer(json={"requests": entries}), scope, receive, send)
-            return
-        body = await request.body()
-        ask: Ask | None = None
+        incoming = _Incoming(receive)
+        request = Request(scope, incoming)
+        call = _read_call(request)
+        control = call.path.startswith("/__demo__/")
+        body: RequestBody | None = None
         try:
-            ask = await _read_ask(request, body)
-            answer = await self._answer(visit, ask)
+            _check_sender(call, self.config.host)
+            if control:
+                reply = await self._control(call, request)
+            elif call.method == "POST":
+                self.provider.check_key(call)  # before anything is read
+                body = await _read_body(request)
+                reply = await self._reply(call, body)
+            else:
+                reply = await self._reply(call, RequestBody())
         except Refused as refused:
-            answer = self.provider.refuse(refused)
-        self._note(request, visit, body, ask, answer)
-        await _send(answer, scope, receive, send)
+            reply = self.provider.refuse(refused)
+        except _ClientGone:
+            return
+        reply = replace(reply, headers={"x-request-id": _request_id(), **reply.headers})
+        if not control:
+            self._note(request, call, incoming, body, reply)
+        await _send(reply, scope, receive, send)
 
-    async def _answer(self, visit: Visit, ask: Ask) -> Answer:
-        """Answer, or do what a fault wants; pictures are drawn beside the loop."""
-        record = self.provider.record(visit)
-        age = self.config.clock() - (record.created_at if record else self._born)
-        do = self.config.faults.draw(visit.step, age)
-        early = misbehave.instead(do)
+    async def _reply(self, call: Call, body: RequestBody) -> Reply:
+        """Reply, or do what a fault says; pictures are drawn beside the loop."""
+        record = self.provider.record(call)
+        age = self.clock() - (record.created_at if record else self._started)
+        do = self.config.faults.draw(call.step, age)
+        early = faults.early_reply(do)
         if early is not None:
             return early
         job_id = do["id"].replace("{n}", str(next(self._numbers))) if "id" in do else None
-        if visit.query.get("variant", "video") != "video":
-            answer = await asyncio.to_thread(self.provider.answer, visit, ask, job_id=job_id)
+        if call.query.get("variant", "video") != "video" or body.uploads:
+            reply = await asyncio.to_thread(self.provider.reply, call, body, job_id=job_id)
         else:
-            answer = self.provider.answer(visit, ask, job_id=job_id)
-        return misbehave.bend(do, answer, visit, self.provider) if do else answer
+            reply = self.provider.reply(call, body, job_id=job_id)
+        return faults.spoil(do, reply, call, self.provider) if do else reply
 
     def _note(
-        self, request: Request, visit: Visit, body: bytes, ask: Ask | None, answer: Answer
+        self,
+        request: Request,
+        call: Call,
+        incoming: _Incoming,
+        body: RequestBody | None,
+        reply: Reply,
     ) -> None:
-        silent = answer.hang is not None or answer.hangup is not None
-        seen = Seen(
-            method=visit.method,
-            path=visit.path,
+        silent = reply.hang is not None or reply.hangup is not None
+        entry = LogEntry(
+            method=call.method,
+            path=call.path,
             query=request.url.query,
-            step=visit.step,
-            at=self.config.clock(),
+            step=call.step,
+            at=self.clock(),
             authorization="authorization" in request.headers,
             content_type=request.headers.get("content-type"),
-            sha256=hashlib.sha256(body).hexdigest(),
-            fields=dict(ask.fields) if ask else None,
-            files=tuple(upload.name for upload in ask.uploads) if ask else (),
+            sha256=incoming.digest.hexdigest(),
+            fields=dict(body.fields) if body else None,
+            files=tuple(upload.name for upload in body.uploads) if body else (),
             range=request.headers.get("range"),
-            accepted=answer.created,
-            job_id=answer.record.id if answer.record else visit.job_id or None,
-            status=None if silent else answer.status,
+            accepted=reply.created,
+            job_id=reply.record.id if reply.record else call.job_id or None,
+            status=None if silent else reply.status,
         )
-        self.log.note(seen)
+        self.log.add(entry)
+
+    async def _control(self, call: Call, request: Request) -> Reply:
+        """Reply on `/__demo__/requests`, `/__demo__/faults` or `/__demo__/clock`."""
+        key = self.config.control_key or self.config.key
+        given = call.headers.get("authorization", "").removeprefix("Bearer ")
+        if key is None:
+            raise Refused(404, "This server was started without a key, so it cannot be controlled.")
+        if not hmac.compare_digest(given.encode(), key.encode()):
+            raise self.provider.dialect.wrong_key
+        route = (call.method, call.path.removeprefix("/__demo__/"))
+        if route == ("GET", "requests"):
+            return Reply(json={"requests": [entry.to_dict() for entry in self.log.entries()]})
+        table = self.config.faults
+        if route == ("DELETE", "faults"):
+            table.clear()
+        elif route == ("POST", "faults"):
+            try:
+                table.extend(await _read_json(request))
+            except FaultError as error:
+                raise Refused(400, str(error)) from error
+        elif route == ("POST", "clock"):
+            self.clock.offset += _seconds_of(await _read_json(request))
+            return Reply(json={"now": self.clock()})
+        else:
+            raise Refused(404, f"Invalid URL ({call.method} {call.path})")
+        return Reply(json={"faults": len(table)})
+
+
+def _seconds_of(data: Json) -> float:
+    seconds = data.get("advance") if isinstance(data, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:  # noqa: PLR2004
+        raise Refused(400, 'Expected {"advance": seconds}, 0 or more.', param="advance")
+    return float(seconds)
 
 
 def create_app(config: DemoConfig) -> Starlette:
     """Make the application; its folder is made at once, its rendering thread when needed.
 
-    The `Door` is kept as `app.state.door`: its log and its provider are of use to tests.
+    The `DemoApp` is kept as `app.state.demo`: its log and its provider are of use to tests.
     """
-    shelf = Shelf(config.home)
-    shelf.sweep(config.clock())
+    clock = MovableClock(config.clock)
+    jobs = JobFolder(config.home)
+    jobs.clean_up(clock())
     if config.stub:
-        render_queue.make_stub(shelf)
-    shop = RenderQueue(shelf, clock=config.clock, threads=config.threads)
+        render_queue.make_stub(jobs)
+    queue = RenderQueue(jobs, clock=clock, threads=config.threads)
     provider = Provider(
         dialect=DIALECTS[config.dialect],
-        shelf=shelf,
-        shop=shop,
-        clock=config.clock,
+        jobs=jobs,
+        queue=queue,
+        clock=clock,
         speed=config.speed,
         keeps=config.expire,
         key=config.key,
         stub=config.stub,
     )
-    door = Door(config, provider)
+    demo = DemoApp(config, provider, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(shop.close)
+        await asyncio.to_thread(queue.close)
 
-    app = Starlette(routes=[Mount("/", app=door)], lifespan=lifespan)
-    app.state.door = door
+    app = Starlette(routes=[Mount("/", app=demo)], lifespan=lifespan)
+    app.state.demo = demo
     return app
 
 
 # --------------------------------------------------------------------------- requests
 
 
-def _visit(request: Request) -> Visit:
+class _ClientGone(Exception):
+    """The client closed the connection before its body was complete."""
+
+
+class _Incoming:
+    """Receives a request body up to a limit, and hashes what comes."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._room = MAX_BODY
+        self.digest = hashlib.sha256()
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientGone
+        chunk = message.get("body", b"")
+        self._room -= len(chunk)
+        if self._room < 0:
+            raise Refused(413, f"The request body is larger than {MAX_BODY} bytes.")
+        self.digest.update(chunk)
+        return message
+
+
+def _request_id() -> str:
+    return f"req_{secrets.token_hex(16)}"
+
+
+def _read_call(request: Request) -> Call:
     raw = request.scope.get("raw_path", b"").decode("ascii", "replace")
     step, job_id = find_step(request.method, raw)
     origin = f"{request.url.scheme}://{request.url.netloc}"
-    return Visit(
+    return Call(
         step=step,
         method=request.method,
         path=raw,
@@ -181,104 +277,144 @@ def _visit(request: Request) -> Visit:
     )
 
 
-async def _read_ask(request: Request, body: bytes) -> Ask:
-    """Read the body of a POST: a form of either kind, otherwise JSON."""
-    if request.method != "POST":
-        return Ask(fields={})
-    if len(body) > MAX_BODY:
-        raise Refused(413, f"The request body is larger than {MAX_BODY} bytes.")
+def _check_sender(call: Call, own_name: str) -> None:
+    """Refuse what a web page sends, under its own origin or under a name that points to us.
+
+    A page may send requests to loopback without asking; its `Origin` tells. A page whose name
+    resolves to 127.0.0.1 (DNS rebinding) has an origin like ours, but its own name as `Host`.
+    """
+    host = call.headers.get("host", "").lower()
+    name = re.sub(r":[0-9]*$", "", host)
+    if name not in LOOPBACK and name != own_name.lower():
+        raise Refused(403, "This server does not serve that host name.", code="wrong_host")
+    origin = call.headers.get("origin")
+    if origin is not None and origin.lower() != f"http://{host}":
+        raise Refused(
+            403, "Web pages of other origins may not use this server.", code="wrong_origin"
+        )
+
+
+async def _read_body(request: Request) -> RequestBody:
+    """Read the body of a POST: a form of either kind, or JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in FORMS:
         return await _read_form(request)
-    try:
-        fields = json.loads(body)
-    except ValueError as error:
-        message = "We could not parse the JSON body of your request."
-        raise Refused(400, message, code="invalid_json") from error
+    fields = await _read_json(request)
     if not isinstance(fields, dict):
         raise Refused(400, "The JSON body of a request must be an object.", code="invalid_json")
-    return Ask(fields=fields)
+    return RequestBody(fields=fields)
 
 
-async def _read_form(request: Request) -> Ask:
-    """Read a form; a name that comes again makes a list, as "images[]" does."""
+async def _read_json(request: Request) -> Json:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        message = "Content-Type must be application/json or multipart/form-data."
+        raise Refused(415, message, code="invalid_content_type")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        message = "We could not parse the JSON body of your request."
+        raise Refused(400, message, code="invalid_json") from error
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+async def _read_form(request: Request) -> RequestBody:
+    """Read a form; "name[]" makes a list, "name[part]" an object."""
     fields: dict[str, Json] = {}
     uploads: list[Upload] = []
     try:
-        async with request.form(max_part_size=MAX_BODY) as form:
+        async with request.form(max_files=20, max_fields=200, max_part_size=MAX_BODY) as form:
             for name, value in form.multi_items():
-                if not isinstance(value, str):
-                    data = await value.read()
-                    uploads.append(Upload(name=name, data=data, media_type=value.content_type))
-                elif name.endswith("[]"):
-                    fields.setdefault(name[:-2], []).append(value)
+                if isinstance(value, str):
+                    _add_field(fields, name, value)
                 else:
-                    fields[name] = value
+                    uploads.append(Upload(name=name, data=await value.read()))
     except HTTPException as error:
         raise Refused(400, f"The form could not be read: {error.detail}") from error
     except ValueError as error:  # of python-multipart: older Starlettes let it through
         raise Refused(400, f"The form could not be read: {error}") from error
-    return Ask(fields=fields, uploads=tuple(uploads), is_form=True)
+    return RequestBody(fields=fields, uploads=tuple(uploads), is_form=True)
 
 
-# ---------------------------------------------------------------------------- answers
-
-
-async def _send(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send an answer as it is, to its end or to where it is cut."""
-    if answer.hang is not None:
-        await _gone(receive, answer.hang)
-        answer = replace(answer, hangup="close")
-    if answer.hangup is not None:
-        _hang_up(scope, reset=answer.hangup == "reset")
-        await _gone(receive, None)
+def _add_field(fields: dict[str, Json], name: str, value: str) -> None:
+    found = re.fullmatch(r"([^\[\]]+)\[([^\[\]]*)\]", name)
+    if found is None:
+        fields[name] = value
         return
-    headers = [(name.encode(), value.encode()) for name, value in answer.head().items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    left = answer.cut
-    for chunk in _chunks(answer):
+    outer, inner = found[1], found[2]
+    held = fields.setdefault(outer, {} if inner else [])
+    if inner and isinstance(held, dict):
+        held[inner] = value
+    elif not inner and isinstance(held, list):
+        held.append(value)
+    else:
+        raise Refused(400, f"The form uses '{outer}' in two ways.", param=outer)
+
+
+# ---------------------------------------------------------------------------- replies
+
+
+async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a reply to its end, or to where it is cut."""
+    if reply.hang is not None:
+        await _until_gone(receive, reply.hang)
+        reply = replace(reply, hangup="close")
+    if reply.hangup is not None:
+        _hang_up(scope, reset=reply.hangup == "reset")
+        await _until_gone(receive, None)
+        return
+    headers = [(name.encode(), value.encode()) for name, value in reply.head().items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    left = reply.cut
+    for chunk in _chunks(reply) if scope["method"] != "HEAD" else ():
         part = chunk if left is None else chunk[:left]
         await send({"type": "http.response.body", "body": part, "more_body": True})
         left = None if left is None else left - len(part)
         if left == 0:
             break
-        if answer.pace is not None:
-            await asyncio.sleep(len(part) / answer.pace)
+        if reply.pace is not None:
+            await asyncio.sleep(len(part) / reply.pace)
     if left is not None:
         _hang_up(scope, reset=False)
-        await _gone(receive, None)
+        await _until_gone(receive, None)
         return
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _chunks(answer: Answer) -> Iterator[bytes]:
-    """Read an answer's bytes piece by piece; slow answers in pieces of a tenth of a second."""
-    size = CHUNK if answer.pace is None else max(1, min(CHUNK, int(answer.pace / 10)))
-    if answer.file is None:
-        body = answer.payload()
+def _chunks(reply: Reply) -> Iterator[bytes]:
+    """Read a reply's bytes in pieces; a slow one in pieces of a tenth of a second."""
+    size = CHUNK if reply.pace is None else max(1, min(CHUNK, int(reply.pace / 10)))
+    if reply.file is None:
+        body = reply.payload()
         yield from (body[at : at + size] for at in range(0, len(body), size))
         return
-    left = answer.length
-    with answer.file.open("rb") as file:
-        file.seek(answer.start)
+    left = reply.length
+    with reply.file.open("rb") as file:
+        file.seek(reply.start)
         while left > 0 and (chunk := file.read(min(size, left))):
             left -= len(chunk)
             yield chunk
 
 
-async def _gone(receive: Receive, seconds: float | None) -> None:
-    """Wait until the client, or we, have ended the connection, `seconds` at most."""
+async def _until_gone(receive: Receive, seconds: float | None) -> None:
+    """Wait until the client, or we, have closed the connection, `seconds` at most."""
 
-    async def ended() -> None:
+    async def closed() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
 
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(ended(), seconds)
+        await asyncio.wait_for(closed(), seconds)
 
 
 def _hang_up(scope: Scope, *, reset: bool) -> None:
-    """End the connection under the answer: with a RST, or after what was written is out."""
+    """Close the connection: with a RST, or after what was written is out."""
     line: asyncio.Transport = scope["state"]["line"]
     if reset:
         sock = line.get_extra_info("socket")
@@ -297,10 +433,10 @@ class _Protocol(H11Protocol):
 
 
 class Listener(uvicorn.Server):
-    """A uvicorn server on one bound socket that says when it is ready, and ends at once.
+    """A uvicorn server on a bound socket that says when it is ready, and ends at once.
 
-    `ready` is called with no argument when requests are answered. Signals are handled only
-    where the server runs in the main thread.
+    `ready` is called with no argument when requests are served. Signals are handled only where
+    the server runs in the main thread.
     """
 
     def __init__(self, app: Starlette, sock: socket.socket, *, ready: Callable[[], None]) -> None:
@@ -329,26 +465,26 @@ class Listener(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End every connection, also those that wait for an answer, then stop."""
+        """Close every connection, also those that wait for a reply, then stop."""
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
 
 
-def bind(port: int) -> socket.socket:
-    """Bind a socket on 127.0.0.1; port 0 takes a free one.
+def bind(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """Bind a socket; port 0 takes a free one.
 
     Raises
     ------
     OSError
-        The port is taken.
+        The port is taken, or the host is not one of this machine.
     """
-    # asyncio turns Nagle's delay (40 ms for each answer) off only where the protocol is named.
+    # asyncio turns Nagle's delay (40 ms for each reply) off only where the protocol is named.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # a server that ended a moment ago must not keep its port from us
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", port))
+        sock.bind((host, port))
     except OSError:
         sock.close()
         raise

@@ -21,12 +21,14 @@ Planes: TypeAlias = tuple[Image.Image, Image.Image, Image.Image]
 # An input image is seen alone at first; what the prompt adds comes in this many seconds.
 _REVEAL = 1.2
 _ZOOM = 0.14
+# Pillow knows others, and starts programs for some: an EPS would run Ghostscript.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
 def _opened(image: bytes, size: tuple[int, int]) -> Sprite:
     """Return the input image turned upright and cut to cover ``size``."""
     try:
-        with Image.open(io.BytesIO(image)) as opened:
+        with Image.open(io.BytesIO(image), formats=_FORMATS) as opened:
             upright = ImageOps.exif_transpose(opened).convert("RGBA")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"the input image cannot be read: {error}") from error

@@ -1,8 +1,8 @@
-"""Jobs of the demo provider: files that outlive their server, and where each stands at a time.
+"""The demo's jobs: files that outlive the server, and the state of each at a given time.
 
-A job is one JSON file, an MP4 once it is rendered, and the input image or film if there was
-one. What the server says of it is a pure function of that record and the time, so that any
-later server goes on with it. May import nothing of ipyreel but `values` and `orders`.
+A job is one JSON file, an MP4 once it is rendered, and the input image or video if there was
+one. Its state is a pure function of that record and the time, so any later server can go on
+with it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import random
 import re
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ipyreel.demo.requests import Order
+from ipyreel.demo.requests import VideoRequest
 from ipyreel.values import Json
 
 Status = Literal["queued", "in_progress", "completed", "failed"]
 
 FORGET_AFTER = 30 * 24 * 3600.0
-"""Seconds after which a job's last files are swept away; nobody asks for it any more."""
+"""Seconds after which a job's last files are deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class JobRecord:
 
     `created_at`, `rendered_at` and `failed_at` are seconds since the epoch, `queued_for`,
     `lasts` and `keeps` seconds after creation, creation and completion; `steps` are pairs of
-    seconds after creation and the progress (0-100) that is told from then on.
+    seconds after creation and the progress (0-100) reported from then on.
     """
 
     id: str
@@ -73,7 +74,7 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Where a job stands at one moment; times are seconds since the epoch."""
+    """The state of a job at one moment; times are seconds since the epoch."""
 
     status: Status
     progress: int
@@ -83,55 +84,55 @@ class View:
 
     @property
     def running(self) -> bool:
-        """Whether a later question will get another answer."""
+        """Whether the state will still change."""
         return self.status in ("queued", "in_progress")
 
 
-def plan(
-    order: Order, *, now: float, speed: float, keeps: float, job_id: str | None = None
+def new_record(
+    request: VideoRequest, *, now: float, speed: float, keeps: float, job_id: str | None = None
 ) -> JobRecord:
-    """Make the record of a new job; its pace follows from its id and length alone.
+    """Create the record of a new job; its pace depends only on its id and length.
 
-    A job lasts 2.5 to 6 seconds divided by `speed`: a moment in the queue, then jumps to
-    about 45 and 80 as real services show them. Without a seed the id chooses one.
+    A job takes 2.5 to 6 seconds divided by `speed`: first queued, then progress jumps to about
+    45 and 80, as real services show it. Without a seed the id chooses one.
     """
     job_id = job_id or f"video_{secrets.token_hex(16)}"
     rng = random.Random(job_id)  # noqa: S311 - a pace, not a secret
-    lasts = (2.5 + 2.0 * min(order.seconds, 20) / 20 + rng.uniform(0, 1.5)) / speed
+    lasts = (2.5 + 2.0 * min(request.seconds, 20) / 20 + rng.uniform(0, 1.5)) / speed
     steps = (
         (lasts * rng.uniform(0.35, 0.5), rng.randint(42, 48)),
         (lasts * rng.uniform(0.65, 0.8), rng.randint(76, 84)),
     )
     return JobRecord(
         id=job_id,
-        model=order.model,
-        prompt=order.prompt,
-        seconds=order.seconds,
-        width=order.width,
-        height=order.height,
-        seed=rng.getrandbits(31) if order.seed is None else order.seed,
+        model=request.model,
+        prompt=request.prompt,
+        seconds=request.seconds,
+        width=request.width,
+        height=request.height,
+        seed=rng.getrandbits(31) if request.seed is None else request.seed,
         created_at=now,
         queued_for=lasts * rng.uniform(0.1, 0.2),
         steps=steps,
         lasts=lasts,
         keeps=keeps,
         ticket=secrets.token_hex(16),
-        has_image=order.image is not None,
-        has_clip=order.clip is not None,
+        has_image=request.image is not None,
+        has_clip=request.clip is not None,
     )
 
 
 def view(record: JobRecord, now: float) -> View:
-    """Say where a job stands at `now`. Never completed before its file is rendered."""
+    """Return the state of a job at `now`: never completed before its file is rendered."""
     age = now - record.created_at
-    told = max((progress for at, progress in record.steps if age >= at), default=0)
+    reached = max((progress for at, progress in record.steps if age >= at), default=0)
     if record.failed_at is not None:
-        return View(status="failed", progress=told, completed_at=record.failed_at)
+        return View(status="failed", progress=reached, completed_at=record.failed_at)
     if age < record.queued_for:
         return View(status="queued", progress=0)
     ends = record.created_at + record.lasts
     if now < ends:
-        return View(status="in_progress", progress=told)
+        return View(status="in_progress", progress=reached)
     if record.rendered_at is None or now < record.rendered_at:
         return View(status="in_progress", progress=99)
     completed = max(ends, record.rendered_at)
@@ -145,28 +146,32 @@ def view(record: JobRecord, now: float) -> View:
     )
 
 
-class Shelf:
-    """The folder of the jobs, `<home>/demo`. Every write is atomic; methods are thread-safe."""
+class JobFolder:
+    """The folder of the jobs, `<home>/demo`. Writes are atomic; methods are thread-safe."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "demo"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.name == "posix":  # it may be there with other rights, and mkdir is subject to umask
+            self.folder.chmod(0o700)
         self._lock = threading.Lock()
         self._numbers = itertools.count()
 
     @staticmethod
     def stem(job_id: str) -> str:
-        """Return the file name of a job; ids that are no file names get their hash."""
+        """Return the file name of a job; ids that cannot be file names get a hash."""
         if re.fullmatch(r"video_[0-9a-f]{32}", job_id):
             return job_id
         return f"odd_{hashlib.sha256(job_id.encode()).hexdigest()[:32]}"
 
     def scratch(self, suffix: str) -> Path:
-        """Name a file beside the jobs that nobody else writes to; it is moved when whole."""
-        return self.folder / f".{os.getpid()}-{next(self._numbers)}{suffix}"
+        """Create a temporary file in the folder, mode 0600; it is renamed when complete."""
+        path = self.folder / f".{os.getpid()}-{next(self._numbers)}-{secrets.token_hex(4)}{suffix}"
+        path.touch(mode=0o600, exist_ok=False)
+        return path
 
     def video(self, record: JobRecord) -> Path:
-        """Say where the job's MP4 lies, or will lie."""
+        """Return the path of the job's MP4, there or not."""
         name = "stub" if record.stub else self.stem(record.id)
         return self.folder / f"{name}.mp4"
 
@@ -177,11 +182,11 @@ class Shelf:
         return (self.folder / f"{self.stem(record.id)}.image").read_bytes()
 
     def clip(self, record: JobRecord) -> Path | None:
-        """Say where the film lies that the job goes on from."""
+        """Return the path of the video that the job continues, if any."""
         return self.folder / f"{self.stem(record.id)}.clip" if record.has_clip else None
 
     def add(self, record: JobRecord, image: bytes | None = None, clip: bytes | None = None) -> None:
-        """Keep a new job; when this returns, a server that is killed has not lost it."""
+        """Save a new job: when this returns, it survives a kill of the server."""
         with self._lock:
             if image is not None:
                 self._put(f"{self.stem(record.id)}.image", image)
@@ -190,7 +195,7 @@ class Shelf:
             self._write(record)
 
     def change(self, record: JobRecord, **changes: Json) -> None:
-        """Write fields of a job anew, unless it was deleted in the meantime."""
+        """Update fields of a job, unless it was deleted in the meantime."""
         with self._lock:
             if self._path(record.id).exists():
                 self._write(dataclasses.replace(record, **changes))
@@ -212,21 +217,35 @@ class Shelf:
         return sorted(records, key=lambda record: (record.created_at, record.id))
 
     def remove(self, job_id: str) -> None:
-        """Forget a job and its files."""
+        """Delete a job and its files."""
         stem = self.stem(job_id)
         with self._lock:
             for suffix in (".json", ".mp4", ".image", ".clip"):
                 (self.folder / f"{stem}{suffix}").unlink(missing_ok=True)
 
-    def sweep(self, now: float) -> None:
-        """Remove expired videos, jobs nobody asks for any more, and what a crash left half."""
+    def add_character(self, character: Mapping[str, Json]) -> None:
+        """Save a character: `id`, `name`, `created_at`."""
+        data = json.dumps(character).encode()
+        with self._lock:
+            self._put(f"{self.stem(str(character['id']))}.character", data)
+
+    def character(self, character_id: str) -> Json:
+        """Return the character with that id; None when there is none."""
+        try:
+            data = (self.folder / f"{self.stem(character_id)}.character").read_bytes()
+        except FileNotFoundError:
+            return None
+        return json.loads(data)
+
+    def clean_up(self, now: float) -> None:
+        """Delete expired videos, old jobs, and temporary files of a crash."""
         for record in self.all():
             if now - record.created_at > record.lasts + record.keeps + FORGET_AFTER:
                 self.remove(record.id)
             elif view(record, now).expired and not record.stub:
                 self.video(record).unlink(missing_ok=True)
         for path in self.folder.glob(".*-*"):
-            # Another server sweeps the same folder, or is about to move the file.
+            # Another server may be cleaning the same folder.
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < now - 3600:
                     path.unlink()

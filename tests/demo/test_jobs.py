@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyreel.demo.requests import Order
-from ipyreel.demo.state import FORGET_AFTER, JobRecord, Shelf, plan, view
+from ipyreel.demo.jobs import FORGET_AFTER, JobFolder, JobRecord, new_record, view
+from ipyreel.demo.requests import VideoRequest
 
-ORDER = Order(prompt="a cat", model="any", seconds=8, width=64, height=48)
+ORDER = VideoRequest(prompt="a cat", model="any", seconds=8, width=64, height=48)
 BORN = 1_800_000_000.0
 STAGES = ["queued", "in_progress", "completed"]
 
 
 def make(**options):
-    return plan(ORDER, now=BORN, **{"speed": 1.0, "keeps": 60.0, **options})
+    return new_record(ORDER, now=BORN, **{"speed": 1.0, "keeps": 60.0, **options})
 
 
 @given(
@@ -29,7 +29,7 @@ def make(**options):
 )
 def test_a_job_only_moves_forward(speed, seconds, ages, rendered):
     order = dataclasses.replace(ORDER, seconds=seconds)
-    record = plan(order, now=BORN, speed=speed, keeps=60)
+    record = new_record(order, now=BORN, speed=speed, keeps=60)
     if rendered is not None:
         record = dataclasses.replace(record, rendered_at=BORN + rendered)
     seen = [view(record, BORN + age) for age in sorted(ages)]
@@ -44,8 +44,8 @@ def test_a_job_lasts_a_few_seconds_divided_by_the_speed(seconds):
     order = dataclasses.replace(ORDER, seconds=seconds)
     for number in range(50):
         job_id = f"video_{number:032x}"
-        slow = plan(order, now=BORN, speed=1, keeps=60, job_id=job_id)
-        fast = plan(order, now=BORN, speed=4, keeps=60, job_id=job_id)
+        slow = new_record(order, now=BORN, speed=1, keeps=60, job_id=job_id)
+        fast = new_record(order, now=BORN, speed=4, keeps=60, job_id=job_id)
         assert 2.5 <= slow.lasts <= 6
         assert fast.lasts == pytest.approx(slow.lasts / 4)
 
@@ -78,17 +78,17 @@ def test_the_same_id_has_the_same_pace_and_seed():
     one, two = make(job_id="video_1"), make(job_id="video_1")
     assert one == dataclasses.replace(two, ticket=one.ticket)
     assert make(job_id="video_2").seed != one.seed
-    assert plan(dataclasses.replace(ORDER, seed=7), now=0, speed=1, keeps=1).seed == 7
+    assert new_record(dataclasses.replace(ORDER, seed=7), now=0, speed=1, keeps=1).seed == 7
 
 
 @pytest.mark.parametrize(
     "job_id", ["video_" + "a" * 32, "sora-2:task_a/b+c==", "../../etc/passwd", "x" * 300, "片"]
 )
 def test_any_id_is_kept_and_found(tmp_path, job_id):
-    shelf = Shelf(tmp_path)
+    jobs = JobFolder(tmp_path)
     record = make(job_id=job_id)
-    shelf.add(record, b"pixels")
-    again = Shelf(tmp_path)
+    jobs.add(record, b"pixels")
+    again = JobFolder(tmp_path)
     assert again.read(job_id) == record
     assert again.by_stem(again.stem(job_id)) == record
     assert {path.parent for path in tmp_path.rglob("*.*")} == {tmp_path / "demo"}
@@ -98,42 +98,42 @@ def test_any_id_is_kept_and_found(tmp_path, job_id):
 
 
 def test_a_prompt_with_half_an_emoji_is_kept(tmp_path):
-    shelf = Shelf(tmp_path)
-    record = plan(dataclasses.replace(ORDER, prompt="\ud83d"), now=0, speed=1, keeps=1)
-    shelf.add(record)
-    assert shelf.read(record.id).prompt == "\ud83d"
+    jobs = JobFolder(tmp_path)
+    record = new_record(dataclasses.replace(ORDER, prompt="\ud83d"), now=0, speed=1, keeps=1)
+    jobs.add(record)
+    assert jobs.read(record.id).prompt == "\ud83d"
 
 
 def test_a_record_of_a_later_version_is_read(tmp_path):
-    shelf = Shelf(tmp_path)
+    jobs = JobFolder(tmp_path)
     record = make()
-    shelf.add(record)
+    jobs.add(record)
     path = next((tmp_path / "demo").glob("*.json"))
     path.write_text(json.dumps({**json.loads(path.read_text()), "mood": "new"}))
-    assert shelf.read(record.id) == record
+    assert jobs.read(record.id) == record
 
 
 def test_a_deleted_job_is_not_written_again(tmp_path):
-    shelf = Shelf(tmp_path)
+    jobs = JobFolder(tmp_path)
     record = make()
-    shelf.add(record)
-    shelf.remove(record.id)
-    shelf.change(record, rendered_at=BORN)
-    assert shelf.all() == []
+    jobs.add(record)
+    jobs.remove(record.id)
+    jobs.change(record, rendered_at=BORN)
+    assert jobs.all() == []
 
 
 def test_a_sweep_removes_what_nobody_can_ask_for(tmp_path):
-    shelf = Shelf(tmp_path)
+    jobs = JobFolder(tmp_path)
     record = dataclasses.replace(make(), rendered_at=BORN)
-    shelf.add(record)
-    shelf.video(record).write_bytes(b"mp4")
-    shelf.sweep(BORN + 30)
-    assert shelf.video(record).exists()
-    shelf.sweep(BORN + 100)
-    assert not shelf.video(record).exists()
-    assert shelf.read(record.id) == record
-    shelf.sweep(BORN + 100 + FORGET_AFTER)
-    assert shelf.all() == []
+    jobs.add(record)
+    jobs.video(record).write_bytes(b"mp4")
+    jobs.clean_up(BORN + 30)
+    assert jobs.video(record).exists()
+    jobs.clean_up(BORN + 100)
+    assert not jobs.video(record).exists()
+    assert jobs.read(record.id) == record
+    jobs.clean_up(BORN + 100 + FORGET_AFTER)
+    assert jobs.all() == []
 
 
 def test_every_field_of_a_record_can_be_written():
