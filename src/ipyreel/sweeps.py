@@ -82,7 +82,7 @@ def read_axis(name: str, values: Iterable[Any], words: Iterable[str] = ()) -> Ax
     near = "" if name in known else did_you_mean(name, known)
     if near and not _is_plural_of(name, known):
         raise InvalidRequest(f"--vary {name}: unknown field.{near}")
-    read = tuple(_read(name, value) for value in values)
+    read = tuple(read_field(name, value, "--vary ") for value in values)
     if not read:
         raise InvalidRequest(f"--vary {name}: no values; write {name}=a,b,c.")
     keys = [_key(value) for value in read]
@@ -98,7 +98,11 @@ def _is_plural_of(name: str, known: Iterable[str]) -> bool:
     return name.endswith("s") and name[:-1] in known
 
 
-def _read(name: str, value: Any) -> Any:
+def read_field(name: str, value: Any, where: str) -> Any:
+    """Return the value of a field as its option reads it, other values unchanged.
+
+    Raises `InvalidRequest` that begins with `where`.
+    """
     try:
         if name == "seconds":
             text = value.removesuffix("s") if isinstance(value, str) else value
@@ -108,7 +112,7 @@ def _read(name: str, value: Any) -> Any:
         if name in {"size", "model", "provider"}:
             return READERS[name](value)
     except ValueError as error:
-        raise InvalidRequest(f"--vary {name}={_shown(value)}: {error}.") from None
+        raise InvalidRequest(f"{where}{name}={_shown(value)}: {error}.") from None
     return value
 
 

@@ -377,3 +377,48 @@ def test_jobs_do_not_hang_on_the_note_of_their_sweep(reel, monkeypatch, caplog):
     seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w")).result
     assert (seas.id, len(seas.videos)) == (None, 2)
     assert "The disk is full" in caplog.text
+
+
+def test_rows_of_data_are_jobs_and_come_back(reel, live):
+    pd = pytest.importorskip("pandas")
+    reel.user_ns["df"] = pd.DataFrame(
+        {"mood": ["calm", "wild"], "seconds": [1, 2], "reviewer": ["Ann", None]}
+    )
+    reel.user_ns["light"] = "dim"
+    seas = reel.run_cell(cell("seas --rows $df -w", "A {mood}, {light} sea")).result
+    assert [job.request.prompt for job in seas] == ["A calm, dim sea", "A wild, dim sea"]
+    assert seas.labels == ("calm · 1 s", "wild · 2 s")
+    api.close()  # the library keeps the notes
+    table = reel.run_cell(f"%video show {seas.id}").result.to_pandas()
+    assert list(table["mood"]) == ["calm", "wild"]
+    assert list(table["reviewer"].fillna("nobody")) == ["Ann", "nobody"]
+    assert live.posts() == 2
+
+
+def test_rows_from_a_file_and_from_python(reel, live):
+    Path("rows.csv").write_text("mood,seed\ncalm,1\nwild,2\n", encoding="utf-8")
+    told = repr(reel.run_cell(cell("--rows rows.csv -n 2 --dry-run")).result)
+    assert "4 jobs" in told
+    assert "wild · seed 2 · take 2" in told
+    assert "Filled in" not in told
+    seas = api.sweep("A {mood} {what}", rows=[{"mood": "calm"}, {"mood": "wild"}], what="sea")
+    assert [job.request.prompt for job in seas] == ["A calm sea", "A wild sea"]
+    seas.wait(60)
+    assert live.posts() == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "prompt", "words"),
+    [
+        ("--rows $nothing", "A sea", "no variable nothing"),
+        ("--rows rows.csv --vary seed=1,2", "A sea", "one prompt and no --vary"),
+        ("--rows rows.csv", "A sea\n---\nA wood", "one prompt and no --vary"),
+        ("--rows rows.csv -s 3", "A sea", "seconds also has a fixed value"),
+        ("--rows rows.csv -o a.mp4", "A sea", "makes 2"),
+    ],
+)
+def test_rows_that_cannot_be_are_refused(reel, live, line, prompt, words):
+    Path("rows.csv").write_text("seconds\n1\n2\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=words):
+        reel.run_cell(cell(line, prompt))
+    assert live.posts() == 0

@@ -34,9 +34,9 @@ LEVELS = (
     {"images"},
     {"client"},
     {"jobs", "media"},
-    {"limits", "experiments"},
+    {"limits"},
     {"connections", "plan", "sweeps"},
-    {"session"},
+    {"experiments", "session"},
     {"doctor"},
     {"notebook"},
 )

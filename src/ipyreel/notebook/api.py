@@ -71,6 +71,7 @@ def sweep(
     max_cost: float | None = None,
     parallel: int | None = None,
     reuse: bool = False,
+    rows: Any = None,
     **fields: Any,
 ) -> JobList:
     """Submit every combination of the values given, and return the JobList at once.
@@ -81,9 +82,12 @@ def sweep(
     `count` makes that many of each; `max_cost` is in USD for the whole sweep; at most
     `parallel` jobs run at a time (None: as the settings say). Raises `VideoError`; then nothing
     was sent.
+
+    `rows` (a DataFrame, a list of dicts, the path of a CSV or JSONL file) makes one job of each
+    row instead: columns set fields and fill the names in the braces, others are kept as notes.
     """
     session = screen().session
-    asked = sweeps.read_fields(prompt, fields, extra=extra, count=count)
+    asked = sweeps.read_fields(prompt, fields, extra=extra, count=count, rows=rows)
     plans = sweeps.plan_all(session, asked)
     at_once = parallel or session.settings.parallel
     found = session.submit(*plans, max_cost=max_cost, reuse=reuse, parallel=at_once)

@@ -11,6 +11,7 @@ from pathlib import Path
 from IPython.display import display
 
 from ipyreel.errors import InvalidRequest, VideoError
+from ipyreel.experiments.rows import read_rows
 from ipyreel.notebook.commands import options, sweeps
 from ipyreel.notebook.commands.options import CellOptions, Names
 from ipyreel.notebook.commands.prompts import fields_in, interpolate, split_prompts
@@ -46,7 +47,7 @@ def run(screen: Screen, line: str, cell: str, names: Names = NOTHING) -> Job | J
     parallel = said.parallel or screen.session.settings.parallel
     if said.dry_run:
         head = sweeps.summary(screen.session, sweep, plans, parallel) if sweep else []
-        head += _filled_in(said, cell)
+        head += _filled_in(said, cell, sweep)
         return Listing(*head, *dry_run(screen, *plans, max_cost=said.max_cost, reuse=said.reuse))
     found = screen.session.submit(
         *plans, max_cost=said.max_cost, reuse=said.reuse, parallel=parallel
@@ -56,7 +57,7 @@ def run(screen: Screen, line: str, cell: str, names: Names = NOTHING) -> Job | J
         shown = sweeps.job_list(screen, sweep, plans, found)
     if said.name is not None:
         user_ns[said.name] = shown
-    if notices := [*_filled_in(said, cell), *_warnings(plans)]:
+    if notices := [*_filled_in(said, cell, sweep), *_warnings(plans)]:
         display(Notice(*notices))
     show(screen, shown, player=_player(screen, said), wait=said.wait)
     return shown
@@ -90,8 +91,12 @@ def _settle(
         images=tuple(sweeps.read_named(options.expand(word, names), word) for word in said.images),
         extra=dict(said.extra),
     )
-    if said.vary or said.count not in {None, 1} or len(prompts) > 1:
-        sweep = sweeps.read_cell(base, said, prompts, names)
+    if said.rows or said.vary or said.count not in {None, 1} or len(prompts) > 1:
+        if said.rows:
+            rows = read_rows(options.expand(said.rows, names))
+            sweep = sweeps.read_table(base, said, prompts, rows, names)
+        else:
+            sweep = sweeps.read_cell(base, said, prompts, names)
         if len(sweep.variants) > 1:
             if said.output is not None:
                 raise InvalidRequest(
@@ -108,9 +113,11 @@ def _settle(
     return None, (session.plan(request, provider=provider, output=output),)
 
 
-def _filled_in(said: CellOptions, cell: str) -> list[str]:
+def _filled_in(said: CellOptions, cell: str, sweep: Sweep | None) -> list[str]:
     """Say which names of the notebook are part of the prompt: it may be somebody else's."""
     varied = {name for name, _ in said.vary}
+    if said.rows and sweep is not None:
+        varied |= sweep.variants[0].differs.keys()
     found = [] if said.raw else fields_in(cell)
     names = [f"{{{field}}}" for field in found if re.split(r"\W", field)[0] not in varied]
     return [f"Filled in from the notebook: {', '.join(names)}."] if names else []

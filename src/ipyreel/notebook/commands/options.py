@@ -117,6 +117,13 @@ OPTIONS: tuple[Option, ...] = (
         _vary,
         repeats=True,
     ),
+    Option(
+        ("--rows",),
+        "$VAR|PATH",
+        "make one video per row of a DataFrame, a list of dicts, a CSV or JSONL file; columns "
+        "set fields and fill {names}",
+        _text,
+    ),
     Option(("--parallel",), "N", "at most N jobs of a sweep at a time", READERS["parallel"]),
     Option(
         ("--max-cost",), "USD", "refuse to send if the estimate is higher", _without("", "max_cost")
@@ -239,9 +246,9 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
 class CellOptions:
     """What the first line of a cell says; None: nothing was said.
 
-    `images` are words as typed (`expand` resolves them), `extra` is read as JSON, `vary` holds
-    fields with their values as typed, `max_cost` is in USD, `seconds` is the length of the
-    clip, `width` is in CSS pixels.
+    `images` and `rows` are words as typed (`expand` resolves them), `extra` is read as JSON,
+    `vary` holds fields with their values as typed, `max_cost` is in USD, `seconds` is the length
+    of the clip, `width` is in CSS pixels.
     """
 
     name: str | None = None
@@ -254,6 +261,7 @@ class CellOptions:
     extra: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     count: int | None = None
     vary: tuple[tuple[str, str], ...] = ()
+    rows: str | None = None
     parallel: int | None = None
     max_cost: float | None = None
     output: str | None = None
@@ -425,7 +433,7 @@ def _read(row: Option, value: str, of: str, names: Names | None) -> Any:
     assert row.read is not None  # noqa: S101 - flags have no value to read
     is_json = _JSON.match(value) and not _NAMES.match(value)
     try:
-        if names is not None and row.dest != "image" and not is_json:
+        if names is not None and row.dest not in {"image", "rows"} and not is_json:
             value = str(expand(value, names))
         return row.read(value)
     except InvalidRequest as error:

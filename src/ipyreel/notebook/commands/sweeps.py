@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from ipyreel.errors import InvalidRequest, StoreError
+from ipyreel.experiments.rows import Row, expand_rows, read_rows
 from ipyreel.images import read_image
 from ipyreel.jobs.files import new_id
 from ipyreel.jobs.run import log
@@ -48,7 +49,25 @@ def read_cell(base: VideoRequest, said: CellOptions, prompts: Sequence[str], nam
     )
 
 
-def read_fields(prompt: str | Sequence[str], fields: Names, *, extra: Names, count: int) -> Sweep:
+def read_table(
+    base: VideoRequest, said: CellOptions, prompts: Sequence[str], rows: Sequence[Row], names: Names
+) -> Sweep:
+    """Return the sweep of a cell with `--rows`; columns win over the notebook's variables."""
+    if said.vary or len(prompts) > 1:
+        raise InvalidRequest("--rows takes one prompt and no --vary: put both into columns.")
+    return expand_rows(
+        base,
+        rows,
+        count=said.count or 1,
+        provider=said.provider,
+        fill=None if said.raw else lambda text, row: interpolate(text, {**names, **row}),
+        read_image=read_named,
+    )
+
+
+def read_fields(
+    prompt: str | Sequence[str], fields: Names, *, extra: Names, count: int, rows: Any = None
+) -> Sweep:
     """Return the sweep of a call: lists are varied, single values are the same for all."""
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     in_braces = [name for one in prompts for name in names_in(one) if name in fields]
@@ -59,12 +78,20 @@ def read_fields(prompt: str | Sequence[str], fields: Names, *, extra: Names, cou
         for name, values in {**varied, **{name: [fixed[name]] for name in fixed}}.items()
         if values != [None]
     ]
-    return expand(
-        VideoRequest(prompt="", extra=dict(extra)),
-        prompts=prompts or [""],
-        axes=axes,
+    base = VideoRequest(prompt="", extra=dict(extra))
+    if rows is None:
+        fill = interpolate if in_braces else None
+        return expand(base, prompts=prompts or [""], axes=axes, count=count, fill=fill)
+    sweep = expand(base, prompts=prompts, axes=[one for one in axes if one.name not in in_braces])
+    if len(sweep.variants) != 1:
+        raise InvalidRequest("rows= takes one prompt and no lists: put both into columns.")
+    return expand_rows(
+        sweep.variants[0].request,
+        read_rows(rows),
         count=count,
-        fill=interpolate if in_braces else None,
+        provider=sweep.variants[0].provider,
+        fill=lambda text, row: interpolate(text, {**fields, **row}),
+        read_image=read_named,
     )
 
 

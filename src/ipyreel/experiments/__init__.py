@@ -1,0 +1,1 @@
+"""What surrounds many videos: rows of data before, ratings, votes and results after."""
