@@ -99,7 +99,7 @@ class Planner:
         job_id = make_id()
         target = output or target_path(folder, prompt=request.prompt, job_id=job_id, created_at=now)
         if output is not None:
-            _refuse_existing(output)
+            refuse_existing(output)
         job = JobSnapshot(
             id=job_id,
             provider=provider.name,
@@ -163,7 +163,8 @@ def _fit_images(request: VideoRequest, model: Model | None) -> tuple[VideoReques
     return replace(request, images=tuple(image for image, _ in fitted)), notes
 
 
-def _refuse_existing(output: Path) -> None:
+def refuse_existing(output: Path) -> None:
+    """Raise InvalidRequest when there is a file of that name."""
     if output.exists():
         raise InvalidRequest(f"--output {output} exists and is not overwritten.", hint=OTHER_NAME)
 

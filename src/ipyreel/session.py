@@ -20,6 +20,7 @@ from typing import Any
 
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
 from ipyreel.catalog.choice import FALLBACK, Chooser, base_url_of, require_base_url
+from ipyreel.catalog.keys import TYPED
 from ipyreel.client import VideoClient
 from ipyreel.connections import Connections
 from ipyreel.errors import ConfigError, InvalidRequest, StoreError, VideoError
@@ -29,10 +30,17 @@ from ipyreel.jobs.manager import SILENCE, JobManager, ParallelLimit
 from ipyreel.jobs.run import JobConfig, Listener
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import is_unsent, resumable
-from ipyreel.limits import Limit, check_limits, limits_in_force
-from ipyreel.plan import OTHER_NAME, Plan, Planner, next_request, plain_http_notes
+from ipyreel.limits import Cost, Limit, check_limits, limits_in_force
+from ipyreel.plan import (
+    OTHER_NAME,
+    Plan,
+    Planner,
+    next_request,
+    plain_http_notes,
+    refuse_existing,
+)
 from ipyreel.settings import Layer, Settings
-from ipyreel.values import Chain, HttpCall, JobSnapshot, Money, VideoRequest
+from ipyreel.values import Chain, Estimate, HttpCall, JobSnapshot, Money, VideoRequest
 from ipyreel.wire.urls import base_url_problem
 
 ENOUGH = 3
@@ -111,7 +119,8 @@ class Session:
         catalog = Catalog.load(*settings.files)
         for layer in ("config", "use"):
             settings = settings.with_said(layer, self.settings)
-        self.settings, self.catalog, self.problem = settings, catalog, None
+        self._apply(settings)
+        self.catalog, self.problem = catalog, None
 
     # ---- before sending -----------------------------------------------------------------
 
@@ -155,18 +164,18 @@ class Session:
             if provider is not None:
                 values["provider"] = provider
             settings = self.settings.with_values("use", **values)
-            self._use(settings.layers.get("use", {}).get("provider"), base_url)
+            self._check_use(settings, provider, base_url)
         except VideoError:
             if provider is not None:
                 self.chooser.failed(provider)
             raise
         if provider is not None:
             self.chooser.chosen()
-        self.settings = settings
+        self._apply(settings)
 
     def configure(self, values: Mapping[str, Any]) -> None:
         """Replace the settings made by `%config VideoMagics`; None means "not set"."""
-        self.settings = self.settings.with_layer("config", values)
+        self._apply(self.settings.with_layer("config", values))
 
     def remember_key(self, provider: str, text: str) -> None:
         """Keep a typed key in memory, which also chooses its provider; raises `ConfigError`."""
@@ -174,19 +183,26 @@ class Session:
         self.keys.remember(row.name, text)
         self.chooser.typed(row.name)
 
-    def _use(self, named: Any, base_url: str | None) -> None:
-        row = self.catalog.provider(named[0]) if named else None
-        if base_url is None:
-            return
-        if row is None:
+    def _apply(self, settings: Settings) -> None:
+        self.settings = settings
+        self.manager.rules = replace(self.manager.rules, deadline=settings.deadline)
+
+    def _check_use(self, settings: Settings, provider: str | None, base_url: str | None) -> None:
+        """Refuse an unknown provider; move the one that was named to `base_url`."""
+        named = settings.layers["use"].get("provider")
+        if base_url is not None and (provider is None or named is None):
             raise InvalidRequest("base_url belongs to a provider: %video use NAME base_url=...")
-        self._move(row, base_url)
+        if provider is not None and named is not None:
+            row = self.catalog.provider(named[0])
+            if base_url is not None:
+                self._move(row, base_url)
 
     def _move(self, row: Provider, base_url: str) -> None:
         problem = base_url_problem(base_url)
         if problem is not None:
-            # The address is not repeated: it may contain a password.
-            raise InvalidRequest(f"base_url {problem}.")
+            # The address is not repeated: it may contain a password or a key.
+            secret = "@" in base_url
+            raise InvalidRequest(f"base_url {problem}.", hint=TYPED if secret else None)
         moved = replace(row, base_url=base_url, base_url_vars=())
         rows = MappingProxyType({**self.catalog.providers, row.name: moved})
         self.catalog = replace(self.catalog, providers=rows)
@@ -298,23 +314,36 @@ class Session:
         return self.store.newest(limit, text=text)
 
     def resume(
-        self, word: str | None = None, *, remote_id: str | None = None, take: bool = False
+        self,
+        word: str | None = None,
+        *,
+        remote_id: str | None = None,
+        take: bool = False,
+        output: Path | None = None,
     ) -> list[Resumed]:
-        """Go on with a job, with a sweep, or with everything that an ended kernel left behind.
+        """Resume a job, a sweep, or all jobs that an ended kernel left behind.
 
-        What was never sent is sent only where it is named: without a `word`, such jobs are
-        listed with their price. `remote_id` says which job of the server's a job is; `take`
-        takes it from another kernel even if that one is alive, but hangs.
+        What was never sent is sent only when it is named: without a `word`, such jobs are
+        listed with their price. `remote_id` says which job of the server a job is; `take`
+        takes it from another kernel even if that one is alive, but hangs; `output` is a new
+        name for the file of one job that has none yet.
         """
         sweep = self.store.sweep(word) if word is not None else None
         if word is not None and sweep is None:
-            return [self._resume(self.find(word), remote_id=remote_id, take=take)]
+            job = self.find(word)
+            if output is not None:
+                job = self._renamed(job, output)
+            self._check_unsent([job])
+            return [self._resume(job, remote_id=remote_id, take=take)]
         if remote_id is not None:
             raise InvalidRequest("A server's id belongs to one job: %video resume ID REMOTE_ID.")
+        if output is not None:
+            raise InvalidRequest("--output names the file of one job: %video resume ID -o NAME")
         jobs = [*self.stranded(), *filter(resumable, self.store.undelivered())]
         if sweep is not None:
             own = {item.job for item in sweep.items}
             jobs = [job for job in jobs if job.id in own]
+            self._check_unsent(jobs)
         # Unsent jobs of a sweep are sent a few at a time; jobs at a server need no limit.
         limit = ParallelLimit(self.settings.parallel)
         resumed = [
@@ -483,6 +512,30 @@ class Session:
                 raise InvalidRequest(
                     f"--output {job.target}: job {other} will write this file.", hint=OTHER_NAME
                 )
+
+    def _check_unsent(self, jobs: Iterable[JobSnapshot]) -> None:
+        """Raise InvalidRequest when sending the unsent ones of these jobs exceeds a limit."""
+        unsent = [job for job in jobs if is_unsent(job) and not job.ended]
+        if limits := self.limits():
+            costs = [
+                Cost(estimate=Estimate(usd=job.estimate), what=job.request.model or job.provider)
+                for job in unsent
+            ]
+            # They are in the library already, but must not count twice.
+            spent = partial(self.store.spent, besides=[job.id for job in unsent])
+            check_limits(costs, limits, spent)
+
+    def _renamed(self, job: JobSnapshot, output: Path) -> JobSnapshot:
+        """Give a job another file name, while this kernel is not working on it."""
+        renamed = replace(job, target=str(output.absolute()))
+        if job.file is not None and Path(job.file.path).exists():
+            raise InvalidRequest(f"{job.id}: its video exists already: {job.file.path}.")
+        refuse_existing(output)
+        self._refuse_taken_names([renamed])
+        make_folder(output)
+        if not self.store.rename(job.id, renamed.target):
+            raise InvalidRequest(f"{job.id} is {job.status}; only an ended job gets another name.")
+        return renamed
 
     def _resume(
         self,

@@ -322,6 +322,10 @@ class Settings:
         """Whether any limit on costs is set."""
         return any(getattr(self, name) is not None for name in LIMITS)
 
+    def is_set(self, name: str) -> bool:
+        """Whether any layer sets a value."""
+        return _winner(self.layers, name) is not None
+
     def source_of(self, name: str) -> Source:
         """Return where the value of a setting came from."""
         found = _winner(self.layers, name)
@@ -435,9 +439,9 @@ def _read_layer(layer: Layer, values: Mapping[str, Any]) -> dict[str, tuple[Any,
 
 
 def _is_unset(name: str, value: Any) -> bool:
-    """Whether a value takes a setting back: None, "none", and False where it is not a value."""
+    """Whether a value takes a setting back: None, and False where it is not a value."""
     if isinstance(value, str):
-        return value.strip().lower() == "none"
+        value = {"none": None, "false": False}.get(value.strip().lower(), value)
     return value is None or (value is False and READERS[name] not in {_flag, _wait})
 
 

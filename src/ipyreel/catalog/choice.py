@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ipyreel.catalog.keys import KeyRing
+from ipyreel.catalog.keys import KeyRing, looks_like_key
 from ipyreel.catalog.loader import Catalog
 from ipyreel.catalog.rows import BUILT_IN, Provider
 from ipyreel.errors import ConfigError
@@ -110,7 +110,7 @@ class Chooser:
 
     def failed(self, name: str) -> None:
         """Note that a person tried to choose a provider, and could not."""
-        self._failed = name
+        self._failed = "a key" if looks_like_key(name) else name
 
 
 def base_url_of(provider: Provider, environ: Mapping[str, str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import NoReturn
 
@@ -79,6 +80,18 @@ def read_key(text: str | None, where: str) -> Secret | None:
             hint="Copy the key again, without quotes or line breaks.",
         )
     return Secret(text)
+
+
+def looks_like_key(text: str) -> bool:
+    """Whether a word is probably a key that was typed by mistake, so it must not be repeated."""
+    if text.startswith(("sk-", "sk_", "Bearer")):
+        return True
+    mixed = re.search(r"\d", text) and re.search(r"[A-Za-z]", text)
+    return bool(mixed and re.fullmatch(r"[\w.-]{20,}", text, re.ASCII))
+
+
+TYPED = "The line is in the notebook and in the history: revoke the key."
+"""What to say when a key was typed where it does not belong."""
 
 
 def stored_key(provider: str) -> str | None:

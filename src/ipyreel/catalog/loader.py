@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
 
+from ipyreel.catalog.keys import TYPED, looks_like_key
 from ipyreel.catalog.rows import BUILT_IN, ROUTES, Model, Notice, Price, Provider
 from ipyreel.errors import ConfigError, UnknownProvider
 from ipyreel.settings import READERS, TABLES, Toml, did_you_mean, read_toml
@@ -56,6 +57,8 @@ class Catalog:
 
     def provider(self, name: str) -> Provider:
         """Return the provider's row; raises UnknownProvider listing the known ones."""
+        if name not in self.providers and looks_like_key(name):
+            raise UnknownProvider("A key was given as the name of a provider.", hint=TYPED)
         if name not in self.providers:
             known = ", ".join(self.providers)
             hint = did_you_mean(name, self.providers)

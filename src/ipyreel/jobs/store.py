@@ -207,6 +207,12 @@ class JobStore:
         self.database.change(lambda connection: self._update(connection, _UPDATE, row))
         self._note_written(job.id)
 
+    def rename(self, job_id: str, target: str) -> bool:
+        """Give the file of an ended job another name; False when the job has not ended."""
+        marks = ", ".join("?" * len(IN_FLIGHT))
+        query = f"UPDATE jobs SET target = ? WHERE id = ? AND status NOT IN ({marks})"  # noqa: S608
+        return bool(self.database.write(query, (target, job_id, *IN_FLIGHT)))
+
     def mark_sent(self, job: JobSnapshot) -> None:
         """Write that the POST of a job of ours is about to leave.
 

@@ -9,36 +9,67 @@ import importlib
 import inspect
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-from traitlets import Bool, Float, Int, Unicode
+from traitlets import TraitError, TraitType, observe
 
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.notebook.commands import complete
 from ipyreel.notebook.commands.mistakes import hide_secrets
 from ipyreel.notebook.commands.options import document, wants_help
+from ipyreel.settings import READERS, Settings
+
+
+class Setting(TraitType[Any, Any]):
+    """A setting made by `%config`; None (or False, where that is not a value) takes it back."""
+
+    info_text = "a value of this setting, or None"
+
+    def validate(self, _obj: Any, value: Any) -> Any:
+        """Return the value, None if it takes the setting back; raises `TraitError`."""
+        name = str(self.name)
+        try:
+            made = BARE.with_values("config", **{name: value})
+        except ConfigError as error:
+            raise TraitError(str(error)) from None
+        # Not False: to traitlets it equals 0, which is a limit, so nobody would hear of it.
+        return value if made.is_set(name) else None
+
+
+BARE = Settings(cwd=Path(), home=Path(), config_dir=Path())
+
+
+def _setting(help_text: str) -> Setting:
+    return Setting(None, allow_none=True, help=help_text).tag(config=True)
 
 
 @magics_class
 class VideoMagics(Magics):
     """`%%video` and `%video`; the settings below are made by `%config VideoMagics.NAME = ...`."""
 
-    provider = Unicode(None, allow_none=True, help="Provider that makes videos.").tag(config=True)
-    model = Unicode(None, allow_none=True, help="Model to use.").tag(config=True)
-    seconds = Float(None, allow_none=True, help="Length of a clip.").tag(config=True)
-    size = Unicode(None, allow_none=True, help="WIDTHxHEIGHT in pixels.").tag(config=True)
-    videos = Unicode(None, allow_none=True, help="Folder for the MP4s.").tag(config=True)
-    show = Unicode(None, allow_none=True, help="auto, link or embed.").tag(config=True)
-    width = Int(None, allow_none=True, help="Width of players in CSS pixels.").tag(config=True)
-    max_cost = Float(None, allow_none=True, help="USD a cell may cost.").tag(config=True)
-    budget = Float(None, allow_none=True, help="USD a session may cost.").tag(config=True)
-    nest_asyncio = Bool(
-        default_value=False,
-        help="Let job.wait() keep the kernel's own loop running (see the README).",
-    ).tag(config=True)
+    provider = _setting("Provider that makes videos.")
+    model = _setting("Model to use.")
+    seconds = _setting("Length of a clip.")
+    size = _setting("WIDTHxHEIGHT in pixels.")
+    videos = _setting("Folder for the MP4s.")
+    max_cost = _setting("USD a cell may cost; 0: only what is free.")
+    budget = _setting("USD a session may cost.")
+    budget_day = _setting("USD all sessions together may cost on one day.")
+    budget_total = _setting("USD all sessions together may cost.")
+    parallel = _setting("Jobs of a sweep sent at once.")
+    show = _setting("auto, link or embed.")
+    embed_limit = _setting("Largest video to embed, in bytes.")
+    wait = _setting("Whether cells wait for their videos: auto, True or False.")
+    width = _setting("Width of players in CSS pixels.")
+    loop = _setting("Play in a loop.")
+    muted = _setting("Play without sound.")
+    autoplay = _setting("Start playing at once.")
+    deadline = _setting("Seconds until a job that does not end is given up.")
+    nest_asyncio = _setting("Let job.wait() keep the kernel's own loop running (see the README).")
 
     before: dict[str, Any]
     """The magics by this name that a person had before, by kind."""
@@ -65,15 +96,22 @@ class VideoMagics(Magics):
             verbs = _heavy("commands.verbs")
             return verbs.help_line() if cell is None else verbs.help_cell()
         screen = _heavy("screen").current()
-        self._configure(screen)
         screen.catch_up()
         if cell is None:
             return _heavy("commands.verbs").run(screen, line)
         return _heavy("commands.cells").run(screen, line, cell, _locals())
 
-    def _configure(self, screen: Any) -> None:
-        changed = self.class_own_traits(config=True)
-        screen.session.configure({name: getattr(self, name) for name in changed})
+    @property
+    def settings_made(self) -> dict[str, Any]:
+        """What `%config` made of the settings; a new session asks for it."""
+        return {name: getattr(self, name) for name in READERS}
+
+    @observe(*READERS)
+    def _changed(self, _change: object) -> None:
+        # At once: `ipyreel.submit` and an open form must not send above a new limit.
+        screen = sys.modules.get("ipyreel.notebook.screen")
+        if screen is not None and screen.current.cache_info().currsize:
+            screen.current().session.configure(self.settings_made)
 
 
 def load(shell: InteractiveShell) -> None:

@@ -65,6 +65,9 @@ class Screen:
         shell = frontends.running_shell()
         folder = frontends.notebook_folder()
         session = Session.open(cwd=folder)
+        for one in getattr(shell, "configurables", ()):
+            if hasattr(one, "settings_made"):  # the magics, which are not imported here
+                session.configure(one.settings_made)
         return cls(session=session, host=frontends.detect(shell), folder=folder, shell=shell)
 
     def job(self, job_id: str) -> Job:

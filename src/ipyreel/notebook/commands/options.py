@@ -207,10 +207,10 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "show": _of("job", "show [ID]", "Show a job's card or video, or a sweep's grid, here."),
         "wait": _of("job", "wait [ID]", "Block until the jobs have ended."),
         "resume": Verb(
-            usage="resume [ID [REMOTE_ID]] [-p PROVIDER] [--take]",
+            usage="resume [ID [REMOTE_ID]] [-p PROVIDER] [--take] [-o PATH]",
             help="Continue jobs of an earlier kernel; REMOTE_ID says which job of the server's it "
             "is, -p takes up a job made elsewhere, --take takes one from a kernel that hangs.",
-            options=("--provider", "--take"),
+            options=("--provider", "--take", "--output"),
             of="job",
             most=2,
         ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from IPython.core.error import UsageError
 
 from ipyreel.catalog.keys import store_key
 from ipyreel.errors import InvalidRequest, VideoError
@@ -37,7 +39,13 @@ def run(screen: Screen, line: str) -> object:
     if name not in VERBS:
         near, there = did_you_mean(name, VERBS), ", ".join(VERBS)
         raise InvalidRequest(f'%video: there is no "{name}".{near} There are {there}.')
-    said, words = options.parse_verb(name, rest)
+    try:
+        said, words = options.parse_verb(name, rest)
+    except (UsageError, VideoError):
+        if name == "use" and rest.split():
+            # The next cell must not go to another provider whose key is set.
+            screen.session.chooser.failed(rest.split(maxsplit=1)[0])
+        raise
     if "help" in said:
         return Notice(f"%video {VERBS[name].usage}", VERBS[name].help)
     return _RUN[name](screen, words, said)
@@ -63,8 +71,9 @@ def _use(screen: Screen, words: Words, said: Said) -> Report:
         elif provider is None:
             provider = word
         else:
+            screen.session.chooser.failed(provider)
             raise _unexpected("use", word)
-    screen.session.use(provider, **values)
+    screen.session.use(values.pop("provider", provider), **values)
     return reports.status(screen)
 
 
@@ -167,11 +176,12 @@ def _resume(screen: Screen, words: Words, said: Said) -> Report:
     names = getattr(screen.shell, "user_ns", {})
     if isinstance(names.get(word), Job | JobList) or (word or "").startswith(("$", "{")):
         word = _handle(screen, word).id
+    output = None if "output" not in said else Path(said["output"]).expanduser()
     if provider is not None and word is not None:
         resumed = [session.adopt(word, provider=provider)]
     else:
         remote_id = words[1] if len(words) > 1 else None
-        resumed = session.resume(word, remote_id=remote_id, take="take" in said)
+        resumed = session.resume(word, remote_id=remote_id, take="take" in said, output=output)
     if not resumed:
         return Notice("Nothing to resume: no job is active from an earlier kernel.")
     _show_taken(screen, [one.job for one in resumed if one.taken])
@@ -224,12 +234,14 @@ def wait_for(screen: Screen, job_ids: Iterable[str]) -> Report:
 
 def _key(screen: Screen, words: Words, said: Said) -> Report:
     row = screen.session.catalog.provider(words[0])
-    with contextlib.suppress(EOFError):
+    try:
         text = getpass.getpass(f"Key for {row.title}: ")
-        screen.session.remember_key(row.name, text)
-        if "keep" in said:
-            store_key(row.name, text)
-            return Notice(f"The key for {row.name} is stored in the keyring.")
+    except EOFError:
+        return Notice("No key was typed.")
+    screen.session.remember_key(row.name, text)
+    if "keep" in said:
+        store_key(row.name, text)
+        return Notice(f"The key for {row.name} is stored in the keyring.")
     return Notice(
         f"The key for {row.name} is kept in memory until this kernel ends; "
         f"%video key {row.name} --keep stores it in the keyring."

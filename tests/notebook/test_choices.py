@@ -1,0 +1,204 @@
+"""No provider is chosen by accident, no job is paid twice, no file name is taken twice."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from IPython.core.error import UsageError
+
+import ipyreel
+from ipyreel.errors import ConfigError, InvalidRequest
+from ipyreel.notebook import api
+from ipyreel.session import Session
+
+KEY = "sk-abcdefghijklmnopqrstuvwxyz-a1b2"
+DRY = "%%video --dry-run -s 4\nA boat"
+
+
+@pytest.fixture
+def plain(shell):
+    """The shell with the extension, no folder settings and no keys."""
+    shell.run_cell("%load_ext ipyreel")
+    yield shell
+    api.close()
+
+
+def said(shell, line=""):
+    return repr(shell.run_cell(f"%video {line}").result)
+
+
+def goes_to(shell):
+    text = repr(shell.run_cell(DRY).result)
+    return next(line.split()[1] for line in text.splitlines() if line.startswith("provider "))
+
+
+# ---- who answers ----------------------------------------------------------------------------
+
+
+def test_in_a_fresh_kernel_a_key_that_is_set_chooses_the_provider(plain, monkeypatch):
+    said(plain)
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    assert goes_to(plain) == "apiyi"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "use azuer",
+        "use azure base_url=nowhere",
+        "use azure seconds=long",
+        "use azure --sizee 3",
+        "use azure base_url=https://me:pw@host/v1",
+        "use azure more words",
+    ],
+)
+def test_after_a_use_that_failed_no_other_provider_is_paid(plain, monkeypatch, line):
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    assert goes_to(plain) == "apiyi"
+    with pytest.raises(UsageError):
+        plain.run_cell(f"%video {line}")
+    with pytest.raises(UsageError, match=r"No provider is chosen: %video use azu\w+ failed"):
+        plain.run_cell(DRY)
+    with pytest.raises(ConfigError, match="%video use NAME"):
+        ipyreel.submit("A boat")
+    assert "No provider is chosen" in said(plain)
+    assert "apiyi" in repr(plain.run_cell(DRY.replace("-s 4", "-s 4 -p apiyi")).result)
+    said(plain, "use apiyi")
+    assert goes_to(plain) == "apiyi"
+
+
+def test_a_use_of_other_settings_that_failed_leaves_the_provider(plain, monkeypatch):
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    with pytest.raises(UsageError):
+        plain.run_cell("%video use seconds=long")
+    assert goes_to(plain) == "apiyi"
+
+
+def test_a_typed_key_chooses_its_provider(plain, monkeypatch):
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: KEY)
+    with pytest.raises(UsageError):
+        plain.run_cell("%video use aiid base_url=nowhere")
+    said(plain, "key aiid")
+    assert goes_to(plain) == "aiid"
+
+
+def test_a_key_that_appears_after_a_job_was_sent_is_no_choice(reel, live, monkeypatch):
+    text = Path("ipyreel.toml").read_text(encoding="utf-8")
+    session = api.screen().session
+    session.settings = session.settings.with_layer("folder", {})
+    monkeypatch.setenv("LAB_KEY", KEY)
+    row = session.catalog.provider("lab")
+    assert "lab" in text
+    session.chooser.sent(row.name, automatic=True)
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    with pytest.raises(UsageError) as caught:
+        reel.run_cell(DRY)
+    assert str(caught.value) == (
+        "The last job went to lab, and now apiyi would be used (APIYI_API_KEY is set)."
+        " Type %video use apiyi if you want that, else %video use lab."
+    )
+    assert "The last job went to lab" in said(reel)
+    said(reel, "use apiyi")
+    assert goes_to(reel) == "apiyi"
+    assert live.posts() == 0
+
+
+def test_a_provider_that_goes_is_not_replaced_by_another(plain, monkeypatch):
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    monkeypatch.setenv("AIID_API_KEY", KEY)
+    session = api.screen().session
+    session.chooser.sent("apiyi", automatic=True)
+    assert goes_to(plain) == "apiyi"
+    monkeypatch.delenv("APIYI_API_KEY")
+    with pytest.raises(UsageError, match="now aiid would be used"):
+        plain.run_cell(DRY)
+
+
+# ---- equal requests -------------------------------------------------------------------------
+
+
+def test_reuse_takes_an_equal_job_that_is_still_active(reel, live):
+    cell = "%%video -s 2 --size 64x64 --reuse\nA boat"
+    first = reel.run_cell(cell).result
+    second = reel.run_cell(cell).result
+    assert second.id == first.id
+    second.wait()
+    assert reel.run_cell(cell).result.id == first.id
+    assert live.posts() == 1
+
+
+def test_reuse_resumes_an_equal_job_after_a_restart(reel, live):
+    cell = "%%video -s 2 --size 64x64 --reuse\nA boat"
+    first = reel.run_cell(cell).result
+    answered = threading.Event()
+    session = api.screen().session
+    session.listen(first.id, lambda job: answered.set() if job.remote_id else None)
+    if first.remote_id is None:
+        assert answered.wait(10)
+    api.close()
+    again = reel.run_cell(cell).result
+    assert again.id == first.id
+    again.wait()
+    assert live.posts() == 1
+
+
+# ---- file names -----------------------------------------------------------------------------
+
+
+def test_two_active_jobs_do_not_write_one_file(reel, live):
+    first = reel.run_cell("%%video -s 2 --size 64x64 -o boat.mp4\nA boat").result
+    with pytest.raises(UsageError, match=f"job {first.id} will write this file"):
+        reel.run_cell("%%video -s 2 --size 64x64 -o ./boat.mp4\nA ship")
+    other = Session.open()
+    plan = other.plan(first.request, output=Path("boat.mp4"))
+    with pytest.raises(InvalidRequest, match="will write this file"):
+        other.submit(plan)
+    other.close()
+    first.wait()
+    assert live.posts() == 1
+
+
+def test_a_finished_job_whose_name_was_taken_gets_another(reel, live):
+    job = reel.run_cell("%%video -s 2 --size 64x64 -o boat.mp4\nA boat").result
+    Path("boat.mp4").write_text("mine", encoding="utf-8")
+    with pytest.raises(ipyreel.VideoError):
+        job.wait()
+    Path("taken.mp4").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"taken\.mp4 exists"):
+        said(reel, f"resume {job.id} -o taken.mp4")
+    said(reel, f"resume {job.id} -o ship.mp4")
+    api.job(job.id).wait()
+    assert api.job(job.id).path == Path("ship.mp4").absolute()
+    assert Path("boat.mp4").read_text(encoding="utf-8") == "mine"
+    assert live.posts() == 1
+    with pytest.raises(UsageError, match="exists already"):
+        said(reel, f"resume {job.id} -o third.mp4")
+
+
+# ---- keys typed by mistake --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"key {KEY}",
+        f"key apiyi {KEY}",
+        f"use {KEY}",
+        f"use apiyi {KEY}",
+        f"use apiyi base_url=https://user:{KEY}@host/v1",
+        f"doctor {KEY}",
+        f"doctor apiyi {KEY}",
+        f"models {KEY} seconds=0",
+        f"use apiyi key={KEY}",
+    ],
+)
+def test_a_key_typed_on_the_line_is_not_repeated(plain, line, capsys):
+    with pytest.raises(UsageError) as caught:
+        plain.run_cell(f"%video {line}")
+    shown = str(caught.value) + "".join(capsys.readouterr())
+    assert "abcdef" not in shown
+    assert "revoke" in shown
+    assert "abcdef" not in said(plain)
