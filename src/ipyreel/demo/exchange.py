@@ -83,7 +83,7 @@ def file_reply(path: Path, wanted: str | None, *, tag: str, ranges: bool = True)
     if not ranges:
         return Reply(headers=headers, file=path, length=size)
     headers["accept-ranges"] = "bytes"
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", (wanted or "").strip())
+    found = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", (wanted or "").strip())
     if found is None or not (found[1] or found[2]):
         return Reply(headers=headers, file=path, length=size)
     start, end = _span(found[1], found[2], size)

@@ -44,6 +44,7 @@ from ipyreel.values import Json
 MAX_BODY = 64 * 2**20
 """Bytes of a request body."""
 
+TOO_LARGE = 413
 CHUNK = 64 * 2**10
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -167,10 +168,10 @@ class DemoApp:
     async def _control(self, call: Call, request: Request) -> Reply:
         """Reply on `/__demo__/requests`, `/__demo__/faults` or `/__demo__/clock`."""
         key = self.config.control_key or self.config.key
-        given = call.headers.get("authorization", "").removeprefix("Bearer ")
+        given = call.headers.get("authorization", "")
         if key is None:
             raise Refused(404, "This server was started without a key, so it cannot be controlled.")
-        if not hmac.compare_digest(given.encode(), key.encode()):
+        if not hmac.compare_digest(given.encode(), f"Bearer {key}".encode()):
             raise self.provider.dialect.wrong_key
         route = (call.method, call.path.removeprefix("/__demo__/"))
         if route == ("GET", "requests"):
@@ -253,7 +254,7 @@ class _Incoming:
         chunk = message.get("body", b"")
         self._room -= len(chunk)
         if self._room < 0:
-            raise Refused(413, f"The request body is larger than {MAX_BODY} bytes.")
+            raise Refused(TOO_LARGE, f"The request body is larger than {MAX_BODY} bytes.")
         self.digest.update(chunk)
         return message
 
@@ -385,6 +386,8 @@ async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> Non
         await _until_gone(receive, None)
         return
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+    if reply.status == TOO_LARGE:  # do not take the rest of the body
+        _hang_up(scope, reset=False)
 
 
 def _chunks(reply: Reply) -> Iterator[bytes]:

