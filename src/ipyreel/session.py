@@ -26,7 +26,7 @@ from ipyreel.connections import Connections
 from ipyreel.errors import ConfigError, InvalidRequest, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
 from ipyreel.jobs.loop import LoopThread
-from ipyreel.jobs.manager import SILENCE, JobManager, ParallelLimit
+from ipyreel.jobs.manager import SILENCE, JobManager, ParallelLimit, job_price
 from ipyreel.jobs.run import JobConfig, Listener
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import is_unsent, resumable
@@ -72,6 +72,8 @@ class Session:
     clock: Callable[[], float] = time.time
     chooser: Chooser = field(default_factory=Chooser)
     problem: ConfigError | None = None
+    waits_for_answer: bool = False
+    """Whether `submit` returns only when the POST was answered: a script may end right after."""
     store: JobStore = field(init=False)
     manager: JobManager = field(init=False)
     started_at: float = field(init=False)
@@ -226,11 +228,15 @@ class Session:
     ) -> list[JobSnapshot]:
         """Write the jobs into the library and send them; returns as soon as they are written.
 
+        In a script (`waits_for_answer`) it returns when those that need not wait for their turn
+        were answered, or will not be.
+
         `max_cost` is in USD for all of them together; the smallest of it and of the settings'
         limits applies. `reuse`: an equal job that is finished or active takes the place of a new
         one. At most `parallel` are sent at once (None: all). Raises `VideoError` when a limit is
         exceeded, a key is missing or a file name is taken; then nothing was sent.
         """
+        self.store.require_open()
         self.require_settings()
         check = partial(self._checked, plans, max_cost=max_cost, reuse=reuse)
         found = check()
@@ -250,7 +256,15 @@ class Session:
                 self.chooser.sent(plan.provider.name, automatic=plan.automatic)
             elif not old.ended:
                 self.manager.resume(old)
-        return [old or plan.job for plan, old in zip(plans, found, strict=True)]
+        jobs = [old or plan.job for plan, old in zip(plans, found, strict=True)]
+        if self.waits_for_answer:
+            self.manager.wait_placed(*jobs[:parallel])
+        return jobs
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session was closed, or belongs to the process this one was forked from."""
+        return self.store.ended
 
     def refusal(
         self, *plans: Plan, max_cost: float | None = None, reuse: bool = False
@@ -334,7 +348,10 @@ class Session:
             if output is not None:
                 job = self._renamed(job, output)
             self._check_unsent([job])
-            return [self._resume(job, remote_id=remote_id, take=take)]
+            resumed = [self._resume(job, remote_id=remote_id, take=take)]
+            if self.waits_for_answer:
+                self.manager.wait_placed(job)
+            return resumed
         if remote_id is not None:
             raise InvalidRequest("A server's id belongs to one job: %video resume ID REMOTE_ID.")
         if output is not None:
@@ -352,6 +369,8 @@ class Session:
             else self._resume(job, None if job.sent_at else limit, take=take)
             for job in jobs
         ]
+        if sweep is not None and self.waits_for_answer:
+            self.manager.wait_placed(*jobs[: self.settings.parallel])
         if sweep is None:
             begun = {one.job.id for one in resumed}
             resumed += [
@@ -553,7 +572,7 @@ class Session:
             return Resumed(job=job, taken=False, sentence=sentence)
         if remote_id is not None and job.remote_id is not None:
             raise InvalidRequest(f"{job.id} is {job.remote_id} at {job.provider} already.")
-        begun = f"sent now ({_price(job)})." if is_unsent(job) else "resumed."
+        begun = f"sent now ({job_price(job)})." if is_unsent(job) else "resumed."
         outcome = self.manager.resume(job, limit, take=take, remote_id=remote_id)
         words = {
             "taken": begun,
@@ -568,12 +587,8 @@ class Session:
 
 def _unsent(job: JobSnapshot) -> Resumed:
     """Name a job that was never sent: nobody pays for what they have forgotten."""
-    sentence = f"{job.id}: never sent ({_price(job)}); %video resume {job.id} sends it."
+    sentence = f"{job.id}: never sent ({job_price(job)}); %video resume {job.id} sends it."
     return Resumed(job=job, taken=False, sentence=sentence)
-
-
-def _price(job: JobSnapshot) -> str:
-    return "no price known" if job.estimate is None else f"about ${job.estimate:.2f}"
 
 
 def _same_name(path: str) -> str:

@@ -17,7 +17,8 @@ from ipyreel._version import __version__
 from ipyreel.errors import StoreError
 from ipyreel.jobs import database, migrations
 from ipyreel.jobs.migrations import STEPS, migrate
-from ipyreel.jobs.store import JobStore, OwnershipLost
+from ipyreel.jobs.owners import OwnershipLost
+from ipyreel.jobs.store import JobStore
 from tests.jobs.fakes import make_job
 
 FIRST_SHAPE = """

@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 
+from ipyreel.jobs.owners import SessionClosed
 from ipyreel.jobs.store import JobStore
 from tests.jobs.fakes import BOUND, make_job
 
@@ -149,9 +150,16 @@ def test_a_forked_process_opens_the_library_itself(store, tmp_path):
     parents = store.database._file.connection
 
     def child():
-        store.insert(make_job(tmp_path, id="child"))
+        job = store.get("parent")
         assert store.database._file.connection is not parents
         parents.execute("SELECT 1")  # not closed, though nobody uses it
+        assert store.ended
+        for write in (store.insert, store.save, store.mark_sent, lambda _: store.claim("parent")):
+            with pytest.raises(SessionClosed, match="parent process"):
+                write(job)
+        with closing(JobStore(store.path)) as own:
+            own.insert(make_job(tmp_path, id="child"))
+            assert not own.claim("parent")
         store.close()
         store.close()
 

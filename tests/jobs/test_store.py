@@ -10,8 +10,9 @@ import pytest
 
 from ipyreel.errors import StoreError
 from ipyreel.jobs import database
+from ipyreel.jobs.owners import OwnershipLost
 from ipyreel.jobs.query import ORDERS, Query
-from ipyreel.jobs.store import IN_FLIGHT, LEASE, JobStore, OwnershipLost
+from ipyreel.jobs.store import IN_FLIGHT, LEASE, JobStore
 from ipyreel.values import (
     Failure,
     Image,

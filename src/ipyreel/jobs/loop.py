@@ -34,6 +34,11 @@ handler uses `call_soon`: https://github.com/ipython/ipykernel/issues/881
 """
 
 
+def process_ends() -> bool:
+    """Whether the interpreter is shutting down: no name can be resolved, no thread started."""
+    return not threading.main_thread().is_alive()
+
+
 class LoopThread:
     """A daemon thread that runs one asyncio loop; started when first used, again after fork.
 

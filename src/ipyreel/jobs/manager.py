@@ -7,8 +7,10 @@ listeners get frozen snapshots. Each job has one owner: see `owners` and `JobSto
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import contextlib
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -26,10 +28,10 @@ from ipyreel.errors import (
     WaitTimeout,
 )
 from ipyreel.jobs import transitions
-from ipyreel.jobs.loop import LoopThread, wait_async
-from ipyreel.jobs.owners import is_alive
+from ipyreel.jobs.loop import LoopThread, process_ends, wait_async, wait_blocking
+from ipyreel.jobs.owners import OwnershipLost, SessionClosed, Sighting, is_alive
 from ipyreel.jobs.run import ActiveJob, JobConfig, Listener, Run, log
-from ipyreel.jobs.store import JobStore, OwnershipLost, Select, Sighting
+from ipyreel.jobs.store import JobStore, Select
 from ipyreel.values import JobSnapshot
 
 Connect = Callable[[str, str | None], Awaitable[VideoClient]]
@@ -91,6 +93,7 @@ class JobManager:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _followed: dict[str, concurrent.futures.Future[JobSnapshot]] = field(default_factory=dict)
     _beating: asyncio.Task[None] | None = None
+    _at_exit: Callable[[], None] | None = None
 
     def submit(
         self, *jobs: JobSnapshot, parallel: int | None = None, select: Select | None = None
@@ -191,6 +194,15 @@ class JobManager:
         future.set_result(None)
         return future
 
+    def wait_placed(self, *jobs: JobSnapshot) -> None:
+        """Block until the unsent ones of these jobs were answered, or will not be.
+
+        The process may end right after; see `_name_unsent`.
+        """
+        if not self.loop.inside():
+            for job in filter(transitions.is_unsent, jobs):
+                wait_blocking(self.placed(job.id))
+
     def has_owner(self, job_id: str) -> bool:
         """Tell whether a kernel that may be alive has the job."""
         sighting = self.store.sighting(job_id)
@@ -245,6 +257,8 @@ class JobManager:
 
     def close(self) -> None:
         """Give every job back, so that any session may resume it at once; for good."""
+        if self._at_exit is not None:
+            atexit.unregister(self._at_exit)
         try:
             self.store.end()
         except StoreError as error:
@@ -293,12 +307,27 @@ class JobManager:
         going = sorted((job for job in jobs if not job.ended), key=lambda job: bool(job.sent_at))
         return [self.cancel(job) for job in going]
 
+    def _name_unsent(self) -> None:
+        """Name what was not sent when the process ends; from here on nothing is."""
+        if self.store.ended:
+            return
+        self.seal()
+        if unsent := self.unsent():
+            names = ", ".join(f"{job.id} ({job_price(job)})" for job in unsent)
+            sys.stderr.write(
+                f"ipyreel: not sent before the process ended, and not paid: {names}."
+                f" ipyreel.resume({unsent[0].id!r}) sends it.\n"
+            )
+
     def _start(self, active: ActiveJob, limit: ParallelLimit | None) -> None:
         self._keep(active)
         self.loop.submit(self._run(active, limit))
 
     def _keep(self, active: ActiveJob) -> None:
         with self._lock:
+            if self._at_exit is None:
+                self._at_exit = self._name_unsent
+                atexit.register(self._at_exit)
             self._active[active.snapshot.id] = active
 
     async def _run(self, active: ActiveJob, limit: ParallelLimit | None) -> None:
@@ -347,7 +376,8 @@ class JobManager:
     def _lose(self, active: ActiveJob, error: OwnershipLost) -> None:
         """Show that another kernel has the job now; nothing is written."""
         active.error = error
-        log.warning("%s", error)
+        if not isinstance(error, SessionClosed):
+            log.warning("%s", error)
         job = active.snapshot
         with contextlib.suppress(StoreError):
             job = self.store.get(job.id) or job
@@ -362,8 +392,12 @@ class JobManager:
         except OwnershipLost:
             raise
         except VideoError as error:
-            self._stop(active, error, reached=reached)
+            # At the end of the process nothing can be reached: that says nothing of the job.
+            if not process_ends():
+                self._stop(active, error, reached=reached)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not lose the job
+            if process_ends():
+                return
             log.exception("job %s broke", active.snapshot.id)
             active.error = VideoError(f"Something in ipyreel broke: {error!r}")
             self._let_go(active, active.error)
@@ -486,3 +520,8 @@ class JobManager:
             if active.task is not None and not active.sending and not active.cancelling:
                 active.error = error
                 active.task.cancel()
+
+
+def job_price(job: JobSnapshot) -> str:
+    """Say what sending a job would cost."""
+    return "no price known" if job.estimate is None else f"about ${job.estimate:.2f}"

@@ -17,12 +17,31 @@ from pathlib import Path
 
 import psutil
 
+from ipyreel.errors import StoreError
+
 _PROC = Path("/proc")
 _HIDDEN = "hidden"
 """The start of a process that runs and may not be looked at."""
 
 _STATE, _START = 0, 19
 """Fields of /proc/PID/stat after the name, https://man7.org/linux/man-pages/man5/proc.5.html"""
+
+
+class OwnershipLost(StoreError):
+    """Another kernel took the job over, or it was deleted: nothing of it may be written here."""
+
+
+class SessionClosed(OwnershipLost):
+    """The session of this kernel has ended: nothing is begun, and nothing sent, from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """Who has a job, and its last signs of life; `heartbeat` is that of older versions."""
+
+    owner: str | None
+    beat: int | None
+    heartbeat: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +127,10 @@ def _started_elsewhere(pid: int) -> str | None:
         return None
     except psutil.AccessDenied:
         return _HIDDEN
+
+
+def lost(job_id: str) -> OwnershipLost:
+    """Return the error for a job whose row is not ours any more."""
+    return OwnershipLost(
+        f"Another kernel took {job_id} over, or it was deleted: this kernel stopped working on it."
+    )

@@ -17,10 +17,11 @@ from ipyreel.client.part import PartRecord
 from ipyreel.errors import InvalidRequest, JobFailed, StoreError, SubmissionUnknown, VideoError
 from ipyreel.jobs import transitions
 from ipyreel.jobs.files import make_folder, write_sidecar
+from ipyreel.jobs.owners import OwnershipLost
 from ipyreel.jobs.poller import Poller, PollPolicy, PollRateLimiter
 from ipyreel.jobs.recover import find_accepted
 from ipyreel.jobs.schedule import KEPT, Lesson, Schedule
-from ipyreel.jobs.store import JobStore, OwnershipLost
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import ENDED, Failure, JobSnapshot, VideoFile, VideoJob
 
 Listener = Callable[[JobSnapshot], None]

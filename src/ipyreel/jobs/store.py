@@ -10,14 +10,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ipyreel.errors import StoreError
 from ipyreel.jobs.database import Database, Identity, readable, storable
-from ipyreel.jobs.owners import end_owner, is_alive, new_owner
+from ipyreel.jobs.loop import process_ends
+from ipyreel.jobs.owners import SessionClosed, Sighting, end_owner, is_alive, lost, new_owner
 from ipyreel.jobs.query import ORDERS, Query
 from ipyreel.jobs.schedule import Lesson
 from ipyreel.values import (
@@ -113,23 +113,6 @@ Select = Callable[[Sequence[JobSnapshot]], Sequence[JobSnapshot]]
 """Returns which of some new jobs to write; called in the transaction that writes them."""
 
 
-class OwnershipLost(StoreError):
-    """Another kernel took the job over, or it was deleted: nothing of it may be written here."""
-
-
-class SessionClosed(OwnershipLost):
-    """The session of this kernel has ended: nothing is begun, and nothing sent, from it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """Who has a job, and its last signs of life; `heartbeat` is that of older versions."""
-
-    owner: str | None
-    beat: int | None
-    heartbeat: float | None
-
-
 class JobStore:
     """The library at `path`: jobs, who has them, which are a sweep, what they taught.
 
@@ -156,11 +139,19 @@ class JobStore:
 
     @property
     def owner(self) -> str:
-        """Who writes here. After a fork, the child is another owner than its parent."""
-        if self._owner[0] != os.getpid():
-            self._owner = os.getpid(), new_owner()
-            self._written_in.clear()
-        return self._owner[1]
+        """Who writes here; raises `SessionClosed` in a forked child, which is somebody else."""
+        pid, owner = self._owner
+        if pid != os.getpid():
+            raise SessionClosed(
+                "This session belongs to the parent process.",
+                hint="A forked process gets its own from ipyreel's functions.",
+            )
+        return owner
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session has ended, or is that of the process this one was forked from."""
+        return self.sealed or self._owner[0] != os.getpid()
 
     @property
     def notice(self) -> str | None:
@@ -188,7 +179,7 @@ class JobStore:
         `select` returns which of the jobs to write. What it reads from this store cannot change
         before they are written; when it raises, nothing is written. Returns the jobs written.
         """
-        self._refuse_sealed()
+        self.require_open()
 
         def work(connection: sqlite3.Connection) -> list[JobSnapshot]:
             chosen = list(jobs if select is None else select(jobs))
@@ -210,8 +201,9 @@ class JobStore:
     def rename(self, job_id: str, target: str) -> bool:
         """Give the file of an ended job another name; False when the job has not ended."""
         marks = ", ".join("?" * len(IN_FLIGHT))
-        query = f"UPDATE jobs SET target = ? WHERE id = ? AND status NOT IN ({marks})"  # noqa: S608
-        return bool(self.database.write(query, (target, job_id, *IN_FLIGHT)))
+        free = f"coalesce(owner, '') IN ('', ?) AND status NOT IN ({marks})"
+        query = f"UPDATE jobs SET target = ? WHERE id = ? AND {free}"  # noqa: S608
+        return bool(self.database.write(query, (target, job_id, self.owner, *IN_FLIGHT)))
 
     def mark_sent(self, job: JobSnapshot) -> None:
         """Write that the POST of a job of ours is about to leave.
@@ -219,7 +211,7 @@ class JobStore:
         Raises `OwnershipLost` where another kernel has the job or it was sent before: then
         nothing may leave.
         """
-        self._refuse_sealed()
+        self.require_open()
         row = {**to_row(job), "answer": None, "owner": self.owner}
         self.database.change(lambda connection: self._update(connection, _MARK_SENT, row))
         self._note_written(job.id)
@@ -237,14 +229,15 @@ class JobStore:
         moved = before not in {None, self.database.identity}
         sure = self._monotonic() - self._written_at < LEASE
         if not (moved and sure and connection.execute(_RESTORE, row).rowcount):
-            raise _lost(job_id)
+            raise lost(job_id)
 
     def _note_written(self, *job_ids: str) -> None:
         self._written_in.update(dict.fromkeys(job_ids, self.database.identity))
         self._written_at = self._monotonic()
 
-    def _refuse_sealed(self) -> None:
-        if self.sealed:
+    def require_open(self) -> None:
+        """Raise `SessionClosed` where nothing may be begun or sent any more."""
+        if self.sealed or (self.owner and process_ends()):
             raise SessionClosed(
                 "This session was closed: nothing is sent from it any more.",
                 hint="Run the cell again; it opens a new session.",
@@ -394,7 +387,7 @@ class JobStore:
         owner has not been heard of since `silent` (which was watched for long enough);
         `take`: from whoever has it, and that owner's writes meet no row from then on.
         """
-        self._refuse_sealed()
+        self.require_open()
 
         def work(connection: sqlite3.Connection) -> bool:
             found = connection.execute(_SIGHTING, (job_id,)).fetchone()
@@ -439,7 +432,7 @@ class JobStore:
             (json.dumps(record), job_id, self.owner),
         )
         if not kept:
-            raise _lost(job_id)
+            raise lost(job_id)
 
     def release(self, job_id: str | None = None) -> None:
         """Give a job of ours back, or all of them, so that any kernel may take it."""
@@ -539,12 +532,6 @@ class JobStore:
     def _select(self, where: str, values: Sequence[object]) -> list[JobSnapshot]:
         query = f"SELECT {_SELECTED} FROM jobs {where}"  # noqa: S608 - our own names
         return [from_row(row) for row in self.database.rows(query, values)]
-
-
-def _lost(job_id: str) -> OwnershipLost:
-    return OwnershipLost(
-        f"Another kernel took {job_id} over, or it was deleted: this kernel stopped working on it."
-    )
 
 
 def to_usd(micros: int) -> Decimal:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,18 @@ class Screen:
         """Open a session for the front end of this process; raises `ConfigError`."""
         shell = frontends.running_shell()
         folder = frontends.notebook_folder()
-        session = Session.open(cwd=folder)
+        session, host = Session.open(cwd=folder), frontends.detect(shell)
         for one in getattr(shell, "configurables", ()):
             if hasattr(one, "settings_made"):  # the magics, which are not imported here
                 session.configure(one.settings_made)
-        return cls(session=session, host=frontends.detect(shell), folder=folder, shell=shell)
+        # At a prompt somebody is there; a script may end with its next line.
+        prompt = host.front_end and (host.kind != "python" or hasattr(sys, "ps1"))
+        session.waits_for_answer = not prompt
+        return cls(session=session, host=host, folder=folder, shell=shell)
+
+    def latest(self) -> Screen:
+        """Return this screen, or the current one where the session of this one has ended."""
+        return current() if self.session.ended else self
 
     def job(self, job_id: str) -> Job:
         """Return the handle of a job."""
@@ -327,11 +335,43 @@ class Screen:
         return self._all_cards()
 
 
-@cache
+class _Current:
+    """The one screen of this process, for all of its threads; a forked child gets its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._screen: Screen | None = None
+        self._inherited: list[Screen | None] = []
+
+    def get(self) -> Screen:
+        self._leave_parent()
+        with self._lock:
+            if self._screen is None:
+                self._screen = Screen.open()
+            return self._screen
+
+    def close(self) -> None:
+        self._leave_parent()
+        with self._lock:
+            screen, self._screen = self._screen, None
+        if screen is not None:
+            screen.close()
+
+    def _leave_parent(self) -> None:
+        if self._pid != os.getpid():
+            # Kept, so that nothing of the parent's is closed; its lock may be held for ever.
+            self._inherited.append(self._screen)
+            self._lock, self._pid, self._screen = threading.RLock(), os.getpid(), None
+
+
+_CURRENT = _Current()
+
+
 def current() -> Screen:
     """Return the screen of this process, opened at the first call; raises `ConfigError`."""
     try:
-        return Screen.open()
+        return _CURRENT.get()
     except FileNotFoundError as error:
         gone = "The working directory was deleted."
         raise ConfigError(gone, hint="Change to one that exists.") from error
@@ -339,6 +379,4 @@ def current() -> Screen:
 
 def close_current() -> None:
     """Stop polling and close the library; jobs stay in it, and the next call opens it again."""
-    if current.cache_info().currsize:
-        current().close()
-        current.cache_clear()
+    _CURRENT.close()

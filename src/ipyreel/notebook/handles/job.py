@@ -29,6 +29,9 @@ class JobScreen(Protocol):
     def session(self) -> Session:
         """The session that has the jobs."""
 
+    def latest(self) -> JobScreen:
+        """Return this screen, or the current one where the session of this one has ended."""
+
     def job(self, job_id: str, /) -> Job:
         """Return the handle of a job."""
 
@@ -54,7 +57,11 @@ class Job:
 
     def __init__(self, screen: JobScreen, job_id: str) -> None:
         self.id = job_id
-        self._screen = screen
+        self._made_on = screen
+
+    @property
+    def _screen(self) -> JobScreen:
+        return self._made_on.latest()
 
     @property
     def _session(self) -> Session:

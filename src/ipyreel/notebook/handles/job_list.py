@@ -38,8 +38,12 @@ class JobList(Sequence[Job]):
         self.ids = tuple(job_ids)
         """The ids of the jobs."""
         self.info = info
-        self._screen = screen
+        self._made_on = screen
         self._differs = tuple(differs) or (NOTHING,) * len(self.ids)
+
+    @property
+    def _screen(self) -> JobScreen:
+        return self._made_on.latest()
 
     @overload
     def __getitem__(self, index: int) -> Job: ...
