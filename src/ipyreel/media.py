@@ -10,7 +10,8 @@ import io
 import math
 import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,18 @@ POSTER_WIDTH = 320
 
 POSTER_AT = 0.25
 """Relative position of the poster in a video: many start with a fade-in from black."""
+
+MAX_PIXELS = 40_000_000
+"""Pixels of one frame: more than 8K video (7680x4320), and 160 MB when decoded."""
+
+MAX_SHEET = 100_000_000
+"""Pixels of a contact sheet, or of all frames of a GIF together: they are held in memory."""
+
+MAX_FRAMES = 3_000
+"""Frames of a GIF, or of a contact sheet."""
+
+PATIENCE = 120.0
+"""Seconds of decoding for one call: a file of a few kilobytes can claim years of video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +76,12 @@ def contact_sheet(
     `columns` 0: close to a square; `width` is the width of each frame in pixels. Raises like
     `frame`.
     """
-    if count < 1 or columns < 0 or width < 1:
+    if not 1 <= count <= MAX_FRAMES or columns < 0 or width < 1:
         raise InvalidRequest(
             f"A contact sheet of {count} frames of {width} pixels is not possible."
         )
     with _opened(path) as film:
+        film.check_sum(count, width, "Ask for fewer frames, or for a smaller width.")
         moments = [film.facts.seconds * (number + 0.5) / count for number in range(count)]
         pictures = [_scaled(film.at(moment).to_image(), width) for moment in moments]
     across = min(count, columns or math.ceil(math.sqrt(count)))
@@ -78,8 +92,8 @@ def save_gif(path: Path, target: Path, *, rate: float = 10, width: int = 480) ->
     """Write the video as an animated GIF to `target` and return that; it plays in a loop.
 
     `rate` is in frames per second, `width` in pixels (at most that of the video). An existing
-    file is not overwritten. Raises `InvalidRequest`, or `StoreError` when `target` cannot be
-    written.
+    file is not overwritten. Raises `InvalidRequest`, also for a GIF that would not fit into
+    memory, or `StoreError` when `target` cannot be written.
     """
     if target.exists():
         raise InvalidRequest(f"{target} exists and is not overwritten; choose another name.")
@@ -88,7 +102,9 @@ def save_gif(path: Path, target: Path, *, rate: float = 10, width: int = 480) ->
             "A GIF needs a rate above 0 and at most 50, and a width of at least 1."
         )
     with _opened(path) as film:
-        moments = [number / rate for number in range(max(1, round(film.facts.seconds * rate)))]
+        count = film.count_at(rate)
+        film.check_sum(count, width, "Ask for a lower rate, or for a smaller width.")
+        moments = [number / rate for number in range(count)]
         shown = [_scaled(one.to_image(), width) for one in film.through(moments)]
     first, *rest = shown
     options = {"save_all": True, "append_images": rest, "duration": round(1000 / rate), "loop": 0}
@@ -111,13 +127,22 @@ def save_poster(path: Path, target: Path, *, width: int = POSTER_WIDTH) -> Path:
 class _Film:
     """An open video. Times are in seconds from its first frame."""
 
-    def __init__(self, path: Path, container: Any) -> None:
+    def __init__(self, path: Path, container: Any, clock: Callable[[], float]) -> None:
         self.path = path
+        self._clock, self._deadline = clock, clock() + PATIENCE
         self._container = container
         self._stream = container.streams.video[0]
         self._base = float(self._stream.time_base)
         self._begin = self._stream.start_time or 0
         self._rate = float(self._stream.average_rate or 24)
+        codec = self._stream.codec_context
+        self.width, self.height = codec.width, codec.height
+        if self.width * self.height > MAX_PIXELS:
+            raise InvalidRequest(
+                f"{path} has frames of {self.width}x{self.height} pixels; at most {MAX_PIXELS:,} "
+                "pixels are decoded."
+            )
+        codec.options = dict(_BOUNDED)  # the stream may change its size later on
 
     @property
     def facts(self) -> Facts:
@@ -125,6 +150,26 @@ class _Film:
         duration = self._stream.duration
         seconds = duration * self._base if duration else self._stream.frames / self._rate
         return Facts(seconds=seconds, rate=self._rate)
+
+    def count_at(self, rate: float) -> int:
+        """Return how many frames the video has at that rate; raise for more than `MAX_FRAMES`."""
+        count = self.facts.seconds * rate
+        if not count <= MAX_FRAMES:
+            raise InvalidRequest(
+                f"{self.path} is {self.facts.seconds:g} s long: a GIF of {count:.0f} frames; at "
+                f"most {MAX_FRAMES} are possible. Ask for a lower rate."
+            )
+        return max(1, round(count))
+
+    def check_sum(self, count: int, width: int, advice: str) -> None:
+        """Raise InvalidRequest when so many frames of that width have too many pixels."""
+        width = min(width, self.width)
+        pixels = count * width * max(1, round(width * self.height / max(1, self.width)))
+        if pixels > MAX_SHEET:
+            raise InvalidRequest(
+                f"{count} frames of {self.path} have {pixels:,} pixels in all; at most "
+                f"{MAX_SHEET:,} are possible. {advice}"
+            )
 
     def check(self, second: float) -> None:
         """Raise InvalidRequest for a time outside of the video."""
@@ -142,6 +187,8 @@ class _Film:
         waiting, shown = iter(moments), None
         moment = next(waiting, None)
         for one in self._container.decode(self._stream):
+            if self._clock() > self._deadline:
+                raise InvalidRequest(f"{self.path} takes more than {PATIENCE:g} s to decode.")
             # Half a frame early: more than the rounding between seconds and ticks.
             begins = (one.pts - self._begin) * self._base - 0.5 / self._rate
             while moment is not None and shown is not None and moment < begins:
@@ -161,13 +208,17 @@ class _Film:
         self._container.seek(self._begin + int(second / self._base), stream=self._stream)
 
 
+# For the decoder, also while the file is probed, which decodes its first frames.
+_BOUNDED = {"max_pixels": str(MAX_PIXELS)}
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[_Film]:
     av = _libraries()
     try:
-        with av.open(str(path)) as container:
-            yield _Film(path, container)
-    except (av.FFmpegError, IndexError) as error:
+        with av.open(str(path), stream_options=[dict(_BOUNDED) for _ in range(8)]) as container:
+            yield _Film(path, container, time.monotonic)
+    except (av.FFmpegError, IndexError, OverflowError) as error:
         raise InvalidRequest(f"{path} cannot be read as a video.") from error
 
 
@@ -218,7 +269,10 @@ def thumbnail(data: bytes, height: int = 128) -> bytes | None:
         return None
     target = io.BytesIO()
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        # Not every format that Pillow knows: an EPS would start Ghostscript.
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                return None
             picture.draft("RGB", (height * 4, height * 4))  # JPEGs are decoded at a reduced size
             picture.thumbnail((height * 4, height))
             picture.convert("RGB").save(target, format="WEBP", quality=75)
