@@ -82,7 +82,7 @@ def test_a_shared_prompt_reads_nothing_of_the_kernel(reel, capsys, prompt):
 
 def test_a_raw_prompt_is_sent_as_it_is(reel):
     reel.run_cell("%%video clip --seconds 4 --raw --wait\nA boat {os.environ} at sea")
-    (record,) = reel.demo.door.provider.shelf.all()
+    (record,) = reel.demo.jobs.all()
     assert record.prompt == "A boat {os.environ} at sea"
 
 

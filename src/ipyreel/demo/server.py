@@ -289,7 +289,9 @@ def _check_sender(call: Call, own_name: str) -> None:
     if name not in LOOPBACK and name != own_name.lower():
         raise Refused(403, "This server does not serve that host name.", code="wrong_host")
     origin = call.headers.get("origin")
-    if origin is not None and origin.lower() != f"http://{host}":
+    foreign = origin is not None and origin.lower() != f"http://{host}"
+    # A video or a frame in a page of another port is asked for without an `Origin`.
+    if foreign or call.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
         raise Refused(
             403, "Web pages of other origins may not use this server.", code="wrong_origin"
         )

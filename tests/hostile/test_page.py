@@ -1,0 +1,175 @@
+"""Attacks by a web page in another tab: it must neither read nor change the demo's jobs."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+
+from tests.support.demo import running_demo
+from tests.support.lab import find_chromium, launch_chromium
+
+playwright_api = pytest.importorskip("playwright.sync_api")
+
+CANARY = "canary-prompt-of-the-victim"
+KEY = "sk-key-of-the-kernel"
+
+ATTACKS = {
+    "list by fetch": "read(fetch(demo + '/v1/videos'))",
+    "list without cors": "read(fetch(demo + '/v1/videos', {mode: 'no-cors'}))",
+    "job by fetch": "read(fetch(demo + '/v1/videos/' + id))",
+    "log by fetch": "read(fetch(demo + '/__demo__/requests'))",
+    "simple post of JSON": (
+        "read(fetch(demo + '/v1/videos', {method: 'POST', mode: 'no-cors',"
+        " headers: {'content-type': 'text/plain'}, body: order}))"
+    ),
+    "post of JSON": (
+        "read(fetch(demo + '/v1/videos', {method: 'POST',"
+        " headers: {'content-type': 'application/json'}, body: order}))"
+    ),
+    "post of a form by fetch": (
+        "read(fetch(demo + '/v1/videos', {method: 'POST', mode: 'no-cors', body: form()}))"
+    ),
+    "post of a form by submit": "submit('/v1/videos')",
+    "beacon": "(navigator.sendBeacon(demo + '/v1/videos', form()), 'sent')",
+    "delete": "read(fetch(demo + '/v1/videos/' + id, {method: 'DELETE'}))",
+    "remix by form": "submit('/v1/videos/' + id + '/remix')",
+    "faults by form": "submit('/__demo__/faults')",
+    "pixels of a video": "pixels(demo + '/v1/videos/' + id + '/content')",
+    "video element with cors": "play(demo + '/v1/videos/' + id + '/content', 'anonymous')",
+    "frame": "frame(demo + '/v1/videos')",
+    "event source": "listen(new EventSource(demo + '/v1/videos'))",
+    "web socket": "listen(new WebSocket(demo.replace('http', 'ws') + '/v1/videos'))",
+    "a guessed key": (
+        "read(fetch(demo + '/v1/videos', {headers: {authorization: 'Bearer sk-guess'}}))"
+    ),
+}
+
+SCRIPT = """async ([demo, id, order, attack]) => {
+  const read = async answer => (await (await answer).text());
+  const form = () => { const data = new FormData(); data.append('prompt', 'evil');
+    data.append('model', 'demo-1'); return data; };
+  const later = () => new Promise(done => setTimeout(done, 500));
+  const submit = async path => {
+    const target = document.body.appendChild(document.createElement('iframe'));
+    target.name = 'target' + Math.random();
+    const made = document.body.appendChild(document.createElement('form'));
+    Object.assign(made, {action: demo + path, method: 'post', enctype: 'multipart/form-data',
+                         target: target.name});
+    made.innerHTML = '<input name=prompt value=evil><input name=model value=demo-1>';
+    const loaded = new Promise(done => { target.onload = done; });
+    made.submit();
+    await Promise.race([loaded, later()]);
+    try { return target.contentDocument.body.innerText; } catch { return 'not readable'; } };
+  const frame = async url => {
+    const made = document.body.appendChild(document.createElement('iframe'));
+    const loaded = new Promise(done => { made.onload = done; });
+    made.src = url;
+    await Promise.race([loaded, later()]);
+    try { return made.contentDocument.body.innerText; } catch { return 'not readable'; } };
+  const play = (url, cors) => new Promise(done => {
+    const made = document.body.appendChild(document.createElement('video'));
+    if (cors) made.crossOrigin = cors;
+    made.onloadedmetadata = () => done('played ' + made.videoWidth);
+    made.onerror = () => done('refused');
+    made.src = url; });
+  const pixels = url => new Promise(done => {
+    const made = document.body.appendChild(document.createElement('video'));
+    made.muted = true;
+    made.onloadeddata = () => {
+      const canvas = document.createElement('canvas');
+      canvas.getContext('2d').drawImage(made, 0, 0);
+      try { done('pixels ' + canvas.toDataURL()); } catch { done('not readable'); } };
+    made.onerror = () => done('refused');
+    made.src = url; });
+  const listen = source => new Promise(done => {
+    source.onmessage = event => done('heard ' + event.data);
+    source.onopen = () => done('opened');
+    source.onerror = () => done('refused'); });
+  try { return String(await eval(attack)); } catch (error) { return 'error: ' + error; }
+}"""
+
+
+@contextmanager
+def evil_site():
+    """Serve an empty page; return its port."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!DOCTYPE html><title>evil</title><body>")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Return the Chromium of this machine."""
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright_api.sync_playwright() as playwright:
+        browser = launch_chromium(playwright, executable)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def evil_port():
+    with evil_site() as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def victims(tmp_path_factory):
+    """Return a demo server without and one with a key, each with one finished job."""
+    with ExitStack() as stack:
+        found = {}
+        for key in (None, KEY):
+            home = tmp_path_factory.mktemp("victim")
+            options = {"stub": True, "speed": 1000, "key": key}
+            demo = stack.enter_context(running_demo(home, **options))
+            headers = {"authorization": f"Bearer {key}"} if key else {}
+            wanted = {"model": "demo-1", "prompt": CANARY, "seconds": "4", "size": "640x360"}
+            made = httpx.post(f"{demo.url}/videos", json=wanted, headers=headers).json()
+            found[key] = (demo, headers, made["id"])
+        yield found
+
+
+@pytest.fixture(params=[None, KEY], ids=["no key", "key"])
+def victim(request, victims):
+    """Return one of the servers: (demo, the headers that it wants, the id of its job)."""
+    return victims[request.param]
+
+
+@pytest.fixture(scope="module", params=["127.0.0.1", "localhost"])
+def page(request, chromium, evil_port):
+    """Return a page of the attacker's site, under one of the names of this machine."""
+    page = chromium.new_page()
+    page.goto(f"http://{request.param}:{evil_port}/")
+    yield page
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_page_of_another_origin_reads_and_changes_nothing(page, victim, attack):
+    demo, headers, job_id = victim
+    order = json.dumps({"model": "demo-1", "prompt": "evil"})
+    seen = page.evaluate(SCRIPT, [demo.origin, job_id, order, ATTACKS[attack]])
+    assert CANARY not in seen
+    assert not seen.startswith(("pixels", "played", "heard", "opened"))
+    listed = httpx.get(f"{demo.url}/videos", headers=headers).json()["data"]
+    assert [one["id"] for one in listed] == [job_id]
