@@ -166,7 +166,7 @@ def test_a_tile_is_tried_again_and_another_is_cancelled(server, lab, open_page):
     later = open_page(server)
     later.open("retry-later.ipynb")
     assert later.is_trusted(1)
-    later.output(1).locator("video:visible").wait_for()
+    later.output(1).locator("video:visible").first.wait_for()
     text = later.output_text(1)
     assert "1 done · 1 failed · 1 running" in text
     assert "Error" not in text

@@ -40,8 +40,11 @@ def reel(shell, live):  # noqa: ARG001 - it is there for the toml it wrote
 
 
 @pytest.fixture
-def screen(reel):  # noqa: ARG001 - what is asked for here belongs to the shell
+def screen(reel, monkeypatch):  # noqa: ARG001 - what is asked for here belongs to the shell
     """The screen of the shell's session, in a front end like JupyterLab."""
+    notebook = Path.cwd() / "here.ipynb"
+    notebook.write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
     found = api.screen()
     found.host = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
     return found

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from ipyreel.notebook import frontends
+from ipyreel.notebook.frontends import Document
 
 
 def shell(*, stdin=True, kernel=True, cell_id=None, **names):
@@ -74,18 +75,23 @@ def test_each_that_cannot_link_says_why():
     cells = frontends.detect(shell(cell_id="c1"), {}, {})
     kaggle = frontends.detect(shell(), {"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, {})
     code = frontends.detect(shell(), {"VSCODE_PID": "1"}, {})
+    named = frontends.detect(shell(__vsc_ipynb_file__="/a.ipynb"), {}, {})
+    assert (named.links, named.embeds_first) == (True, True)
     voila = frontends.detect(shell(stdin=False), {"VOILA_BASE_URL": "/"}, {})
     for host in (cells, kaggle, code, voila):
         assert not host.links
         assert len(host.reasons) == 2
 
 
-def test_headless_links_only_where_a_notebook_lies(tmp_path, monkeypatch):
+def test_headless_links_only_where_the_place_of_the_result_is_known(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert not frontends.detect(shell(stdin=False), {}, {}).links
-    assert frontends.detect(shell(stdin=False), SESSION, {}).links
     (tmp_path / "a.ipynb").write_text("{}")
-    assert frontends.detect(shell(stdin=False), {}, {}).links
+    assert not frontends.detect(shell(stdin=False), SESSION, {}).links
+    papermill = shell(stdin=False, PAPERMILL_OUTPUT_PATH="results/b.ipynb")
+    assert frontends.detect(papermill, {}, {}).links
+    assert frontends.find_document(papermill, {}) == Document(folder=tmp_path / "results")
+    bucket = shell(stdin=False, PAPERMILL_OUTPUT_PATH="s3://bucket/b.ipynb")
+    assert not frontends.detect(bucket, {}, {}).links
 
 
 def test_kaggle_in_batch_has_nobody_looking():
@@ -104,14 +110,19 @@ def test_ipykernel_7_0_delivers_nothing_from_threads(version, delivers):
     assert any("7.1" in reason for reason in host.reasons) is not delivers
 
 
-def test_the_folder_is_the_notebooks(tmp_path):
+def test_links_start_at_the_notebook_for_as_long_as_it_is_there(tmp_path):
     named = tmp_path / "sub" / "a.ipynb"
     named.parent.mkdir()
     environ = {"JPY_SESSION_NAME": str(named)}
     assert frontends.notebook_folder(environ, {}, tmp_path) == named.parent
-    assert frontends.notebook_path(environ, {}) is None
+    assert not frontends.find_document(shell(), environ).known  # it was moved, or is elsewhere
     named.write_text("{}")
-    assert frontends.notebook_path(environ, {}) == named
+    document = frontends.find_document(shell(), environ)
+    assert document == Document(folder=named.parent)
+    assert document.link(named.parent / "videos" / "a b.mp4") == "videos/a%20b.mp4"
+    assert document.link(tmp_path / "a.mp4") is None
+    assert document.link(named.parent / ".videos" / "a.mp4") is None
+    assert document.any_link(tmp_path / "a.mp4") == "../a.mp4"
 
 
 def test_the_folder_is_the_working_directory_otherwise(tmp_path):
@@ -124,7 +135,7 @@ def test_the_folder_is_the_working_directory_otherwise(tmp_path):
 def test_nbclassic_names_the_folder_only(tmp_path):
     environ = {"JPY_SESSION_NAME": f"{tmp_path}/"}
     assert frontends.notebook_folder(environ, {}, tmp_path / "elsewhere") == tmp_path
-    assert frontends.notebook_path(environ, {}) is None
+    assert frontends.find_document(shell(), environ) == Document(folder=tmp_path)
 
 
 def test_vs_code_names_the_file_itself(tmp_path):

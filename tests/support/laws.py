@@ -48,6 +48,7 @@ ASKS_SESSION = {"client", "wire"}
 """Rooms that `notebook/` never imports, although they are below it: it asks the session."""
 
 NOTEBOOK_LEVELS = (
+    {"jupyter_server"},
     {"markup", "frontends"},
     {"handles"},
     {"live"},

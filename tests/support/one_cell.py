@@ -50,6 +50,8 @@ def modules_of_a_cell(folder):
         Path("ipyreel.toml").write_text(toml, encoding="utf-8")
         shell = InteractiveShell.instance(config=PLAIN)
         shell.run_cell("%load_ext ipyreel")
+        Path("here.ipynb").write_text("{}", encoding="utf-8")
+        os.environ["JPY_SESSION_NAME"] = str(folder / "here.ipynb")
         api.screen().host = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
         shell.run_cell(CELL).result.wait()
         jobs = []

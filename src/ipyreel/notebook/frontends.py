@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
+from ipyreel.notebook import jupyter_server
+from ipyreel.notebook.jupyter_server import Server
+
 NO_THREADS = (
     "ipykernel 7.0 delivers no messages from threads, so cards update only with the next %video "
     'or wait(). Run pip install "ipykernel>=7.1" and restart the kernel.'
@@ -32,15 +35,17 @@ class FrontEnd:
     """What can be relied on here.
 
     `widgets`: ipywidgets are live; `links`: a relative `src` is served; `embeds`: a data URI is
-    shown; `html`: HTML is shown at all; `front_end`: changes after the end of a cell are shown
-    (False: outputs are recorded once, so a magic has to wait); `stdin`: a question can be
-    asked; `threads_deliver`: messages from our thread arrive; `reasons`: why.
+    shown; `embeds_first`: only what is too large to embed is linked; `html`: HTML is shown at
+    all; `front_end`: changes after the end of a cell are shown (False: outputs are recorded
+    once, so a magic has to wait); `stdin`: a question can be asked; `threads_deliver`: messages
+    from our thread arrive; `reasons`: why.
     """
 
     kind: Kind
     widgets: bool = False
     links: bool = False
     embeds: bool = False
+    embeds_first: bool = False
     html: bool = True
     front_end: bool = True
     stdin: bool = True
@@ -169,11 +174,11 @@ def _kaggle(clues: _Clues) -> FrontEnd | None:
 def _headless(clues: _Clues) -> FrontEnd | None:
     if clues.stdin:
         return None
-    near = bool(_named_notebooks(clues.environ, clues.names)) or _has_notebook(Path.cwd())
-    reasons = ["the kernel may not ask for input (nbclient, papermill)"]
-    if not near:
-        reasons.append("no notebook in the working directory to link from")
-    return clues.front_end("headless", *reasons, links=near, embeds=True, front_end=False)
+    # nbconvert does not say where it writes; papermill does, with --inject-output-path.
+    known = _papermill_output(clues.names) is not None
+    where = "PAPERMILL_OUTPUT_PATH is set" if known else "the place of the result is not known"
+    reasons = ("the kernel may not ask for input (nbclient, papermill)", where)
+    return clues.front_end("headless", *reasons, links=known, embeds=True, front_end=False)
 
 
 def _script(clues: _Clues) -> FrontEnd | None:
@@ -184,15 +189,10 @@ def _script(clues: _Clues) -> FrontEnd | None:
     return clues.front_end("console", reason, html=False, front_end=False)
 
 
-def _has_notebook(folder: Path) -> bool:
-    """Whether a folder has a notebook: nbclient and nbconvert start a kernel beside its own.
-
-    papermill starts it wherever it was called, and may write the result somewhere else.
-    """
-    try:
-        return next(folder.glob("*.ipynb"), None) is not None
-    except OSError:
-        return False
+def _papermill_output(names: Mapping[str, Any]) -> Path | None:
+    given = names.get("PAPERMILL_OUTPUT_PATH")
+    local = isinstance(given, str) and given and "://" not in given
+    return Path(str(given)).absolute() if local else None
 
 
 def _colab(clues: _Clues) -> FrontEnd | None:
@@ -210,8 +210,11 @@ def _vscode(clues: _Clues) -> FrontEnd | None:
     if not named and not started:
         return None
     reason = "__vsc_ipynb_file__ is set" if named else "VSCODE_PID is set"
-    no_links = "VS Code does not follow relative links in outputs"
-    return clues.front_end("vscode", reason, no_links, widgets=True, embeds=True)
+    # Links of saved outputs are resolved against the notebook's folder (code-server 4.139).
+    links = "links only what is too large to embed" if named else "the notebook is not named"
+    return clues.front_end(
+        "vscode", reason, links, widgets=True, links=named, embeds=True, embeds_first=True
+    )
 
 
 def _jupyter(clues: _Clues) -> FrontEnd | None:
@@ -244,14 +247,65 @@ def cell_id(shell: Any) -> str:
     return str(metadata.get("cellId") or "") if isinstance(metadata, Mapping) else ""
 
 
-def notebook_path(
-    environ: Mapping[str, str] | None = None, names: Mapping[str, Any] | None = None
-) -> Path | None:
-    """Return the notebook's own file where the front end names it and it exists."""
-    for named in _named_notebooks(environ, names):
-        if named.is_file():
-            return named
-    return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Where the notebook is, and so where its relative links start.
+
+    `known` is False where links may lead nowhere: no front end named the notebook, it was
+    moved, or notebooks of two folders use this kernel. `server` is the one that serves files.
+    """
+
+    folder: Path
+    known: bool = True
+    server: Server | None = None
+
+    def link(self, path: str | Path) -> str | None:
+        """Return the relative URL of a file; None when it would not be served.
+
+        Jupyter answers 404 for anything below a dot-folder (`ContentsManager.allow_hidden`).
+        """
+        whole = Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links stay as they are
+        parts = whole.relative_to(self.folder).parts if whole.is_relative_to(self.folder) else ()
+        served = self.server is None or self.server.serves(whole)
+        if not (self.known and parts and served) or any(part.startswith(".") for part in parts):
+            return None
+        return "/".join(quote(part, safe="") for part in parts)
+
+    def any_link(self, path: str | Path) -> str | None:
+        """Return the relative URL for somebody who asked for a link; None: on another drive."""
+        try:
+            parts = Path(os.path.relpath(path, self.folder)).parts
+        except ValueError:
+            return None
+        return "/".join(quote(part, safe="") for part in parts)
+
+
+def find_document(
+    shell: Any = None, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Document:
+    """Return where the notebook is now; the arguments are as in `detect`.
+
+    The server is asked which notebooks use this kernel, since its answer follows a notebook
+    that is renamed or moved. Where it cannot be asked, the name that the kernel was started
+    with counts for as long as there is such a file.
+    """
+    shell = running_shell() if shell is None else shell
+    environ = os.environ if environ is None else environ
+    names = getattr(shell, "user_ns", None) or {}
+    folder = notebook_folder(environ, names, cwd)
+    written = _papermill_output(names)
+    if written is not None:
+        return Document(folder=written.parent)
+    server = jupyter_server.find(shell, environ)
+    notebooks = server.notebooks(jupyter_server.kernel_id(shell)) if server else None
+    if notebooks:
+        folders = {notebook.parent for notebook in notebooks}
+        # A console has the place of the notebook that it was opened from, and no file.
+        found = folders.pop()
+        return Document(folder=found, known=not folders and found.is_dir(), server=server)
+    # nbclassic does not name the notebook, only its folder.
+    known = any(named.is_absolute() and named.exists() for named in _named(environ, names))
+    return Document(folder=folder, known=known, server=server)
 
 
 def notebook_folder(
@@ -259,18 +313,23 @@ def notebook_folder(
     names: Mapping[str, Any] | None = None,
     cwd: Path | None = None,
 ) -> Path:
-    """Return the folder that relative links start from: the notebook's, else `cwd`.
+    """Return the folder of the notebook as the kernel was started with it, else `cwd`.
 
-    The front end resolves links against the document, not against the kernel's working
-    directory, which `os.chdir` changes. The notebook may have been renamed since the kernel
-    started, so only its folder has to exist.
+    The notebook may have been renamed since, so only its folder has to exist.
     """
-    for named in _named_notebooks(environ, names):
-        # nbclassic does not name the notebook, only its folder.
+    if names is None:
+        names = getattr(running_shell(), "user_ns", None) or {}
+    for named in _named(os.environ if environ is None else environ, names):
         folder = named if named.is_dir() else named.parent
         if named.is_absolute() and folder.is_dir():
             return folder
     return Path.cwd() if cwd is None else cwd
+
+
+def _named(environ: Mapping[str, str], names: Mapping[str, Any]) -> list[Path]:
+    """Return what VS Code and jupyter_server call the notebook, VS Code first."""
+    named = (names.get("__vsc_ipynb_file__"), environ.get("JPY_SESSION_NAME"))
+    return [Path(name) for name in named if isinstance(name, str) and name]
 
 
 def place(path: str | Path, folder: str | Path) -> str:
@@ -285,35 +344,3 @@ def place(path: str | Path, folder: str | Path) -> str:
         return f"~/{whole.relative_to(Path.home()).as_posix()}"
     except (ValueError, RuntimeError):  # RuntimeError: there is no home
         return str(path)
-
-
-def link(path: str | Path, folder: str | Path) -> str | None:
-    """Return the URL of a file relative to the notebook's folder; None when it is not served.
-
-    Jupyter answers 404 for anything below a dot-folder (`ContentsManager.allow_hidden`).
-    """
-    whole = Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links stay as they are
-    parts = whole.relative_to(folder).parts if whole.is_relative_to(folder) else ()
-    if not parts or any(part.startswith(".") for part in parts):
-        return None
-    return "/".join(quote(part, safe="") for part in parts)
-
-
-def any_link(path: str | Path, folder: str | Path) -> str | None:
-    """Return the relative URL for somebody who asked for a link; None: on another drive."""
-    try:
-        parts = Path(os.path.relpath(path, folder)).parts
-    except ValueError:
-        return None
-    return "/".join(quote(part, safe="") for part in parts)
-
-
-def _named_notebooks(
-    environ: Mapping[str, str] | None, names: Mapping[str, Any] | None
-) -> list[Path]:
-    """Return what VS Code and jupyter_server call the notebook, VS Code first."""
-    if names is None:
-        names = getattr(running_shell(), "user_ns", None) or {}
-    session = (os.environ if environ is None else environ).get("JPY_SESSION_NAME")
-    named = (names.get("__vsc_ipynb_file__"), session)
-    return [Path(name) for name in named if isinstance(name, str) and name]

@@ -206,7 +206,9 @@ def doctor(screen: Screen, provider: str | None = None) -> Report:
         checks = [Check(name="settings", ok=False, text=error.message, advice=advice)]
     except VideoError as error:
         checks = [Check(name=name, ok=False, text=error.message, advice=error.hint or "")]
-    return _checked([*checks, *_front_end(screen.host)], f"Doctor: {name}".rstrip(": "))
+    return _checked(
+        [*checks, *_front_end(screen.host, screen.check_links())], f"Doctor: {name}".rstrip(": ")
+    )
 
 
 def _checked(checks: Sequence[Check], title: str) -> Report:
@@ -215,11 +217,12 @@ def _checked(checks: Sequence[Check], title: str) -> Report:
     return Table(("", "what", "found", "what to do"), rows, title=title, widest=None)
 
 
-def _front_end(host: FrontEnd) -> list[Check]:
+def _front_end(
+    host: FrontEnd, links: tuple[bool | None, str] = (None, "not checked")
+) -> list[Check]:
     path = "videos are embedded in the notebook instead" if host.embeds else "open the file itself"
     abilities = {
         "live widgets": (host.widgets, "%video wait blocks until the videos are ready"),
-        "linked files": (host.links, path),
         "updates after the cell": (host.front_end, "cells wait for their videos by themselves"),
         "updates from threads": (host.threads_deliver, 'pip install "ipykernel>=7.1"'),
     }
@@ -227,6 +230,9 @@ def _front_end(host: FrontEnd) -> list[Check]:
         Check(name=name, ok=None if not able else True, text=_yes(able), advice="" if able else do)
         for name, (able, do) in abilities.items()
     ]
+    works, text = links
+    advice = "" if works or (works is None and host.links) else path
+    found.insert(1, Check(name="linked files", ok=works or None, text=text, advice=advice))
     # One row for each reason: a narrow column of text would cut them.
     because = [Check(name="", ok=None, text=reason) for reason in host.reasons]
     return [Check(name="front end", ok=True, text=host.kind), *because, *found]

@@ -17,7 +17,7 @@ from IPython.display import display
 from ipyreel.errors import ConfigError
 from ipyreel.jobs.run import log
 from ipyreel.notebook import frontends
-from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.frontends import Document, FrontEnd
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.handles.video import Video
@@ -38,6 +38,9 @@ TICK = 1.0
 CALM = 20
 """Cards that may tick each second; more of them tick more slowly, so that the front end rests."""
 
+FRESH = 2.0
+"""Seconds for which the place of the notebook is not asked again: a grid has many videos."""
+
 Card = LiveOutput | PlainOutput
 """What shows one job, or several: a grid is the card of each of its jobs."""
 
@@ -54,6 +57,7 @@ class Screen:
     _players: dict[str, PlayerOptions] = field(default_factory=dict)
     _saved_jobs: dict[str, SavedJobs] = field(default_factory=dict)
     _panels: dict[str, tuple[int, list[Any]]] = field(default_factory=dict)
+    _document: tuple[float, Document] | None = None
     _just_shown: tuple[object, int] | None = None
     _ticking: bool = False
 
@@ -108,11 +112,30 @@ class Screen:
         """Return the video of a completed job, with its own player options or the session's."""
         limit = self.session.settings.embed_limit
         player = self.player_of(snapshot)
-        return Video.of(snapshot, player, self.host, self.folder, embed_limit=limit)
+        return Video.of(snapshot, player, self.host, self.document, embed_limit=limit)
+
+    @property
+    def document(self) -> Document:
+        """Where the notebook is now; asked again after a moment, since it may be moved."""
+        now = self.session.clock()
+        if self._document is None or not self._document[0] <= now < self._document[0] + FRESH:
+            self._document = (now, frontends.find_document(self.shell, cwd=self.folder))
+        return self._document[1]
 
     def player_of(self, job: JobSnapshot) -> PlayerOptions:
         """Return the player options of a job: its own, or the session's."""
         return self._players.get(job.id) or self.player()
+
+    def check_links(self) -> tuple[bool | None, str]:
+        """Return whether linked files are shown here (None: not checked), and how that is known."""
+        if not self.host.links:
+            return False, "no"
+        if not self.document.known:
+            return False, "no: the notebook's folder is not known, or it was moved"
+        if self.document.server is None:
+            return None, "not checked: no Jupyter server was found"
+        videos = self.session.settings.videos_dir
+        return self.document.server.check(videos if videos.is_dir() else self.document.folder)
 
     def player(self, **options: Any) -> PlayerOptions:
         """Return the session's player options with others on top (None: not given)."""
@@ -213,9 +236,9 @@ class Screen:
         """Return the URL that the file of an unfinished job will have; None: it is embedded."""
         how = self.player_of(job).how
         if how == "link":
-            return frontends.any_link(job.target, self.folder)
-        linked = how == "auto" and self.host.links
-        return frontends.link(job.target, self.folder) if linked else None
+            return self.document.any_link(job.target)
+        linked = how == "auto" and self.host.links and not self.host.embeds_first
+        return self.document.link(job.target) if linked else None
 
     def _make_card(self, snapshot: JobSnapshot, *, saved: bool = False) -> Card:
         context = self.context(

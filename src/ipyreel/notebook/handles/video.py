@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from ipyreel import media
 from ipyreel.notebook import frontends
-from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.frontends import Document, FrontEnd
 from ipyreel.notebook.markup import job_html, job_text
 from ipyreel.notebook.markup.html import PlayerOptions, ShowMode
 from ipyreel.notebook.markup.sweep_html import TileVideo
@@ -38,8 +38,8 @@ class Video:
     `path` may be given as text. `how` "auto" links the file when it is under the notebook's
     `folder` and the front end can serve it, embeds it when it cannot be linked and has at most
     `embed_limit` bytes, and otherwise shows its path. `width` is in CSS pixels. `autoplay`
-    implies `muted`: browsers start nothing else by themselves. `host` and `folder` are detected
-    if not given.
+    implies `muted`: browsers start nothing else by themselves. `host`, and `document` (or just
+    its `folder`), are detected if not given.
     """
 
     path: Path
@@ -52,6 +52,7 @@ class Video:
     autoplay: bool = False
     host: FrontEnd | None = None
     folder: Path | None = None
+    document: Document | None = None
     embed_limit: int = EMBED_LIMIT
 
     def __post_init__(self) -> None:
@@ -63,7 +64,7 @@ class Video:
         snapshot: JobSnapshot,
         player: PlayerOptions,
         host: FrontEnd,
-        folder: Path,
+        document: Document,
         *,
         embed_limit: int = EMBED_LIMIT,
     ) -> Video:
@@ -77,7 +78,7 @@ class Video:
             muted=player.muted,
             autoplay=player.autoplay,
             host=host,
-            folder=folder,
+            document=document,
             embed_limit=embed_limit,
         )
 
@@ -94,8 +95,10 @@ class Video:
             return None
 
     @cached_property
-    def _from(self) -> str:
-        return os.path.abspath(self.folder or frontends.notebook_folder())  # noqa: PTH100 - as typed
+    def _document(self) -> Document:
+        if self.document is None and self.folder is not None:
+            return Document(folder=Path(os.path.abspath(self.folder)))  # noqa: PTH100 - as typed
+        return self.document or frontends.find_document()
 
     def frame(self, second: float) -> Any:
         """Return the frame at `second` as a PIL image.
@@ -120,16 +123,18 @@ class Video:
     @property
     def link(self) -> str | None:
         """The URL of the file relative to the notebook; None when no front end would serve it."""
-        return frontends.link(self.path, self._from)
+        return self._document.link(self.path)
 
     @property
     def _any_link(self) -> str | None:
-        return frontends.any_link(self.path, self._from)
+        return self._document.any_link(self.path)
 
     @property
     def place(self) -> str:
         """How the file is named: in full where nothing is saved."""
-        return frontends.place(self.path, self._from) if self._host.html else str(self.path)
+        return (
+            frontends.place(self.path, self._document.folder) if self._host.html else str(self.path)
+        )
 
     @cached_property
     def chosen(self) -> Chosen:
@@ -155,7 +160,8 @@ class Video:
             return self._linked()
         if self.how == "embed":
             return "embedded", "You asked for it."
-        if self._host.links and self.link:
+        fits = self._host.embeds_first and size <= self.embed_limit
+        if self._host.links and not fits and self.link:
             return "linked", "The file is under the notebook's folder."
         return self._embedded(size)
 
@@ -193,6 +199,8 @@ class Video:
     def _told(self, size: int, there: str = "") -> str:
         """Return the size, how the video is shown, and what that adds to the notebook."""
         told = f"{job_text.amount(size)}, {self.chosen}"
+        if self.chosen == "linked" and self._host.embeds_first and self.how == "auto":
+            told += "; --embed embeds it"
         return f"{told} (+{job_text.amount(self.added)}{there})" if self.added else told
 
     def as_tile(self) -> TileVideo:
