@@ -210,6 +210,38 @@ def _kernels(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE migrations ADD COLUMN package TEXT")
 
 
+def _opinions(connection: sqlite3.Connection) -> None:
+    # Videos are named by the SHA-256 of their files: ids differ between libraries.
+    connection.execute(
+        """
+        CREATE TABLE ratings (
+            video TEXT NOT NULL,
+            who TEXT NOT NULL,
+            stars INTEGER,              -- 1 to 5
+            note TEXT NOT NULL,
+            tags TEXT NOT NULL,         -- JSON
+            at REAL NOT NULL,
+            PRIMARY KEY (video, who)
+        )
+        """
+    )
+    connection.execute(
+        """
+        CREATE TABLE votes (
+            id TEXT PRIMARY KEY,        -- random: the same in every library
+            left_video TEXT NOT NULL,
+            right_video TEXT NOT NULL,
+            winner TEXT NOT NULL,       -- left, right or tie
+            who TEXT NOT NULL,
+            at REAL NOT NULL,
+            balanced INTEGER NOT NULL,  -- the pair was not chosen because of earlier votes
+            undone INTEGER NOT NULL
+        )
+        """
+    )
+    connection.execute("CREATE INDEX votes_left ON votes (left_video)")
+
+
 STEPS = (
     ("0001_jobs", _jobs),
     ("0002_lessons", _lessons),
@@ -217,4 +249,5 @@ STEPS = (
     ("0004_money", _money),
     ("0005_parts", _parts),
     ("0006_kernels", _kernels),
+    ("0007_opinions", _opinions),
 )

@@ -1,0 +1,293 @@
+"""Keeps ratings and votes in the library, and exchanges them with others as files.
+
+A rating is one person's stars, note and tags for a video; a vote says which of two videos is
+better. Both name videos by the SHA-256 of their files: ids differ between libraries.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import math
+import re
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ipyreel.errors import InvalidRequest, StoreError
+from ipyreel.jobs.database import Database
+from ipyreel.values import Json
+
+Winner = Literal["left", "right", "tie"]
+
+LONGEST = 2000
+"""Characters of a note."""
+
+MOST_BYTES = 20_000_000
+"""Largest file of votes."""
+
+_AT_ONCE = 400
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FORMAT = "ipyreel-votes-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """One person's opinion of a video; `at` is in seconds since the epoch."""
+
+    video: str
+    who: str
+    stars: int | None
+    note: str
+    tags: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """One person's choice between two videos; `at` is in seconds since the epoch.
+
+    `balanced`: the pair was not chosen because of earlier votes.
+    """
+
+    id: str
+    left: str
+    right: str
+    winner: Winner
+    who: str
+    at: float
+    balanced: bool = True
+
+
+def current_user() -> str:
+    """Return the name of the person at this machine, for votes without a name."""
+    try:
+        return getpass.getuser()[:100] or "me"
+    except (ImportError, KeyError, OSError):  # containers have users without a name
+        return "me"
+
+
+class Opinions:
+    """The ratings and votes of one library."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def rate(
+        self,
+        video: str,
+        *,
+        stars: int | None = None,
+        note: str = "",
+        tags: Iterable[str] = (),
+        who: str | None = None,
+    ) -> Rating:
+        """Keep what a person thinks of a video, in place of what they thought before.
+
+        Raises `InvalidRequest` unless `stars` is None or 1 to 5.
+        """
+        rating = _checked_rating(
+            {
+                "video": video,
+                "who": who or current_user(),
+                "stars": stars,
+                "note": note,
+                "tags": list(dict.fromkeys(tags)),
+                "at": self._clock(),
+            }
+        )
+        self._keep_rating(rating)
+        return rating
+
+    def forget(self, video: str, *, who: str | None = None) -> None:
+        """Take a person's rating of a video back."""
+        key = (video, who or current_user())
+        self._database.write("DELETE FROM ratings WHERE video = ? AND who = ?", key)
+
+    def ratings(self, videos: Collection[str]) -> dict[str, list[Rating]]:
+        """Return the ratings of these videos, oldest first."""
+        found: dict[str, list[Rating]] = {}
+        for video, who, stars, note, tags, at in self._of(videos, "ratings", "video"):
+            rating = Rating(
+                video=video, who=who, stars=stars, note=note, tags=tuple(json.loads(tags)), at=at
+            )
+            found.setdefault(video, []).append(rating)
+        return found
+
+    def vote(
+        self,
+        left: str,
+        right: str,
+        winner: Winner,
+        *,
+        who: str | None = None,
+        balanced: bool = True,
+    ) -> Vote:
+        """Keep a vote; raises `InvalidRequest` when both videos are the same."""
+        vote = _checked_vote(
+            {
+                "id": secrets.token_hex(12),
+                "left": left,
+                "right": right,
+                "winner": winner,
+                "who": who or current_user(),
+                "at": self._clock(),
+                "balanced": balanced,
+            }
+        )
+        self._keep_vote(vote)
+        return vote
+
+    def undo(self, *, who: str | None = None) -> Vote | None:
+        """Take a person's last vote back and return it; None: there is none."""
+        rows = self._database.rows(
+            "SELECT id, left_video, right_video, winner, who, at, balanced FROM votes"
+            " WHERE who = ? AND NOT undone ORDER BY at DESC, rowid DESC LIMIT 1",
+            (who or current_user(),),
+        )
+        if not rows:
+            return None
+        # The row stays: a colleague's older file must not bring the vote back.
+        self._database.write("UPDATE votes SET undone = 1 WHERE id = ?", (rows[0][0],))
+        return _vote_of(rows[0])
+
+    def votes(self, videos: Collection[str]) -> list[Vote]:
+        """Return the votes between two of these videos, oldest first."""
+        asked = set(videos)
+        found = [_vote_of(row) for row in self._of(asked, "votes", "left_video")]
+        return sorted((one for one in found if one.right in asked), key=lambda one: one.at)
+
+    def export(self, path: str | Path, videos: Collection[str]) -> Path:
+        """Write the ratings and votes of these videos as a JSON file, and return its path.
+
+        Raises `InvalidRequest` when the file exists, `StoreError` when it cannot be written.
+        """
+        target = Path(path).expanduser()
+        rated = [asdict(one) for some in self.ratings(videos).values() for one in some]
+        data = {"format": _FORMAT, "votes": [asdict(one) for one in self.votes(videos)],
+                "ratings": rated}  # fmt: skip
+        try:
+            with target.open("x", encoding="utf-8") as file:
+                json.dump(data, file, ensure_ascii=False, indent=1)
+        except FileExistsError:
+            raise InvalidRequest(f"{target}: it exists; choose another name.") from None
+        except OSError as error:
+            raise StoreError(f"{target} could not be written: {error.strerror}.") from error
+        return target.absolute()
+
+    def merge(self, path: str | Path) -> int:
+        """Add what `export` wrote elsewhere; returns how many ratings and votes are new.
+
+        Merging a file twice changes nothing; of two ratings by one person the newer stays.
+        Raises `InvalidRequest` for anything else, and then nothing was added.
+        """
+        data = _read_file(Path(path).expanduser())
+        try:
+            votes = [_checked_vote(item) for item in data["votes"]]
+            ratings = [_checked_rating(item) for item in data["ratings"]]
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise InvalidRequest(f"{path}: {error} is not as ipyreel writes it.") from None
+        return sum(map(self._keep_vote, votes)) + sum(map(self._keep_rating, ratings))
+
+    def _keep_vote(self, vote: Vote) -> int:
+        return self._database.write(
+            "INSERT OR IGNORE INTO votes"
+            " (id, left_video, right_video, winner, who, at, balanced, undone)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+            (vote.id, vote.left, vote.right, vote.winner, vote.who, vote.at, int(vote.balanced)),
+        )
+
+    def _keep_rating(self, rating: Rating) -> int:
+        tags = json.dumps(rating.tags, ensure_ascii=False)
+        row = (rating.video, rating.who, rating.stars, rating.note, tags, rating.at)
+        return self._database.write(
+            "INSERT INTO ratings VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (video, who) DO UPDATE"
+            " SET stars = excluded.stars, note = excluded.note, tags = excluded.tags,"
+            " at = excluded.at WHERE excluded.at > at",
+            row,
+        )
+
+    def _of(self, videos: Collection[str], table: str, column: str) -> list[Any]:
+        asked, found = tuple(videos), list[Any]()
+        names = "id, left_video, right_video, winner, who, at, balanced"
+        columns, where = (names, " AND NOT undone") if table == "votes" else ("*", "")
+        for start in range(0, len(asked), _AT_ONCE):
+            some = asked[start : start + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT {columns} FROM {table} WHERE {column} IN ({marks}){where} ORDER BY at"  # noqa: S608 - our own names
+            found += self._database.rows(query, some)
+        return found
+
+
+def _vote_of(row: tuple[Any, ...]) -> Vote:
+    vote_id, left, right, winner, who, at, balanced = row
+    return Vote(
+        id=vote_id, left=left, right=right, winner=winner, who=who, at=at, balanced=bool(balanced)
+    )
+
+
+def _read_file(path: Path) -> Mapping[str, Json]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise InvalidRequest(f"{path}: it is larger than {MOST_BYTES // 10**6} MB.")
+        data = json.loads(text)
+    except OSError as error:
+        raise InvalidRequest(f"{path}: {error.strerror or error}.") from error
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict) or data.get("format") != _FORMAT:
+        raise InvalidRequest(f"{path}: it is not a file of ipyreel votes.")
+    return data
+
+
+def _checked_vote(item: Mapping[str, Json]) -> Vote:
+    left, right, winner = _video(item["left"]), _video(item["right"]), item["winner"]
+    if left == right:
+        raise InvalidRequest("A vote needs two different videos.")
+    if winner not in {"left", "right", "tie"}:
+        raise InvalidRequest("A vote is for left, right or tie.")
+    vote_id = item["id"]
+    if not isinstance(vote_id, str) or not re.fullmatch(r"[0-9a-f]{24}", vote_id):
+        raise ValueError("the id of a vote")
+    return Vote(
+        id=vote_id, left=left, right=right, winner=winner, who=_name(item["who"]),
+        at=_time(item["at"]), balanced=item.get("balanced") is not False,
+    )  # fmt: skip
+
+
+def _checked_rating(item: Mapping[str, Json]) -> Rating:
+    stars, note, tags = item["stars"], item["note"], item["tags"]
+    if stars is not None and (isinstance(stars, bool) or stars not in range(1, 6)):
+        raise InvalidRequest("A rating is 1 to 5 stars.")
+    if not isinstance(note, str) or len(note) > LONGEST:
+        raise InvalidRequest(f"A note has at most {LONGEST} characters.")
+    if not isinstance(tags, list) or len(tags) > 50:  # noqa: PLR2004 - more are a mistake
+        raise InvalidRequest("A rating has at most 50 tags.")
+    return Rating(
+        video=_video(item["video"]), who=_name(item["who"]), stars=stars, note=note,
+        tags=tuple(map(_name, tags)), at=_time(item["at"]),
+    )  # fmt: skip
+
+
+def _video(text: Json) -> str:
+    if not isinstance(text, str) or not _SHA256.fullmatch(text):
+        raise ValueError("the SHA-256 of a video")
+    return text
+
+
+def _name(text: Json) -> str:
+    if not isinstance(text, str) or not text.strip() or not text.isprintable() or len(text) > 100:  # noqa: PLR2004
+        raise InvalidRequest("A name or tag has 1 to 100 printable characters.")
+    return text.strip()
+
+
+def _time(moment: Json) -> float:
+    if isinstance(moment, bool) or not isinstance(moment, int | float) or not math.isfinite(moment):
+        raise ValueError("a time")
+    return float(moment)

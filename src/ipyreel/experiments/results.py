@@ -1,0 +1,317 @@
+"""Says what votes have decided: win rates with intervals, and a score for each setting.
+
+Rates count a tie as half a win. Intervals are Wilson's (95 %), widened where votes for the same
+pair of videos agree more than chance allows. Scores are those of the Bradley-Terry model, with
+intervals from its Fisher information.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ipyreel.experiments.ratings import Vote
+
+Z = 1.959964
+"""Standard normal quantile of a 95 % interval."""
+
+MOST_SCORES = 150
+"""Settings that get a score: the model inverts a matrix of that size."""
+
+Setting = Mapping[str, Hashable]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How often one side won: `rate` counts ties as half; `low` to `high` is the interval.
+
+    `needed` is how many more votes would decide it if they came as before (None: nobody can
+    say, since both sides are equal so far).
+    """
+
+    wins: int
+    losses: int
+    ties: int
+    rate: float
+    low: float
+    high: float
+    needed: int | None
+
+    @property
+    def votes(self) -> int:
+        """The number of votes."""
+        return self.wins + self.losses + self.ties
+
+    @property
+    def decided(self) -> bool:
+        """Whether the interval excludes one half."""
+        return not self.low <= 0.5 <= self.high  # noqa: PLR2004 - even odds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One setting against all others; `score` is on a log scale with mean 0, or None."""
+
+    setting: str
+    rate: Rate
+    score: float | None
+    margin: float | None
+    """Half the width of the score's 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """Two values of one field; `matched`: all else was equal in the videos compared."""
+
+    field: str
+    better: str
+    worse: str
+    rate: Rate
+    matched: bool
+
+    def __str__(self) -> str:
+        """Return the sentence: who leads, by how much, and whether that is decided."""
+        rate = self.rate
+        sure = "decided" if rate.decided else "not yet decided"
+        if not rate.decided and rate.needed is not None:
+            sure += f", about {rate.needed} more votes needed"
+        elif not rate.decided:
+            sure += ", no difference so far"
+        verb = "beats" if rate.rate > 0.5 else "equals"  # noqa: PLR2004 - even odds
+        ties = f" with {rate.ties} ties" if rate.ties else ""
+        mixed = "" if self.matched else "; other fields differed too"
+        return (
+            f"{self.field}={self.better} {verb} {self.worse} {rate.wins}:{rate.losses}{ties}, "
+            f"95 % interval {rate.low:.2f}-{rate.high:.2f}: {sure}{mixed}."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What the votes say, best setting first; `why_no_scores` is a sentence or ""."""
+
+    votes: int
+    voters: int
+    standings: tuple[Standing, ...]
+    contrasts: tuple[Contrast, ...]
+    why_no_scores: str
+
+
+def results_of(
+    votes: Iterable[Vote], settings: Mapping[str, Setting], labels: Mapping[str, str]
+) -> Results:
+    """Return what the votes say of settings.
+
+    `settings` holds the varied fields of each video by its SHA-256, `labels` the name of its
+    setting: videos with the same label are samples of one setting. Of several votes of one
+    person on one pair the last counts. Votes on pairs that were chosen because of earlier votes
+    enter the scores, but no interval of a rate: they would bias it.
+    """
+    counted = _last_of_each(vote for vote in votes if {vote.left, vote.right} <= settings.keys())
+    between = [vote for vote in counted if labels[vote.left] != labels[vote.right]]
+    names = list(dict.fromkeys(labels.values()))
+    scores, why = _scores(names, between, labels)
+    standings = []
+    for name in names:
+        own = [vote for vote in between if name in {labels[vote.left], labels[vote.right]}]
+        if own:
+            rate = _rate_of(own, {video for video, label in labels.items() if label == name})
+            score, margin = scores.get(name, (None, None))
+            standings.append(Standing(setting=name, rate=rate, score=score, margin=margin))
+    standings.sort(key=lambda one: (one.score or 0.0, one.rate.rate), reverse=True)
+    return Results(
+        votes=len(counted),
+        voters=len({vote.who for vote in counted}),
+        standings=tuple(standings),
+        contrasts=tuple(_contrasts(between, settings)),
+        why_no_scores=why,
+    )
+
+
+def _last_of_each(votes: Iterable[Vote]) -> list[Vote]:
+    last: dict[tuple[frozenset[str], str], Vote] = {}
+    for vote in sorted(votes, key=lambda one: one.at):
+        last[frozenset((vote.left, vote.right)), vote.who] = vote
+    return list(last.values())
+
+
+def _contrasts(votes: Sequence[Vote], settings: Mapping[str, Setting]) -> Iterable[Contrast]:
+    """Return each pair of values of each field that was voted on."""
+    fields = dict.fromkeys(name for setting in settings.values() for name in setting)
+    for field in fields:
+        pairs: dict[frozenset[Hashable], list[Vote]] = defaultdict(list)
+        for vote in votes:
+            left, right = settings[vote.left].get(field), settings[vote.right].get(field)
+            if left != right:
+                pairs[frozenset((left, right))].append(vote)
+        for values, some in pairs.items():
+            matched = [vote for vote in some if _alike(vote, settings, field)]
+            both = [
+                (_rate_of(matched or some, _with(settings, field, value)), str(value))
+                for value in values
+            ]
+            (_, worse), (rate, better) = sorted(both, key=lambda one: (one[0].rate, one[1]))
+            yield Contrast(
+                field=field, better=better, worse=worse, rate=rate, matched=bool(matched)
+            )
+
+
+def _with(settings: Mapping[str, Setting], field: str, value: Hashable) -> set[str]:
+    return {video for video, setting in settings.items() if setting.get(field) == value}
+
+
+def _alike(vote: Vote, settings: Mapping[str, Setting], field: str) -> bool:
+    left, right = dict(settings[vote.left]), dict(settings[vote.right])
+    left.pop(field, None)
+    right.pop(field, None)
+    return left == right
+
+
+def _rate_of(votes: Sequence[Vote], ours: Collection[str]) -> Rate:
+    """Return how often `ours` won; by the balanced votes alone where there are any."""
+    points: dict[frozenset[str], list[float]] = defaultdict(list)
+    wins = losses = ties = 0
+    used = [vote for vote in votes if vote.balanced] or list(votes)
+    for vote in used:
+        side = "left" if vote.left in ours else "right"
+        point = 0.5 if vote.winner == "tie" else float(vote.winner == side)
+        wins, ties, losses = wins + (point == 1), ties + (point == 0.5), losses + (point == 0)  # noqa: PLR2004
+        points[frozenset((vote.left, vote.right))].append(point)
+    number, effect = len(used), _design_effect(points.values())
+    rate = (wins + ties / 2) / number
+    low, high = wilson(rate, number / effect)
+    needed = None
+    if rate != 0.5:  # noqa: PLR2004 - even odds
+        needed = max(0, math.ceil(effect * Z**2 / 4 / (rate - 0.5) ** 2) - number)
+    return Rate(wins=wins, losses=losses, ties=ties, rate=rate, low=low, high=high, needed=needed)
+
+
+def wilson(rate: float, number: float) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a rate in `number` trials (JASA 22, 1927)."""
+    middle = (rate + Z**2 / (2 * number)) / (1 + Z**2 / number)
+    half = Z / (1 + Z**2 / number)
+    half *= math.sqrt(rate * (1 - rate) / number + Z**2 / (4 * number**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _design_effect(pairs: Collection[Sequence[float]]) -> float:
+    """Return by how much votes on the same pair of videos tell less than as many new pairs."""
+    number, groups = sum(map(len, pairs)), len(pairs)
+    rate = sum(map(sum, pairs)) / number
+    plain = rate * (1 - rate) / number
+    if groups < 5 or groups == number or not plain:  # noqa: PLR2004 - fewer say nothing of spread
+        return 1.0
+    spread = sum((sum(points) - len(points) * rate) ** 2 for points in pairs)
+    return max(1.0, spread * groups / (groups - 1) / number**2 / plain)
+
+
+# Bradley and Terry: P(i beats j) = 1 / (1 + exp(s_j - s_i)).
+
+
+def _scores(
+    names: Sequence[str], votes: Sequence[Vote], labels: Mapping[str, str]
+) -> tuple[dict[str, tuple[float, float]], str]:
+    wins: dict[tuple[int, int], float] = defaultdict(float)
+    at = {name: index for index, name in enumerate(names)}
+    for vote in votes:
+        left, right = at[labels[vote.left]], at[labels[vote.right]]
+        share = {"left": 1.0, "right": 0.0, "tie": 0.5}[vote.winner]
+        wins[left, right] += share
+        wins[right, left] += 1 - share
+    if not votes:
+        return {}, "There are no votes between different settings yet."
+    if len(names) > MOST_SCORES:
+        return {}, f"Scores are made for at most {MOST_SCORES} settings."
+    if not _connected(len(names), wins):
+        return {}, (
+            "No scores yet: some settings only won, only lost, or were never compared, so no "
+            "number describes how much better they are."
+        )
+    scores, errors = bradley_terry(len(names), wins)
+    return {name: (scores[at[name]], Z * errors[at[name]]) for name in names}, ""
+
+
+def _connected(number: int, wins: Mapping[tuple[int, int], float]) -> bool:
+    """Return whether everyone beat everyone, directly or through others: else no maximum exists."""
+    for pairs in (wins, {(j, i): share for (i, j), share in wins.items()}):
+        reached, waiting = {0}, [0]
+        beats = defaultdict(list)
+        for (i, j), share in pairs.items():
+            if share:
+                beats[i].append(j)
+        while waiting:
+            new = set(beats[waiting.pop()]) - reached
+            reached |= new
+            waiting += new
+        if len(reached) < number:
+            return False
+    return True
+
+
+def bradley_terry(
+    number: int, wins: Mapping[tuple[int, int], float]
+) -> tuple[list[float], list[float]]:
+    """Return the scores, with mean 0, and their standard errors.
+
+    `wins[i, j]` is how often i beat j. By Newton's method; the information matrix is singular
+    along a common shift, so that direction is filled in, which leaves the others as they are.
+    """
+    scores = [0.0] * number
+    for _ in range(100):
+        slope, information = _slope(scores, wins)
+        step = _solve(information, [[value] for value in slope])
+        size = max(abs(one[0]) for one in step)
+        damped = min(1.0, 2.0 / size) if size else 1.0
+        scores = [score + damped * one[0] for score, one in zip(scores, step, strict=True)]
+        if size < 1e-10:  # noqa: PLR2004 - far below any digit shown
+            break
+    mean = sum(scores) / number
+    _, information = _slope(scores, wins)
+    unit = [[float(i == j) for j in range(number)] for i in range(number)]
+    inverse = _solve(information, unit)
+    errors = [math.sqrt(max(0.0, inverse[i][i] - 1 / number**2)) for i in range(number)]
+    return [score - mean for score in scores], errors
+
+
+def _slope(
+    scores: Sequence[float], wins: Mapping[tuple[int, int], float]
+) -> tuple[list[float], list[list[float]]]:
+    number = len(scores)
+    slope = [0.0] * number
+    # Ones everywhere: the information of the mean, which the votes say nothing of.
+    information = [[1.0] * number for _ in range(number)]
+    for (i, j), share in wins.items():
+        if i < j or (j, i) not in wins:
+            back = wins.get((j, i), 0.0)
+            chance = 1 / (1 + math.exp(scores[j] - scores[i]))
+            gain = share - (share + back) * chance
+            weight = (share + back) * chance * (1 - chance)
+            slope[i] += gain
+            slope[j] -= gain
+            information[i][i] += weight
+            information[j][j] += weight
+            information[i][j] -= weight
+            information[j][i] -= weight
+    return slope, information
+
+
+def _solve(
+    matrix: Sequence[Sequence[float]], right: Sequence[Sequence[float]]
+) -> list[list[float]]:
+    """Solve a positive definite system by elimination; `right` has one column or several."""
+    rows = [[*line, *side] for line, side in zip(matrix, right, strict=True)]
+    number = len(rows)
+    for at in range(number):
+        pivot = rows[at]
+        scale = pivot[at]
+        pivot[at:] = [value / scale for value in pivot[at:]]
+        for other in range(number):
+            factor = rows[other][at]
+            if other != at and factor:
+                rows[other][at:] = [
+                    mine - factor * value
+                    for mine, value in zip(rows[other][at:], pivot[at:], strict=True)
+                ]
+    return [row[number:] for row in rows]
