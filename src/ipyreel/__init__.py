@@ -30,10 +30,13 @@ _HOME = {
     "history": "ipyreel.notebook.api",
     "in_flight": "ipyreel.notebook.api",
     "job": "ipyreel.notebook.api",
+    "merge_votes": "ipyreel.notebook.api",
+    "rate": "ipyreel.notebook.api",
     "resume": "ipyreel.notebook.api",
     "submit": "ipyreel.notebook.api",
     "sweep": "ipyreel.notebook.api",
     "use": "ipyreel.notebook.api",
+    "vote": "ipyreel.notebook.api",
 }
 
 __all__ = [
@@ -54,11 +57,14 @@ __all__ = [
     "in_flight",
     "job",
     "load_ipython_extension",
+    "merge_votes",
+    "rate",
     "resume",
     "submit",
     "sweep",
     "unload_ipython_extension",
     "use",
+    "vote",
 ]
 
 

@@ -56,6 +56,8 @@ TABLES = (
     "deleted_costs",
     "parts",
     "kernels",
+    "ratings",
+    "votes",
 )
 
 

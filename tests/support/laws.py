@@ -106,6 +106,7 @@ LAZY = {
     ("__init__.py", "load_ipython_extension"): "called by IPython only",
     ("__init__.py", "unload_ipython_extension"): "called by IPython only",
     ("__init__.py", "__getattr__"): "the exports load on first use",
+    ("notebook/handles/job_list.py", "_opinions"): "what comes after the videos is rarely used",
     ("notebook/magics.py", "_heavy"): "%load_ext imports nothing heavy; the first use does",
     ("demo/render_queue.py", "renderer"): "PyAV, numpy and Pillow: a stub server works without",
     ("jobs/loop.py", "_module"): "nest_asyncio or nest_asyncio2, whichever is safe here",

@@ -18,6 +18,7 @@ from ipyreel.notebook.handles.compare import Row, side_by_side
 from ipyreel.notebook.handles.export import info_of
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.opinions import opinions_of, video_of
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup.tables import Notice, Report
 from ipyreel.notebook.panels.form import Form, open_form
@@ -155,6 +156,25 @@ def compare(*videos: Job | Video | str) -> Row:
     jobs = (job(one) if isinstance(one, str) else one for one in videos)
     return side_by_side([(one.video or one.snapshot) if isinstance(one, Job) else one
                          for one in jobs])  # fmt: skip
+
+
+def rate(
+    job: Job, stars: int, note: str = "", *, tags: Iterable[str] = (), who: str | None = None
+) -> None:
+    """Rate a video with 1 to 5 stars, in place of what `who` (None: the user) thought before."""
+    video = video_of(job.snapshot)
+    opinions_of(screen().session).rate(video, stars=stars, note=note, tags=tags, who=who)
+
+
+def vote(better: Job, worse: Job, *, tie: bool = False, who: str | None = None) -> None:
+    """Record which of two videos is better, or that they are equally good."""
+    left, right = video_of(better.snapshot), video_of(worse.snapshot)
+    opinions_of(screen().session).vote(left, right, "tie" if tie else "left", who=who)
+
+
+def merge_votes(path: str | Path) -> int:
+    """Add ratings and votes from a colleague's file; returns how many are new."""
+    return opinions_of(screen().session).merge(path)
 
 
 def form() -> Form | Notice:

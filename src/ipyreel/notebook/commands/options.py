@@ -146,6 +146,10 @@ OPTIONS: tuple[Option, ...] = (
 VERB_OPTIONS: tuple[Option, ...] = (
     Option(("--keep",), None, "store the key in the keyring"),
     Option(("--take",), None, "take the job from another kernel, even a living one"),
+    Option(("--as",), "NAME", "who judges (default: the user of this machine)", _text),
+    Option(("--tag",), "TAG", "a tag for the video", _text, repeats=True),
+    Option(("--tie",), None, "both videos are equally good"),
+    Option(("--undo",), None, "take the last vote back"),
 )
 """Options that only verbs have."""
 
@@ -224,6 +228,24 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "compare": Verb(
             usage="compare ID ID ...", help="Play two to six videos in step.", of="job", most=None
         ),
+        "rate": Verb(
+            usage="rate ID 1-5 [NOTE]",
+            help="Rate a video (0 takes the rating back). Takes --tag TAG, --as NAME.",
+            options=("--tag", "--as"),
+            of="job",
+            least=2,
+            most=None,
+            free=True,
+        ),
+        "vote": Verb(
+            usage="vote BETTER WORSE",
+            help="Record which of two videos is better. Takes --tie, --as NAME; --undo takes the "
+            "last vote back.",
+            options=("--tie", "--as", "--undo"),
+            of="job",
+            most=2,
+        ),
+        "results": _of("job", "results JOBS", "Show what votes on a sweep decided.", least=1),
         "form": Verb(usage="form", help="Open a form that shows the price as you type."),
         "gallery": Verb(
             usage="gallery [TEXT]", help="Browse the library as pictures.", most=None, free=True

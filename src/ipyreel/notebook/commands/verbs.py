@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +21,7 @@ from ipyreel.notebook.handles.compare import side_by_side
 from ipyreel.notebook.handles.export import info_of
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.opinions import opinions_of, video_of
 from ipyreel.notebook.markup.tables import Listing, Notice, Report, Table
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
@@ -170,6 +172,40 @@ def _compare(screen: Screen, words: Words, _said: Said) -> object:
     return side_by_side([job.video or job.snapshot for job in flat])
 
 
+def _rate(screen: Screen, words: Words, said: Said) -> Report:
+    job, found = _one(screen, words[0]), opinions_of(screen.session)
+    if not re.fullmatch(r"[0-5]", words[1]):
+        raise InvalidRequest(f"%video rate: {words[1]!r} is not 1 to 5 stars.")
+    stars, who = int(words[1]), said.get("as")
+    if not stars:
+        found.forget(video_of(job), who=who)
+        return Notice(f"{job.id}: the rating was taken back.")
+    note = options.unquoted(" ".join(words[2:]))
+    rating = found.rate(video_of(job), stars=stars, note=note, tags=said.get("tag", ()), who=who)
+    return Notice(f"{job.id}: {'★' * stars}{'☆' * (5 - stars)} by {rating.who}.")
+
+
+def _vote(screen: Screen, words: Words, said: Said) -> Report:
+    found, who = opinions_of(screen.session), said.get("as")
+    if "undo" in said:
+        gone = found.undo(who=who)
+        return Notice("The last vote was taken back." if gone else "There is no vote to take back.")
+    if len(words) != 2:  # noqa: PLR2004 - the better and the worse
+        raise InvalidRequest(f"%video vote: name two jobs: %video {VERBS['vote'].usage}")
+    better, worse = (_one(screen, word) for word in words)
+    tie = "tie" in said
+    vote = found.vote(video_of(better), video_of(worse), "tie" if tie else "left", who=who)
+    sign = "=" if tie else ">"
+    return Notice(f"{better.id} {sign} {worse.id}, by {vote.who}.")
+
+
+def _results(screen: Screen, words: Words, _said: Said) -> Report:
+    found = _handle(screen, words[0])
+    if not isinstance(found, JobList):
+        raise InvalidRequest(f"%video results: {words[0]} is one job; name a sweep.")
+    return found.results()
+
+
 def _resume(screen: Screen, words: Words, said: Said) -> Report:
     session, provider = screen.session, said.get("provider")
     word = words[0] if words else None
@@ -269,6 +305,9 @@ _RUN: Mapping[str, Callable[[Screen, Words, Said], object]] = MappingProxyType(
         "edit": _chain("edit"),
         "extend": _chain("extend"),
         "compare": _compare,
+        "rate": _rate,
+        "vote": _vote,
+        "results": _results,
         "form": lambda screen, _words, _said: open_form(screen),
         "gallery": lambda screen, words, _: open_gallery(screen, options.unquoted(" ".join(words))),
         "key": _key,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import Any, overload
 
@@ -14,6 +16,7 @@ from ipyreel.notebook.handles.job import Job, JobScreen, require_asyncio, wait_o
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import sweep_text
 from ipyreel.notebook.markup.sweep_text import SweepInfo
+from ipyreel.notebook.markup.tables import Report
 from ipyreel.values import NOTHING, JobSnapshot, Json
 
 
@@ -166,8 +169,37 @@ class JobList(Sequence[Job]):
 
     def to_dict(self) -> dict[str, dict[str, Json]]:
         """Return plain data by the jobs' ids, with what differs under its own name."""
-        rows = zip(self.snapshots, self.labels, self._differs, strict=True)
-        return {job.id: row_of(job, label, differs) for job, label, differs in rows}
+        jobs = self.snapshots
+        rated = self._opinions().ratings_as_rows(self._screen.session, jobs)
+        rows = zip(jobs, self.labels, self._differs, strict=True)
+        return {
+            job.id: {**row_of(job, label, differs), **rated.get(job.id, {})}
+            for job, label, differs in rows
+        }
+
+    def results(self) -> Report:
+        """Return what votes between these videos have decided, and what is still open.
+
+        Win rates with 95 % intervals and a score for each setting, and each varied field by
+        itself; `data` has the numbers.
+        """
+        session, prompt = self._screen.session, self.info.prompt
+        found: Report = self._opinions().results_of_jobs(
+            session, self.snapshots, self._differs, prompt
+        )
+        return found
+
+    def export_votes(self, path: str | Path) -> Path:
+        """Write the ratings and votes on these videos as a file that `merge_votes` reads."""
+        opinions = self._opinions()
+        found = opinions.opinions_of(self._screen.session)
+        written: Path = found.export(path, opinions.videos_of(self.snapshots))
+        return written
+
+    @staticmethod
+    def _opinions() -> Any:
+        """Return the module of what comes after the videos: few notebooks need it."""
+        return importlib.import_module("ipyreel.notebook.handles.opinions")
 
     def to_pandas(self) -> Any:
         """Return a DataFrame with one row for each job; raises `InvalidRequest` without pandas."""

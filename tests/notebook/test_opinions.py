@@ -1,0 +1,96 @@
+"""Rating, voting and results in the notebook: they survive kernels and name what is open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from IPython.core.error import UsageError
+
+from ipyreel import merge_votes
+from ipyreel.errors import InvalidRequest
+from ipyreel.notebook import api
+from tests.notebook.conftest import hurry
+from tests.support.demo import running_demo
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A demo server that renders, so that videos differ."""
+    with running_demo(tmp_path / "server", speed=50) as demo:
+        Path("ipyreel.toml").write_text(
+            f'provider = "lab"\n[providers.lab]\nbase_url = "{demo.url}"\ndialect = "openai"\n',
+            encoding="utf-8",
+        )
+        yield demo
+
+
+@pytest.fixture
+def films(reel):
+    """Two moods, each in two samples."""
+    line = "%%video films --vary mood=calm,stormy -n 2 --seed 1 -s 1 --size 64x64 -w"
+    return reel.run_cell(f"{line}\nA {{mood}} sea").result
+
+
+def said(reel, line):
+    return repr(reel.run_cell(f"%video {line}").result)
+
+
+def test_votes_decide_and_survive_the_kernel(reel, films, tmp_path):
+    calm, stormy = films[:2], films[2:]
+    assert "No votes yet" in said(reel, "results films")
+    for person in range(10):
+        api.vote(stormy[person % 2], calm[person // 2 % 2], who=f"p{person}")
+    assert ">" in said(reel, f"vote {calm[0].id} {stormy[0].id} --as Zoe")
+    assert "taken back" in said(reel, "vote --undo --as Zoe")
+    assert "no vote to take back" in said(reel, "vote --undo --as Zoe")
+    text = said(reel, "results films")
+    assert "10 votes by 10 people." in text
+    assert "mood=stormy beats calm 10:0, 95 % interval 0.72-1.00: decided." in text
+    assert "No scores yet" in text
+    said(reel, f"vote {calm[0].id} {stormy[0].id} --tie --as Zoe")
+    result = films.results()
+    first = result.data.standings[0]
+    assert first.setting == "stormy"
+    assert first.score > 0
+    assert "●" in result.text
+    assert "<table" in result.html
+    path = films.export_votes(tmp_path / "votes.json")
+    api.close()  # as if the kernel had ended
+    hurry()
+    assert repr(reel.run_cell(f"%video show {films.id}").result.results()) == result.text
+    assert merge_votes(path) == 0
+
+
+def test_ratings_come_back_as_columns(reel, films):
+    assert "stars" not in films.to_dict()[films[0].id]
+    assert "★★★★☆ by Ann" in said(reel, f"rate {films[0].id} 4 it's sharp --tag keep --as Ann")
+    api.rate(films[0], 2, tags=["keep", "sea"], who="Bo")
+    row = films.to_dict()[films[0].id]
+    assert (row["stars"], row["notes"], row["tags"]) == (3, "it's sharp", "keep, sea")
+    assert films.to_dict()[films[1].id]["stars"] is None
+    assert "taken back" in said(reel, f"rate {films[0].id} 0 --as Bo")
+    assert films.to_dict()[films[0].id]["stars"] == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("rate films 4", "films has 4 jobs"),
+        ("rate ONE 7", "'7' is not 1 to 5"),
+        ("rate ONE", "name a job"),
+        ("vote ONE", "name two jobs"),
+        ("vote ONE ONE", "two different videos"),
+        ("results ONE", "is one job"),
+    ],
+)
+def test_what_cannot_be_judged_is_one_line(reel, films, line, words):
+    with pytest.raises(UsageError, match=words):
+        said(reel, line.replace("ONE", films[0].id))
+
+
+def test_a_job_without_a_video_is_not_judged(reel, live):
+    live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued"}}})
+    job = reel.run_cell("%%video clip -s 1 --size 64x64\nA sea").result
+    with pytest.raises(InvalidRequest, match="no video to judge"):
+        api.rate(job, 3)
