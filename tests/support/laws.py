@@ -108,6 +108,7 @@ LAZY = {
     ("__init__.py", "__getattr__"): "the exports load on first use",
     ("notebook/handles/job_list.py", "_opinions"): "what comes after the videos is rarely used",
     ("notebook/magics.py", "_heavy"): "%load_ext imports nothing heavy; the first use does",
+    ("demo/pytest_plugin.py", "serve_videos"): "pytest loads the plugin in every project",
     ("demo/render_queue.py", "renderer"): "PyAV, numpy and Pillow: a stub server works without",
     ("jobs/loop.py", "_module"): "nest_asyncio or nest_asyncio2, whichever is safe here",
 }

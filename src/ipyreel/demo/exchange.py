@@ -138,11 +138,12 @@ class RequestLog:
         self._entries: deque[LogEntry] = deque()
         self._sizes: deque[int] = deque()
         self._limit, self._room = entries, size
+        self._share = size // 4
 
     def add(self, entry: LogEntry) -> None:
         """Add a request; the oldest give way to it. What is too large loses its fields."""
         size = len(repr(entry))
-        if size > self._room // 4:
+        if size > self._share:
             entry = replace(entry, fields=None, query=entry.query[:200], path=entry.path[:200])
             size = len(repr(entry))
         with self._lock:
