@@ -109,9 +109,10 @@ class VideoMagics(Magics):
     @observe(*READERS)
     def _changed(self, _change: object) -> None:
         # At once: `ipyreel.submit` and an open form must not send above a new limit.
-        screen = sys.modules.get("ipyreel.notebook.screen")
-        if screen is not None and screen.current.cache_info().currsize:
-            screen.current().session.configure(self.settings_made)
+        module = sys.modules.get("ipyreel.notebook.screen")
+        screen = None if module is None else module.opened()
+        if screen is not None:
+            screen.session.configure(self.settings_made)
 
 
 def load(shell: InteractiveShell) -> None:

@@ -374,6 +374,10 @@ class _Current:
                 self._screen = Screen.open()
             return self._screen
 
+    def opened(self) -> Screen | None:
+        self._leave_parent()
+        return self._screen
+
     def close(self) -> None:
         self._leave_parent()
         with self._lock:
@@ -398,6 +402,11 @@ def current() -> Screen:
     except FileNotFoundError as error:
         gone = "The working directory was deleted."
         raise ConfigError(gone, hint="Change to one that exists.") from error
+
+
+def opened() -> Screen | None:
+    """Return the screen of this process if there is one; opens nothing."""
+    return _CURRENT.opened()
 
 
 def close_current() -> None:
