@@ -46,7 +46,7 @@ def test_the_folder_explains_itself(reel):
 @pytest.mark.parametrize(
     ("line", "prompt", "words"),
     [
-        ("--bogus", "x", ["--bogus", "--seconds"]),
+        ("--xyzzy", "x", ["--xyzzy", "--seconds"]),
         ("--provider nope", "x", ["nope", "demo", "apiyi"]),
         ("--provider apiyi --seconds 10", "x", ["--seconds 10", "sora-2", "4, 8 or 12"]),
         ("-p apiyi --size 1920x1080", "x", ["--size 1920x1080", "1280x720", "sora-2-pro"]),
