@@ -22,19 +22,30 @@ notebook = nbformat.read("in.ipynb", 4)
 nbclient.NotebookClient(notebook, resources={"metadata": {"path": "."}}).execute()
 nbformat.write(notebook, "out.ipynb")"""
 NBCONVERT = "nbconvert --to html --execute --output out in.ipynb"
+DATA = "data:video/mp4;base64,"
 TOOLS = {
-    "nbclient": (["-c", NBCLIENT], "out.ipynb", "videos/"),
-    "papermill": (["-m", "papermill", "in.ipynb", "out.ipynb"], "out.ipynb", "videos/"),
+    "nbclient": (["-c", NBCLIENT], "out.ipynb", DATA),
+    "papermill": (["-m", "papermill", "in.ipynb", "out.ipynb"], "out.ipynb", DATA),
+    "papermill that names its output": (
+        ["-m", "papermill", "--inject-output-path", "in.ipynb", "out.ipynb"],
+        "out.ipynb",
+        "videos/",
+    ),
     "papermill to elsewhere": (
         ["-m", "papermill", "../in.ipynb", "../aus gabe/out.ipynb"],
         "../aus gabe/out.ipynb",
-        "data:video/mp4;base64,",
+        DATA,
     ),
-    "nbconvert": (["-m", *NBCONVERT.split()], "out.html", "videos/"),
+    "nbconvert": (["-m", *NBCONVERT.split()], "out.html", DATA),
+    "nbconvert to elsewhere": (
+        ["-m", *NBCONVERT.replace("in.ipynb", "../in.ipynb").split(), "--output-dir=../aus gabe"],
+        "../aus gabe/out.html",
+        DATA,
+    ),
     "jupyter execute": (
         ["-m", "jupyter", "execute", "in.ipynb", "--output=out"],
         "out.ipynb",
-        "videos/",
+        DATA,
     ),
 }
 """Tool -> its arguments, what it writes, and how the video's source begins."""

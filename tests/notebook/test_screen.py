@@ -7,7 +7,9 @@ import threading
 import pytest
 from ipywidgets.widgets.widget import _instances
 
+from ipyreel.notebook import api
 from ipyreel.notebook import screen as screen_module
+from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
 from ipyreel.values import VideoRequest
@@ -85,3 +87,61 @@ def test_a_card_that_cannot_be_drawn_does_not_stop_the_others(screen, live, monk
     assert sound.comm is not None
     for job in jobs:
         job.cancel()
+
+
+@pytest.mark.parametrize("opens", [open_form, open_gallery])
+def test_a_panel_of_a_closed_session_says_so_and_sends_nothing(reel, screen, live, opens):
+    panel = opens(screen)
+    form = panel if opens is open_form else None
+    if form is not None:
+        form.fields.prompt.value = "A red balloon"
+        assert not form._submit.disabled
+    before = set(panel.children)
+    reel.run_cell("%reload_ext ipyreel")
+    assert panel.children != tuple(before)
+    assert panel.children[0] is panel.status
+    assert "belongs to a session that was closed" in panel.status.value
+    assert f"%video {panel._name} opens a new one" in panel.status.value
+    if form is not None:
+        form._submit.click()  # a click that was on its way
+        assert "belongs to a session that was closed" in panel.status.value
+    assert live.posts() == 0
+    panel.close()
+
+
+def test_all_cards_of_a_job_become_its_video(screen):
+    screen.host = FrontEnd(kind="headless", embeds=True, front_end=False)
+    job = api.submit("A boat")
+    screen.show(job)
+    screen.show(job)
+    cards = list(screen._cards[job.id])
+    assert len(cards) == 2
+    job.wait()
+    assert all(card.ended for card in cards)
+
+
+def test_all_cards_of_a_job_are_static_after_the_session(reel, screen, live):
+    live.faults.add({**STUCK, "count": 10_000})
+    job = api.submit("A boat")
+    screen.show(job)
+    screen.show(job)
+    cards = list(screen._cards[job.id])
+    reel.run_cell("%unload_ext ipyreel")
+    assert len(cards) == 2
+    assert all(card.ended for card in cards)
+    for card in cards:
+        card.close()
+
+
+@pytest.mark.usefixtures("screen")
+def test_saved_text_names_no_path_of_this_machine(tmp_path):
+    jobs = [api.submit(f"A {word}") for word in ("boat", "train")]
+    for job in jobs:
+        job.wait()
+    gallery = api.gallery()
+    shown = [gallery, api.compare(*jobs), api.history()[0].video]
+    texts = [one._repr_mimebundle_()["text/plain"] for one in shown]
+    texts += [repr(jobs), repr(api.history())]
+    assert all("A boat" in text or jobs[0].id in text or "videos/" in text for text in texts)
+    assert str(tmp_path) not in "".join(texts)
+    gallery.close()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from IPython.display import display
 
@@ -56,6 +57,8 @@ class Screen:
     _cards: dict[str, list[Card]] = field(default_factory=dict)
     _players: dict[str, PlayerOptions] = field(default_factory=dict)
     _saved_jobs: dict[str, SavedJobs] = field(default_factory=dict)
+    open_panels: WeakSet[Any] = field(default_factory=WeakSet)
+    """Forms and galleries, which stop working when the session is closed."""
     _panels: dict[str, tuple[int, list[Any]]] = field(default_factory=dict)
     _document: tuple[float, Document] | None = None
     _just_shown: tuple[object, int] | None = None
@@ -290,6 +293,8 @@ class Screen:
 
     def close(self) -> None:
         """Stop everything this screen and its session started; cards become static."""
+        for panel in list(self.open_panels):
+            panel.retire()
         self.session.close()
         for card in self._all_cards():
             card.settle()

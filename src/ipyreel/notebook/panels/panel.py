@@ -53,6 +53,8 @@ def guarded(
     @functools.wraps(method)
     def call(self: B, /, *args: P.args, **kwargs: P.kwargs) -> None:
         with self.lock:
+            if self.retired:
+                return
             try:
                 method(self, *args, **kwargs)
             except Exception as error:  # noqa: BLE001 - shown to the person who clicked
@@ -67,6 +69,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def __init__(self, screen: Screen, *children: Any, name: str, wide: bool = False) -> None:
         self.lock = threading.RLock()
         self.status = widgets.HTML()
+        self.retired = False
         self._screen = screen
         self._name = name
         # `onload`, since a script that is put in by innerHTML does not run.
@@ -76,6 +79,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         classes = ("ipyreel-panel", "ipyreel-wide-panel") if wide else ("ipyreel-panel",)
         super().__init__((*children, self._sheet), _dom_classes=classes)
         self.saved: SavedCopy | None = screen.saved_copy(self.static_copy)
+        screen.open_panels.add(self)
 
     def place(self, *children: Any) -> None:
         """Put in other children."""
@@ -96,6 +100,17 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         """Bring what is saved up to date."""
         if self.saved is not None:
             self.saved.renew()
+
+    def retire(self) -> None:
+        """Take away everything that could be clicked, because the session was closed."""
+        with self.lock:
+            self.retired = True
+            self.say(
+                f"This {self._name} belongs to a session that was closed. "
+                f"%video {self._name} opens a new one.",
+                bad=True,
+            )
+            self.place(self.status)
 
     def close(self) -> None:
         """Close all widgets of the panel."""
