@@ -86,11 +86,14 @@ def test_openai_refuses_unknown_parameters(start, field):
         assert error["message"] == f"Unknown parameter: '{field}'."
 
 
-def test_openai_refuses_unknown_models(start):
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [({"model": "y"}, "model"), ({"model": ""}, "model"), ({"prompt": "x" * 40_000}, "prompt")],
+)
+def test_openai_refuses_unknown_models_and_long_prompts(start, change, param):
     with start(dialect="openai") as (_, http):
-        assert (
-            error_of(http.post("/videos", json={"prompt": "x", "model": "y"}))["param"] == "model"
-        )
+        reply = http.post("/videos", json={"prompt": "x", **change})
+        assert (reply.status_code, error_of(reply)["param"]) == (400, param)
 
 
 def test_openai_wants_an_object_in_json_and_a_file_in_a_form(start, png):

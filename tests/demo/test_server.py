@@ -187,6 +187,7 @@ def test_the_list_is_paged(start, clock):
         assert [job["id"] for job in rest["data"]] == made[2::-1]
         upward = http.get("/videos", params={"order": "asc", "limit": 1}).json()
         assert upward["first_id"] == made[0]
+        assert http.get("/videos", params={"after": ""}).json() == page
         none = http.get("/videos", params={"limit": 0}).json()
         assert (none["data"], none["first_id"], none["has_more"]) == ([], None, True)
 
@@ -222,7 +223,57 @@ def test_remix_takes_all_but_the_prompt(start, finished):
 
 def test_models(start):
     with start() as (_, http):
-        assert [row["id"] for row in http.get("/models").json()["data"]] == ["demo-1"]
+        rows = http.get("/models").json()["data"]
+        assert [row["id"] for row in rows] == ["demo-1"]
+        assert http.get("/models/demo-1").json() == rows[0]
+        missing = http.get("/models/other")
+        assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
+
+
+def test_every_reply_has_a_request_id(start, finished):
+    with start() as (_, http):
+        replies = [http.get("/videos"), http.get("/nothing"), http.post("/videos", json={})]
+        replies.append(http.get(f"/videos/{finished(http)}/content"))
+        ids = {reply.headers["x-request-id"] for reply in replies}
+        assert len(ids) == 4
+        assert all(one.startswith("req_") for one in ids)
+
+
+def test_head_of_content_is_its_headers(start, finished):
+    with start() as (_, http):
+        path = f"/videos/{finished(http)}/content"
+        head, whole = http.head(path), http.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("content-length", "content-type", "etag", "accept-ranges"):
+            assert head.headers[name] == whole.headers[name]
+
+
+def test_characters(start, finished):
+    with start() as (demo, http):
+        film = demo.video_bytes(finished(http))
+        files = {"video": ("a.mp4", film, "video/mp4"), "name": (None, "Mo")}
+        made = http.post("/videos/characters", files=files).json()
+        assert made.keys() == {"id", "name", "created_at"}
+        assert http.get(f"/videos/characters/{made['id']}").json() == made
+        assert http.get("/videos/characters/char_0").status_code == 404
+        for broken in ({"video": files["video"]}, {"name": files["name"]}):
+            assert http.post("/videos/characters", files=broken).status_code == 400
+        noise = {**files, "video": ("a.mp4", b"noise", "video/mp4")}
+        assert http.post("/videos/characters", files=noise).status_code == 400
+        assert len(http.get("/videos").json()["data"]) == 1  # a character is no job
+
+
+def test_objects_in_a_form(start, finished, png):
+    """As openai's SDKs write them: `name[part]`, and JSON in a field."""
+    url = "data:image/png;base64," + base64.b64encode(png(64, 48)).decode()
+    with start() as (demo, http):
+        reply = http.post("/videos", data={"prompt": "x", "input_reference[image_url]": url})
+        assert demo.jobs.image(demo.jobs.read(reply.json()["id"])) == png(64, 48)
+        job_id = finished(http)
+        for video in ({"video[id]": job_id}, {"video": f'{{"id": "{job_id}"}}'}):
+            assert http.post("/videos/edits", data={"prompt": "y", **video}).status_code == 200
+        both = {"prompt": "x", "image": "a", "image[url]": "b"}
+        assert http.post("/videos", data=both).json()["error"]["param"] == "image"
 
 
 def test_a_key_is_wanted_only_when_one_is_set(start):
