@@ -72,7 +72,7 @@ def test_of_a_cell(before, expected):
         ("show ", ["clip", "v1"]),
         ("edit v", ["v1"]),
         ("compare v1 ", ["clip", "v1"]),
-        ("resume v1 --", ["--provider", "--take"]),
+        ("resume v1 --", ["--provider", "--take", "--output"]),
         ("extend v1 --s", ["--seconds"]),
         ("edit v1 'at night' ", ["--max-cost", "--wait", "--dry-run"]),
     ],
