@@ -1,14 +1,13 @@
 """Where the videos go, what they are called, and the `.json` that explains each.
 
-May import `values` and `errors`. Names hold `[A-Za-z0-9._-]` only: Jupyter refuses to serve
-dot-folders, and `# ? %` in a name break the links of a notebook.
+Names hold letters, digits and `._-` only: Jupyter refuses to serve dot-folders, and `# ? %` in
+a name break the links of a notebook. Letters of every script stay, since links encode them.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import stat
 import time
@@ -22,7 +21,14 @@ from ipyreel.values import JobSnapshot
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no letters that look like digits."""
 
-SLUG_LENGTH = 40
+SLUG_BYTES = 60
+"""Bytes of the prompt in a file's name; with date and id it stays far below the 255 of most
+file systems."""
+
+LATIN = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ı": "i"}
+)
+"""Latin letters that Unicode does not decompose."""
 
 MAX_SIDECAR = 2**24
 """Bytes of a `.json` that is read to see whose it is."""
@@ -37,16 +43,40 @@ def new_id(choose: Callable[[str], str] = secrets.choice, *, kind: str = "v") ->
 
 
 def slug(prompt: str) -> str:
-    """Return the first words of a prompt in `[a-z0-9-]`, at most 40 characters."""
-    plain = unicodedata.normalize("NFKD", prompt[:400]).encode("ascii", "ignore").decode()
-    words = re.findall(r"[a-z0-9]+", plain.lower())
+    """Return the first words of a prompt for a file's name, in at most 60 bytes.
+
+    Latin letters lose their accents, other scripts stay as they are. A first word that is too
+    long, as prompts without blanks are, is cut at a letter.
+    """
     text = ""
-    for word in words:
+    for word in _words(unicodedata.normalize("NFKC", prompt[:400]).lower().translate(LATIN)):
         longer = f"{text}-{word}" if text else word
-        if len(longer) > SLUG_LENGTH:
-            break
+        if len(longer.encode()) > SLUG_BYTES:
+            return text or _cut(word)
         text = longer
-    return text or (words[0][:SLUG_LENGTH] if words else "video")
+    return text or "video"
+
+
+def _words(text: str) -> list[str]:
+    found = ""
+    for letter in text:
+        kind = unicodedata.category(letter)
+        if kind[0] == "M":  # a vowel sign, say; an accent of a Latin letter goes
+            found += "" if found[-1:].isascii() else letter
+        elif kind[0] in "LN":
+            base = unicodedata.normalize("NFKD", letter)[0]
+            found += base if base.isascii() else letter
+        elif kind != "Cf":
+            found += " "
+    return found.split()
+
+
+def _cut(word: str) -> str:
+    """Return as many letters as fit, each with its marks."""
+    text = word.encode()[:SLUG_BYTES].decode(errors="ignore")
+    while text != word and text and unicodedata.category(word[len(text)])[0] == "M":
+        text = text[:-1]
+    return text
 
 
 def target_path(folder: Path, *, prompt: str, job_id: str, created_at: float) -> Path:
