@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from IPython.core.error import UsageError
 
-from ipyreel.errors import InvalidRequest, SubmissionUnknown
+from ipyreel.errors import InvalidRequest, SubmissionUnknown, VideoError
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.markup.tables import Table
@@ -223,6 +223,10 @@ def test_a_job_is_found_by_the_name_it_has_in_the_notebook(reel, live):
         assert reel.run_cell(f"%video show {word}").result == clip
         assert reel.run_cell(f"%video remix {word} at night").result.wait(30)
     assert reel.run_cell("%video show seas").result == seas
+    for word in ("seas[-1]", "$seas[1]", "{seas[1].id}"):
+        assert reel.run_cell(f"%video show {word}").result == seas[1]
+    with pytest.raises(UsageError, match=r"seas\[2\]: seas has 2 jobs"):
+        reel.run_cell("%video show seas[2]")
     assert len(reel.run_cell("%video compare seas").result.videos) == 2
     with pytest.raises(UsageError, match="seas has 2 jobs"):
         reel.run_cell("%video delete seas")
@@ -293,7 +297,14 @@ def test_a_key_among_the_options_of_a_cell_is_not_repeated(reel, live):
 
 
 def test_other_mistakes_say_nothing_of_keys(reel):
-    for line in ("doctor nope", "show v1234567890abcdef12345", "use demo colour=red", "key nope"):
+    for line in (
+        "use demo keyframe_interpolation=3",
+        "models monkey_business=12",
+        "doctor nope",
+        "show v1234567890abcdef12345",
+        "use demo colour=red",
+        "key nope",
+    ):
         with pytest.raises(UsageError) as caught:
             reel.run_cell(f"%video {line}")
         assert "revoke" not in str(caught.value)
@@ -360,3 +371,21 @@ def test_what_was_never_sent_is_named_and_not_sent(reel, live):
         found = api.resume()
     assert [job.id for job in found] == [seas.ids[0]]
     assert live.posts() == 1
+
+
+def told(reel, cell):
+    """Return what a cell shows, or what it was refused with."""
+    try:
+        return repr(reel.run_cell(cell).result)
+    except (UsageError, VideoError) as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("line", [f"use {KEY}", f"use {KEY} -m m1 --loud"])
+def test_a_key_in_the_place_of_a_provider_is_not_remembered(reel, live, line):
+    assert "revoke that key" in told(reel, f"%video {line}")
+    for cell in ("%%video\nA sea", "%video", "%video providers", "%%video --dry-run\nA sea"):
+        text = told(reel, cell)
+        assert text
+        assert "0123456789" not in text, cell
+    assert live.posts() == 0

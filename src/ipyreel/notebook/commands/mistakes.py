@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-KEY = re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|r8|ghp|key|AIza|eyJ)[-_A-Za-z0-9.]{14,}")
+KEY = re.compile(
+    r"\b(?:(?:sk|pk|rk|gsk|hf|xai|r8|ghp|key)[-_](?=\S*\d)|AIza|eyJ)[-_A-Za-z0-9.]{12,}"
+)
 """Keys as the usual services make them."""
 
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-_NAMED = re.compile(r"(?i)\b\w*(?:key|token|secret|password)\w*=(\S+)")
+_NAMED = re.compile(r"(?i)\b(?:api_?key|(?:access_?)?token|secret|password)=(\S{6,})")
 _PROVIDER_FIRST = {"key", "doctor", "balance", "use", "models"}
 LONG = 16
 """Characters of a word that is no provider's name."""

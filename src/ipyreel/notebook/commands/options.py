@@ -363,7 +363,7 @@ def unquoted(text: str) -> str:
 _JSON = re.compile(r"(?:--?[\w-]+=)?(?:[\w.-]+=)?(?=[\[{])")
 """What may stand before a value that is JSON to its end: `--extra=tags=["a", "b"]`."""
 
-_NAMES = re.compile(r"\{[^\W\d][\w.]*\}")
+_NAMES = re.compile(r"\{[^\W\d]\w*(?:\.\w+|\[-?\w+\])*\}")
 """What is the name of a variable, and no JSON."""
 
 

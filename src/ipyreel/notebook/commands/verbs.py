@@ -108,10 +108,17 @@ def _history(screen: Screen, words: Words, _said: Said) -> Report:
 def _handle(screen: Screen, word: str | None) -> Job | JobList:
     """Return the job or sweep that a word names; None: the newest job.
 
-    By id, the beginning of one, the server's id, a variable (`clip`, `$clip`), or `{clip.id}`.
+    By id, the beginning of one, the server's id, a variable (`clip`, `$clip`, `films[0]`), or
+    `{clip.id}`.
     """
     session, names = screen.session, getattr(screen.shell, "user_ns", {})
     held = None if word is None else names.get(word)
+    if word is not None and (item := re.fullmatch(r"\$?(\w+)\[(-?\d{1,4})\]", word)) is not None:
+        held = names.get(item[1])
+        if isinstance(held, JobList):
+            if not -len(held) <= int(item[2]) < len(held):
+                raise InvalidRequest(f"{word}: {item[1]} has {len(held)} jobs.")
+            held = held[int(item[2])]
     if word is not None and not isinstance(held, Job | JobList):
         held = options.expand(word, names)
     if isinstance(held, Job | JobList):
@@ -210,7 +217,8 @@ def _resume(screen: Screen, words: Words, said: Said) -> Report:
     session, provider = screen.session, said.get("provider")
     word = words[0] if words else None
     names = getattr(screen.shell, "user_ns", {})
-    if isinstance(names.get(word), Job | JobList) or (word or "").startswith(("$", "{")):
+    known = isinstance(names.get(re.split(r"\[", word or "")[0]), Job | JobList)
+    if known or (word or "").startswith(("$", "{")):
         word = _handle(screen, word).id
     output = None if "output" not in said else Path(said["output"]).expanduser()
     if provider is not None and word is not None:
