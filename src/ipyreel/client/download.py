@@ -292,6 +292,7 @@ class Fetch:
         """Append the body; what came is kept even when it breaks off."""
         here = self.part.size + len(first)
         batch, held = [first] if first else [], len(first)
+        writing: asyncio.Future[None] | None = None
         self._pace.received(len(first))
         self._report(here)
         try:
@@ -303,11 +304,13 @@ class Fetch:
                 if here > self.policy.max_bytes:
                     raise self._too_large(here)
                 if held >= BATCH:
-                    full, batch, held = batch, [], 0
-                    await _in_thread(self.part.write, full)
+                    # The next megabyte comes while this one is written and hashed.
+                    await _end(writing)
+                    writing, batch, held = _begin(self.part.write, batch), [], 0
                 self._report(here)
         finally:
-            await _in_thread(self.part.write, batch)
+            await _end(writing)
+            await _end(_begin(self.part.write, batch))
         self._check_length(stream)
 
     def _check_length(self, stream: Stream) -> None:
@@ -341,16 +344,21 @@ class Fetch:
         self._report(len(data), last=True)
 
 
-async def _in_thread(work: Callable[[list[bytes]], None], pieces: list[bytes]) -> None:
-    """Run `work` in a thread and wait for its end, also when cancelled meanwhile."""
-    future = asyncio.get_running_loop().run_in_executor(None, work, pieces)
+def _begin(work: Callable[[list[bytes]], None], pieces: list[bytes]) -> asyncio.Future[None]:
+    return asyncio.get_running_loop().run_in_executor(None, work, pieces)
+
+
+async def _end(work: asyncio.Future[None] | None) -> None:
+    """Wait for the end of a thread's work, also when cancelled meanwhile; raise what it raised."""
+    if work is None:
+        return
     try:
         # Not awaited itself: our cancellation would cancel it too, and a thread cannot stop.
-        await asyncio.wait({future})
+        await asyncio.wait({work})
     except asyncio.CancelledError:
-        await asyncio.wait({future})
+        await asyncio.wait({work})
         raise
-    future.result()
+    work.result()
 
 
 @dataclass(slots=True, kw_only=True)
