@@ -264,3 +264,14 @@ def test_a_persons_own_row_is_taken_at_its_word():
     job, seen = asking(lambda ours: ours.create("a cat", model=name, seconds=5), reply(200, QUEUED))
     assert job.remote_id == "video_1"
     assert seen[0].json["seconds"] == "5"
+
+
+def test_a_word_nobody_knows_means_done_when_a_video_is_at_the_address():
+    async def main(body):
+        async with Server(reply(200, body)) as cdn:
+            odd = {"id": "video_1", "status": "fertig", "url": f"{cdn.origin}/film"}
+            async with Server(reply(200, odd)) as server, client(server) as ours:
+                return await ours.retrieve("video_1")
+
+    assert run(main(mp4())).status == "completed"
+    assert run(main(b"<html>soon</html>")).status == "in_progress"

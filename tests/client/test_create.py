@@ -139,6 +139,48 @@ def test_a_redirect_is_not_followed_and_nothing_was_accepted():
     assert heard == [True, False]
 
 
+def test_a_path_that_moved_is_posted_to_once_more_and_remembered():
+    async def main():
+        slash = reply(307, location="/v1/videos/")
+        async with Server(slash, reply(200, QUEUED)) as server, client(server) as ours:
+            heard = []
+            for _ in range(2):
+                await ours.create("a cat", on_send=heard.append)
+            return server.posts, heard
+
+    posts, heard = run(main())
+    assert [seen.target for seen in posts] == ["/v1/videos", "/v1/videos/", "/v1/videos/"]
+    assert posts[1].body == posts[0].body
+    assert posts[1].headers["authorization"] == f"Bearer {KEY}"
+    assert heard == [True, True]
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_path_that_moves_for_ever_is_posted_to_twice(status):
+    error, server, heard = create(reply(status, location="/v1/a"), reply(status, location="/v1/b"))
+    assert isinstance(error, ProviderError)
+    assert len(server.posts) == 2
+    assert heard == [True, False]
+
+
+def test_a_refusal_in_a_200_of_any_shape_is_one():
+    for body in (
+        {"code": 40001, "message": "bad prompt", "data": None},
+        {"base_resp": {"status_code": 1026, "status_msg": "bad prompt"}},
+    ):
+        error, _, heard = create(reply(200, body))
+        assert isinstance(error, RequestRejected)
+        assert error.message == "bad prompt"
+        assert heard == [True, False]
+
+
+def test_an_answer_that_nobody_understands_is_quoted():
+    error, _, heard = create(reply(200, {"hm": "wait and see"}))
+    assert isinstance(error, SubmissionUnknown)
+    assert "wait and see" in error.message
+    assert heard == [True]
+
+
 def test_a_see_other_may_follow_a_job_that_was_accepted():
     error, server, heard = create(reply(303, location="/v1/videos/video_1"))
     assert isinstance(error, SubmissionUnknown)

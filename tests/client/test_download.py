@@ -29,13 +29,21 @@ from ipyreel.errors import (
 )
 from ipyreel.values import VideoJob
 from tests.client.support.films import AVI, JPEG, WEBM, mp4
-from tests.client.support.rows import KEY, client
-from tests.client.support.server import File, Handler, Server, hang, reply, reset, unmeasured
+from tests.client.support.rows import DONE, KEY, client
+from tests.client.support.server import File, Handler, hang, reply, reset, unmeasured
+from tests.client.support.server import Server as AnyServer
 from tests.client.support.time import Time, run
 
 FILM = mp4(bytes(range(256)) * 40, width=1280, height=720, seconds=8)
 JOB = VideoJob(remote_id="video_1", status="completed")
 NOT_READY = {"error": {"message": "Video is not ready yet"}}
+
+
+class Server(AnyServer):
+    """A server whose job says nothing new."""
+
+    def __init__(self, *script, job=None):
+        super().__init__(*script, job=job or reply(404))
 
 
 async def fetch(server, target, *, job=JOB, time=None, policy=None, memory=None, **options):
@@ -576,6 +584,51 @@ def test_no_signed_address_is_in_any_error(target):
         causes = [error, error.__cause__]
         assert "secret" not in " ".join(map(str, causes)) + repr(causes)
         assert KEY not in " ".join(map(str, causes)) + repr(causes)
+
+
+def test_an_address_that_comes_late_is_asked_for_again(target):
+    async def main():
+        async with Server(File(FILM)) as cdn:
+            late = reply(200, {**DONE, "url": f"{cdn.origin}/film"})
+            async with Server(reply(404), job=late) as server:
+                return await fetch(server, target), server.seen
+
+    file, seen = run(main())
+    assert_whole(file, target)
+    assert len(seen) == 1
+
+
+def test_an_address_that_expired_is_asked_for_again(target):
+    async def main():
+        async with Server(reply(403), File(FILM)) as cdn:
+            fresh = reply(200, {**DONE, "url": f"{cdn.origin}/film?sig=two"})
+            async with Server(reply(405), job=fresh) as server:
+                job = replace(JOB, urls=(f"{cdn.origin}/film?sig=one",))
+                return await fetch(server, target, job=job), cdn.seen
+
+    file, seen = run(main())
+    assert_whole(file, target)
+    assert [one.target for one in seen] == ["/film?sig=one", "/film?sig=two"]
+
+
+def test_every_address_that_was_tried_is_told(target):
+    error, _, cdn, _ = elsewhere(
+        target, [reply(404, NOT_READY)], [reply(403, {"error": "expired"})]
+    )
+    assert isinstance(error, JobNotFound)
+    assert "not ready yet Also tried" in error.message
+    assert f"{cdn.origin}" in error.message
+    assert "expired" in error.message
+    assert "secret" not in error.message
+
+
+@pytest.mark.parametrize("size", [len(FILM), 5000])
+def test_a_206_that_nobody_asked_for_is_taken(target, size):
+    whole = f"bytes 0-{size - 1}/{len(FILM)}"
+    unasked = reply(206, FILM[:size], content_range=whole, etag='"one"')
+    file, server = download(target, unasked, File(FILM))
+    assert_whole(file, target)
+    assert len(server.seen) == (1 if size == len(FILM) else 2)
 
 
 # -- servers without an end ----------------------------------------------------------------

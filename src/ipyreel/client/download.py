@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -228,7 +228,8 @@ class Fetch:
 
     async def _start(self, url: str, stream: Stream) -> str | None:
         """Take a whole reply from its first byte; returns the URL if it only names one."""
-        if not OK <= stream.status_code < MULTIPLE_CHOICES or stream.status_code == PARTIAL:
+        start, total = content_range(stream.headers)
+        if not OK <= stream.status_code < MULTIPLE_CHOICES or start:
             self.retry_after = retry_after(stream.headers, now=self.clock())
             raise read_error(await stream.read(), now=self.clock())
         first = b""
@@ -239,7 +240,8 @@ class Fetch:
         media_type = sniff(first)
         if media_type not in VIDEO_SUFFIXES:
             return await self._open_envelope(stream, first)
-        length = stream.length
+        # Some servers send the whole file, or its beginning, as a 206 that nobody asked for.
+        length = stream.length if total is None or stream.encoded else total
         self._refuse_taken_name(media_type, length)
         await asyncio.to_thread(self._require_space, length)
         source = Source.of(url, stream.headers, length)
@@ -367,7 +369,8 @@ class Download:
 
     `urls` are tried in their order; the key goes to those of the API's own origin only.
     `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance. `memory` keeps what
-    a later download needs to go on.
+    a later download needs to go on. `refresh` asks the server for the addresses again: it
+    may name them late, and signed ones expire.
     """
 
     http: Http
@@ -377,6 +380,7 @@ class Download:
     clock: Callable[[], float]
     rng: Callable[[], float]
     memory: PartMemory
+    refresh: Callable[[], Awaitable[Sequence[str]]]
     policy: DownloadPolicy = field(default_factory=DownloadPolicy)
     on_progress: OnProgress | None = None
 
@@ -450,9 +454,20 @@ class Download:
                     # This one sends: another would begin from nothing.
                     self._failures = 0
                     break
+            overload = "again" in outlooks
             if self._left:
-                await self._pause(overload="again" in outlooks)
+                await self._pause(overload=overload)
+            if not (self._left and overload):
+                await self._look_for_new_addresses()
         raise self._final_error()
+
+    async def _look_for_new_addresses(self) -> None:
+        try:
+            urls = await self.refresh()
+        except VideoError:
+            return
+        new = [url for url in urls if url not in self._errors and url not in self._left]
+        self._left = [*new, *self._left]
 
     def _note(self, url: str, error: VideoError) -> Outlook:
         """Remember why an address gave nothing, and drop it when it never will."""
@@ -486,6 +501,13 @@ class Download:
         hope: list[Outlook] = ["again", "later", "never"]
         error = min(self._errors.values(), key=lambda one: hope.index(outlook_of(one)))
         ending = _ending(error, self._part, self._waited)
+        tried = [
+            f"{strip_query(url)[:200]}: {one.message}"
+            for url, one in self._errors.items()
+            if one is not error and not url.startswith("data:")
+        ]
+        if tried:
+            ending.message = f"{ending.message} Also tried: {' '.join(tried)}"
         ending.__cause__ = error if ending is not error else error.__cause__
         return ending
 

@@ -44,6 +44,7 @@ AGENT = f"ipyreel/{__version__}"
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SAME_REQUEST = frozenset({307, 308})
 
 REUSED = httpx.Limits(max_connections=None)
 FRESH = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -169,6 +170,7 @@ class Http:
         self.timeouts = timeouts or Timeouts()
         self._gate = addresses.Gate(_origin(self._home), lookup, direct=transport is None)
         self._transport = transport
+        self._moved: dict[httpx.URL, httpx.URL] = {}
         self._clients: dict[tuple[bool, bool, str | None], httpx.AsyncClient] = {}
         if not self._plain_is_fine(self._home):
             raise ConfigError(
@@ -223,10 +225,18 @@ class Http:
         if call.method == "GET":
             response, url = await self._follow(url, call.headers, read)
         else:
+            url = self._moved.get(url, url)
             response = await self._hop(call.method, url, self.headers_for(call), read, body)
             if response.status_code in REDIRECTS:
                 await _close(response)
-                raise _moved(response, self._home, self._mask)
+                following = self._same_request(response, url)
+                response = await self._hop(
+                    call.method, following, self.headers_for(call), read, body
+                )
+                if response.status_code in REDIRECTS:
+                    await _close(response)
+                    raise _refused_redirect(response, self._home, self._mask)
+                self._moved[url], url = following, following
         async with _streamed(response, url, self._mask) as stream:
             return await stream.read()
 
@@ -267,6 +277,19 @@ class Http:
             client = _make_client(self._transport, limits, secure=secure, proxy=proxy)
             self._clients[secure, reuse, proxy] = client
         return client
+
+    def _same_request(self, response: httpx.Response, url: httpx.URL) -> httpx.URL:
+        """Return where to send a POST again that was not accepted at `url`.
+
+        That is where a 307 or 308 names another path of the same origin, as servers do that want
+        a slash at the end. Raises `ProviderError` for every other redirect.
+        """
+        location = response.headers.get("location")
+        if location and response.status_code in SAME_REQUEST:
+            following = _next_url(url, location, response.status_code)
+            if _origin(following) == _origin(self._home) and following != url:
+                return following
+        raise _refused_redirect(response, self._home, self._mask)
 
     async def _follow(
         self, url: httpx.URL, headers: Mapping[str, str], read: float
@@ -479,7 +502,7 @@ def _refused(url: httpx.URL, reason: str, status_code: int = 200) -> Refused:
     return Refused(f"{strip_query(str(url))} was not opened: {reason}.", status_code=status_code)
 
 
-def _moved(response: httpx.Response, home: httpx.URL, mask: KeyMask) -> ProviderError:
+def _refused_redirect(response: httpx.Response, home: httpx.URL, mask: KeyMask) -> ProviderError:
     target = mask.text(strip_query(response.headers.get("location", ""))) or "nowhere"
     return ProviderError(
         f"{home.host} redirects the request to {target}; that is not followed.",

@@ -20,7 +20,7 @@ from ipyreel.errors import (
     WireError,
 )
 from ipyreel.values import HttpCall, HttpReply, VideoJob
-from ipyreel.wire.reader import read_error, read_job
+from ipyreel.wire.reader import names_error, read_error, read_job
 
 OnSend = Callable[[bool], None]
 """Called with True right before bytes may leave, with False once this attempt failed for sure."""
@@ -109,7 +109,7 @@ class Submission:
         except WireError as error:
             raise self.unknown(error) from error
         except ProviderError as error:
-            if not _is_refusal(reply.status_code, error):
+            if not (_is_refusal(reply.status_code, error) or names_error(reply)):
                 raise self.unknown(error) from error
             on_send(False)  # noqa: FBT003 - the shape of OnSend
             raise
@@ -117,8 +117,10 @@ class Submission:
     def unknown(self, error: VideoError) -> SubmissionUnknown:
         """Return the error for a POST that may have arrived, with what is known of it."""
         status = f" (HTTP {error.status_code})" if isinstance(error, ProviderError) else ""
+        excerpt = error.excerpt[:300] if isinstance(error, WireError) else ""
+        sent = f" It sent: {excerpt}" if excerpt else ""
         return SubmissionUnknown(
-            f"{self.name} may or may not have accepted the job{status}: {error.message}",
+            f"{self.name} may or may not have accepted the job{status}: {error.message}{sent}",
             hint=f"It is not sent again by itself, since you may pay for it. {self.advice}",
         )
 

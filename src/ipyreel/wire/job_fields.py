@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,15 +12,17 @@ from ipyreel.errors import WireError
 from ipyreel.values import ENDED, Json, ServerStatus
 from ipyreel.wire.parse import is_empty, percent
 from ipyreel.wire.text import excerpt
-from ipyreel.wire.video_addresses import find_addresses, search_addresses
+from ipyreel.wire.video_addresses import find_addresses, guess_addresses
 
 _WORDS: dict[ServerStatus, str] = {
     "queued": "queued pending submitted not_start created waiting queue queueing preparing "
     "preprocessing unknown",
     "in_progress": "in_progress processing running generating postprocessing rendering in_queue "
     "started active",
-    "completed": "completed complete succeeded succeed success done finished finish ready ok",
-    "failed": "failed failure fail error errored rejected aborted timeout moderated",
+    "completed": "completed complete succeeded succeed success successful done finished finish "
+    "generated ready ok",
+    "failed": "failed failure fail error errored rejected aborted timeout timed_out moderated "
+    "content_moderated nsfw",
     "cancelled": "cancelled canceled cancelling deleted expired",
 }
 
@@ -30,6 +33,8 @@ MEANINGS: Mapping[str, ServerStatus] = MappingProxyType(
 
 STATUS_NAMES = ("status", "Status", "task_status", "taskStatus", "state", "video_status")
 """Fields in which servers put that word, the usual one first."""
+
+_PREFIX = re.compile(r"^(task_status|job_state|job_status|status|state|task|job|video)_")
 
 LONGEST_ID = 4_096
 """Characters; LiteLLM's ids have about 300."""
@@ -71,8 +76,8 @@ def find_job(body: Json, *, creating: bool = False) -> JobFields | None:
     addresses = find_addresses(fields)
     raw = _pick_status(layers, has_address=bool(addresses), creating=creating)
     status = meaning(raw) if raw is not None else None
-    if status == "completed" and not addresses:
-        addresses = tuple(dict.fromkeys(search_addresses(fields)))
+    if raw is not None and status in {"completed", None} and not addresses:
+        addresses = guess_addresses(fields)
     return JobFields(
         fields=fields,
         remote_id=_find_id(layers),
@@ -181,7 +186,8 @@ def meaning(raw: str) -> ServerStatus | None:
 
     openai-python ends its poll on any other word, and so loses jobs (ArcReel#410).
     """
-    return MEANINGS.get(raw.strip().lower().replace("-", "_").replace(" ", "_"))
+    word = raw.strip().lower().replace("-", "_").replace(" ", "_")
+    return MEANINGS.get(word) or MEANINGS.get(_PREFIX.sub("", word))
 
 
 def status_word(level: Mapping[str, Json]) -> str | None:

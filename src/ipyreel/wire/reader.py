@@ -5,6 +5,7 @@ Whatever the bytes are, nothing but `ProviderError` (or a subclass) and `WireErr
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from ipyreel.errors import ProviderError, WireError
@@ -26,6 +27,8 @@ from ipyreel.wire.refusals import (
     Reason,
     describe_unreadable,
     is_success,
+    leftover,
+    names_error,
     read_error,
     reason_in,
     wants_form,
@@ -34,6 +37,7 @@ from ipyreel.wire.text import clean, excerpt
 from ipyreel.wire.video_addresses import read_envelope, usable_address
 
 __all__ = [
+    "names_error",
     "poll_after",
     "read_character",
     "read_deleted",
@@ -51,6 +55,7 @@ _CREATED = ("created_at", "created", "createdAt")
 _COMPLETED = ("completed_at", "completedAt", "finish_time", "finished_at")
 _LENGTHS = ("seconds", "duration", "duration_s", "duration_seconds")
 _NO_CONTENT, _CONFLICT = 204, 409
+_SUCCESS = re.compile(r"succe|complet|finish|done|generated|ready", re.IGNORECASE)
 LONGEST_PROMPT = 100_000
 """Characters of a prompt that are read."""
 
@@ -163,8 +168,7 @@ def _outcome(answer: JobFields, reply: HttpReply) -> tuple[ServerStatus, Failure
     """Return the status, and the reason where it is a bad one."""
     status = answer.status
     if status is None:
-        silent = answer.raw_status is None
-        return ("completed" if silent and answer.addresses else "in_progress"), None
+        return _by_evidence(answer, reply)
     if status == "completed":
         # apiyi's Grok: completed, billed, and moderated away.
         reason = reason_in(answer.fields, only_error=True)
@@ -172,7 +176,7 @@ def _outcome(answer: JobFields, reply: HttpReply) -> tuple[ServerStatus, Failure
             return status, None
         return "failed", _failure(reason, reply)
     if status == "failed":
-        return status, _failure(reason_in(answer.fields), reply)
+        return status, _failure(reason_in(answer.fields), reply, rest=leftover(answer.fields))
     if status == "cancelled":
         ended = Reason(message=f'The provider says "{clean(answer.raw_status or "", 100)}".')
         reason = reason_in(answer.fields, only_error=True)
@@ -180,12 +184,30 @@ def _outcome(answer: JobFields, reply: HttpReply) -> tuple[ServerStatus, Failure
     return status, None
 
 
-def _failure(reason: Reason, reply: HttpReply) -> Failure:
+def _by_evidence(answer: JobFields, reply: HttpReply) -> tuple[ServerStatus, Failure | None]:
+    """Return the state of a job whose word for it is not known, or that has none.
+
+    An error means that it failed; an address beside an unknown word has to be looked at first
+    (`VideoClient.retrieve`). 100 % and `completed_at` mean nothing: new-api sets them early.
+    """
+    if answer.raw_status is None:
+        return ("completed" if answer.addresses else "in_progress"), None
+    reason = reason_in(answer.fields, only_error=True)
+    if reason.message is None and reason.code is None:
+        return "in_progress", None
+    if answer.addresses and _SUCCESS.search(answer.raw_status):
+        return "completed", None
+    return "failed", _failure(reason, reply)
+
+
+def _failure(reason: Reason, reply: HttpReply, *, rest: str | None = None) -> Failure:
     message = reason.message
     if message is None and reason.moderated:
         message = "The provider's moderation refused it."
     elif message is None and reason.code is not None:
         message = f"The provider says: {reason.code}."
+    if message is None and rest is not None:
+        message = f"The provider gave no reason that is known. It sent: {rest}"
     return Failure(
         message=message or "The provider gave no reason.",
         code=reason.code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from ipyreel.errors import (
 )
 from ipyreel.values import HttpReply, Json
 from ipyreel.wire.headers import request_id, retry_after
-from ipyreel.wire.parse import is_empty, load, word
+from ipyreel.wire.parse import dig, is_empty, load, number, word
 from ipyreel.wire.text import clean, excerpt
 from ipyreel.wire.video_addresses import usable_address
 
@@ -39,19 +40,78 @@ MODERATION = frozenset(
 
 MODERATION_HINT = "The provider's moderation refused the prompt. Change it and run the cell again."
 
-_SENTENCES = ("message", "msg", "error", "detail", "reason", "description", "err_msg", "ErrMsg")
+_SENTENCES = (
+    "message",
+    "msg",
+    "error",
+    "detail",
+    "reason",
+    "description",
+    "err_msg",
+    "ErrMsg",
+    "error_msg",
+    "errmsg",
+    "errorMessage",
+    "error_message",
+    "status_msg",
+    "Message",
+    "Error",
+    "faultstring",
+    "title",
+)
+"""Where the text of an error is, inside an object that is one."""
+
 _REASONS = (
     "fail_reason",
     "failReason",
     "failure_reason",
     "error_message",
+    "error_msg",
+    "errorMessage",
+    "errmsg",
     "err_msg",
     "ErrMsg",
+    "failure",
+    "failMsg",
+    "fail_msg",
+    "err",
+    "errors",
+    "fault",
+    "base_resp",
+    "Response",
+    "ResponseMetadata",
     "reason",
     "message",
+    "Message",
     "msg",
+    "status_msg",
+    "status_message",
+    "status_details",
+    "incomplete_details",
     "detail",
+    "title",
 )
+"""Where it is in a reply without `error`; MiniMax, Tencent and Volcengine are among them."""
+
+_CODES = ("code", "error_code", "err_code", "ErrCode", "Code", "CodeN")
+_ERROR_OBJECTS = (
+    ("base_resp",),
+    ("Response", "Error"),
+    ("ResponseMetadata", "Error"),
+    ("failure",),
+    ("fault",),
+)
+_ORDINARY = frozenset(
+    {
+        *("id", "object", "model", "prompt", "seconds", "duration", "size", "ratio", "resolution"),
+        *("status", "state", "progress", "type", "code", "error", "usage", "quality", "platform"),
+        *("task_id", "video_id", "user_id", "action", "created", "created_at", "createdAt"),
+        *("completed_at", "completedAt", "finish_time", "finished_at", "updated_at"),
+        *("started_at", "expires_at"),
+    }
+)
+"""Fields of a job that are never the reason of its failure."""
+
 _NO_REASON = frozenset({"success", "ok", "none", "null", "succeeded"})
 _NO_CODE = frozenset({"", "0", "200", "201", "202", "success", "ok", "none", "null"})
 _DEEPEST = 4
@@ -135,7 +195,7 @@ def reason_in(answer: Mapping[str, Json], *, only_error: bool = False) -> Reason
     code = _first(("code", "type"), inner)
     if not only_error:
         message = message or _elsewhere(answer)
-        code = code or _first(("code", "error_code", "ErrCode"), answer)
+        code = code or _first(_CODES, answer) or _first((*_CODES, "status_code"), *_objects(answer))
         code = code or _filtered(answer)
     logged = _LOGGED.search(message or "")
     return Reason(
@@ -144,6 +204,34 @@ def reason_in(answer: Mapping[str, Json], *, only_error: bool = False) -> Reason
         param=_param(inner, answer),
         request_id=logged[1] if logged else word(answer.get("request_id")),
     )
+
+
+def _objects(answer: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    """Return the objects that say what went wrong where there is no `error`."""
+    errors = answer.get("errors")
+    found = [dig(answer, *names) for names in _ERROR_OBJECTS]
+    found += errors[:1] if isinstance(errors, list) else []
+    return [item for item in found if isinstance(item, dict)]
+
+
+def leftover(fields: Mapping[str, Json]) -> str | None:
+    """Return what a failed job says in fields that nobody knows; None where there are none."""
+    rest = {
+        name: value
+        for name, value in fields.items()
+        if name not in _ORDINARY and not is_empty(value) and not isinstance(value, bool)
+    }
+    return clean(json.dumps(rest, ensure_ascii=False), 300) if rest else None
+
+
+def names_error(reply: HttpReply) -> bool:
+    """Whether a 2xx reply to a submission plainly refuses: a code that is not 0, with a message."""
+    answer = _answer(reply) if is_success(reply.status_code) else None
+    if answer is None or not is_empty(answer.get("error")):
+        return False
+    levels = (answer, *_objects(answer))
+    codes = (number(level.get(name)) for level in levels for name in (*_CODES, "status_code"))
+    return any(code not in {None, 0.0, 200.0} for code in codes) and bool(_elsewhere(answer))
 
 
 def _elsewhere(answer: Mapping[str, Json]) -> str | None:
@@ -254,7 +342,7 @@ def read_error(reply: HttpReply, *, now: float, creating: bool = False) -> Provi
         reason = reason_in(answer)
     kind = _kind(reply.status_code, reason, creating=creating)
     error = kind(
-        reason.message or f"The server answered {reply.status_code} and gave no reason.",
+        reason.message or _without_reason(reply),
         status_code=reply.status_code,
         code=reason.code,
         param=reason.param,
@@ -264,6 +352,13 @@ def read_error(reply: HttpReply, *, now: float, creating: bool = False) -> Provi
     if isinstance(error, RateLimited):
         error.retry_after = retry_after(reply.headers, now=now)
     return error
+
+
+def _without_reason(reply: HttpReply) -> str:
+    shown = excerpt(reply.body, 300).strip("{}[] ")
+    if not shown:
+        return f"The server answered {reply.status_code} and gave no reason."
+    return f"The server answered {reply.status_code}: {excerpt(reply.body, 300)}"
 
 
 def _answer(reply: HttpReply) -> dict[str, Json] | None:
