@@ -689,9 +689,9 @@ def test_a_body_that_drips_is_left_and_the_part_kept(target):
 
 def test_a_reply_that_never_begins_is_left_whatever_comes_before(target):
     hints = sending(b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n")
-    policy = DownloadPolicy(first_byte=0.2, retry=RetryPolicy(attempts=2))
+    policy = DownloadPolicy(retry=RetryPolicy(attempts=2))
     for handler in (hints, hang, sending(begun(9, b""))):
-        error, server = download(target, handler, policy=policy)
+        error, server = download(target, handler, policy=policy, timeouts=Timeouts(first_byte=0.2))
         assert isinstance(error, TransportError)
         assert "within 0.2 s" in error.message or "in time" in error.message
         assert len(server.seen) == 2

@@ -108,7 +108,9 @@ class Kernel:
     home: Path
     base_url: str | None = None
     deadline: float = 600.0
-    timeouts: Timeouts = field(default_factory=lambda: Timeouts(create=30, poll=30, read=30))
+    timeouts: Timeouts = field(
+        default_factory=lambda: Timeouts(create=30, poll=30, read=30, first_byte=30)
+    )
     waits: list[float] = field(default_factory=list)
     seen: list = field(default_factory=list)
     on_wait: object = None

@@ -179,9 +179,10 @@ def _avi():
 
 
 def _timeouts(case):
-    given = {"create": 30.0, "poll": 30.0, "read": 30.0}
+    given = {"create": 30.0, "poll": 30.0, "read": 30.0, "first_byte": 30.0}
     if case.impatient:
         given[case.impatient] = SHORT
+    given["first_byte"] = min(given["read"], given["first_byte"])
     return Timeouts(**given)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipyreel.client.client import VideoClient
-from ipyreel.client.download import DownloadPolicy
-from ipyreel.client.retry import RetryPolicy, Timeouts
+from ipyreel.client.retry import DownloadPolicy, RetryPolicy, Timeouts
 
 __all__ = ["DownloadPolicy", "RetryPolicy", "Timeouts", "VideoClient"]

@@ -23,10 +23,10 @@ from ipyreel.catalog import (
 )
 from ipyreel.catalog.keys import read_key
 from ipyreel.client.addresses import strip_query
-from ipyreel.client.download import Download, DownloadPolicy, OnProgress
+from ipyreel.client.download import Download, OnProgress
 from ipyreel.client.http import Http, Transport
 from ipyreel.client.part import PartMemory, PartRecord, ProcessMemory
-from ipyreel.client.retry import RetryPolicy, Sleep, Timeouts, until_ended, within
+from ipyreel.client.retry import DownloadPolicy, RetryPolicy, Sleep, Timeouts, until_ended, within
 from ipyreel.client.submit import OnSend, Submission, ignore_send
 from ipyreel.errors import DownloadError, InvalidRequest, TransportError, VideoError
 from ipyreel.images import MAX_IMAGE, image_of_bytes, read_image, too_large

@@ -25,7 +25,7 @@ from ipyreel.client.part import (
     is_empty_claim,
     name_taken,
 )
-from ipyreel.client.retry import RetryPolicy, Sleep, backoff, watched
+from ipyreel.client.retry import RESUME, DownloadPolicy, Pace, Sleep, backoff, watched
 from ipyreel.client.stream import Stream
 from ipyreel.errors import (
     DownloadError,
@@ -72,74 +72,12 @@ FIRST_LOOK, LONGEST_LOOK, SLOWER = 2.0, 15.0, 1.5
 
 EXCERPT = 200
 
-RESUME = "Resume goes on from there."
 LOOK_AGAIN = "Some providers need longer, or keep files for a short time only; resume looks again."
 EXPIRED = "The provider keeps files for a limited time; only a new job brings the video back."
 
 
 class NotVideo(DownloadError):
     """Something came, but no whole video; one may come later."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DownloadPolicy:
-    """How long a download goes on trying, and how much it takes; times in seconds.
-
-    `retry` is for cuts and overload, counted anew whenever more of the file is here than
-    ever before; `not_ready` is the sum of the waits for a file that the server does not have
-    yet; `first_byte` is how long a reply may take to begin; `least_rate` (bytes per second) is
-    looked at every `rate_window`, counted from the first byte; `deadline` is for all of it;
-    `max_bytes` is the largest file that is accepted.
-    """
-
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    not_ready: float = 60.0
-    first_byte: float = 180.0
-    least_rate: float = 1000.0
-    rate_window: float = 60.0
-    deadline: float = 6 * 3600.0
-    max_bytes: int = 4 * 2**30
-
-
-class Pace:
-    """Measures how fast one reply comes, so that no server can hold up a download for ever.
-
-    `silence` is how long a body may pause, in seconds; `now` returns seconds of any clock that
-    only goes forward.
-    """
-
-    def __init__(
-        self, policy: DownloadPolicy, silence: float, now: Callable[[], float], host: str
-    ) -> None:
-        self._policy, self._silence, self._now, self._host = policy, silence, now, host
-        self._received = 0
-        self._begun = self._last = now()
-        self._window = (self._begun, 0)
-
-    def received(self, count: int) -> None:
-        """Note that `count` bytes of the file came."""
-        if not self._received:
-            self._window = (self._now(), 0)
-        self._received += count
-        self._last = self._now()
-
-    def check(self) -> VideoError | None:
-        """Return the error to end the reply with, None while it is fast enough."""
-        now, policy = self._now(), self._policy
-        if not self._received:
-            late = now - self._begun > policy.first_byte
-            text = f"{self._host} sent no file within {policy.first_byte:g} s."
-            return TransportError(text, sent=True) if late else None
-        if now - self._last > self._silence:
-            return TransportError(f"{self._host} stopped sending.", sent=True)
-        begun, before = self._window
-        if now - begun < policy.rate_window:
-            return None
-        if self._received - before < policy.least_rate * (now - begun):
-            rate = f"{policy.least_rate / 1000:g} kB/s"
-            return DownloadError(f"{self._host} sends less than {rate}.", hint=RESUME)
-        self._window = (now, self._received)
-        return None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,10 +112,10 @@ class Fetch:
 
     async def _watched(self, url: str) -> str | None:
         """Take the reply of one address, unless it comes too slowly."""
-        policy, silence = self.policy, self.http.timeouts.read
+        policy, timeouts = self.policy, self.http.timeouts
         host = urlsplit(url).hostname or "The server"
-        self._pace = Pace(policy, silence, asyncio.get_running_loop().time, host)
-        interval = min(policy.first_byte, silence, policy.rate_window, 4.0) / 4
+        self._pace = Pace(policy, timeouts, asyncio.get_running_loop().time, host)
+        interval = min(timeouts.first_byte, timeouts.read, policy.rate_window, 4.0) / 4
         return await watched(self._ask(url), interval, self._pace.check)
 
     async def _ask(self, url: str) -> str | None:
@@ -188,7 +126,7 @@ class Fetch:
             return None
         wanted = self._resume_headers(url)
         if wanted:
-            async with self.http.stream(url, headers=wanted, read=self.policy.first_byte) as stream:
+            async with self.http.stream(url, headers=wanted) as stream:
                 if self._continues(stream):
                     await self._receive(stream)
                     return None
@@ -197,7 +135,7 @@ class Fetch:
                 if stream.status_code not in {PARTIAL, UNSATISFIABLE}:
                     return await self._start(url, stream)
         # Nothing to go on with, or a server that goes on with something else.
-        async with self.http.stream(url, read=self.policy.first_byte) as stream:
+        async with self.http.stream(url) as stream:
             return await self._start(url, stream)
 
     def _resume_headers(self, url: str) -> dict[str, str]:

@@ -242,17 +242,16 @@ class Http:
 
     @asynccontextmanager
     async def stream(
-        self, url: str, *, headers: Mapping[str, str] = NOTHING, read: float | None = None
+        self, url: str, *, headers: Mapping[str, str] = NOTHING
     ) -> AsyncIterator[Stream]:
         """Ask for a file and hand out the reply as soon as its headers are there.
 
-        Redirects are followed by hand, at most five. `read` is how long one read may take, in
-        seconds; there is no total limit. Raises as `send` does.
+        Redirects are followed by hand, at most five. No read takes longer than
+        `timeouts.first_byte`; there is no total limit. Raises as `send` does.
         """
         with mapped(self._home.host):
             start = httpx.URL(url)
-        read = self.timeouts.read if read is None else read
-        response, end = await self._follow(start, headers, read)
+        response, end = await self._follow(start, headers, self.timeouts.first_byte)
         async with _streamed(response, end, self._mask) as stream:
             yield stream
 

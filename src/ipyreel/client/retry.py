@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ipyreel.errors import (
+    DownloadError,
     JobNotFound,
     RateLimited,
     ServerBroken,
     TransportError,
+    VideoError,
     WaitTimeout,
     WireError,
 )
@@ -20,6 +22,8 @@ from ipyreel.values import ENDED, VideoJob
 T = TypeVar("T")
 
 Sleep = Callable[[float], Awaitable[object]]
+
+RESUME = "Resume goes on from there."
 
 GRACE = 30.0
 """Seconds in which "no such job" is not believed: a gateway's copy of its data may lag."""
@@ -46,14 +50,75 @@ class RetryPolicy:
 class Timeouts:
     """How long to wait, in seconds.
 
-    `create` and `poll` are for a whole request, `read` for one read of a download, which
-    has no total limit. Some servers warm up inside create and take minutes (SGLang, Agnes).
+    `create` and `poll` are for a whole request. A download may take `first_byte` to begin (some
+    gateways fetch the file first) and `read` between any two bytes after that. Some servers warm
+    up inside create and take minutes (SGLang, Agnes).
     """
 
     connect: float = 10.0
     create: float = 180.0
     poll: float = 30.0
     read: float = 60.0
+    first_byte: float = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadPolicy:
+    """How long a download goes on trying, and how much it takes; times in seconds.
+
+    `retry` is for cuts and overload, counted anew whenever more of the file is here than
+    ever before; `not_ready` is the sum of the waits for a file that the server does not have
+    yet; `least_rate` (bytes per second) is checked every `rate_window`, counted from the first
+    byte; `deadline` is for all of it; `max_bytes` is the largest file that is accepted.
+    """
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    not_ready: float = 60.0
+    least_rate: float = 1000.0
+    rate_window: float = 60.0
+    deadline: float = 6 * 3600.0
+    max_bytes: int = 4 * 2**30
+
+
+class Pace:
+    """Measures how fast one reply comes, so that no server can hold up a download for ever.
+
+    `now` returns seconds of any clock that only goes forward.
+    """
+
+    def __init__(
+        self, policy: DownloadPolicy, timeouts: Timeouts, now: Callable[[], float], host: str
+    ) -> None:
+        self._policy, self._timeouts, self._now, self._host = policy, timeouts, now, host
+        self._received = 0
+        self._begun = self._last = now()
+        self._window = (self._begun, 0)
+
+    def received(self, count: int) -> None:
+        """Note that `count` bytes of the file came."""
+        if not self._received:
+            self._window = (self._now(), 0)
+        self._received += count
+        self._last = self._now()
+
+    def check(self) -> VideoError | None:
+        """Return the error to end the reply with, None while it is fast enough."""
+        now, policy = self._now(), self._policy
+        if not self._received:
+            patience = self._timeouts.first_byte
+            late = now - self._begun > patience
+            text = f"{self._host} sent no file within {patience:g} s."
+            return TransportError(text, sent=True) if late else None
+        if now - self._last > self._timeouts.read:
+            return TransportError(f"{self._host} stopped sending.", sent=True)
+        begun, before = self._window
+        if now - begun < policy.rate_window:
+            return None
+        if self._received - before < policy.least_rate * (now - begun):
+            rate = f"{policy.least_rate / 1000:g} kB/s"
+            return DownloadError(f"{self._host} sends less than {rate}.", hint=RESUME)
+        self._window = (now, self._received)
+        return None
 
 
 def backoff(

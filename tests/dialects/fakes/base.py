@@ -353,8 +353,7 @@ def settled(raw):
     if found:
         raw = raw.replace(found[1], BOUNDARY)
     raw = re.sub(rb"(?i)^(host: 127\.0\.0\.1):\d+", rb"\1:PORT", raw, flags=re.MULTILINE)
-    raw = re.sub(rb"(?i)^(user-agent: ipyreel)/\S+", rb"\1/VERSION", raw, flags=re.MULTILINE)
-    return re.sub(rb"(?i)^(accept-encoding): gzip[^\r]*", rb"\1: GZIP", raw, flags=re.MULTILINE)
+    return re.sub(rb"(?i)^(user-agent: ipyreel)/\S+", rb"\1/VERSION", raw, flags=re.MULTILINE)
 
 
 def conversation(fake):
