@@ -257,6 +257,12 @@ def test_help_and_dry_runs_are_tables_or_fixed_width(reel):
     assert "<pre" in reel.run_cell("%%video --dry-run\nA sea").result.html
 
 
+def test_the_introduction_of_the_help_keeps_its_lines(reel):
+    caption = reel.run_cell("%%video --help\n\n").result.html.partition("</caption>")[0]
+    assert "pre-line" in caption
+    assert "\n" in caption
+
+
 def test_columns_count_wide_characters_twice():
     text = Table(("prompt", "n"), [("一只狗", 1), ("a dog", 10)]).text
     assert text.splitlines() == ["prompt   n", "一只狗   1", "a dog   10"]

@@ -146,7 +146,9 @@ def table_html(
         for row in rows
     ]
     style = "border-collapse:collapse;font-size:13px;line-height:1.45;text-align:left"
-    caption = element("caption", title, style="text-align:left;padding:2px 10px 6px 0")
+    caption = element(
+        "caption", title, style="text-align:left;padding:2px 10px 6px 0;white-space:pre-line"
+    )
     return element("table", caption if title else None, head,
                    element("tbody", *body), style=style)  # fmt: skip
 
