@@ -33,7 +33,7 @@ def hide_secrets(text: str, line: str, *, cell: bool) -> str:
     found = secrets_in(line, cell=cell)
     for secret in sorted(found, key=len, reverse=True):
         text = text.replace(secret, "•••")
-    if not found:
+    if not found or "revoke" in text:
         return text
     return (
         f"{text.rstrip('.')}. This line may contain a key, and it is in the notebook and in "

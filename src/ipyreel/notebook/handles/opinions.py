@@ -59,12 +59,16 @@ def results_of_jobs(
     fields. `prompt` is the one they share, as it was typed.
     """
     words = set(names_in(prompt or ""))
+    varied = {
+        name for name in (name for some in differs for name in some)
+        if len({str(some.get(name)) for some in differs}) > 1
+    }  # fmt: skip
     settings, labels = dict[str, Mapping[str, Json]](), dict[str, str]()
     costs = defaultdict[str, list[str]](list)
     for job, differing in zip(jobs, differs, strict=True):
         if job.file is None:
             continue
-        fields = {*FIELDS, *words, "prompt", *job.request.extra}
+        fields = varied & {*FIELDS, *words, "prompt", *job.request.extra}
         setting = {name: value for name, value in differing.items() if name in fields}
         label = " · ".join(
             word_of(name, value, bare=name in words) for name, value in setting.items()
