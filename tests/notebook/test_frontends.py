@@ -49,6 +49,14 @@ def test_plain_python():
     assert (host.kind, host.widgets, host.html) == ("python", False, False)
 
 
+def test_marimo_has_no_shell_and_says_that_it_runs():
+    running = {"marimo": SimpleNamespace(running_in_notebook=lambda: True)}
+    host = frontends.detect(None, {}, running)
+    assert (host.kind, host.html, host.embeds, host.widgets) == ("marimo", True, True, False)
+    imported = {"marimo": SimpleNamespace(running_in_notebook=lambda: False)}
+    assert frontends.detect(None, {}, imported).kind == "python"
+
+
 def test_what_each_can_do():
     jupyter = frontends.detect(shell(), SESSION, {})
     voila = frontends.detect(shell(stdin=False), {"VOILA_BASE_URL": "/"}, {})

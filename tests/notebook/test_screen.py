@@ -145,3 +145,14 @@ def test_saved_text_names_no_path_of_this_machine(tmp_path):
     assert all("A boat" in text or jobs[0].id in text or "videos/" in text for text in texts)
     assert str(tmp_path) not in "".join(texts)
     gallery.close()
+
+
+def test_jobs_and_videos_are_plain_text_html_for_other_front_ends(screen, live):
+    screen.host = FrontEnd(kind="marimo", embeds=True, threads_deliver=False)
+    live.faults.add({**STUCK, "count": 2})
+    job = api.submit("A boat")
+    assert "run %video show" in job._repr_html_().lower()
+    video = job.wait()
+    pages = [one._repr_html_() for one in (job, video, api.history())]
+    assert all(type(page) is str and "data:video/mp4;base64," in page for page in pages)
+    assert type(api.form().html) is str

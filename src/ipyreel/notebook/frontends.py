@@ -25,7 +25,16 @@ NO_THREADS = (
 """Shown once where it applies: https://github.com/ipython/ipykernel/issues/1450"""
 
 Kind = Literal[
-    "jupyter", "voila", "vscode", "colab", "kaggle", "terminal", "console", "headless", "python"
+    "jupyter",
+    "voila",
+    "vscode",
+    "colab",
+    "kaggle",
+    "marimo",
+    "terminal",
+    "console",
+    "headless",
+    "python",
 ]
 """JupyterLab, Notebook 7 and nbclassic look the same from a kernel: they are all `jupyter`."""
 
@@ -129,6 +138,14 @@ def running_shell(modules: Mapping[str, Any] | None = None) -> Any:
     return ask() if callable(ask) else None
 
 
+def _marimo(clues: _Clues) -> FrontEnd | None:
+    running = getattr(clues.modules.get("marimo"), "running_in_notebook", None)
+    if clues.shell is not None or not callable(running) or not running():
+        return None
+    reasons = ("marimo.running_in_notebook() is true", "run the cell again to update it")
+    return FrontEnd(kind="marimo", embeds=True, stdin=False, threads_deliver=False, reasons=reasons)
+
+
 def _python(clues: _Clues) -> FrontEnd | None:
     if clues.shell is not None:
         return None
@@ -227,6 +244,7 @@ def _jupyter(clues: _Clues) -> FrontEnd | None:
 
 
 _RULES: tuple[Callable[[_Clues], FrontEnd | None], ...] = (
+    _marimo,
     _python,
     _terminal,
     _voila,  # before headless: it may not ask for input either

@@ -170,8 +170,18 @@ class Screen:
         if player is not None:
             self._players.update(dict.fromkeys(jobs.ids, player))
         self._just_shown = (jobs.ids, self._count())
+        info = replace(jobs.info, width=player.width if player else jobs.info.width)
+        view = self._sweep_view(jobs, info)
+        grid = make_grid(view, self.host, saved=self._can_hide)
+        for job_id in jobs.ids:
+            self._cards.setdefault(job_id, []).append(grid)
+        grid.show()
+        for job in jobs:
+            self._follow(grid, job)
+
+    def _sweep_view(self, jobs: JobList, info: SweepInfo) -> SweepView:
         view = SweepView(
-            replace(jobs.info, width=player.width if player else jobs.info.width),
+            info,
             jobs.snapshots,
             self.context(cancel=self.session.cancel, retry=self._again),
             self.session.settings.embed_limit,
@@ -179,12 +189,13 @@ class Screen:
             cancel_all=lambda: self.session.cancel_all(job.id for job in view.jobs),
             name=jobs.id,
         )
-        grid = make_grid(view, self.host, saved=self._can_hide)
-        for job_id in jobs.ids:
-            self._cards.setdefault(job_id, []).append(grid)
-        grid.show()
-        for job in jobs:
-            self._follow(grid, job)
+        return view
+
+    def static_html(self, shown: Job | JobList) -> str:
+        """Return jobs as static HTML, as a plain `str`."""
+        if isinstance(shown, JobList):
+            return str(self._sweep_view(shown, shown.info).bundle()["text/html"])
+        return str(self.context().bundle(shown.snapshot)["text/html"])
 
     def card(self, job: Job, saved_jobs: SavedJobs | None = None) -> Any:
         """Return a card to be put into a widget, where `show` would land in another cell.

@@ -41,6 +41,9 @@ class JobScreen(Protocol):
     def place(self, path: str, /) -> str:
         """Return how a file is named in what is saved."""
 
+    def static_html(self, shown: Any, /) -> str:
+        """Return a Job or JobList as static HTML."""
+
     def show_again(self, shown: Any, /) -> None:
         """Show a Job or JobList in this cell, unless the cell has just shown it."""
 
@@ -218,6 +221,10 @@ class Job:
     def show(self) -> None:
         """Show the job's card, or its video, in this cell."""
         self._screen.show_again(self)
+
+    def _repr_html_(self) -> str:
+        """Return static HTML, for front ends that are not IPython's, such as marimo."""
+        return self._screen.static_html(self)
 
     def _ipython_display_(self) -> None:
         self._screen.show_again(self)

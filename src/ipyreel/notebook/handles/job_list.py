@@ -215,6 +215,10 @@ class JobList(Sequence[Job]):
                 table[name] = pd.to_datetime(table[name].astype(float), unit="s", utc=True)
         return table
 
+    def _repr_html_(self) -> str:
+        """Return static HTML, for front ends that are not IPython's, such as marimo."""
+        return self._screen.static_html(self)
+
     def _ipython_display_(self) -> None:
         self._screen.show_again(self)
 

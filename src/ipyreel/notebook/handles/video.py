@@ -230,6 +230,9 @@ class Video:
 
     def _repr_html_(self) -> str:
         """Return the player, or the sentence that says where the file is."""
+        return str(self._html())  # marimo refuses a subclass of str
+
+    def _html(self) -> str:
         try:
             if (src := self.src) is not None:
                 return self._player(src)

@@ -19,7 +19,7 @@ class Report:
 
     def __init__(self, text: str, html: str) -> None:
         self.text = text
-        self.html = html
+        self.html = str(html)  # marimo refuses a subclass of str
 
     def _repr_mimebundle_(
         self,
