@@ -157,6 +157,13 @@ def test_no_text_adds_an_element_or_an_attribute(text, state):
         page.encode()
 
 
+@pytest.mark.parametrize("size", ["²x²", "x", "0x0", "1280", "wide", "1280x720x2"])
+def test_a_size_that_is_none_leaves_the_player_its_own(size):
+    job = replace(JOB, request=replace(JOB.request, size=size))
+    video = Reader(job_html.static_html(job, "a.mp4")).of("video")
+    assert "width" not in video
+
+
 def test_an_unfinished_job_is_saved_with_the_player_of_its_file_to_be():
     page = job_html.static_html(STATES["in_progress"], "videos/a%20b.mp4")
     video = Reader(page).of("video")

@@ -158,7 +158,7 @@ def picture_size(snapshot: JobSnapshot) -> tuple[int, int]:
     file = snapshot.file
     if file is not None and file.width and file.height:
         return file.width, file.height
-    parts = [int(part) for part in (snapshot.request.size or "").split("x") if part.isdigit()]
+    parts = [int(part) for part in (snapshot.request.size or "").split("x") if part.isdecimal()]
     return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else (0, 0)  # noqa: PLR2004
 
 
