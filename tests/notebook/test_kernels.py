@@ -50,8 +50,8 @@ def start(tmp_path):
 
 
 def slot(cell):
-    """Return the display_id under which a cell's card stands."""
-    (card,) = [d for d in cell.displays if "display_id" in d.get("transient", {})]
+    """Return the display_id of a cell's card; what is saved of it is another output."""
+    (card,) = [d for d in cell.displays if "application/vnd.jupyter.widget-view+json" in d["data"]]
     return card["transient"]["display_id"]
 
 
