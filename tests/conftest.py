@@ -44,6 +44,8 @@ def isolated(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     here = tmp_path / "work"
     here.mkdir()
+    # The tests' own folder is approved; those of trust.py take this back.
+    monkeypatch.setenv("IPYREEL_TRUST", str(here))
     # Videos go beside the notebook, and an ipyreel.toml is looked for there: not in the repo.
     monkeypatch.chdir(here)
 

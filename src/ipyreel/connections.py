@@ -11,8 +11,11 @@ from ipyreel.catalog import Catalog, KeyRing
 from ipyreel.catalog.choice import FALLBACK, require_base_url
 from ipyreel.catalog.keys import Secret
 from ipyreel.client import VideoClient
+from ipyreel.client.addresses import strip_query
 from ipyreel.demo.process import DemoServer
+from ipyreel.errors import ConfigError
 from ipyreel.jobs.run import JobConfig
+from ipyreel.wire.urls import same_origin
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,8 +42,11 @@ class Connections:
             url = await asyncio.to_thread(self._demo.start, self.home)
             key = Secret(self._demo.key or "")
         else:
-            url = base_url or require_base_url(provider, self.keys.environ)
+            current = require_base_url(provider, self.keys.environ)
+            url = base_url or current
             key = self.keys.require(provider) if provider.needs_key else self.keys.find(provider)
+            if key is not None and not same_origin(url, current):
+                raise _other_origin(provider.name, url, current)
         old = self._clients.get((name, url))
         if old is not None and old.key == key:
             return old
@@ -68,3 +74,12 @@ class Connections:
     def stop(self) -> None:
         """End the demo server; its jobs are kept, and the next one goes on with them."""
         self._demo.stop()
+
+
+def _other_origin(name: str, url: str, current: str) -> ConfigError:
+    """Return why a key is not sent: the library may hold an address that nobody here named."""
+    there, here = strip_query(url), strip_query(current)
+    return ConfigError(
+        f"The job is at {there}, and the key of {name} is for {here}: it is not sent there.",
+        hint=f"If that address is right: %video use {name} base_url={there}",
+    )

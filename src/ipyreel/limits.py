@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.settings import Settings
-from ipyreel.values import Estimate, Money
+from ipyreel.values import Estimate, JobSnapshot, Money
 
 _NAMES = {
     "max_cost": "max_cost",
@@ -29,6 +29,12 @@ class Cost:
 
     estimate: Estimate
     what: str
+
+
+def cost_of(job: JobSnapshot) -> Cost:
+    """Return what a job that is in the library will cost when it is sent."""
+    what = job.request.model or job.provider
+    return Cost(estimate=Estimate(usd=job.estimate), what=what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +77,13 @@ def check_limits(costs: Sequence[Cost], limits: Sequence[Limit], spent: Spent) -
     """Raise InvalidRequest when the jobs together exceed a limit, or one has no known price."""
     if not limits or not costs:
         return
+    unproved = next((cost for cost in costs if not cost.estimate.trusted), None)
+    if unproved is not None:
+        raise InvalidRequest(
+            f"The price of {unproved.what} is from a file that is not trusted, so"
+            f" {limits[0].name} cannot be checked.",
+            hint="%video trust approves the file.",
+        )
     unknown = next((cost.what for cost in costs if cost.estimate.usd is None), None)
     if unknown is not None:
         raise InvalidRequest(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from ipyreel.client.addresses import is_loopback, strip_query
 from ipyreel.errors import InvalidRequest
 from ipyreel.images import fit_image
 from ipyreel.jobs.files import new_id, sidecar_path, target_path
+from ipyreel.jobs.store import JobStore
 from ipyreel.limits import Cost
 from ipyreel.settings import Settings
 from ipyreel.values import Chain, Estimate, JobSnapshot, VideoRequest
@@ -167,6 +169,38 @@ def refuse_existing(output: Path) -> None:
     """Raise InvalidRequest when there is a file of that name."""
     if output.exists():
         raise InvalidRequest(f"--output {output} exists and is not overwritten.", hint=OTHER_NAME)
+
+
+def equal_jobs(plans: Sequence[Plan], store: JobStore) -> list[JobSnapshot | None]:
+    """Return for each plan an equal job, finished with its file or active, each job once."""
+    found: list[JobSnapshot | None] = []
+    taken: set[str] = set()
+    for plan in plans:
+        fingerprint = plan.job.request.fingerprint(plan.provider.name)
+        while job := store.finished_like(fingerprint, besides=taken):
+            taken.add(job.id)
+            if Path(job.target).exists():
+                break
+        job = job or store.active_like(fingerprint, besides=taken)
+        if job is not None:
+            taken.add(job.id)
+        found.append(job)
+    return found
+
+
+def refuse_taken_names(jobs: Sequence[JobSnapshot], store: JobStore) -> None:
+    """Refuse two jobs that would write the same file: the second one would be paid in vain."""
+    taken = {_same_name(job.target): job.id for job in store.in_flight()}
+    for job in jobs:
+        other = taken.setdefault(_same_name(job.target), job.id)
+        if other != job.id:
+            raise InvalidRequest(
+                f"--output {job.target}: job {other} will write this file.", hint=OTHER_NAME
+            )
+
+
+def _same_name(path: str) -> str:
+    return os.path.normcase(os.path.realpath(path))
 
 
 OTHER_NAME = "Choose another name."

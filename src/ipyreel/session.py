@@ -21,6 +21,7 @@ from typing import Any
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
 from ipyreel.catalog.choice import FALLBACK, Chooser, base_url_of, require_base_url
 from ipyreel.catalog.keys import TYPED
+from ipyreel.catalog.loader import built_in_names
 from ipyreel.client import VideoClient
 from ipyreel.connections import Connections
 from ipyreel.errors import ConfigError, InvalidRequest, StoreError, VideoError
@@ -30,17 +31,19 @@ from ipyreel.jobs.manager import SILENCE, JobManager, ParallelLimit, job_price
 from ipyreel.jobs.run import JobConfig, Listener
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import is_unsent, resumable
-from ipyreel.limits import Cost, Limit, check_limits, limits_in_force
+from ipyreel.limits import Limit, check_limits, cost_of, limits_in_force
 from ipyreel.plan import (
-    OTHER_NAME,
     Plan,
     Planner,
+    equal_jobs,
     next_request,
     plain_http_notes,
     refuse_existing,
+    refuse_taken_names,
 )
 from ipyreel.settings import Layer, Settings
-from ipyreel.values import Chain, Estimate, HttpCall, JobSnapshot, Money, VideoRequest
+from ipyreel.trust import Trust
+from ipyreel.values import Chain, HttpCall, JobSnapshot, Money, VideoRequest
 from ipyreel.wire.urls import base_url_problem
 
 ENOUGH = 3
@@ -74,11 +77,13 @@ class Session:
     problem: ConfigError | None = None
     waits_for_answer: bool = False
     """Whether `submit` returns only when the POST was answered: a script may end right after."""
+    trusted: Trust = field(default_factory=Trust)
     store: JobStore = field(init=False)
     manager: JobManager = field(init=False)
     started_at: float = field(init=False)
     _connections: Connections = field(init=False)
     _said: set[str] = field(default_factory=set)
+    _moved: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
@@ -100,29 +105,46 @@ class Session:
 
         `cwd` is the notebook's folder, with its `ipyreel.toml` and `videos/`.
         """
-        cwd = cwd or Path.cwd()
+        bare, keys = Settings.without_files(environ, cwd or Path.cwd()), KeyRing(environ)
+        trusted = Trust.load(environ, bare.config_dir, built_in_names())
         try:
-            settings = Settings.load(environ, cwd)
-            catalog = Catalog.load(*settings.files)
+            settings = Settings.load(environ, bare.cwd, accept=trusted.accept)
+            catalog = Catalog.of(*settings.tomls)
         except ConfigError as error:
-            return cls(
-                settings=Settings.without_files(environ, cwd),
-                catalog=Catalog.load(),
-                keys=KeyRing(environ),
-                problem=error,
-            )
-        return cls(settings=settings, catalog=catalog, keys=KeyRing(environ))
+            catalog = Catalog.load()
+            return cls(settings=bare, catalog=catalog, keys=keys, trusted=trusted, problem=error)
+        return cls(settings=settings, catalog=catalog, keys=keys, trusted=trusted)
 
-    def require_settings(self) -> None:
-        """Raise the `ConfigError` that kept the settings from being read; read them once more."""
-        if self.problem is None:
-            return
-        settings = Settings.load(self.keys.environ, self.settings.cwd)
-        catalog = Catalog.load(*settings.files)
+    def read_settings(self) -> None:
+        """Read the settings and the catalog again; what was set in this kernel stays.
+
+        Raises `ConfigError`, and then everything stays as it was.
+        """
+        environ, cwd = self.keys.environ, self.settings.cwd
+        settings = Settings.load(environ, cwd, accept=self.trusted.accept)
+        catalog = Catalog.of(*settings.tomls)
         for layer in ("config", "use"):
             settings = settings.with_said(layer, self.settings)
         self._apply(settings)
         self.catalog, self.problem = catalog, None
+        for name, url in self._moved.items():
+            self._move(catalog.provider(name), url)
+
+    def trust(self, folder: Path | None = None) -> list[str]:
+        """Approve the `ipyreel.toml` of a folder (None: the notebook's); return what it changes.
+
+        Raises `ConfigError`, or `StoreError` when the approval cannot be written.
+        """
+        folder = folder or self.settings.cwd
+        own = [toml for toml in self.settings.tomls if Path(toml.path).parent != self.settings.cwd]
+        changes = self.trusted.approve(folder, own)
+        self.read_settings()
+        return changes
+
+    def require_settings(self) -> None:
+        """Raise the `ConfigError` that kept the settings from being read; read them once more."""
+        if self.problem is not None:
+            self.read_settings()
 
     # ---- before sending -----------------------------------------------------------------
 
@@ -142,7 +164,8 @@ class Session:
         plan = planner.plan(
             request, folder=self.settings.videos_dir, now=self.clock(), output=output
         )
-        return replace(plan, warnings=(*plan.warnings, *self.unsaid(plan.once)))
+        once = (*plan.once, *self.trusted.notes)
+        return replace(plan, warnings=(*plan.warnings, *self.unsaid(once)))
 
     def address_notes(self, row: Provider) -> tuple[str, ...]:
         """Return the warnings on a provider's address that were not shown yet."""
@@ -205,6 +228,7 @@ class Session:
             # The address is not repeated: it may contain a password or a key.
             secret = "@" in base_url
             raise InvalidRequest(f"base_url {problem}.", hint=TYPED if secret else None)
+        self._moved[row.name] = base_url
         moved = replace(row, base_url=base_url, base_url_vars=())
         rows = MappingProxyType({**self.catalog.providers, row.name: moved})
         self.catalog = replace(self.catalog, providers=rows)
@@ -499,50 +523,20 @@ class Session:
         """Return the job that takes the place of each plan; raises when a new one is refused."""
         found: list[JobSnapshot | None] = [None] * len(plans)
         if reuse:
-            found = self._equal_jobs(plans)
+            found = equal_jobs(plans, self.store)
         new = [plan for plan, old in zip(plans, found, strict=True) if old is None]
-        self._refuse_taken_names([plan.job for plan in new])
+        refuse_taken_names([plan.job for plan in new], self.store)
         if limits := self.limits(max_cost):
             check_limits([plan.cost for plan in new], limits, self.store.spent)
         return found
-
-    def _equal_jobs(self, plans: Sequence[Plan]) -> list[JobSnapshot | None]:
-        """Return for each plan an equal job, finished with its file or active, each job once."""
-        found: list[JobSnapshot | None] = []
-        taken: set[str] = set()
-        for plan in plans:
-            fingerprint = plan.job.request.fingerprint(plan.provider.name)
-            while job := self.store.finished_like(fingerprint, besides=taken):
-                taken.add(job.id)
-                if Path(job.target).exists():
-                    break
-            job = job or self.store.active_like(fingerprint, besides=taken)
-            if job is not None:
-                taken.add(job.id)
-            found.append(job)
-        return found
-
-    def _refuse_taken_names(self, jobs: Sequence[JobSnapshot]) -> None:
-        """Refuse two jobs that would write the same file: the second one would be paid in vain."""
-        taken = {_same_name(job.target): job.id for job in self.store.in_flight()}
-        for job in jobs:
-            other = taken.setdefault(_same_name(job.target), job.id)
-            if other != job.id:
-                raise InvalidRequest(
-                    f"--output {job.target}: job {other} will write this file.", hint=OTHER_NAME
-                )
 
     def _check_unsent(self, jobs: Iterable[JobSnapshot]) -> None:
         """Raise InvalidRequest when sending the unsent ones of these jobs exceeds a limit."""
         unsent = [job for job in jobs if is_unsent(job) and not job.ended]
         if limits := self.limits():
-            costs = [
-                Cost(estimate=Estimate(usd=job.estimate), what=job.request.model or job.provider)
-                for job in unsent
-            ]
             # They are in the library already, but must not count twice.
             spent = partial(self.store.spent, besides=[job.id for job in unsent])
-            check_limits(costs, limits, spent)
+            check_limits([cost_of(job) for job in unsent], limits, spent)
 
     def _renamed(self, job: JobSnapshot, output: Path) -> JobSnapshot:
         """Give a job another file name, while this kernel is not working on it."""
@@ -550,7 +544,7 @@ class Session:
         if job.file is not None and Path(job.file.path).exists():
             raise InvalidRequest(f"{job.id}: its video exists already: {job.file.path}.")
         refuse_existing(output)
-        self._refuse_taken_names([renamed])
+        refuse_taken_names([renamed], self.store)
         make_folder(output)
         if not self.store.rename(job.id, renamed.target):
             raise InvalidRequest(f"{job.id} is {job.status}; only an ended job gets another name.")
@@ -589,7 +583,3 @@ def _unsent(job: JobSnapshot) -> Resumed:
     """Name a job that was never sent: nobody pays for what they have forgotten."""
     sentence = f"{job.id}: never sent ({job_price(job)}); %video resume {job.id} sends it."
     return Resumed(job=job, taken=False, sentence=sentence)
-
-
-def _same_name(path: str) -> str:
-    return os.path.normcase(os.path.realpath(path))

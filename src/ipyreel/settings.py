@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +28,8 @@ TABLES = frozenset({"providers", "models"})
 """Tables of an `ipyreel.toml` that belong to the catalog instead of the settings."""
 
 MAX_TOML_BYTES = 1_000_000
+MAX_DEPTH = 24
+"""Tables and lists within each other in an `ipyreel.toml`."""
 
 Layer = Literal["default", "site", "user", "folder", "env", "config", "use", "option"]
 """Where a value was set, weakest first: a later layer overrides an earlier one.
@@ -41,11 +43,12 @@ LAYERS: tuple[Layer, ...] = ("default", "site", "user", "folder", "env", "config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toml:
-    """The content of an `ipyreel.toml`; `error` points into it."""
+    """The content of an `ipyreel.toml`, or what of it counts; `error` points into it."""
 
     path: str
     data: Mapping[str, Any]
     text: str = field(default="", repr=False)
+    trusted: bool = True
 
     def line_of(self, *keys: str) -> int | None:
         """Return the line (from 1) of the dotted key, or of its nearest part.
@@ -94,14 +97,29 @@ def read_toml(path: Path) -> Toml:
     if len(raw) > MAX_TOML_BYTES:
         raise ConfigError(f"{path}:1: is larger than {MAX_TOML_BYTES:,} bytes.")
     try:
-        return Toml(path=str(path), data=tomllib.loads(text), text=text)
+        toml = Toml(path=str(path), data=tomllib.loads(text), text=text)
+        _refuse_deep(toml.data)
     except RecursionError:
-        # The deepest line: nothing else in the text says where.
+        # The line with the most brackets and dots: nothing else in the text says where.
         lines = text.splitlines()
-        deepest = max(range(len(lines)), key=lambda n: lines[n].count("[") + lines[n].count("{"))
+        deepest = max(range(len(lines)), key=lambda n: len(re.findall(r"[\[{.]", lines[n])))
         raise ConfigError(f"{path}:{deepest + 1}: not valid TOML: nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError is one; so is an integer of 5,000 digits
         raise ConfigError(f"{path}:{_line_in(error, text)}: not valid TOML: {error}") from None
+    return toml
+
+
+def _refuse_deep(data: object) -> None:
+    """Raise RecursionError for tables within tables beyond all reason (`[a.a.a.a ...]`)."""
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        tables = [one for one in level if isinstance(one, dict | list)]
+        level = [
+            item for one in tables for item in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _line_in(error: ValueError, text: str) -> int:
@@ -290,7 +308,7 @@ class Settings:
     cwd: Path
     home: Path
     config_dir: Path
-    files: tuple[Path, ...] = ()
+    tomls: tuple[Toml, ...] = ()
     provider: str | None = None
     model: str | None = None
     seconds: float | None = None
@@ -372,10 +390,18 @@ class Settings:
         return replace(self, layers=layers, **values)
 
     @classmethod
-    def load(cls, environ: Mapping[str, str], cwd: Path) -> Settings:
+    def load(
+        cls,
+        environ: Mapping[str, str],
+        cwd: Path,
+        *,
+        accept: Callable[[Toml, Sequence[Toml]], Toml] = lambda toml, _before: toml,
+    ) -> Settings:
         """Read the files and the environment; raises ConfigError naming where it looked.
 
-        `IPYREEL_HOME` moves the library and the folder of the user's own `ipyreel.toml`.
+        `accept` returns what of the file in `cwd` counts, given the files that were read before
+        it. `IPYREEL_HOME` moves the library and
+        the folder of the user's own `ipyreel.toml`. `tomls` of the result are the files read.
         """
         settings = cls.without_files(environ, cwd)
         site = platformdirs.site_config_path("ipyreel", appauthor=False)
@@ -386,9 +412,12 @@ class Settings:
         )
         found = {folder / TOML_NAME: layer for layer, folder in reversed(places)}
         files = {path: found[path] for path in reversed(found) if path.is_file()}
-        settings = replace(settings, files=tuple(files))
+        tomls = list[Toml]()
         for path, layer in files.items():
-            settings = settings.with_toml(read_toml(path), layer)
+            toml = read_toml(path)
+            tomls.append(accept(toml, tomls) if layer == "folder" else toml)
+            settings = settings.with_toml(tomls[-1], layer)
+        settings = replace(settings, tomls=tuple(tomls))
         return settings.with_layer("env", _environment(environ))
 
     @classmethod

@@ -284,11 +284,15 @@ class HttpReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a request will probably cost. `usd` None: no price is known (which is not 0)."""
+    """What a request will probably cost. `usd` None: no price is known (which is not 0).
+
+    `trusted` False: the price is from an `ipyreel.toml` that nobody approved.
+    """
 
     usd: Decimal | None
     source: str | None = None
     checked: str | None = None
+    trusted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

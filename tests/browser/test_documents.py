@@ -66,7 +66,7 @@ def run(arguments, folder, home):
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=environment(home),
+        env=environment(home, IPYREEL_TRUST=str(folder)),
         capture_output=True,
         text=True,
         check=False,

@@ -24,7 +24,7 @@ def choose(tmp_path):
         ring = KeyRing(environ, stored=(stored or {}).get)
         for name in typed:
             ring.remember(name, KEY)
-        return choose_provider(settings, Catalog.load(*settings.files), ring)
+        return choose_provider(settings, Catalog.of(*settings.tomls), ring)
 
     return make
 

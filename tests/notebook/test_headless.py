@@ -25,7 +25,7 @@ def run(tmp_path, *arguments):
     """Run a module in the folder of the settings; return what became of the process."""
     return subprocess.run(
         [sys.executable, "-m", *arguments],
-        env=environment(tmp_path / "kernel"),
+        env=environment(tmp_path / "kernel", IPYREEL_TRUST=str(Path.cwd())),
         capture_output=True,
         text=True,
         check=False,

@@ -78,7 +78,7 @@ class Kernel:
     def __init__(
         self, home: Path, *, cwd: Path, allow_stdin: bool = True, env: Mapping[str, str] = {}
     ) -> None:
-        self._env = environment(home, **env)
+        self._env = environment(home, **{"IPYREEL_TRUST": str(cwd), **env})
         folder = str(Path(self._env["JUPYTER_PATH"]) / "kernels")
         specs = KernelSpecManager(kernel_dirs=[folder], ensure_native_kernel=False)
         # Its connection file lies in the kernel's own home, not in that of who runs the tests.

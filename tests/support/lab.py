@@ -125,7 +125,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}{base_url.rstrip('/')}"
         self.log = home / "server.log"
         root.mkdir(parents=True, exist_ok=True)
-        self._env = environment(home, **env)
+        self._env = environment(home, **{"IPYREEL_TRUST": str(root), **env})
         self._prepare()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

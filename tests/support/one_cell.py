@@ -47,6 +47,7 @@ def modules_of_a_cell(folder):
     os.chdir(folder)
     with running_demo(folder / "server", stub=True, speed=50) as demo, capture_output():
         toml = f'provider = "lab"\n[providers.lab]\nbase_url = "{demo.url}"\ndialect = "openai"\n'
+        os.environ["IPYREEL_TRUST"] = str(folder)
         Path("ipyreel.toml").write_text(toml, encoding="utf-8")
         shell = InteractiveShell.instance(config=PLAIN)
         shell.run_cell("%load_ext ipyreel")

@@ -54,7 +54,7 @@ def test_the_defaults(load, home, here):
     assert (settings.show, settings.wait) == ("auto", "auto")
     assert settings.embed_limit == 20_000_000
     assert settings.deadline == 2 * 3600
-    assert settings.files == ()
+    assert settings.tomls == ()
     assert str(settings.source_of("show")) == "built in"
     assert str(settings.source_of("home")) == "IPYREEL_HOME"
 
@@ -102,7 +102,10 @@ def test_none_is_not_set_and_false_is():
 
 def test_the_notebooks_file_goes_before_the_persons_own(load, here, home):
     settings = load(toml='model = "near"', own='model = "far"\nsize = "1280x720"\n')
-    assert settings.files == (home / "ipyreel.toml", here / "ipyreel.toml")
+    assert [toml.path for toml in settings.tomls] == [
+        str(home / "ipyreel.toml"),
+        str(here / "ipyreel.toml"),
+    ]
     assert (settings.model, settings.size) == ("near", "1280x720")
     assert str(settings.source_of("model")) == f"{here / 'ipyreel.toml'}:1"
     assert str(settings.source_of("size")) == f"{home / 'ipyreel.toml'}:2"

@@ -79,7 +79,15 @@ def estimate(request: VideoRequest, provider: Provider, model: Model | None) -> 
         return Estimate(usd=Decimal(0), source=provider.source, checked=provider.checked)
     if model is None:
         return Estimate(usd=None)
-    price = price_of(request, provider, model)
+    known = _estimate(request, model, price_of(request, provider, model))
+    least = _estimate(request, model, price_of(request, provider, model, model.least_prices))
+    if least.usd is None or (known.usd is not None and known.usd >= least.usd):
+        return known
+    # Alone, a price that is not trusted proves nothing: it may be too low.
+    return replace(least, trusted=known.usd is not None)
+
+
+def _estimate(request: VideoRequest, model: Model, price: Price | None) -> Estimate:
     seconds = request.seconds or model.default_seconds
     if price is None or (price.usd_per_second is not None and seconds is None):
         return Estimate(usd=None)
@@ -91,12 +99,21 @@ def estimate(request: VideoRequest, provider: Provider, model: Model | None) -> 
     return Estimate(usd=to_usd(usd), source=price.source, checked=price.checked)
 
 
-def price_of(request: VideoRequest, provider: Provider, model: Model) -> Price | None:
-    """Return the price for the requested size: the provider's own, else the list price."""
+def price_of(
+    request: VideoRequest,
+    provider: Provider,
+    model: Model,
+    prices: tuple[Price, ...] | None = None,
+) -> Price | None:
+    """Return the price for the requested size: the provider's own, else the list price.
+
+    `prices` None: those of the model.
+    """
+    prices = model.prices if prices is None else prices
     said = request.extra.get("resolution")
     size = said if isinstance(said, str) else request.size or model.default_size
-    own = [price for price in model.prices if price.provider in provider.kinds]
-    listed = [price for price in model.prices if price.provider is None]
+    own = [price for price in prices if price.provider in provider.kinds]
+    listed = [price for price in prices if price.provider is None]
     return next((price for price in own + listed if _fits(size, price.sizes)), None)
 
 

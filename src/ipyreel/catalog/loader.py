@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +22,9 @@ from ipyreel.wire.dialects import DIALECTS
 from ipyreel.wire.urls import base_url_problem
 
 _T = TypeVar("_T")
+
+MOST_LIKE = 16
+"""How many rows a model's row may copy from, each from the next one."""
 
 _AS_THE_DIALECT = ("routes", "content", "key_header")
 """Keys that a user's provider row inherits from the built-in row of its dialect."""
@@ -41,8 +45,12 @@ class Catalog:
         A row needs only the keys that differ from the built-in row of the same name. Raises
         ConfigError naming file, line and key.
         """
-        tomls = [_built_in("providers.toml"), _built_in("models.toml")]
-        tomls += [read_toml(path) for path in paths]
+        return cls.of(*map(read_toml, paths))
+
+    @classmethod
+    def of(cls, *tomls: Toml) -> Catalog:
+        """Merge rows that were read already into the built-in ones; raises as `load` does."""
+        tomls = (_built_in("providers.toml"), _built_in("models.toml"), *tomls)
         rows = _Rows(tomls)
         providers = {name: _provider(rows.table("providers", name)) for name in rows.providers}
         models = {name: _model(rows.table("models", name)) for name in rows.models}
@@ -87,10 +95,11 @@ class Catalog:
 class _Rows:
     """The tables of all files, merged row by row, each with the last file that defined it."""
 
-    def __init__(self, tomls: list[Toml]) -> None:
+    def __init__(self, tomls: Iterable[Toml]) -> None:
         self.providers: dict[str, dict[str, Any]] = {}
         self.models: dict[str, dict[str, Any]] = {}
         self._files: dict[tuple[str, str], Toml] = {}
+        self._origins: dict[tuple[str, str], str] = {}
         for toml in tomls:
             for kind in sorted(TABLES):
                 self._add(kind, toml)
@@ -101,29 +110,43 @@ class _Rows:
             own = Table(row, toml, kind, name).left
             if not re.fullmatch(r"[^\s\"']+", name):
                 raise toml.error("a name must not contain spaces or quotes", kind, name)
+            if toml.trusted or name not in merged:
+                # Otherwise the row stays what it was: where it is from decides who is chosen.
+                self._origins[kind, name] = toml.path
             merged[name] = {**merged.get(name, {}), **own}
             self._files[kind, name] = toml
 
     def table(self, kind: str, name: str) -> Table:
         """Return one merged row with `like` resolved; errors name its file."""
         merged: dict[str, dict[str, Any]] = getattr(self, kind)
-        toml = self._files[kind, name]
+        toml, origin = self._files[kind, name], self._origins[kind, name]
         row, seen = dict(merged[name]), [name]
-        if kind == "providers" and toml.path != BUILT_IN:
+        if kind == "providers" and origin != BUILT_IN:
             base = merged.get(row.get("dialect", "generic"), {})
             row = {key: base[key] for key in _AS_THE_DIALECT if key in base} | row
             row.setdefault("needs_key", bool(row.get("key_vars")))
         while kind == "models" and "like" in row:
             like = row.pop("like")
+            if len(seen) > MOST_LIKE:
+                text = f"copies from more than {MOST_LIKE} rows, one from the other"
+                raise toml.error(text, kind, name, "like")
             if like in seen or like not in merged:
                 raise toml.error(
                     f"{like!r}: takes the name of another model row", kind, name, "like"
                 )
             seen.append(like)
             row = {**merged[like], **row}
-        return Table(row, toml, kind, name)
+        table = Table(row, toml, kind, name)
+        table.origin = origin
+        return table
 
 
+def built_in_names() -> dict[str, frozenset[str]]:
+    """Return the names of the rows shipped with the package, by table."""
+    return {kind: frozenset(_built_in(f"{kind}.toml").data[kind]) for kind in sorted(TABLES)}
+
+
+@cache
 def _built_in(name: str) -> Toml:
     with resources.as_file(resources.files("ipyreel.catalog") / name) as path:
         toml = read_toml(path)
@@ -171,7 +194,7 @@ def _provider(table: Table) -> Provider:
         site=table.text("site"),
         source=table.text("source") or "",
         checked=table.text("checked") or "",
-        origin=table.toml.path,
+        origin=table.origin,
     )
     table.done()
     if not (row.base_url or row.base_url_vars or row.free):
@@ -200,13 +223,14 @@ def _model(table: Table) -> Model:
         images=(int(images[0]), int(images[1])) if images else None,
         exact_image=table.flag("exact_image"),
         prices=tuple(_price(price) for price in table.tables("prices")),
+        least_prices=tuple(_price(price) for price in table.tables("least_prices")),
         ended=table.text("ended"),
         notes=table.texts("notes"),
         extra=table.mapping("extra", Table.text),
         warnings=tuple(_notice(notice) for notice in table.tables("warnings")),
         source=table.text("source") or "",
         checked=table.text("checked") or "",
-        origin=table.toml.path,
+        origin=table.origin,
     )
     table.done()
     return row
@@ -227,7 +251,8 @@ def _price(table: Table) -> Price:
     table.done()
     if (row.usd_per_second is None) == (row.usd_per_video is None):
         raise table.error("needs either usd_per_second or usd_per_video")
-    if not own and not (row.source and row.checked):
+    shipped = not own and table.keys[-1] == "prices"
+    if shipped and not (row.source and row.checked):
         raise table.error("needs source and checked (a date such as 2026-01-31)")
     return row
 
@@ -251,12 +276,13 @@ def _notice(table: Table) -> Notice:
 class Table:
     """A table of a TOML file, read key by key; `done` refuses the keys that are left.
 
-    `keys` is the dotted path of the table in the file. Values of the wrong type raise
-    ConfigError with file, line and key.
+    `keys` is the dotted path of the table in the file, `origin` says whose row it is. Values of
+    the wrong type raise ConfigError with file, line and key.
     """
 
     def __init__(self, data: Any, toml: Toml, *keys: str) -> None:
         self.toml = toml
+        self.origin = toml.path
         self.keys = keys
         if not isinstance(data, Mapping):
             raise toml.error("takes a table", *keys)

@@ -122,6 +122,7 @@ class Model:
     sent. `open_sizes`: sizes that are not listed pass with a warning. `images` is the least and
     most input images; `exact_image`: they must have exactly the size of the video. `ratios` are
     the supported aspect ratios. `extra` maps documented further fields to a description.
+    `least_prices` are from sources that are not trusted: they count where they are higher.
     `shape` is the name of the family's request format in `wire.dialects.SHAPES`.
     """
 
@@ -143,6 +144,7 @@ class Model:
     images: tuple[int, int] | None = None
     exact_image: bool = False
     prices: tuple[Price, ...] = ()
+    least_prices: tuple[Price, ...] = ()
     ended: str | None = None
     notes: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)

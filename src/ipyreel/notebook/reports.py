@@ -41,6 +41,7 @@ def status(screen: Screen) -> Report:
         *choice.notes,
         *([str(choice.problem)] if choice.problem else []),
         *session.address_notes(row),
+        *session.trusted.notes,
         *filter(None, [session.store.notice]),
     ]
     if stranded:
