@@ -75,6 +75,25 @@ def test_an_answer_that_comes_too_late_is_named(make_bench, caplog):
     assert first.store.get(job.id).remote_id == "r-other"
 
 
+def test_who_lost_a_job_that_the_other_found_stops_at_once(make_bench, caplog):
+    first, second = make_bench(), make_bench()
+    late = Gate(video(remote_id="r-found"))
+    first.client.create_steps = [late]
+    job = first.job()
+    first.manager.submit(job)
+    assert late.reached.wait(BOUND)
+    gate = Gate(video("completed", remote_id="r-found"))
+    second.client.retrieve_steps = [gate]
+    assert second.manager.resume(job, take=True, remote_id="r-found") == "taken"
+    assert gate.reached.wait(BOUND)
+    late.open()
+    assert end_of(first, job).remote_id == "r-found"
+    assert first.time.waits == [1.0]
+    assert "accepted it as" not in caplog.text
+    gate.open()
+    assert second.end(job).status == "completed"
+
+
 @pytest.mark.parametrize("deleted", [False, True])
 def test_work_on_a_job_that_was_taken_or_deleted_stops_at_the_next_beat(make_bench, deleted):
     first, second = make_bench(), make_bench()

@@ -1,7 +1,9 @@
-"""`python -m tests.kill --runs 100 --seed 0`: kill kernels at random moments, count what came.
+"""`python -m tests.kill --runs 150 --seed 0`: kill, stop, fork and race kernels; count what came.
 
-Prints a line for each run, then a summary; the exit code is 1 when a promise was broken. A
-single run is played again by `--runs 1 --seed ITS_SEED`.
+Seeds by turns play kernels that are killed (`scene`) and processes that are stopped and continued,
+forked, race each other, or whose clocks jump (`processes`). Prints a line for each run, then a
+summary; the exit code is 1 when a promise was broken. A single run is played again by `--runs 1
+--seed ITS_SEED`.
 """
 
 from __future__ import annotations
@@ -14,45 +16,59 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from tests.kill import scene
+from tests.kill import processes, scene
 
 
 def main() -> int:
     """Play the runs."""
     parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0, help="of the first run; then 1 more each")
     options = parser.parse_args()
     begun = time.monotonic()
-    reports, broken = list[scene.Report](), list[int]()
+    reports, broken = list[scene.Report | processes.Report](), list[int]()
     for seed in range(options.seed, options.seed + options.runs):
-        plan = scene.Plan.draw(seed)
+        room = scene if seed % 2 == 0 else processes
+        plan = room.Plan.draw(seed)
         try:
             with tempfile.TemporaryDirectory(prefix="ipyreel-kill-") as folder:
-                report = scene.run(plan, Path(folder))
+                report = room.run(plan, Path(folder))
         except Exception:  # noqa: BLE001 - whatever it is, it is said, and the next one is played
             traceback.print_exc()
             broken.append(seed)
             say(f"seed {seed}: BROKEN  {plan}")
         else:
             reports.append(report)
-            kills = ", ".join(
-                f"{phase} (by {kill.how})"
-                for phase, kill in zip(report.phases, plan.kills, strict=True)
-            )
-            say(f"seed {seed}: killed in {kills}; {report.outcome}; {report.posts} POST")
+            say(f"seed {seed}: {line(report)}")
     say(summary(reports, broken, time.monotonic() - begun))
     return 1 if broken else 0
 
 
-def summary(reports: list[scene.Report], broken: list[int], seconds: float) -> str:
+def line(report: scene.Report | processes.Report) -> str:
+    """Say what became of one run."""
+    if isinstance(report, processes.Report):
+        return f"{report.plan.kind}; {report.accepted} accepted, {report.unknown} unknown"
+    kills = ", ".join(
+        f"{phase} (by {kill.how})"
+        for phase, kill in zip(report.phases, report.plan.kills, strict=True)
+    )
+    return f"killed in {kills}; {report.outcome}; {report.posts} POST"
+
+
+def summary(
+    reports: list[scene.Report | processes.Report], broken: list[int], seconds: float
+) -> str:
     """Sum up: kills by phase, runs by outcome, and what must be none."""
-    phases = Counter(phase for report in reports for phase in report.phases)
-    outcomes = Counter(report.outcome for report in reports)
-    accepted = sum(report.posts for report in reports)
+    killed = [report for report in reports if isinstance(report, scene.Report)]
+    others = [report for report in reports if isinstance(report, processes.Report)]
+    phases = Counter(phase for report in killed for phase in report.phases)
+    outcomes = Counter(report.outcome for report in killed)
+    kinds = Counter(report.plan.kind for report in others)
+    accepted = sum(report.posts for report in killed) + sum(one.accepted for one in others)
     return (
         f"{len(reports) + len(broken)} runs, {phases.total()} kills"
-        f" ({listed(phases)}); {listed(outcomes)}; {accepted} jobs accepted, none twice, none"
+        f" ({listed(phases)}); {listed(outcomes)}; processes: {listed(kinds)}; {accepted} jobs"
+        " accepted, none twice, none"
         f" lost; {len(broken)} broken{f' (seeds {broken})' if broken else ''}; {seconds:.0f} s"
     )
 

@@ -5,8 +5,11 @@ Here is a sample; `python -m tests.kill --runs 100` plays a hundred.
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from tests.kill import processes
 from tests.kill.scene import AIMS, Kill, Plan, run
 
 pytestmark = pytest.mark.notebook
@@ -39,6 +42,17 @@ def test_a_kernel_killed_at_random_and_its_successor_lose_nothing(seed, tmp_path
     plan = Plan.draw(seed)
     assert len(plan.kills) == 2
     run(plan, tmp_path)
+
+
+PROCESSES = {"stop": 4, "take": 13, "fork": 2, "threads": 0, "clock": 3}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP, no fork there")
+@pytest.mark.parametrize("kind", PROCESSES)
+def test_processes_that_stop_fork_or_race_send_nothing_twice(kind, tmp_path):
+    plan = processes.Plan.draw(PROCESSES[kind])
+    assert plan.kind == kind
+    processes.run(plan, tmp_path)
 
 
 def test_a_seed_is_a_plan_and_all_moments_are_drawn():

@@ -17,7 +17,7 @@ from ipyreel.client.part import PartRecord
 from ipyreel.errors import InvalidRequest, JobFailed, StoreError, SubmissionUnknown, VideoError
 from ipyreel.jobs import transitions
 from ipyreel.jobs.files import make_folder, write_sidecar
-from ipyreel.jobs.owners import OwnershipLost
+from ipyreel.jobs.owners import OwnershipLost, lost
 from ipyreel.jobs.poller import Poller, PollPolicy, PollRateLimiter
 from ipyreel.jobs.recover import find_accepted
 from ipyreel.jobs.schedule import KEPT, Lesson, Schedule
@@ -211,13 +211,18 @@ class Run:
         store, job_id = self.active.store, self.active.snapshot.id
         if self._save_accepted(video):
             return
+        row: JobSnapshot | None = None
         for wait in HAND_IN:
-            # Whoever took the job over cannot know this id. Once it is free, it is ours again.
+            # Whoever took the job over may not know this id. Once the job is free, it is ours.
             await self.rules.sleep(wait)
-            if store.claim(job_id) and self._fits(store.get(job_id), video):
-                if self._save_accepted(video):
-                    return
+            free = store.claim(job_id)
+            row = store.get(job_id)
+            if row is None or row.ended or row.remote_id is not None:
                 break
+            if free and self._save_accepted(video):
+                return
+        if row is not None and row.remote_id == video.remote_id:
+            raise lost(job_id)
         raise OwnershipLost(
             f"Another kernel has {job_id} now, or it was deleted. {self.client.provider.name}"
             f" accepted it as {video.remote_id}.",
@@ -231,10 +236,6 @@ class Run:
         except OwnershipLost:
             return False
         return True
-
-    @staticmethod
-    def _fits(job: JobSnapshot | None, video: VideoJob) -> bool:
-        return job is not None and not job.ended and job.remote_id in {None, video.remote_id}
 
     async def _watch(self, *, hint: float | None, at_once: bool) -> VideoJob:
         job, rules = self.active.snapshot, self.rules
