@@ -40,7 +40,7 @@ CALM = 20
 """Cards that may tick each second; more of them tick more slowly, so that the front end rests."""
 
 FRESH = 2.0
-"""Seconds for which the place of the notebook is not asked again: a grid has many videos."""
+"""Seconds of one cell in which the notebook's place is not asked again: a grid has many videos."""
 
 Card = LiveOutput | PlainOutput
 """What shows one job, or several: a grid is the card of each of its jobs."""
@@ -60,7 +60,7 @@ class Screen:
     open_panels: WeakSet[Any] = field(default_factory=WeakSet)
     """Forms and galleries, which stop working when the session is closed."""
     _panels: dict[str, tuple[int, list[Any]]] = field(default_factory=dict)
-    _document: tuple[float, Document] | None = None
+    _document: tuple[int, float, Document] | None = None
     _just_shown: tuple[object, int] | None = None
     _ticking: bool = False
 
@@ -120,10 +120,12 @@ class Screen:
     @property
     def document(self) -> Document:
         """Where the notebook is now; asked again after a moment, since it may be moved."""
-        now = self.session.clock()
-        if self._document is None or not self._document[0] <= now < self._document[0] + FRESH:
-            self._document = (now, frontends.find_document(self.shell, cwd=self.folder))
-        return self._document[1]
+        cell, now = self._count(), self.session.clock()
+        known = self._document
+        if known is None or known[0] != cell or not known[1] <= now < known[1] + FRESH:
+            found = frontends.find_document(self.shell, cwd=self.folder)
+            known = self._document = (cell, now, found)
+        return known[2]
 
     def player_of(self, job: JobSnapshot) -> PlayerOptions:
         """Return the player options of a job: its own, or the session's."""
