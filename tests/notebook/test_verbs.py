@@ -273,6 +273,7 @@ def test_columns_count_wide_characters_twice():
     [
         f"key apiyi {KEY}",
         "key apiyi hunter2",
+        "key apiyi e",
         f"key {KEY}",
         f"doctor {KEY}",
         "doctor 0a1b2c3d4e5f6a7b8c9d",
@@ -290,6 +291,7 @@ def test_a_key_on_the_line_is_not_repeated(reel, line):
     text = str(caught.value)
     assert not any(secret in text for secret in (KEY, "0123456789", "hunter2", "0a1b2c3d"))
     assert "revoke that key. %video key PROVIDER asks for one" in text
+    assert "%vid•••o" not in text
     assert len(text.splitlines()) == 1
 
 

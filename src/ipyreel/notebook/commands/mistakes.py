@@ -11,7 +11,7 @@ KEY = re.compile(
 
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _NAMED = re.compile(r"(?i)\b(?:api_?key|(?:access_?)?token|secret|password)=(\S{6,})")
-_PROVIDER_FIRST = {"key", "doctor", "balance", "use", "models"}
+_PROVIDER_FIRST = {"key", "doctor", "use", "models"}
 LONG = 16
 """Characters of a word that is no provider's name."""
 
@@ -32,7 +32,7 @@ def hide_secrets(text: str, line: str, *, cell: bool) -> str:
     """Return an answer without the keys of the line, and with what to do about them."""
     found = secrets_in(line, cell=cell)
     for secret in sorted(found, key=len, reverse=True):
-        text = text.replace(secret, "•••")
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "•••", text)
     if not found or "revoke" in text:
         return text
     return (
