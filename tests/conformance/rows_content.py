@@ -54,7 +54,7 @@ SPOILT = {
     "429": (said(429), "RateLimited", "own"),
     "reset": ({"reset": True}, "TransportError", "broke"),
     "closed": ({"drop_reply": True}, "TransportError", "broke"),
-    "silence": ({"hang": 30}, "TransportError", "did not answer in time"),
+    "silence": ({"hang": 30}, "TransportError", "sent no file within"),
     "nested envelope": ({"envelope": True}, "DownloadError", "only names another one"),
     "to a closed port": ({"redirect": "http://127.0.0.1:9/film"}, "TransportError", "connect"),
     "round and round": ({"redirect": "?again"}, "ProviderError", "more than 5 times"),

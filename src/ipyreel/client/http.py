@@ -44,6 +44,9 @@ AGENT = f"ipyreel/{__version__}"
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SLACK = 5.0
+"""Seconds that a read may take longer than `timeouts.first_byte`, so that a watch ends it."""
+
 SAME_REQUEST = frozenset({307, 308})
 
 REUSED = httpx.Limits(max_connections=None)
@@ -246,12 +249,12 @@ class Http:
     ) -> AsyncIterator[Stream]:
         """Ask for a file and hand out the reply as soon as its headers are there.
 
-        Redirects are followed by hand, at most five. No read takes longer than
-        `timeouts.first_byte`; there is no total limit. Raises as `send` does.
+        Redirects are followed by hand, at most five. There is no limit of time in all: who reads
+        has to watch it. Raises as `send` does.
         """
         with mapped(self._home.host):
             start = httpx.URL(url)
-        response, end = await self._follow(start, headers, self.timeouts.first_byte)
+        response, end = await self._follow(start, headers, self.timeouts.first_byte + SLACK)
         async with _streamed(response, end, self._mask) as stream:
             yield stream
 
