@@ -153,6 +153,21 @@ def test_ids_stay_escaped_on_the_wire():
     assert server.seen[0].target == "/v1/videos/a%2Fb%3D%3D%3A%2B?limit=5"
 
 
+def test_the_query_of_a_base_url_is_sent_with_every_request():
+    async def main():
+        async with Server(reply()) as server:
+            http = Http(f"{server.origin}/openai/v1?api-version=preview", key=Secret(KEY))
+            await http.send(GET, timeout=9)
+            await http.send(HttpCall(method="GET", path="/videos", query={"limit": "5"}), timeout=9)
+            await http.aclose()
+            return [seen.target for seen in server.seen]
+
+    assert run(main()) == [
+        "/openai/v1/videos/x?api-version=preview",
+        "/openai/v1/videos?api-version=preview&limit=5",
+    ]
+
+
 def test_every_post_has_a_connection_of_its_own():
     async def main():
         async with Server(reply()) as server:

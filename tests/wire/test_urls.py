@@ -45,6 +45,20 @@ def test_a_base_is_joined_without_doubling(base, joined):
         assert join_base(base, "/v1/videos") == joined
 
 
+@pytest.mark.parametrize(
+    ("base", "joined"),
+    [
+        ("https://h.example.com/#", "https://h.example.com/videos"),
+        ("https://h.example.com/api/v3/", "https://h.example.com/api/v3/videos"),
+        ("https://h.example.com#", "https://h.example.com/videos"),
+        ("https://h.example.com/videos#", "https://h.example.com/videos/videos"),
+        ("https://h.example.com/api/?a=b#", "https://h.example.com/api/videos?a=b"),
+    ],
+)
+def test_a_path_of_its_own_is_kept_and_a_hash_says_that_there_is_none(base, joined):
+    assert join_base(base, "/videos") == joined
+
+
 def test_an_absolute_address_stays():
     assert join_base("https://h/v1", "https://h/api/x?y=1") == "https://h/api/x?y=1"
 

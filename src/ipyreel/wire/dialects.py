@@ -97,10 +97,12 @@ _OPENROUTER = _words(
     "generate_audio callback_url previous_job_id provider"
 )
 
+# VideoGenerationRequest, which forbids all others: NVIDIA/TensorRT-LLM
+# tensorrt_llm/serve/openai_protocol.py at 0076e9390e1ed11515f149eec356f5a03f4a00d8.
 _TRTLLM = _words(
-    "seconds size model prompt fps frame_rate num_frames extra_params format output_format "
-    "response_format n negative_prompt num_inference_steps guidance_scale guidance_rescale "
-    "image_reference video_reference audio_reference seed"
+    "prompt response_format format seed image_reference video_reference audio_reference "
+    "input_reference size width height num_frames seconds frame_rate fps num_inference_steps "
+    "guidance_scale max_sequence_length negative_prompt extra_params model"
 )
 
 _ROWS = (

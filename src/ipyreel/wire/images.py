@@ -81,7 +81,7 @@ def _sglang_url(url: str) -> dict[str, Json]:
 
 
 def _trtllm_url(url: str) -> dict[str, Json]:
-    return {"image_reference": url}
+    return {"image_reference": {"content": url, "format": "url"}}
 
 
 def _vllm_omni(images: Images) -> Fields:

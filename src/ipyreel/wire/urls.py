@@ -61,9 +61,10 @@ def _root(path: str) -> str:
 def join_base(base_url: str, path: str) -> str:
     """Join `path` ("/videos/abc") to a base URL written with or without `/v1` and slashes.
 
-    A base with a path of its own (`/v1`, `/api/v1`, `/openai/v1`) keeps it, a bare origin
-    gets `/v1`; a query of the base (Azure's `api-version`) is kept. An absolute `path` comes
-    back as it is: ask `same_origin` before a key is sent there.
+    A base with a path of its own (`/v1`, `/api/v3/`, `/openai/v1`) keeps it, a bare origin
+    gets `/v1`. One that ends in `#` is taken exactly as it is, for servers at their root
+    (`https://host/#`). A query of the base (Azure's `api-version`) is kept. An absolute `path`
+    comes back as it is: ask `same_origin` before a key is sent there.
 
     Raises
     ------
@@ -73,7 +74,8 @@ def join_base(base_url: str, path: str) -> str:
     parts = _split_base(base_url)
     if path.startswith(("http://", "https://")):
         return path
-    root = _root(parts.path)
+    exact = base_url.strip().endswith("#")
+    root = parts.path.rstrip("/") if exact else _root(parts.path)
     tail = "/" + path.lstrip("/")
     if root.endswith(_VERSION) and tail.startswith(f"{_VERSION}/"):
         tail = tail.removeprefix(_VERSION)

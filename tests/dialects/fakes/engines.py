@@ -181,33 +181,68 @@ class VllmOmni(Fake):
 
 
 class Trtllm(Fake):
-    """trtllm-serve [S]: unknown fields forbidden, 202, its own words, errors as plain text."""
+    """trtllm-serve [S]: unknown fields forbidden, 202, its own words, errors as plain text.
+
+    What it takes is `VideoGenerationRequest` and `MediaReferenceItem` of NVIDIA/TensorRT-LLM
+    tensorrt_llm/serve/openai_protocol.py at 0076e9390e1ed11515f149eec356f5a03f4a00d8.
+    """
 
     name = provider = "trtllm"
     takes_key = False
     steps = ("queued", "generating", "postprocessing", "completed")
     ask = {"seconds": 2.5, "size": "832x480", "seed": 7, "extra": {"fps": 24}}  # noqa: RUF012
     failure = "Generation failed: CUDA out of memory"
-    known = words(
-        "prompt model seconds size fps frame_rate num_frames seed format response_format "
-        "extra_params image_reference video_reference audio_reference n negative_prompt "
-        "num_inference_steps guidance_scale guidance_rescale output_format"
-    )
+    texts = words("prompt negative_prompt model")
+    numbers = {  # noqa: RUF012 - the largest value that is allowed, None: any above 0
+        "seconds": 60,
+        "frame_rate": 120,
+        "fps": 120,
+        "num_frames": 7200,
+        "width": None,
+        "height": None,
+        "num_inference_steps": None,
+        "guidance_scale": None,
+        "max_sequence_length": None,
+    }
+    choices = {  # noqa: RUF012
+        "format": {"mp4", "avi", "auto", "safetensors", "pt"},
+        "response_format": {"file", "path"},
+    }
+    references = words("image_reference video_reference audio_reference")
+    others = words("seed size extra_params input_reference")
 
     def check(self, asked):
-        unknown = {*asked.fields, *asked.files} - self.known  # pydantic: extra="forbid"
+        known = {*self.texts, *self.numbers, *self.choices, *self.references, *self.others}
+        unknown = {*asked.fields, *asked.files} - known  # pydantic: extra="forbid"
         if unknown:
             raise self.refuse(400, f"Extra inputs are not permitted: {sorted(unknown)}")
-        if not 0 < float(asked.fields.get("seconds", 5)) <= 60:
-            raise self.refuse(400, "seconds: at most 60")
-        size = asked.fields.get("size", "auto")
-        if size != "auto" and not SIZE.fullmatch(size):
-            raise self.refuse(400, "size: WxH or auto")
-        if asked.fields.get("format", "mp4") not in {"mp4", "avi", "auto", "safetensors", "pt"}:
-            raise self.refuse(400, "format")
+        for name, value in asked.fields.items():
+            if not self.fits(name, value):
+                raise self.refuse(400, f"{name}: Input should be valid")
+        if ("width" in asked.fields) != ("height" in asked.fields):
+            raise self.refuse(400, "width and height must be sent together")
         for data, media_type in asked.files.get("image_reference", ()):
             if data != START or media_type != "image/png":
                 raise self.refuse(400, "image_reference cannot be read")
+
+    def fits(self, name, value):
+        if name in self.texts:
+            return isinstance(value, str)
+        if name in self.numbers:
+            most = self.numbers[name]
+            return float(value) > 0 and (most is None or float(value) <= most)
+        if name in self.choices:
+            return value in self.choices[name]
+        if name in self.references:
+            items = value if isinstance(value, list) else [value]
+            return all(isinstance(item, dict) and self.is_reference(item) for item in items)
+        return name != "size" or value == "auto" or bool(SIZE.fullmatch(value))
+
+    @staticmethod
+    def is_reference(item):
+        form = item.get("format")
+        known = {"content", "format", "role"}
+        return form in {"path", "url", "base64"} and "content" in item and {*item} <= known
 
     def created(self, job):
         return JSONResponse(self.job(job, "queued"), 202)
