@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -290,7 +291,7 @@ def test_a_key_on_the_line_is_not_repeated(reel, line):
         reel.run_cell(f"%video {line}")
     text = str(caught.value)
     assert not any(secret in text for secret in (KEY, "0123456789", "hunter2", "0a1b2c3d"))
-    assert "revoke that key. %video key PROVIDER asks for one" in text
+    assert re.search(r"revoke th(e|at) key", text)
     assert "%vid•••o" not in text
     assert len(text.splitlines()) == 1
 
@@ -300,7 +301,7 @@ def test_a_key_among_the_options_of_a_cell_is_not_repeated(reel, live):
         with pytest.raises(UsageError) as caught:
             reel.run_cell(f"%%video {said}\nA sea")
         assert "0123456789" not in str(caught.value)
-        assert "revoke that key" in str(caught.value)
+        assert re.search(r"revoke th(e|at) key", str(caught.value))
     assert live.posts() == 0
 
 
@@ -391,9 +392,26 @@ def told(reel, cell):
 
 @pytest.mark.parametrize("line", [f"use {KEY}", f"use {KEY} -m m1 --loud"])
 def test_a_key_in_the_place_of_a_provider_is_not_remembered(reel, live, line):
-    assert "revoke that key" in told(reel, f"%video {line}")
+    assert re.search(r"revoke th(e|at) key", told(reel, f"%video {line}"))
     for cell in ("%%video\nA sea", "%video", "%video providers", "%%video --dry-run\nA sea"):
         text = told(reel, cell)
         assert text
         assert "0123456789" not in text, cell
     assert live.posts() == 0
+
+
+def test_trust_approves_a_folder_and_shows_what_it_changes(shell, monkeypatch):
+    monkeypatch.delenv("IPYREEL_TRUST")
+    text = '[providers.far]\nbase_url = "https://far.invalid/v1"\nkey_vars = ["AWS_SECRET"]\n'
+    Path("ipyreel.toml").write_text(text, encoding="utf-8")
+    shell.run_cell("%load_ext ipyreel")
+    assert "%video trust approves it" in said(shell, "")
+    assert "far" not in said(shell, "providers")
+    shown = said(shell, "trust")
+    assert "AWS_SECRET" in shown
+    assert "https://far.invalid/v1" in shown
+    assert "far" in said(shell, "providers")
+    assert "%video trust" not in said(shell, "")
+    with pytest.raises(UsageError, match=r"has no ipyreel\.toml"):
+        said(shell, "trust ..")
+    api.close()

@@ -258,6 +258,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             least=1,
             most=1,
         ),
+        "trust": Verb(
+            usage="trust [FOLDER]",
+            help="Approve the ipyreel.toml of a folder, and show what it changes.",
+            most=1,
+        ),
         "doctor": _of("provider", "doctor [PROVIDER]", "Check the setup, and say what to do."),
     }
 )  # fmt: skip

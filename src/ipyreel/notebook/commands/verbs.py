@@ -26,7 +26,7 @@ from ipyreel.notebook.markup.tables import Listing, Notice, Report, Table
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
 from ipyreel.notebook.screen import Screen
-from ipyreel.settings import did_you_mean
+from ipyreel.settings import TOML_NAME, did_you_mean
 from ipyreel.values import Chain, JobSnapshot, VideoRequest
 
 Words = list[str]
@@ -292,6 +292,15 @@ def _key(screen: Screen, words: Words, said: Said) -> Report:
     )
 
 
+def _trust(screen: Screen, words: Words, _said: Said) -> Report:
+    folder = Path(words[0]).expanduser() if words else screen.session.settings.cwd
+    changes = screen.session.trust(folder)
+    path = screen.place(folder / TOML_NAME)
+    if not changes:
+        return Notice(f"{path} needs no approval: it changes nothing that does.")
+    return Listing(f"Approved until one of these lines changes, in {path}:", *changes)
+
+
 def _unexpected(verb: str, word: str) -> InvalidRequest:
     return InvalidRequest(f"%video {verb}: unexpected {word}: %video {VERBS[verb].usage}")
 
@@ -319,6 +328,7 @@ _RUN: Mapping[str, Callable[[Screen, Words, Said], object]] = MappingProxyType(
         "form": lambda screen, _words, _said: open_form(screen),
         "gallery": lambda screen, words, _: open_gallery(screen, options.unquoted(" ".join(words))),
         "key": _key,
+        "trust": _trust,
         "doctor": lambda screen, words, _said: reports.doctor(screen, *words[:1]),
     }
 )
