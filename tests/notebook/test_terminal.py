@@ -1,0 +1,59 @@
+"""IPython in a real terminal: one line that is redrawn, and the name of the job after Out[n]."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+import pytest
+
+pexpect = pytest.importorskip("pexpect")
+
+PROMPT = r"In \[{}\]: "
+
+
+@pytest.fixture
+def terminal(live, tmp_path):  # noqa: ARG001 - it is there for the toml it wrote
+    env = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "TERM": "xterm"}
+    command = ["-m", "IPython", "--simple-prompt", "--no-banner", "--no-confirm-exit"]
+    opened = pexpect.spawn(
+        sys.executable, [*command, "--colors=NoColor"], env=env, encoding="utf-8", timeout=60,
+        dimensions=(40, 120),
+    )  # fmt: skip
+    opened.expect(PROMPT.format(1))
+    yield opened
+    opened.sendline("exit()")
+    opened.expect(pexpect.EOF)
+
+
+def run(terminal, number, line):
+    """Run one line; return what was printed until the next prompt."""
+    terminal.sendline(line)
+    terminal.expect(PROMPT.format(number + 1))
+    return terminal.before.replace("\r\n", "\n")
+
+
+def cell(options):
+    return f"get_ipython().run_cell_magic('video', '{options}', 'A boat')"
+
+
+def test_a_cell_that_waits_redraws_its_line_and_ends_with_the_path(terminal):
+    run(terminal, 1, "%load_ext ipyreel")
+    text = run(terminal, 2, cell("-w"))
+    lines = text.split("\x1b[1A\r\x1b[K")
+    assert len(lines) >= 2  # redrawn in place, so that one line is seen at a time
+    assert all(line.startswith("Video v") for line in lines[1:])
+    assert all(line.count("\n") == 1 for line in lines[1:-1])
+    last = re.search(
+        r"Video (v\w+): Done .*\n  (/\S+\.mp4) \(.*\)\nOut\[2\]: Job (v\w+)", lines[-1]
+    )
+    assert last[1] == last[3]
+    assert os.path.isfile(last[2])  # noqa: PTH113 - a path as it was printed
+
+
+def test_a_cell_that_does_not_wait_names_its_job(terminal):
+    run(terminal, 1, "%load_ext ipyreel")
+    text = run(terminal, 2, cell(""))
+    assert re.search(r"Video (v\w+): \w+ .*\nOut\[2\]: Job \1\n", text)
+    assert "Done" in run(terminal, 3, "_.wait()")
