@@ -71,7 +71,7 @@ def spoilt():
     """What is not a whole video is never saved as one; when the video comes, it is saved."""
     row = "content spoilt"
     for name, (do, error, words) in SPOILT.items():
-        slow = "read" if "hang" in do else None
+        slow = "first_byte" if "hang" in do else None
         end = End(status="failed", error=error, says=(words, "%video resume v", "downloads it"))
         rules = everywhere(**do)
         case = Case(row=row, name=f"{name} for ever", rules=rules, end=end, after=DONE)

@@ -29,7 +29,7 @@ TEXTS = {
     "sql": "'); DROP TABLE jobs; --",
     "magic": "%%video\n!rm -rf /",
     "dots": ".. . ...",
-    "100 kB": "long <b>and</b> longer " * 4400,
+    "30 kB": "long <b>and</b> longer " * 1300,
 }
 HALF = "half \ud83d of one"
 """Half an emoji: valid text in Python and JSON, but not in UTF-8."""
