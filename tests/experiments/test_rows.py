@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -108,6 +109,7 @@ def test_what_a_row_cannot_be_is_named(rows, options, said):
         (["calm"], "row 1 is not a dict"),
         ([{1: "calm"}], "the column 1 needs a name"),
         ([{}] * 1001, "at most 1000"),
+        (itertools.repeat({}), "at most 1000"),
         ("nowhere.csv", "No such file"),
         ("rows.xlsx", "takes a .csv or .jsonl"),
         ("bad.jsonl", "line 2 is not JSON"),

@@ -12,6 +12,7 @@ from IPython.core.error import UsageError
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.commands import options
+from ipyreel.notebook.commands.mistakes import hide_secrets
 from ipyreel.notebook.commands.options import OPTIONS, CellOptions, parse
 
 
@@ -89,6 +90,29 @@ def test_refused_in_one_line_by_exactly_usage_error(line, said):
 def test_any_line_is_read_or_refused(line):
     with contextlib.suppress(UsageError):
         assert isinstance(parse(line), CellOptions)
+
+
+TYPED = st.text(alphabet="abc-=$\"'\\[]{}: \u4e00\n", max_size=30)
+
+
+@given(st.sampled_from(sorted(options.VERBS)), st.one_of(st.text(), TYPED))
+def test_any_line_of_any_verb_is_read_or_refused(verb, line):
+    with contextlib.suppress(UsageError):
+        said, words = options.parse_verb(verb, line)
+        assert all(isinstance(word, str) for word in words)
+        assert isinstance(said, dict)
+
+
+@given(TYPED)
+def test_any_line_with_names_is_read_or_refused(line):
+    with contextlib.suppress(UsageError):
+        assert isinstance(parse(line, {"a": 1, "b": [2]}), CellOptions)
+
+
+@given(st.text(), st.text())
+def test_hiding_keys_never_fails(text, line):
+    for cell in (True, False):
+        assert isinstance(hide_secrets(text, line, cell=cell), str)
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))

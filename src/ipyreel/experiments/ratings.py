@@ -100,13 +100,13 @@ class Opinions:
                 "at": self._clock(),
             }
         )
-        self._keep_rating(rating)
+        # Whatever the clock says: what a person says last is what they think.
+        self._keep([(_FORGET, (rating.video, rating.who)), _rating_row(rating)])
         return rating
 
     def forget(self, video: str, *, who: str | None = None) -> None:
         """Take a person's rating of a video back."""
-        key = (video, who or current_user())
-        self._database.write("DELETE FROM ratings WHERE video = ? AND who = ?", key)
+        self._database.write(_FORGET, (video, who or current_user()))
 
     def ratings(self, videos: Collection[str]) -> dict[str, list[Rating]]:
         """Return the ratings of these videos, oldest first."""
@@ -139,7 +139,7 @@ class Opinions:
                 "balanced": balanced,
             }
         )
-        self._keep_vote(vote)
+        self._keep([_vote_row(vote)])
         return vote
 
     def undo(self, *, who: str | None = None) -> Vote | None:
@@ -187,28 +187,16 @@ class Opinions:
         """
         data = _read_file(Path(path).expanduser())
         try:
-            votes = [_checked_vote(item) for item in data["votes"]]
-            ratings = [_checked_rating(item) for item in data["ratings"]]
+            rows = [_vote_row(_checked_vote(item)) for item in data["votes"]]
+            rows += [_rating_row(_checked_rating(item)) for item in data["ratings"]]
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InvalidRequest(f"{path}: {error} is not as ipyreel writes it.") from None
-        return sum(map(self._keep_vote, votes)) + sum(map(self._keep_rating, ratings))
+        return self._keep(rows)
 
-    def _keep_vote(self, vote: Vote) -> int:
-        return self._database.write(
-            "INSERT OR IGNORE INTO votes"
-            " (id, left_video, right_video, winner, who, at, balanced, undone)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-            (vote.id, vote.left, vote.right, vote.winner, vote.who, vote.at, int(vote.balanced)),
-        )
-
-    def _keep_rating(self, rating: Rating) -> int:
-        tags = json.dumps(rating.tags, ensure_ascii=False)
-        row = (rating.video, rating.who, rating.stars, rating.note, tags, rating.at)
-        return self._database.write(
-            "INSERT INTO ratings VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (video, who) DO UPDATE"
-            " SET stars = excluded.stars, note = excluded.note, tags = excluded.tags,"
-            " at = excluded.at WHERE excluded.at > at",
-            row,
+    def _keep(self, rows: Iterable[tuple[str, tuple[object, ...]]]) -> int:
+        """Write rows in one transaction and return how many changed something."""
+        return self._database.change(
+            lambda connection: sum(connection.execute(*row).rowcount for row in rows)
         )
 
     def _of(self, videos: Collection[str], table: str, column: str) -> list[Any]:
@@ -221,6 +209,32 @@ class Opinions:
             query = f"SELECT {columns} FROM {table} WHERE {column} IN ({marks}){where} ORDER BY at"  # noqa: S608 - our own names
             found += self._database.rows(query, some)
         return found
+
+
+_FORGET = "DELETE FROM ratings WHERE video = ? AND who = ?"
+
+_VOTE = (
+    "INSERT OR IGNORE INTO votes (id, left_video, right_video, winner, who, at, balanced, undone)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
+)
+
+_RATING = (
+    "INSERT INTO ratings VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (video, who) DO UPDATE"
+    " SET stars = excluded.stars, note = excluded.note, tags = excluded.tags, at = excluded.at"
+    " WHERE excluded.at > ratings.at"
+)
+
+
+def _vote_row(vote: Vote) -> tuple[str, tuple[object, ...]]:
+    """Return the statement that writes a vote once, and its values."""
+    values = (vote.id, vote.left, vote.right, vote.winner, vote.who, vote.at, int(vote.balanced))
+    return _VOTE, values
+
+
+def _rating_row(rating: Rating) -> tuple[str, tuple[object, ...]]:
+    """Return the statement that writes a rating unless there is a newer one, and its values."""
+    tags = json.dumps(rating.tags, ensure_ascii=False)
+    return _RATING, (rating.video, rating.who, rating.stars, rating.note, tags, rating.at)
 
 
 def _vote_of(row: tuple[Any, ...]) -> Vote:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def read_rows(given: Any) -> list[dict[str, Any]]:
     Empty cells are None. Raises `InvalidRequest` for anything else, for a file that cannot be
     read, and for more rows than a sweep has jobs.
     """
+    if isinstance(given, Sized) and not isinstance(given, str | bytes) and len(given) > MOST:
+        raise _too_many(len(given))
     if isinstance(given, str | Path):
         rows: Any = _read_file(Path(given).expanduser())
     elif hasattr(given, "to_dicts"):  # polars
@@ -33,7 +36,7 @@ def read_rows(given: Any) -> list[dict[str, Any]]:
     elif hasattr(given, "to_dict") and hasattr(given, "columns"):  # pandas
         rows = given.to_dict("records")
     elif isinstance(given, Iterable) and not isinstance(given, Mapping | bytes):
-        rows = list(given)
+        rows = list(itertools.islice(given, MOST + 1))
     else:
         raise InvalidRequest(
             "--rows takes a DataFrame, a list of dicts, or the path of a CSV or JSONL file."
@@ -41,8 +44,12 @@ def read_rows(given: Any) -> list[dict[str, Any]]:
     if not rows:
         raise InvalidRequest("--rows: there are no rows.")
     if len(rows) > MOST:
-        raise InvalidRequest(f"--rows: {len(rows)} rows; a sweep has at most {MOST} jobs.")
+        raise _too_many(len(rows))
     return [_plain_row(at, row) for at, row in enumerate(rows, start=1)]
+
+
+def _too_many(number: int) -> InvalidRequest:
+    return InvalidRequest(f"--rows: {number} rows; a sweep has at most {MOST} jobs.")
 
 
 def _read_file(path: Path) -> list[Any]:
