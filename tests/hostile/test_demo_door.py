@@ -19,8 +19,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from ipyreel.demo.dialects import DIALECTS
 from ipyreel.demo.exchange import RequestLog
 from ipyreel.demo.render import still
 from tests.support.demo import running_demo
@@ -259,6 +262,40 @@ def test_a_form_of_a_million_fields_is_refused(demo):
     headers = {**RIGHT, "content-type": "application/x-www-form-urlencoded"}
     reply = send(demo, "POST", "/v1/videos", headers=headers, content=form)
     assert reply.status_code == 400
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+FIELDS = ["prompt", "model", "seconds", "duration", "size", "seed", "n", "image", "images"]
+FIELDS += ["input_reference", "video", "metadata", "name", "width", "height", "aspect_ratio"]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_no_body_makes_the_server_fail(tmp_path_factory, dialect):
+    routes = ["/v1/videos", "/v1/videos/edits", "/v1/videos/extensions", "/v1/videos/characters"]
+    home = tmp_path_factory.mktemp("fuzz")
+    with (
+        running_demo(home, stub=True, dialect=dialect) as demo,
+        httpx.Client(base_url=demo.origin, trust_env=False) as http,
+    ):
+
+        @settings(max_examples=100, deadline=None)
+        @given(
+            st.sampled_from(routes),
+            st.dictionaries(st.sampled_from(FIELDS), ANYTHING),
+            st.booleans(),
+        )
+        def attempt(route, fields, prompted):
+            fields = {**fields, "prompt": "x", "model": "veo3"} if prompted else fields
+            reply = http.post(
+                route, content=json.dumps(fields), headers={"content-type": "application/json"}
+            )
+            assert reply.status_code < 500 or reply.json()["error"]["code"] == "model_not_found"
+
+        attempt()
 
 
 # -------------------------------------------------------------------------------- images
