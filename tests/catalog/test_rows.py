@@ -29,7 +29,7 @@ def names(rows):
 
 
 def test_the_providers_of_the_product_are_there():
-    wanted = "demo apigo apiyi aiid openai azure new-api litellm sglang vllm-omni trtllm"
+    wanted = "demo apigo apiyi aiid openai azure new-api litellm sglang vllm-omni trtllm dynamo"
     assert set(names(PROVIDERS)) == {*wanted.split(), "openrouter", "generic"}
 
 
@@ -69,7 +69,7 @@ def test_azure_wants_its_key_in_a_header_of_its_own(catalog):
     assert {row.key_header for row in others} == {"Authorization"}
 
 
-@pytest.mark.parametrize("name", ["sglang", "vllm-omni", "trtllm"])
+@pytest.mark.parametrize("name", ["sglang", "vllm-omni", "trtllm", "dynamo"])
 def test_self_hosted_rows_need_no_key_and_name_no_model(catalog, name):
     row = catalog.provider(name)
     assert not row.needs_key
@@ -78,7 +78,12 @@ def test_self_hosted_rows_need_no_key_and_name_no_model(catalog, name):
 
 
 def test_plain_http_beyond_loopback_is_for_self_hosted_rows_only():
-    assert {row.name for row in PROVIDERS if row.plain_http} == {"sglang", "vllm-omni", "trtllm"}
+    assert {row.name for row in PROVIDERS if row.plain_http} == {
+        "sglang",
+        "vllm-omni",
+        "trtllm",
+        "dynamo",
+    }
     for row in PROVIDERS:
         if row.base_url and not row.plain_http:
             url = urlsplit(row.base_url)

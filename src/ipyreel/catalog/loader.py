@@ -188,6 +188,7 @@ def _provider(table: Table) -> Provider:
         routes=frozenset(table.texts("routes", ROUTES)),
         content=cast("Literal['content', 'url']", content),
         plain_http=table.flag("plain_http"),
+        timeout_create=table.number("timeout_create"),
         free=table.flag("free"),
         billing=table.text("billing"),
         note=table.text("note"),

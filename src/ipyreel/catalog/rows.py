@@ -33,8 +33,9 @@ class Provider:
     `base_url_vars` and `key_vars` are environment variables, the first one set wins;
     `base_url_vars` override `base_url`. `routes` are the known routes besides create, retrieve
     and content. `content` is what is tried first for the file: the content route or the URL in
-    the job. `free`: nothing costs anything there. `checked` is the day the row was compared
-    with its `source`; `origin` is "built in" or the path of the user's file. Without
+    the job. `timeout_create` is how many seconds the reply to a submission may take; None: the
+    client's default. `free`: nothing costs anything there. `checked` is the day the row was
+    compared with its `source`; `origin` is "built in" or the path of the user's file. Without
     `needs_key`, a user's row needs a key when it has `key_vars`.
     """
 
@@ -51,6 +52,7 @@ class Provider:
     routes: frozenset[str] = frozenset()
     content: Literal["content", "url"] = "content"
     plain_http: bool = False
+    timeout_create: float | None = None
     free: bool = False
     billing: str | None = None
     note: str | None = None

@@ -27,6 +27,7 @@ from ipyreel.client.download import Download, OnProgress
 from ipyreel.client.http import Http, Transport
 from ipyreel.client.part import PartMemory, PartRecord, ProcessMemory
 from ipyreel.client.retry import DownloadPolicy, RetryPolicy, Sleep, Timeouts, until_ended, within
+from ipyreel.client.stream import MAX_REPLY
 from ipyreel.client.submit import OnSend, Submission, ignore_send
 from ipyreel.errors import DownloadError, InvalidRequest, TransportError, VideoError
 from ipyreel.images import MAX_IMAGE, image_of_bytes, read_image, too_large
@@ -41,6 +42,7 @@ from ipyreel.values import (
     VideoPage,
     VideoRequest,
 )
+from ipyreel.wire.dialects import dialect_named
 from ipyreel.wire.job_fields import meaning
 from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, VIDEO_SUFFIXES, sniff
 from ipyreel.wire.reader import (
@@ -68,6 +70,9 @@ from ipyreel.wire.writer import (
 
 FLEXIBLE = "generic"
 """The dialect of servers of which it is not known whether they want JSON or a form."""
+
+MAX_INLINE = 256 * 2**20
+"""The largest reply, in bytes, of a server that sends the video in it."""
 
 LONGEST_NAME = 80
 OK = 200
@@ -490,6 +495,7 @@ class VideoClient:
     def _submission(self) -> Submission:
         can_list = "list" in self.provider.routes
         where = "in the list of jobs" if can_list else f"at {self.provider.title}"
+        inline = dialect_named(self.provider.dialect).inline
         return Submission(
             http=self._http,
             name=self.provider.title,
@@ -497,8 +503,9 @@ class VideoClient:
             sleep=self._sleep,
             clock=self._clock,
             rng=self._rng,
-            timeout=self.timeouts.create,
+            timeout=self.provider.timeout_create or self.timeouts.create,
             advice=f"Look for it {where} first.",
+            limit=MAX_INLINE if inline else MAX_REPLY,
         )
 
     def _require_key(self) -> None:

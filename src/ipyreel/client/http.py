@@ -21,7 +21,7 @@ from ipyreel.catalog.keys import Secret, read_key
 from ipyreel.client import addresses
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.retry import Timeouts, within
-from ipyreel.client.stream import IDENTITY, Stream, decoder, encode_body, encodings
+from ipyreel.client.stream import IDENTITY, MAX_REPLY, Stream, decoder, encode_body, encodings
 from ipyreel.errors import (
     ConfigError,
     ProviderError,
@@ -209,21 +209,22 @@ class Http:
         kind = {} if call.json is None else {"Content-Type": "application/json"}
         return {"User-Agent": AGENT, **kind, **call.headers, **self._credentials(masked=masked)}
 
-    async def send(self, call: HttpCall, *, timeout: float) -> HttpReply:
+    async def send(self, call: HttpCall, *, timeout: float, limit: int = MAX_REPLY) -> HttpReply:
         """Send one request once and read the whole reply, whatever its status.
 
-        `timeout` is in seconds for all of it. Redirects are followed for GET only. Raises
-        `TransportError` (`sent` tells whether something may have arrived), `ProviderError` for
-        a redirect that is not followed, `WireError` for an endless reply and `InvalidRequest`
+        `timeout` is in seconds for all of it, `limit` in bytes for the reply. Redirects are
+        followed for GET only. Raises `TransportError` (`sent` tells whether something may have
+        arrived), `ProviderError` for a redirect that is not followed, `WireError` for a reply
+        longer than `limit` and `InvalidRequest`
         when the body cannot be written as JSON.
         """
         body = encode_body(call)
         url = httpx.URL(self.url_for(call))
         late = TransportError(f"{url.host} did not answer within {timeout:.0f} s.", sent=True)
-        return await within(self._exchange(call, url, body, timeout), timeout, late)
+        return await within(self._exchange(call, url, body, timeout, limit), timeout, late)
 
     async def _exchange(
-        self, call: HttpCall, url: httpx.URL, body: Mapping[str, Any], read: float
+        self, call: HttpCall, url: httpx.URL, body: Mapping[str, Any], read: float, limit: int
     ) -> HttpReply:
         if call.method == "GET":
             response, url = await self._follow(url, call.headers, read)
@@ -241,7 +242,7 @@ class Http:
                     raise _refused_redirect(response, self._home, self._mask)
                 self._moved[url], url = following, following
         async with _streamed(response, url, self._mask) as stream:
-            return await stream.read()
+            return await stream.read(limit)
 
     @asynccontextmanager
     async def stream(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ipyreel.client.http import Http
 from ipyreel.client.retry import RetryPolicy, Sleep, backoff
+from ipyreel.client.stream import MAX_REPLY
 from ipyreel.errors import (
     AuthenticationFailed,
     PaymentRequired,
@@ -37,7 +38,8 @@ class Submission:
     """Sends POSTs that start jobs to one provider; `timeout` in seconds for one of them.
 
     `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance; `advice` says
-    how to look for a job of which nobody knows whether it was accepted.
+    how to look for a job of which nobody knows whether it was accepted. `limit` is how long a
+    reply may be, in bytes.
     """
 
     http: Http
@@ -48,6 +50,7 @@ class Submission:
     rng: Callable[[], float]
     timeout: float
     advice: str
+    limit: int = MAX_REPLY
 
     async def post(self, call: HttpCall, on_send: OnSend) -> HttpReply:
         """Send one POST and return its reply, of whatever status but 429.
@@ -85,7 +88,7 @@ class Submission:
     async def _send(self, call: HttpCall) -> HttpReply:
         """Send once; raises `SubmissionUnknown` unless nothing can have been accepted."""
         try:
-            return await self.http.send(call, timeout=self.timeout)
+            return await self.http.send(call, timeout=self.timeout, limit=self.limit)
         except TransportError as error:
             if error.sent:
                 raise self.unknown(error) from error

@@ -51,6 +51,8 @@ class Dialect:
         The query that a list needs.
     models_path
         Where the server lists its models.
+    inline
+        Whether the reply to a submission holds the finished video, and there is no job to poll.
     key_header
         The header that carries the key ("Authorization": with "Bearer").
     """
@@ -71,6 +73,7 @@ class Dialect:
     fixed: Mapping[str, Json] = field(default_factory=dict)
     list_query: Mapping[str, str] = field(default_factory=dict)
     models_path: str = "/models"
+    inline: bool = False
     key_header: str = "Authorization"
 
 
@@ -158,6 +161,15 @@ _ROWS = (
         models_path="/videos/models",
         container="provider.options",
         beside=_OPENROUTER,
+    ),
+    Dialect(
+        name="dynamo",
+        seconds=_SECONDS_NUMBER,
+        whole_seconds=True,
+        images="text",
+        # Otherwise it may name a file on its own disk.
+        fixed=MappingProxyType({"response_format": "b64_json"}),
+        inline=True,
     ),
     Dialect(name="generic"),
     Dialect(name="demo", images="file or object"),

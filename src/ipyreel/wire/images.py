@@ -68,6 +68,11 @@ def _file_or(make: Callable[[str], dict[str, Json]], name: str = "input_referenc
     return ImageWay(show=show)
 
 
+def _text(images: Images) -> Fields:
+    """Send the image as one text: its URL, or a data URL."""
+    return _plain_text(reference(images[0])), ()
+
+
 def _openai_object(url: str) -> dict[str, Json]:
     return {"input_reference": {"image_url": url}}
 
@@ -133,6 +138,7 @@ _FRAMES = ("first_frame", "last_frame")
 IMAGE_WAYS: Mapping[str, ImageWay] = MappingProxyType(
     {
         "file": ImageWay(show=_file, needs_bytes=True),
+        "text": ImageWay(show=_text),
         "file or object": _file_or(_openai_object),
         "file or text": _file_or(_plain_text),
         "file or reference_url": _file_or(_sglang_url),
