@@ -35,6 +35,7 @@ _HOME = {
     "resume": "ipyreel.notebook.api",
     "submit": "ipyreel.notebook.api",
     "sweep": "ipyreel.notebook.api",
+    "trust_folder": "ipyreel.notebook.api",
     "use": "ipyreel.notebook.api",
     "vote": "ipyreel.notebook.api",
 }
@@ -62,6 +63,7 @@ __all__ = [
     "resume",
     "submit",
     "sweep",
+    "trust_folder",
     "unload_ipython_extension",
     "use",
     "vote",

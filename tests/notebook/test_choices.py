@@ -202,3 +202,30 @@ def test_a_key_typed_on_the_line_is_not_repeated(plain, line, capsys):
     assert "abcdef" not in shown
     assert "revoke" in shown
     assert "abcdef" not in said(plain)
+
+
+# ---- folders --------------------------------------------------------------------------------
+
+
+def test_a_folder_is_trusted_by_one_line(plain, monkeypatch):
+    monkeypatch.delenv("IPYREEL_TRUST")
+    api.close()
+    Path("ipyreel.toml").write_text(
+        'provider = "shop"\n[providers.shop]\nbase_url = "https://shop.example/v1"\n'
+        'default_model = "x"\n',
+        encoding="utf-8",
+    )
+    assert "%video trust" in said(plain)
+    shown = repr(plain.run_cell(DRY).result)
+    assert "provider, providers.shop are ignored. %video trust approves it." in shown
+    assert goes_to(plain) == "demo"
+    text = said(plain, "trust")
+    assert 'provider = "shop"' in text
+    assert "https://shop.example/v1" in text
+    assert goes_to(plain) == "shop"
+    assert "%video trust" not in said(plain)
+    api.close()
+    assert goes_to(plain) == "shop"
+    with pytest.raises(UsageError, match="nothing to trust"):
+        said(plain, "trust /nowhere")
+    assert ipyreel.trust_folder() != []

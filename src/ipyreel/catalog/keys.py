@@ -90,7 +90,10 @@ def looks_like_key(text: str) -> bool:
     return bool(mixed and re.fullmatch(r"[\w.-]{20,}", text, re.ASCII))
 
 
-TYPED = "The line is in the notebook and in the history: revoke the key."
+TYPED = (
+    "It is in the notebook and in IPython's history: revoke that key."
+    " %video key PROVIDER asks for one without showing it."
+)
 """What to say when a key was typed where it does not belong."""
 
 

@@ -187,6 +187,14 @@ def gallery(text: str = "") -> Gallery | Report:
     return open_gallery(screen(), text)
 
 
+def trust_folder(folder: str | Path | None = None) -> list[str]:
+    """Approve the `ipyreel.toml` of a folder (None: the notebook's); return what it changes.
+
+    Raises `ConfigError` when there is no such file or it cannot be read.
+    """
+    return screen().session.trust(None if folder is None else Path(folder).expanduser())
+
+
 def use(provider: str | None = None, **values: Any) -> None:
     """Set defaults for this session: provider, model, seconds, size, base_url, budget ..."""
     screen().session.use(provider, **values)
