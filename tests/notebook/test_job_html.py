@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.display import Video as PlainVideo
 
-from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.frontends import Document, FrontEnd
 from ipyreel.notebook.handles.video import Video, media_type
+from ipyreel.notebook.jupyter_server import Server
 from ipyreel.notebook.markup import job_html, job_text, sweep_html
 from ipyreel.notebook.markup.html import PlayerOptions, element, style_sheet
 from ipyreel.notebook.markup.sweep_html import TileVideo
@@ -463,6 +464,34 @@ def clip(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_bytes(bytes(range(256)) * 4)
     return path
+
+
+@pytest.mark.parametrize(("limit", "chosen"), [(10**6, "embedded"), (10, "linked")])
+def test_vs_code_links_only_what_is_too_large_to_embed(clip, tmp_path, limit, chosen):
+    host = FrontEnd(kind="vscode", widgets=True, links=True, embeds=True, embeds_first=True)
+    video = Video(clip, host=host, folder=tmp_path, embed_limit=limit)
+    assert video.chosen == chosen
+    assert ("--embed embeds it" in video.where) == (chosen == "linked")
+    elsewhere = Video(clip, host=host, folder=tmp_path / "other", embed_limit=limit)
+    assert elsewhere.chosen == ("embedded" if chosen == "embedded" else "not shown")
+
+
+def test_a_file_that_the_server_does_not_serve_is_embedded(clip, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    clip.rename(outside / "a.mp4")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "videos").symlink_to(outside)
+    root = tmp_path / "root"
+    path = root / "videos" / "a.mp4"
+    for server, chosen in ((None, "linked"), (Server(root, "http://127.0.0.1/", ""), "embedded")):
+        document = Document(folder=root, server=server)
+        assert Video(path, host=JUPYTER, document=document).chosen == chosen
+    assert (
+        Video(path, host=JUPYTER, document=Document(folder=root, known=False)).chosen == "embedded"
+    )
+    asked = Video(path, host=JUPYTER, how="link", document=Document(folder=root, known=False))
+    assert asked.src == "videos/a.mp4"  # who asks for a link gets one
 
 
 def test_a_file_under_the_notebook_is_linked(clip, tmp_path):
