@@ -92,7 +92,7 @@ def _found(kind, accepted):
             accepted=0,
         )
         return {"end": end, "after": end}
-    says = ("cannot list its jobs", "look at its console", "%video resume REMOTE_ID --provider")
+    says = ("cannot list its jobs", "look at its console", "REMOTE_ID goes on with it")
     end = End(status="unknown", error="SubmissionUnknown", says=says, accepted=accepted)
     return {"end": end, "after": end, "adopt": bool(accepted), "never": ("list",)}
 
@@ -137,8 +137,13 @@ def list_trouble():
     yield from at(
         LISTING, Case(row=row, name="listed much later", rules=rules, end=unlisted, after=DONE)
     )
-    odd = rule("list", job={"created_at": "$ms", "progress": "100%"})
+    odd = rule("list", job={"progress": "100%"})
     yield from at(LISTING, Case(row=row, name="odd rows", rules=(lost_post, odd)))
+    # A job without a time may be anybody's: the person is asked.
+    timeless = rule("list", job={"created_at": "soon"})
+    asked = End(status="unknown", error="SubmissionUnknown", says=("lists what may be it",))
+    rules = (lost_post, timeless)
+    yield from at(LISTING, Case(row=row, name="no times", rules=rules, end=asked, after=DONE))
 
 
 # ----------------------------------------------------------------------------------- refused

@@ -261,7 +261,7 @@ def test_a_full_disk_while_polling_does_not_lose_the_job(bench):
     def fill():
         pages = bench.store.database.rows("PRAGMA page_count", ())[0][0]
         bench.store.database._open(fresh=True).execute(f"PRAGMA max_page_count = {pages}")
-        return video("in_progress", progress=30.0, raw="x" * 200_000)
+        return video("in_progress", progress=30.0, raw=["x" * 9_000] * 25)
 
     def free():
         bench.store.database._open(fresh=True).execute("PRAGMA max_page_count = 1000000")

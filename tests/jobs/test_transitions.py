@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ipyreel.jobs import transitions
 from ipyreel.jobs.store import JobStore
+from ipyreel.jobs.transitions import without_files
 from ipyreel.values import (
     ENDED,
     Failure,
@@ -23,6 +24,7 @@ from ipyreel.values import (
     VideoRequest,
     to_usd,
 )
+from tests.jobs.fakes import video
 
 ORDER = ("submitting", "unknown", "queued", "in_progress", "downloading", *sorted(ENDED))
 SERVER_WORDS = ("queued", "in_progress", "completed", "failed", "cancelled")
@@ -238,3 +240,28 @@ def test_a_request_keeps_its_fingerprint_when_its_pixels_are_gone():
 @given(texts)
 def test_every_prompt_has_a_fingerprint(prompt):
     assert len(VideoRequest(prompt=prompt).fingerprint("p")) == 64
+
+
+# ---- answers with files in them -------------------------------------------------------------
+
+
+def test_files_in_answers_are_neither_stored_nor_kept():
+    data = "A" * 8_000_000
+    raw = {"id": "r-1", "data": [{"b64_json": data}], "n": None, "prompt": "x" * 9_000}
+    going = without_files(
+        video("in_progress", raw=raw, urls=(f"data:video/mp4;base64,{data}", "https://x/v"))
+    )
+    assert going.urls == ("https://x/v",)
+    assert len(going.raw["data"][0]["b64_json"]) < 200
+    assert "8000000 characters" in going.raw["data"][0]["b64_json"]
+    assert (going.raw["id"], going.raw["n"], going.raw["prompt"]) == ("r-1", None, "x" * 9_000)
+    done = without_files(video("completed", raw=raw, urls=(f"data:video/mp4;base64,{data}",)))
+    assert done.urls == (f"data:video/mp4;base64,{data}",)
+    assert len(str(done.raw)) < 10_000
+
+
+def test_an_answer_that_is_nested_without_end_is_not_kept():
+    raw = []
+    for _ in range(100_000):
+        raw = [raw]
+    assert without_files(video(raw=raw)).raw is None

@@ -1,7 +1,4 @@
-"""Looking for a job whose POST may have arrived, in its provider's list.
-
-May import `client`, `wire` and `values`. Nothing is ever sent again from here.
-"""
+"""Looks for a job whose POST may have arrived, in its provider's list; sends nothing again."""
 
 from __future__ import annotations
 
@@ -20,11 +17,14 @@ PAGES = 5
 WAITS = (1.0, 5.0, 15.0)
 """Seconds before each look: a server may need a moment to list what it has just taken."""
 
-BEFORE, AFTER = 120.0, 900.0
-"""Seconds around our POST in which the server's own time of the job may lie.
+NEAR = -60.0, 120.0
+"""Seconds around our POST in which a job with our prompt was made that is surely ours."""
 
-Clocks differ by some seconds; a server may block for minutes inside the POST.
-"""
+FAR = -120.0, 900.0
+"""Seconds in which it may be ours: a server may block for minutes inside the POST."""
+
+SHOWN = 3
+"""Jobs that are named where the person has to choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +42,20 @@ async def find_accepted(
     known: Callable[[str, str], bool],
     sleep: Callable[[float], Awaitable[None]],
 ) -> Finding:
-    """Look for `job` where its provider can list; match by prompt, model and time.
+    """Look for `job` where its provider can list.
+
+    It is taken where one job, and nothing else, has its prompt and was made near its POST.
 
     `known(provider, remote_id)` tells whether a job of the list is already somebody's.
     """
     name = job.provider
-    adopt = f"%video resume REMOTE_ID --provider {name} goes on with it"
+    adopt = f"%video resume {job.id} REMOTE_ID goes on with it"
     if "list" not in client.provider.routes:
         return Finding(
             hint=f"{name} cannot list its jobs: look at its console before you run the cell"
             f" again. If the job is there, {adopt}."
         )
+    found: list[VideoJob] = []
     trouble: VideoError | None = None
     for wait in WAITS:
         await sleep(wait)
@@ -60,13 +63,17 @@ async def find_accepted(
             found, trouble = await _search(client, job, known), None
         except VideoError as error:
             # What kept the answer of the POST away may keep this one away too, for a while.
-            found, trouble = None, error
-        if found is not None:
-            return Finding(video=found)
+            trouble = error
+            continue
+        # Where anything else could be it, it may be somebody else's: a class shares one key.
+        if len(found) == 1 and _is_ours(job, found[0]):
+            return Finding(video=found[0])
+    if found:
+        return Finding(hint=_choice(job, found))
     if trouble is not None:
         return Finding(
             hint=f"{name} could not list its jobs ({trouble.message}): %video resume {job.id}"
-            f" looks once more; {adopt}."
+            f" looks once more; if the job is there, {adopt}."
         )
     return Finding(
         hint=f"{name} does not list it, so it was probably not accepted: running the cell again"
@@ -76,31 +83,57 @@ async def find_accepted(
 
 async def _search(
     client: VideoClient, job: JobSnapshot, known: Callable[[str, str], bool]
-) -> VideoJob | None:
+) -> list[VideoJob]:
+    """Return the jobs that may be ours, those made nearest to our POST first."""
     after: str | None = None
     matches: list[VideoJob] = []
     for _ in range(PAGES):
         page = await client.list(limit=100, after=after)
-        matches += [video for video in page.jobs if _alike(job, video)]
+        matches += [video for video in page.jobs if _may_be_ours(job, video)]
         after = page.after
         if after is None:
             break
     # Asked last, with no turn of the loop before it is taken: another job of ours may be
     # looking for its own in the same list.
-    matches = [video for video in matches if not known(job.provider, video.remote_id)]
-    # Two equal requests within minutes: the one nearest to our POST is ours.
-    sent = job.sent_at or job.created_at
-    return min(matches, key=lambda video: abs((video.created_at or sent) - sent), default=None)
+    free = [video for video in matches if not known(job.provider, video.remote_id)]
+    return sorted(free, key=lambda video: abs(_after_sending(job, video) or 0.0))
 
 
-def _alike(job: JobSnapshot, video: VideoJob) -> bool:
-    # Some servers trim the prompt, and what they say is cleaned when it is read.
-    prompt = clean(job.request.prompt, LONGEST_PROMPT)
-    if video.prompt is not None and video.prompt.split() != prompt.split():
+def _may_be_ours(job: JobSnapshot, video: VideoJob) -> bool:
+    if video.prompt is not None and not _same_prompt(job, video):
         return False
     if video.model and job.request.model and video.model != job.request.model:
         return False
-    if video.created_at is None:
-        return video.prompt is not None
+    seconds = _after_sending(job, video)
+    return video.prompt is not None if seconds is None else FAR[0] <= seconds <= FAR[1]
+
+
+def _is_ours(job: JobSnapshot, video: VideoJob) -> bool:
+    seconds = _after_sending(job, video)
+    return _same_prompt(job, video) and seconds is not None and NEAR[0] <= seconds <= NEAR[1]
+
+
+def _same_prompt(job: JobSnapshot, video: VideoJob) -> bool:
+    # Some servers trim the prompt, and what they say is cleaned when it is read.
+    prompt = clean(job.request.prompt, LONGEST_PROMPT)
+    return video.prompt is not None and video.prompt.split() == prompt.split()
+
+
+def _after_sending(job: JobSnapshot, video: VideoJob) -> float | None:
     sent = job.sent_at or job.created_at
-    return -BEFORE <= video.created_at - sent <= AFTER
+    return None if video.created_at is None else video.created_at - sent
+
+
+def _choice(job: JobSnapshot, found: list[VideoJob]) -> str:
+    """Name the jobs that may be ours; nothing is adopted, and nothing deleted, on a guess."""
+    named = []
+    for video in found[:SHOWN]:
+        seconds = _after_sending(job, video)
+        when = "time unknown" if seconds is None else f"made {seconds:+.0f} s from ours"
+        same = "same prompt" if video.prompt is not None else "prompt unknown"
+        named.append(f"{video.remote_id} ({when}, {same})")
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return (
+        f"{job.provider} lists what may be it: {', '.join(named)}{more}. If one of them is yours,"
+        f" %video resume {job.id} REMOTE_ID goes on with it."
+    )

@@ -170,7 +170,8 @@ class Run:
         active = self.active
         _refuse_lost_images(active.snapshot)
         try:
-            video = await self.client.create(active.snapshot.request, on_send=self._mark_sent)
+            answer = await self.client.create(active.snapshot.request, on_send=self._mark_sent)
+            video = transitions.without_files(answer)
         except SubmissionUnknown as error:
             active.error = error
             active.change(transitions.unknown(active.snapshot, error.failure(), self._now()))
@@ -199,8 +200,9 @@ class Run:
         )
         if finding.video is not None:
             active.error = None
-            await self._accept(finding.video)
-            return finding.video
+            video = transitions.without_files(finding.video)
+            await self._accept(video)
+            return video
         failure = active.snapshot.failure or Failure(message="The POST may have arrived.")
         told = replace(failure, hint=finding.hint)
         active.change(transitions.unknown(active.snapshot, told, self._now()))
@@ -241,7 +243,7 @@ class Run:
         job, rules = self.active.snapshot, self.rules
         remote_id = job.remote_id or ""
         poller = Poller(
-            ask=lambda: self.client.retrieve(remote_id),
+            ask=lambda: self._ask(remote_id),
             on_video=self._observe,
             on_trouble=lambda note: self.active.trouble(note, self._now()),
             clock=rules.monotonic,
@@ -256,6 +258,9 @@ class Run:
         video = await poller.run(hint=hint, at_once=at_once)
         self._learn(poller.lesson)
         return video
+
+    async def _ask(self, remote_id: str) -> VideoJob:
+        return transitions.without_files(await self.client.retrieve(remote_id))
 
     def _schedule(self) -> Schedule:
         job = self.active.snapshot
