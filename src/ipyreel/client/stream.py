@@ -60,10 +60,10 @@ class Stream:
         async for piece in self.pieces:
             body += piece
             if len(body) > limit:
-                raise WireError(
-                    f"The reply of {self.host} is longer than {limit} bytes.",
-                    excerpt=self.reply(bytes(body)).body[:500].decode(errors="replace"),
-                )
+                start = self.mask(bytes(body[:4000]))[:500].decode(errors="replace")
+                body.clear()  # the traceback of the error keeps it for a while
+                text = f"The reply of {self.host} is longer than {limit} bytes."
+                raise WireError(text, excerpt=start)
         return self.reply(bytes(body))
 
     def reply(self, body: bytes) -> HttpReply:

@@ -48,9 +48,9 @@ def clean(text: str, limit: int = MESSAGE_LIMIT) -> str:
 class KeyMask:
     r"""Takes a key out of what a server sends, in whatever way the server wrote it.
 
-    Found are the key itself, each of its characters written as `%73`, `\u0073`, `&#115;` or
-    `&#x73;`, and the key in base64 and in hex. Keys of fewer than 8 characters are not masked:
-    they could be any word. None: nothing is masked.
+    Found are the key itself, each of its characters written as `%73`, `\u0073`, `&#115;`,
+    `&#x73;` or `&amp;`, and the key in base64 and in hex. Keys of fewer than 8 characters are
+    not masked: they could be any word. None: nothing is masked.
     """
 
     def __init__(self, key: str | None) -> None:
@@ -66,7 +66,7 @@ class KeyMask:
         """Return `data` with `***` in place of the key."""
         for form in self._plain:
             data = data.replace(form, _MASK)
-        if self._escaped is not None and any(mark in data for mark in (b"%", b"\\", b"&#")):
+        if self._escaped is not None and any(mark in data for mark in b"%\\&"):
             data = self._escaped.sub(_MASK, data)
         return data
 
@@ -79,9 +79,16 @@ _SHORTEST_KEY = 8
 _MASK = b"***"
 
 
+_NAMED = {34: b"quot", 38: b"amp", 39: b"apos", 60: b"lt", 62: b"gt"}
+"""Byte -> the name of its HTML entity."""
+
+
 def _ways_to_write(byte: int) -> bytes:
-    same = re.escape(bytes([byte]))
-    return b"(?:\\\\?%s|%%%02x|\\\\u00%02x|&#0*%d;?|&#x0*%x;?)" % (same, byte, byte, byte, byte)
+    same, name = re.escape(bytes([byte])), _NAMED.get(byte)
+    named = b"&%s;?|" % name if name else b""
+    # JSON inside JSON has twice as many backslashes; bounded, so that a search stays linear.
+    escaped = b"\\\\{0,4}%s|\\\\{1,4}u00%02x" % (same, byte)
+    return b"(?:%s%s|%%%02x|&#0{0,4}%d;?|&#x0{0,4}%x;?)" % (named, escaped, byte, byte, byte)
 
 
 def _base64_forms(data: bytes) -> Iterator[bytes]:
