@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.session import Session
 from ipyreel.values import VideoRequest
+from tests.support.demo import running_demo
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz-a1b2"
 EVIL = "https://evil.example/v1"
@@ -276,3 +278,24 @@ def test_a_folder_does_not_change_which_provider_is_chosen_automatically(opened,
     assert session.trusted.notes == ()
     assert session.planner().choice().name == "apiyi"
     assert session.catalog.provider("openrouter").title == "Mine"
+
+
+def test_a_job_that_remembers_another_address_waits_and_says_why(opened, monkeypatch, tmp_path):
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    with running_demo(tmp_path / "server", stub=True) as evil:
+        session = opened()
+        plan = session.plan(VideoRequest(prompt="a boat"))
+        job = replace(
+            plan.job, base_url=evil.url, remote_id="video_1", status="queued", sent_at=1.0
+        )
+        session.store.insert(job)
+        session.store.release(job.id)
+        (resumed,) = session.resume(job.id)
+        ended = session.future(job.id).result()
+        assert (resumed.taken, ended.status) == (True, "queued")
+        error = session.error(job.id)
+        assert isinstance(error, ConfigError)
+        assert f"%video use apiyi base_url={evil.url}" in str(error)
+        with pytest.raises(ConfigError, match="it is not sent there"):
+            session.delete(job.id).result()
+        assert evil.log() == []

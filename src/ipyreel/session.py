@@ -527,8 +527,14 @@ class Session:
         new = [plan for plan, old in zip(plans, found, strict=True) if old is None]
         refuse_taken_names([plan.job for plan in new], self.store)
         if limits := self.limits(max_cost):
-            check_limits([plan.cost for plan in new], limits, self.store.spent)
+            # What an ended kernel left unsent is sent now; it must not count twice.
+            left = [job for job in found if job is not None and self._is_left_unsent(job)]
+            costs = [*(plan.cost for plan in new), *map(cost_of, left)]
+            check_limits(costs, limits, partial(self.store.spent, besides=[j.id for j in left]))
         return found
+
+    def _is_left_unsent(self, job: JobSnapshot) -> bool:
+        return is_unsent(job) and not job.ended and not self.manager.has_owner(job.id)
 
     def _check_unsent(self, jobs: Iterable[JobSnapshot]) -> None:
         """Raise InvalidRequest when sending the unsent ones of these jobs exceeds a limit."""

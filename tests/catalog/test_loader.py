@@ -50,6 +50,7 @@ def test_a_row_names_only_what_differs(own):
     assert not sglang.needs_key
     model = catalog.model("sora-2", catalog.provider("apiyi"))
     assert model.seconds == (5, 10)
+    assert model.default_seconds is None  # the shipped default is none of them
     assert model.prices
 
 
@@ -145,6 +146,8 @@ def test_an_unknown_provider_is_answered_with_those_there_are(catalog):
         ("[models.x]\nprices = 3", 2, "takes a list of tables"),
         ('[models."a b"]\nseconds = [3]', 1, "must not contain spaces"),
         ("[models.x]\nseconds = 1e999\n", 2, "takes a list"),
+        ('[models.x]\nsizes = ["big"]', 2, "takes WIDTHxHEIGHT"),
+        ('[models.x]\nended = "soon"', 2, "takes a date"),
     ],
 )
 def test_an_error_names_file_line_and_key(own, text, line, words):

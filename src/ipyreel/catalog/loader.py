@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -25,6 +26,9 @@ _T = TypeVar("_T")
 
 MOST_LIKE = 16
 """How many rows a model's row may copy from, each from the next one."""
+
+_SIZE = r"\d{2,5}x\d{2,5}|\d{3,4}[pP]|[248][kK]"
+_DAY = r"20\d\d-[01]\d-[0-3]\d"
 
 _AS_THE_DIALECT = ("routes", "content", "key_header")
 """Keys that a user's provider row inherits from the built-in row of its dialect."""
@@ -200,6 +204,9 @@ def _provider(table: Table) -> Provider:
     table.done()
     if not (row.base_url or row.base_url_vars or row.free):
         raise table.error("needs base_url, the address of the server")
+    if row.needs_key and not row.key_vars and row.origin == BUILT_IN:
+        raise table.error("needs key_vars, since it needs a key")
+    _check_facts(table, row.source, row.checked)
     return row
 
 
@@ -234,7 +241,44 @@ def _model(table: Table) -> Model:
         origin=table.origin,
     )
     table.done()
-    return row
+    _check_model(table, row)
+    return _with_possible_defaults(row)
+
+
+def _check_model(table: Table, row: Model) -> None:
+    """Raise ConfigError for facts that contradict each other."""
+    _check_facts(table, row.source, row.checked)
+    for key, size in [("sizes", one) for one in row.sizes] + [("default_size", row.default_size)]:
+        if size is not None and not re.fullmatch(_SIZE, size):
+            raise table.error(f'"{size}": takes WIDTHxHEIGHT, or a word such as 720p', key)
+    if row.ended is not None and not re.fullmatch(_DAY, row.ended):
+        raise table.error(f'"{row.ended}": takes a date such as 2026-01-31', "ended")
+    if row.origin == BUILT_IN and not row.providers:
+        raise table.error("needs providers")
+
+
+def _with_possible_defaults(row: Model) -> Model:
+    """Return a row without defaults that it does not allow.
+
+    A user's row may name other sizes or seconds than the shipped one that it changes.
+    """
+    size, seconds = row.default_size, row.default_seconds
+    least, most = row.seconds_range or (0.0, math.inf)
+    if size is not None and row.sizes and size not in row.sizes:
+        size = None
+    if seconds is not None and not (
+        seconds in (row.seconds or (seconds,)) and least <= seconds <= most
+    ):
+        seconds = None
+    if (size, seconds) == (row.default_size, row.default_seconds):
+        return row
+    return replace(row, default_size=size, default_seconds=seconds)
+
+
+def _check_facts(table: Table, source: str, checked: str) -> None:
+    """Raise ConfigError when a shipped row lacks its source or the day it was checked."""
+    if table.origin == BUILT_IN and not (source and re.fullmatch(_DAY, checked)):
+        raise table.error("needs source and checked (a date such as 2026-01-31)")
 
 
 def _price(table: Table) -> Price:
