@@ -97,7 +97,6 @@ OPTIONAL = {
     "nest_asyncio2": "comes with ipykernel 7.3 and later",
     "numpy": "extra",
     "pandas": "extra",
-    "psutil": "comes with ipykernel",
     "truststore": "extra",
 }
 """Packages that may be imported inside a function, because they may be absent or unwanted."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
+import psutil
+
 from ipyreel.notebook import jupyter_server
 from ipyreel.notebook.jupyter_server import Server
 
@@ -85,11 +87,6 @@ class _Clues(NamedTuple):
     def parent(self) -> Sequence[str]:
         """The command line of the process that started this kernel."""
         if self.kernel is None:
-            return ()
-        try:
-            # ipykernel brings it, and only kernels come here.
-            import psutil  # type: ignore[import-untyped, unused-ignore] # noqa: PLC0415
-        except ImportError:
             return ()
         with contextlib.suppress(psutil.Error):
             return tuple(psutil.Process(os.getppid()).cmdline())
