@@ -216,7 +216,7 @@ def test_a_public_provider_does_not_redirect_us_home(tmp_path, place, status):
     assert isinstance(error, Refused)
     assert "was not opened" in error.message
     assert "secret" not in str(error)
-    assert [request.url.host for request in asked] == ["api.example"]
+    assert {request.url.host for request in asked} == {"api.example"}
 
 
 @pytest.mark.parametrize("place", [*NEAR, *DOWNGRADED])
