@@ -56,6 +56,7 @@ GARDEN = ("garden", "day", ("koi",), ())
         ("khu rừng buổi sáng", ("forest", "sunrise", (), ())),
         ("a dog in the snow", ("mountain", "snow", ("dog",), ("snow",))),
         ("下雪", ("mountain", "snow", (), ("snow",))),
+        ("一只小狗在雪地里", ("mountain", "snow", ("dog",), ("snow",))),
         ("tuyết rơi", ("mountain", "snow", (), ("snow",))),
         ("mountains over a lake at sunrise", ("mountain", "sunrise", (), ())),
         ("群山", ("mountain", "day", (), ())),

@@ -30,8 +30,10 @@ REAL = {"stub": False, "speed": 200, "clock": time.time}
 def rendered(http, reply):
     """Wait for the job that a POST made; gives its id and its pictures."""
     path = f"/videos/{reply.json()['id']}"
-    while http.get(path).json()["status"] != "completed":
-        pass
+    deadline = time.monotonic() + 60
+    while (seen := http.get(path)).json()["status"] != "completed":
+        assert seen.status_code == 200, seen.text
+        assert time.monotonic() < deadline
     return path.rpartition("/")[2], pictures(http.get(f"{path}/content").content)
 
 

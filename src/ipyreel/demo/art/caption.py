@@ -11,9 +11,7 @@ from typing import TypeAlias
 from PIL import Image, ImageDraw, ImageFont
 
 MARK = "demo picture - no AI model made this"
-ABSTRACT = (
-    "abstract demo picture: the prompt names nothing this demo can draw - no AI model made this"
-)
+ABSTRACT = "abstract demo picture (subject not known) - no AI model made this"
 # What has Latin and Vietnamese letters first, then Chinese, Japanese or Korean ones, as Linux,
 # Windows and macOS name their files.
 _FONTS = (

@@ -188,6 +188,7 @@ def glitter(stage: Stage, line: int, bottom: int, *, at: float) -> Part:
     path *= {"storm": 0.3, "snow": 0.3, "day": 0.75}.get(stage.scene.hour, 1.0)
     floor = (90 - 104 * path).astype(np.int16)
     crest = (118 - 30 * near[:, None]).astype(np.int16)
+    brightest = 120 if stage.scene.hour == "night" else 255
     pace = stage.unit * 0.02 * stage.scene.tempo
     trough, light = mix(stage.scene.sky[0], (0, 0, 0), 0.3), mix(stage.scene.light, WHITE, 0.2)
 
@@ -196,7 +197,7 @@ def glitter(stage: Stage, line: int, bottom: int, *, at: float) -> Part:
         swell = one[:, a : a + wide] + two[:, b : b + wide]
         canvas.wash(trough, Image.fromarray(np.clip(-swell - 20, 0, 80).astype(np.uint8)), 0, line)
         shine = np.maximum((swell - floor) * 4, np.minimum((swell - crest) * 3, 90))
-        canvas.wash(light, Image.fromarray(np.clip(shine, 0, 255).astype(np.uint8)), 0, line)
+        canvas.wash(light, Image.fromarray(np.clip(shine, 0, brightest).astype(np.uint8)), 0, line)
 
     return draw
 
