@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
+import httpx
 import pytest
 
+from ipyreel import SyncVideoClient
 from ipyreel.catalog import Catalog
 from ipyreel.client import Timeouts, VideoClient
 from ipyreel.errors import (
@@ -19,7 +24,7 @@ from ipyreel.errors import (
     WaitTimeout,
     WireError,
 )
-from ipyreel.values import Image, VideoRequest
+from ipyreel.values import Image, VideoJob, VideoRequest
 from tests.client.support.films import PNG, mp4
 from tests.client.support.rows import DONE, KEY, QUEUED, client, row
 from tests.client.support.server import File, Server, hang, reply, reset
@@ -275,3 +280,108 @@ def test_a_word_nobody_knows_means_done_when_a_video_is_at_the_address():
 
     assert run(main(mp4())).status == "completed"
     assert run(main(b"<html>soon</html>")).status == "in_progress"
+
+
+def test_a_job_is_created_and_waited_for_with_each_answer_told():
+    told = []
+
+    async def main():
+        script = [reply(200, QUEUED), reply(200, QUEUED), reset, reply(200, DONE)]
+        async with Server(*script) as server, client(server) as ours:
+            return await ours.create_and_wait("a cat", seconds=4, on_update=told.append)
+
+    assert run(main()).status == "completed"
+    assert [job.status for job in told] == ["queued", "completed"]
+
+
+def test_a_key_that_was_accepted_may_be_refused_for_a_while():
+    no = reply(401, {"error": "our database is away"})
+
+    async def main(*script):
+        async with Server(*script) as server, client(server) as ours:
+            return [job.status async for job in ours.watch("video_1")]
+
+    assert run(main(reply(200, QUEUED), no, reply(402), reply(200, DONE))) == [
+        "queued",
+        "completed",
+    ]
+    with pytest.raises(AuthenticationFailed):
+        run(main(no))
+    with pytest.raises(AuthenticationFailed):
+        run(main(reply(200, QUEUED), no))
+
+
+def test_all_pages_are_read_once():
+    def page(*names, more):
+        rows = [{"id": name, "status": "completed"} for name in names]
+        return reply(200, {"object": "list", "data": rows, "has_more": more})
+
+    async def main(*script):
+        async with Server(*script) as server, client(server) as ours:
+            jobs = [job.remote_id async for job in ours.jobs(page_size=2)]
+            return jobs, [seen.target for seen in server.seen]
+
+    jobs, asked = run(main(page("a", "b", more=True), page("c", more=False)))
+    assert jobs == ["a", "b", "c"]
+    assert asked[1].endswith("after=b")
+    # A server that ignores what was asked for.
+    jobs, asked = run(main(page("a", "b", more=True)))
+    assert (jobs, len(asked)) == (["a", "b"], 2)
+
+
+def test_headers_and_a_client_of_ones_own_are_for_the_provider_only(tmp_path):
+    async def main():
+        async with Server(File(mp4())) as cdn:
+            there = reply(302, location=f"{cdn.origin}/film")
+            own = httpx.AsyncClient(headers={"x-mine": "mine"}, follow_redirects=True)
+            async with Server(there) as server, own:
+                options = {"http_client": own, "default_headers": {"OpenAI-Project": "p"}}
+                async with client(server, **options) as ours:
+                    assert "OpenAI-Project" in ours.preview("a cat").headers
+                    job = VideoJob(remote_id="video_1", status="completed")
+                    await ours.download(job, tmp_path / "cat.mp4")
+                assert not own.is_closed
+                return server.seen[0].headers, cdn.seen[0].headers
+
+    home, abroad = run(main())
+    assert (home["x-mine"], home["openai-project"]) == ("mine", "p")
+    assert not {"x-mine", "openai-project", "authorization"} & set(abroad)
+
+
+def test_each_request_is_one_line_of_the_log(caplog):
+    caplog.set_level(logging.DEBUG, "ipyreel.client")
+
+    async def main():
+        answer = reply(200, DONE, x_request_id="r-1")
+        async with Server(answer) as server, client(server) as ours:
+            await ours.retrieve("video_1", polling_url="/v1/videos/video_1?sig=secret")
+
+    run(main())
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "ipyreel.client"]
+    assert line.startswith("GET http://127.0.0.1:")
+    assert "/v1/videos/video_1: 200 in " in line
+    assert line.endswith("request id r-1")
+    assert "secret" not in caplog.text
+
+
+def test_the_client_for_scripts_does_the_same_on_a_thread(tmp_path):
+    async def main():
+        script = [reply(200, QUEUED), reply(200, QUEUED), reply(200, DONE), File(mp4())]
+        async with Server(*script) as server:
+            return await asyncio.to_thread(script_of_a_person, server.url, tmp_path / "cat.mp4")
+
+    assert run(main()) == (["queued", "completed"], mp4())
+
+
+def script_of_a_person(url, target):
+    with SyncVideoClient(row(), key=KEY, base_url=url, sleep=no_pause) as ours:
+        jobs = list(ours.watch(ours.create("a cat")))
+        ours.download(jobs[-1], target)
+        with pytest.raises(InvalidRequest):
+            ours.edit("b", video="video_1")
+        assert KEY not in repr(ours)
+    return [job.status for job in jobs], target.read_bytes()
+
+
+async def no_pause(_seconds):
+    await asyncio.sleep(0)

@@ -35,7 +35,7 @@ LEVELS = (
     {"client"},
     {"jobs", "media"},
     {"limits"},
-    {"connections", "plan", "sweeps"},
+    {"connections", "plan", "sync_client", "sweeps"},
     {"experiments", "session"},
     {"doctor"},
     {"notebook"},

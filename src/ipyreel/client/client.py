@@ -6,10 +6,11 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from ipyreel.catalog import (
     Catalog,
@@ -24,14 +25,22 @@ from ipyreel.catalog import (
 from ipyreel.catalog.keys import read_key
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.download import Download, OnProgress
-from ipyreel.client.http import Http, Transport
+from ipyreel.client.http import Http, HttpClient, Transport
 from ipyreel.client.part import PartMemory, PartRecord, ProcessMemory
-from ipyreel.client.retry import DownloadPolicy, RetryPolicy, Sleep, Timeouts, until_ended, within
+from ipyreel.client.retry import (
+    DownloadPolicy,
+    RetryPolicy,
+    Sleep,
+    Timeouts,
+    poll_until_ended,
+    within,
+)
 from ipyreel.client.stream import MAX_REPLY
 from ipyreel.client.submit import OnSend, Submission, ignore_send
 from ipyreel.errors import DownloadError, InvalidRequest, TransportError, VideoError
 from ipyreel.images import MAX_IMAGE, image_of_bytes, read_image, too_large
 from ipyreel.values import (
+    ENDED,
     NOTHING,
     FormPart,
     HttpCall,
@@ -82,8 +91,7 @@ class VideoClient:
     """Speaks to one provider; belongs to one event loop, and is usable without a notebook.
 
     >>> async with VideoClient("apiyi") as client:                        # doctest: +SKIP
-    ...     job = await client.create("A cat on a beach", seconds=4, size="1280x720")
-    ...     job = await client.wait(job.remote_id)
+    ...     job = await client.create_and_wait("A cat on a beach", seconds=4, size="1280x720")
     ...     file = await client.download(job, Path("cat.mp4"))
 
     Parameters
@@ -95,17 +103,21 @@ class VideoClient:
         It goes to the provider's own origin only.
     base_url
         Instead of the row's.
-    retry
-        How often and how fast a POST that surely was not accepted is sent again.
+    retry, timeouts
+        How often a POST that cannot have been accepted is sent again; how long replies may take.
     sleep, clock, rng
         Time and chance: `clock` returns seconds since the epoch, `rng` numbers in [0, 1).
     transport
         Instead of the network, for tests.
-    timeouts
-        How long is waited for answers.
     catalog
         Rows by which requests are written, and checked before they are sent; without one the
         built-in rows, by which a provider that is itself given as a row is not checked.
+
+    default_headers
+        Sent with every request to the provider's own origin, and nowhere else.
+    http_client
+        An `httpx.AsyncClient` of one's own (client certificates, a proxy, hooks) for requests to
+        the provider's own origin. It is not closed here. Files elsewhere are fetched without it.
 
     Raises
     ------
@@ -126,6 +138,8 @@ class VideoClient:
         transport: Transport | None = None,
         timeouts: Timeouts | None = None,
         catalog: Catalog | None = None,
+        default_headers: Mapping[str, str] = NOTHING,
+        http_client: HttpClient | None = None,
     ) -> None:
         self._catalog = catalog or Catalog.load()
         self._checks = catalog is not None or isinstance(provider, str)
@@ -146,6 +160,8 @@ class VideoClient:
             allow_plain_http=provider.plain_http,
             transport=transport,
             timeouts=self.timeouts,
+            default_headers=default_headers,
+            client=http_client,
         )
         # A server that once asked for a form gets forms from then on.
         self._as_form = False
@@ -344,15 +360,19 @@ class VideoClient:
         reply = await self._http.send(call, timeout=self.timeouts.poll)
         return read_models(reply, now=self._clock())
 
-    async def wait(
-        self, remote_id: str, *, interval: float = 10.0, deadline: float = 3600.0
-    ) -> VideoJob:
-        """Ask every `interval` seconds until the job has ended, well or badly.
+    async def watch(
+        self, job: VideoJob | str, *, interval: float = 10.0, deadline: float = 3600.0
+    ) -> AsyncIterator[VideoJob]:
+        """Ask every `interval` seconds and yield each answer, until the job has ended.
 
-        A server that does not answer is asked again, with backoff. Raises
-        `WaitTimeout` after `deadline` seconds; the job goes on.
+        `job` is a job or its remote id. A server that does not answer is asked again, with
+        backoff. Raises `WaitTimeout` after `deadline` seconds; the job goes on.
         """
-        return await until_ended(
+        remote_id = job if isinstance(job, str) else job.remote_id
+        if isinstance(job, VideoJob) and job.status in ENDED:
+            yield job
+            return
+        answers = poll_until_ended(
             lambda: self.retrieve(remote_id),
             interval=interval,
             deadline=deadline,
@@ -361,6 +381,50 @@ class VideoClient:
             clock=self._clock,
             rng=self._rng,
         )
+        async for answer in answers:
+            yield answer
+
+    async def wait(
+        self,
+        job: VideoJob | str,
+        *,
+        interval: float = 10.0,
+        deadline: float = 3600.0,
+        on_update: Callable[[VideoJob], object] | None = None,
+    ) -> VideoJob:
+        """Watch a job, calling `on_update` with each answer, and return the last one."""
+        async for answer in self.watch(job, interval=interval, deadline=deadline):
+            if on_update is not None:
+                on_update(answer)
+        return answer
+
+    async def create_and_wait(
+        self,
+        request: VideoRequest | str,
+        *,
+        interval: float = 10.0,
+        deadline: float = 3600.0,
+        on_update: Callable[[VideoJob], object] | None = None,
+        **fields: Any,
+    ) -> VideoJob:
+        """Ask for a video as `create` does, and wait for it as `wait` does."""
+        job = await self.create(request, **fields)
+        return await self.wait(job, interval=interval, deadline=deadline, on_update=on_update)
+
+    async def jobs(self, *, page_size: int = 20) -> AsyncIterator[VideoJob]:
+        """Yield all of the account's jobs, newest first, page after page; raises as `list`."""
+        seen: set[str] = set()
+        after: str | None = None
+        while True:
+            page = await self.list(limit=page_size, after=after)
+            fresh = [job for job in page.jobs if job.remote_id not in seen]
+            for job in fresh:
+                seen.add(job.remote_id)
+                yield job
+            # Servers that ignore `after` send the same page for ever.
+            if page.after is None or not fresh:
+                return
+            after = page.after
 
     async def download(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -29,8 +30,12 @@ from ipyreel.errors import (
     WireError,
 )
 from ipyreel.values import NOTHING, HttpCall, HttpReply
+from ipyreel.wire.headers import request_id
 from ipyreel.wire.text import KeyMask, clean
 from ipyreel.wire.urls import join_base, resolve
+
+HttpClient = httpx.AsyncClient
+"""A client of the caller's own."""
 
 Transport = httpx.AsyncBaseTransport
 """What can replace the network: any transport that httpx takes."""
@@ -41,6 +46,8 @@ CERTIFICATES = (
 )
 
 AGENT = f"ipyreel/{__version__}"
+
+log = logging.getLogger("ipyreel.client")
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -143,11 +150,12 @@ class Http:
     """Speaks HTTP with one API; belongs to one event loop and opens nothing before first use.
 
     `base_url` is the API's root, with or without `/v1`; `key` is sent in `key_header` to
-    its origin only. `lookup` turns host names into addresses. Raises `ConfigError` for a
+    its origin only, as are `default_headers`; a `client` of the caller's is used for that origin
+    only, and not closed. `lookup` turns host names into addresses. Raises `ConfigError` for a
     base URL or key that cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each one by its name
         self,
         base_url: str,
         *,
@@ -157,6 +165,8 @@ class Http:
         transport: Transport | None = None,
         timeouts: Timeouts | None = None,
         lookup: addresses.Resolve = addresses.look_up,
+        default_headers: Mapping[str, str] = NOTHING,
+        client: HttpClient | None = None,
     ) -> None:
         self.base_url = base_url
         try:
@@ -173,6 +183,7 @@ class Http:
         self.timeouts = timeouts or Timeouts()
         self._gate = addresses.Gate(_origin(self._home), lookup, direct=transport is None)
         self._transport = transport
+        self._default_headers, self._own_client = dict(default_headers), client
         self._moved: dict[httpx.URL, httpx.URL] = {}
         self._clients: dict[tuple[bool, bool, str | None], httpx.AsyncClient] = {}
         if not self._plain_is_fine(self._home):
@@ -207,7 +218,8 @@ class Http:
     def headers_for(self, call: HttpCall, *, masked: bool = False) -> dict[str, str]:
         """Return the headers of a call to the API itself; `masked`: as they may be shown."""
         kind = {} if call.json is None else {"Content-Type": "application/json"}
-        return {"User-Agent": AGENT, **kind, **call.headers, **self._credentials(masked=masked)}
+        own = self._own_headers(masked=masked)
+        return {"User-Agent": AGENT, **kind, **call.headers, **own}
 
     async def send(self, call: HttpCall, *, timeout: float, limit: int = MAX_REPLY) -> HttpReply:
         """Send one request once and read the whole reply, whatever its status.
@@ -226,6 +238,7 @@ class Http:
     async def _exchange(
         self, call: HttpCall, url: httpx.URL, body: Mapping[str, Any], read: float, limit: int
     ) -> HttpReply:
+        begun = asyncio.get_running_loop().time()
         if call.method == "GET":
             response, url = await self._follow(url, call.headers, read)
         else:
@@ -242,7 +255,16 @@ class Http:
                     raise _refused_redirect(response, self._home, self._mask)
                 self._moved[url], url = following, following
         async with _streamed(response, url, self._mask) as stream:
-            return await stream.read(limit)
+            reply = await stream.read(limit)
+        log.debug(
+            "%s %s: %d in %.0f ms, request id %s",
+            call.method,
+            self._mask.text(strip_query(str(url))),
+            reply.status_code,
+            (asyncio.get_running_loop().time() - begun) * 1000,
+            request_id(reply.headers),
+        )
+        return reply
 
     @asynccontextmanager
     async def stream(
@@ -325,11 +347,11 @@ class Http:
         if _origin(url) == _origin(self._home):
             # The server may have closed a reused connection meanwhile; a POST lost on it looks
             # like one that arrived, so only GETs reuse connections.
-            client = self._client(url, reuse=method == "GET")
-            merged = {**headers, **self._credentials()}
+            client = self._own_client or self._client(url, reuse=method == "GET")
+            merged = {**headers, **self._own_headers()}
             request = _build(client, method, url, merged, timeout, body)
             with mapped(url.host):
-                return await client.send(request, stream=True)
+                return await client.send(request, stream=True, follow_redirects=False)
         return await self._hop_abroad(url, headers, timeout)
 
     async def _hop_abroad(
@@ -358,6 +380,13 @@ class Http:
         if url.scheme == "http":
             return self._allow_plain or addresses.is_loopback(url.host)
         return url.scheme == "https"
+
+    def _own_headers(self, *, masked: bool = False) -> dict[str, str]:
+        """Return the headers that go to the API's own origin only."""
+        given = self._default_headers
+        if masked:
+            given = dict.fromkeys(given, "…")
+        return {**given, **self._credentials(masked=masked)}
 
     def _credentials(self, *, masked: bool = False) -> dict[str, str]:
         if self._key is None:

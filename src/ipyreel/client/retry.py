@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ipyreel.errors import (
+    AuthenticationFailed,
     DownloadError,
     JobNotFound,
+    PaymentRequired,
     RateLimited,
     ServerBroken,
     TransportError,
@@ -27,6 +29,17 @@ RESUME = "Resume goes on from there."
 
 GRACE = 30.0
 """Seconds in which "no such job" is not believed: a gateway's copy of its data may lag."""
+
+PASSING = (
+    TransportError,
+    WireError,
+    RateLimited,
+    ServerBroken,
+    JobNotFound,
+    AuthenticationFailed,
+    PaymentRequired,
+)
+"""Errors of a poll after which the next one may succeed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +152,7 @@ def backoff(
     return max(own, min(retry_after or 0.0, policy.retry_after_cap))
 
 
-async def until_ended(
+async def poll_until_ended(
     ask: Callable[[], Awaitable[VideoJob]],
     *,
     interval: float,
@@ -148,28 +161,36 @@ async def until_ended(
     sleep: Sleep,
     clock: Callable[[], float],
     rng: Callable[[], float],
-) -> VideoJob:
-    """Ask every `interval` seconds and return the first answer that is final.
+) -> AsyncIterator[VideoJob]:
+    """Ask every `interval` seconds and yield each answer, the last one final.
 
     A server that does not answer is asked again with backoff; one that wants to be asked less
-    often is. Raises `WaitTimeout` after `deadline` seconds, and what `ask` raises when asking
-    again does not help.
+    often is. "No such job" is not believed at first, nor is a refusal of a key that was accepted
+    before: its database may be away. Raises `WaitTimeout` after `deadline` seconds, and what
+    `ask` raises when asking again does not help.
     """
     begun, waited, failures = clock(), 0.0, 0
+    answered: float | None = None
     while True:
         try:
             job = await ask()
-        except (TransportError, WireError, RateLimited, ServerBroken, JobNotFound) as error:
-            if isinstance(error, JobNotFound) and waited >= GRACE:
+        except PASSING as error:
+            is_refusal = isinstance(error, (AuthenticationFailed, PaymentRequired))
+            late = waited - (answered or 0.0) >= GRACE
+            if (isinstance(error, JobNotFound) and late) or (
+                is_refusal and (late or answered is None)
+            ):
                 raise
             failures += 1
             retry_after = error.retry_after if isinstance(error, RateLimited) else None
             pause = interval + backoff(failures, retry, rng, retry_after=retry_after)
         else:
+            yield job
             if job.status in ENDED:
-                return job
+                return
             failures = 0
             pause = max(interval, job.poll_after or 0.0)
+            answered = waited
         # The waits are added up as well: a clock can be set back.
         if max(clock() - begun, waited) + pause > deadline:
             raise WaitTimeout(
