@@ -107,3 +107,33 @@ A train in the fog"""
     second.output(1).locator("video:visible").first.wait_for()
     assert second.page.evaluate(PLAYED, [1, 1]) == "played"
     second.screenshot("second-browser", cell=1)
+
+
+@pytest.mark.parametrize("how", ["notebook:move-cell-down", "notebook:cut-cell"])
+def test_a_cell_that_is_moved_while_its_job_runs_keeps_its_video(server, open_page, how):
+    name = f"moved-{how.rpartition(':')[2]}.ipynb"
+    write_notebook(server.root / name, [LOAD, VIDEO, "clip.wait(); clip.status"])
+    lab = open_page(server)
+    lab.open(name)
+    lab.run_cell(0)
+    lab.run_cell(1)
+    lab.command(how)
+    if how == "notebook:cut-cell":
+        lab.command("notebook:paste-cell-below")
+    lab.wait_for(
+        """() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')][2]
+             ?.querySelector('.jp-OutputArea-output')"""
+    )
+    lab.run_cell(1)
+    assert lab.page.evaluate(PLAYED, [2, 1]) == "played"
+    assert not PROBLEM.search(lab.output_text(2))
+    lab.screenshot(name.removesuffix(".ipynb"), cell=2)
+    saved = lab.save()
+    assert "<video src=" in str(saved.cells[2].outputs)
+    lab.shutdown_kernel()
+    lab.close()
+    again = open_page(server)
+    again.open(name)
+    again.output(2).locator("video:visible").first.wait_for()
+    assert again.page.evaluate(PLAYED, [2, 1]) == "played"
+    assert not PROBLEM.search(again.output_text(2))

@@ -127,12 +127,12 @@ function stand(place) {
   back.setAttribute('aria-label', 'One frame back');
   next.setAttribute('aria-label', 'One frame on');
   const mute = button('Sound', 'Sound on or off', () => all.mute(!all.muted));
-  const loop = button('Loop', 'Begin anew at the end', () => { all.loop = !all.loop; paint(); });
+  const loop = button('Loop', 'Start again at the end', () => { all.loop = !all.loop; paint(); });
   const bar = make('input', {
     type: 'range', min: 0, step: 1, value: 0, class: 'ipyreel-compare-bar', 'aria-label': 'Frame of all videos',
     oninput: () => all.step(Number(bar.value) - all.frame),
   });
-  const told = make('span', {class: 'ipyreel-compare-time'});
+  const time = make('span', {class: 'ipyreel-compare-time'});
   const paint = () => {
     play.textContent = all.playing ? 'Pause' : 'Play';
     mute.setAttribute('aria-pressed', String(!all.muted));
@@ -140,7 +140,7 @@ function stand(place) {
     bar.max = all.last;
     bar.value = all.frame;
     bar.setAttribute('aria-valuetext', `frame ${all.frame} of ${all.last}, ${clock(all.frame / all.rate)}`);
-    told.textContent = `${clock(all.frame / all.rate)} · frame ${all.frame}/${all.last}`;
+    time.textContent = `${clock(all.frame / all.rate)} · frame ${all.frame}/${all.last}`;
   };
   const keys = event => {
     const act = {ArrowLeft: () => all.step(-1), ArrowRight: () => all.step(1)}[event.key]
@@ -150,11 +150,11 @@ function stand(place) {
     event.stopPropagation();
     act();
   };
-  // JupyterLab takes arrows and space for its own, unless it is told not to.
+  // JupyterLab uses arrows and space itself, unless an ancestor says not to.
   place.append(make('div', {
     class: 'ipyreel-compare', role: 'group', 'aria-label': 'All videos together',
     'data-lm-suppress-shortcuts': 'true', onkeydown: keys,
-  }, play, back, next, bar, told, mute, loop));
+  }, play, back, next, bar, time, mute, loop));
   const all = new Together([...place.querySelectorAll('video')], Number(place.dataset.rate), paint);
   paint();
 }
