@@ -134,6 +134,24 @@ def test_another_host_name_is_refused(open_demo, host):
 
 
 @pytest.mark.parametrize(
+    ("own", "host", "status"),
+    [
+        ("lab.example", "lab.example:8000", 200),
+        ("lab.example", "LAB.example", 200),
+        ("lab.example", "evil.example", 403),
+        ("lab.example", "10.0.0.7", 403),
+        ("0.0.0.0", "10.0.0.7:8000", 200),  # noqa: S104
+        ("0.0.0.0", "10.0.0.7.evil.example", 403),  # noqa: S104
+        ("0.0.0.0", "evil.example", 403),  # noqa: S104
+    ],
+)
+def test_a_server_for_others_has_one_more_name(tmp_path, own, host, status):
+    with running_demo(tmp_path, stub=True, key=KEY, host=own) as demo:
+        headers = {**RIGHT, "host": host}
+        assert send(demo, "GET", "/v1/videos", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
     "origin",
     ["http://evil.example", "null", "http://localhost:8888", "https://127.0.0.1", "file://", ""],
 )

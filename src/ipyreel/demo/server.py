@@ -48,6 +48,7 @@ TOO_LARGE = 413
 CHUNK = 64 * 2**10
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - chosen by the person who starts it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +287,9 @@ def _check_sender(call: Call, own_name: str) -> None:
     """
     host = call.headers.get("host", "").lower()
     name = re.sub(r":[0-9]*$", "", host)
-    if name not in LOOPBACK and name != own_name.lower():
+    # A server on every address has many; no page's name can be one of them.
+    any_address = own_name == EVERYWHERE and re.fullmatch(r"[0-9.]+", name)
+    if name not in LOOPBACK and name != own_name.lower() and not any_address:
         raise Refused(403, "This server does not serve that host name.", code="wrong_host")
     origin = call.headers.get("origin")
     foreign = origin is not None and origin.lower() != f"http://{host}"
