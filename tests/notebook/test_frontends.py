@@ -133,6 +133,16 @@ def test_links_start_at_the_notebook_for_as_long_as_it_is_there(tmp_path):
     assert document.any_link(tmp_path / "a.mp4") == "../a.mp4"
 
 
+def test_a_folder_that_is_spelled_in_two_ways_is_one(tmp_path):
+    real = tmp_path / "real"
+    (real / "videos").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(real)
+    document = Document(folder=tmp_path / "link")
+    assert document.link(real / "videos" / "a.mp4") == "videos/a.mp4"
+    assert Document(folder=real).link(tmp_path / "link" / "videos" / "a.mp4") == "videos/a.mp4"
+    assert document.link(tmp_path / "a.mp4") is None
+
+
 def test_the_folder_is_the_working_directory_otherwise(tmp_path):
     assert frontends.notebook_folder({}, {}, tmp_path) == tmp_path
     gone = {"JPY_SESSION_NAME": str(tmp_path / "gone" / "a.ipynb")}

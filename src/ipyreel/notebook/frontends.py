@@ -280,7 +280,11 @@ class Document:
         Jupyter answers 404 for anything below a dot-folder (`ContentsManager.allow_hidden`).
         """
         whole = Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links stay as they are
-        parts = whole.relative_to(self.folder).parts if whole.is_relative_to(self.folder) else ()
+        # The real paths, where one of the two is spelled with a link that the other resolved.
+        real = Path(os.path.realpath(path)), Path(os.path.realpath(self.folder))
+        pairs = ((whole, self.folder), real)
+        below = (file.relative_to(top) for file, top in pairs if file.is_relative_to(top))
+        parts = next(below, Path()).parts
         served = self.server is None or self.server.serves(whole)
         if not (self.known and parts and served) or any(part.startswith(".") for part in parts):
             return None
@@ -315,7 +319,6 @@ def find_document(
     notebooks = server.notebooks(jupyter_server.kernel_id(shell)) if server else None
     if notebooks:
         folders = {notebook.parent for notebook in notebooks}
-        # A console has the place of the notebook that it was opened from, and no file.
         found = folders.pop()
         return Document(folder=found, known=not folders and found.is_dir(), server=server)
     # nbclassic does not name the notebook, only its folder.

@@ -44,7 +44,8 @@ class Server(NamedTuple):
         if found is None or found[0] != 200:  # noqa: PLR2004 - HTTP's OK
             return None
         try:
-            rows = json.loads(found[1])
+            # Consoles have sessions too, with a place of their own and no file.
+            rows = [row for row in json.loads(found[1]) if row["type"] == "notebook"]
             return [self.root / row["path"] for row in rows if row["kernel"]["id"] == kernel_id]
         except (ValueError, KeyError, TypeError):
             return None

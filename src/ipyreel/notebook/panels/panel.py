@@ -113,8 +113,9 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.place(self.status)
 
     def close(self) -> None:
-        """Close all widgets of the panel."""
-        close_tree(self)
+        """Close all widgets of the panel, when no callback is at work."""
+        with self.lock:
+            close_tree(self)
 
     def _repr_mimebundle_(self, **options: Any) -> Mapping[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
