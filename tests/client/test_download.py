@@ -611,6 +611,22 @@ def test_an_address_that_expired_is_asked_for_again(target):
     assert [one.target for one in seen] == ["/film?sig=one", "/film?sig=two"]
 
 
+def test_addresses_that_are_new_and_refused_each_time_come_to_an_end(target):
+    async def main():
+        async with Server(reply(403)) as cdn:
+
+            async def renewed(seen, writer):
+                url = f"{cdn.origin}/film?sig={len(cdn.seen)}"
+                await reply(200, {**DONE, "url": url})(seen, writer)
+
+            async with Server(reply(405), job=renewed) as server:
+                return await fetch(server, target), cdn.seen
+
+    error, seen = run(main())
+    assert isinstance(error, ProviderError)
+    assert len(seen) == 3
+
+
 def test_every_address_that_was_tried_is_told(target):
     error, _, cdn, _ = elsewhere(
         target, [reply(404, NOT_READY)], [reply(403, {"error": "expired"})]

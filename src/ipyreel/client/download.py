@@ -70,6 +70,9 @@ GONE, SERVER_ERROR = 410, 500
 FIRST_LOOK, LONGEST_LOOK, SLOWER = 2.0, 15.0, 1.5
 """Seconds between two looks for a file that is not ready yet: at first, at most, growth."""
 
+MOST_RENEWALS = 3
+"""How often a server is asked for new addresses after all it named were refused."""
+
 EXCERPT = 200
 
 LOOK_AGAIN = "Some providers need longer, or keep files for a short time only; resume looks again."
@@ -329,6 +332,7 @@ class Download:
     _best: int = field(init=False, default=0)
     _failures: int = field(init=False, default=0)
     _looks: int = field(init=False, default=0)
+    _renewals: int = field(init=False, default=0)
     _waited: float = field(init=False, default=0.0)
 
     async def run(self) -> VideoFile:
@@ -400,6 +404,11 @@ class Download:
         raise self._final_error()
 
     async def _look_for_new_addresses(self) -> None:
+        if not self._left:
+            # A server may sign a new address each time and refuse it each time.
+            self._renewals += 1
+            if self._renewals > MOST_RENEWALS:
+                return
         try:
             urls = await self.refresh()
         except VideoError:
