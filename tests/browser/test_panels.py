@@ -199,8 +199,9 @@ def many(server, tmp_path_factory):
         toml.write_text(
             f'provider = "shop"\n[providers.shop]\nbase_url = "{url}"\ndialect = "openai"'
         )
-        home = {"IPYREEL_HOME": str(server.home / "ipyreel")}
-        session = Session.open(environ=home, cwd=server.root)
+        home, root = str(server.home / "ipyreel"), str(server.root)
+        environ = {"IPYREEL_HOME": home, "IPYREEL_TRUST": root}
+        session = Session.open(environ=environ, cwd=server.root)
         toml.unlink()
         asked = [
             VideoRequest(prompt=f"A {NOUNS[i % 5]} number {i}", seed=i, **SMALLEST)
