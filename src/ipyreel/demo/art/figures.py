@@ -1,7 +1,7 @@
 """Who is in the picture: drawn figures, where they stand, and how they move.
 
 Drawings look to the right and show one phase (0..1) of a movement. Their coordinates are shares
-of the figure's length; `Pen` draws at three times the size and scales down, which is what makes
+of the figure's length; `Pen` draws at twice the size and scales down, which is what makes
 the edges smooth.
 """
 
@@ -23,7 +23,7 @@ Point: TypeAlias = tuple[float, float]
 WHITE: Rgb = (255, 255, 255)
 _INK: Rgb = (24, 20, 24)
 _WOOD: Rgb = (96, 56, 38)
-_OVER = 3
+_OVER = 2
 
 
 class Pen:
@@ -77,17 +77,20 @@ def _curve(values: Sequence[float], steps: Floats) -> Floats:
     return curve
 
 
-def rimmed(image: Image.Image, light: Rgb, strength: float) -> Image.Image:
-    """Add light along the upper right edges, and shade towards the feet."""
-    values = np.asarray(image, dtype=np.float32)
-    alpha = values[..., 3]
+def lit(image: Image.Image, tint: Rgb, rim: Rgb, strength: float) -> Image.Image:
+    """Return a drawing in coloured light: ``rim`` along its upper right edges, dark at its feet."""
+    values = np.asarray(image).astype(np.float32)
+    rgb, alpha = values[..., :3], values[..., 3]
     reach = max(1, round(image.width * 0.014))
-    behind = np.pad(alpha, ((reach, 0), (0, 0)))[: alpha.shape[0]]
-    edge = np.clip(alpha - np.roll(behind, -(reach // 2), axis=1), 0, 255) / 255 * strength
-    rgb = values[..., :3] * np.linspace(1.06, 0.74, alpha.shape[0], dtype=np.float32)[:, None, None]
-    rgb += (np.asarray(light, dtype=np.float32) - rgb) * edge[..., None]
-    lit = np.concatenate([rgb, values[..., 3:]], axis=-1)
-    return Image.fromarray(np.clip(lit, 0, 255).astype(np.uint8))
+    edge = alpha.copy()
+    edge[reach:, : -(reach // 2) or None] -= alpha[:-reach, reach // 2 :]
+    edge = np.maximum(edge, 0)[..., None] * np.float32(strength / 255)
+    rgb *= np.linspace(1.06, 0.74, len(alpha), dtype=np.float32)[:, None, None]
+    rgb += (np.asarray(rim, dtype=np.float32) - rgb) * edge
+    glare = np.clip(rgb - 225, 0, 30) * 2  # what is bright stays so in a dim light
+    rgb *= np.asarray(tint, dtype=np.float32)
+    rgb += glare
+    return Image.fromarray(np.minimum(values, 255, out=values).astype(np.uint8))
 
 
 def _leg(hip: Point, reach: Point, angles: Point) -> list[Point]:
@@ -256,7 +259,7 @@ class Figure:
         named = scene.accent if scene.subjects[:1] == (name,) else None
         self._coat = named or self.role.coat
         # Some colour even at night: a black figure on a dark hill is not seen at all.
-        self._tint = 0.36 + 0.64 * np.asarray(scene.tint)
+        self._tint = mix((1, 1, 1), scene.tint, 0.64)
         self._rim = mix(scene.light, WHITE, 0.15)
         self._length = max(8.0, self.role.size * stage.unit * factor)
         self._tempo = scene.tempo
@@ -269,11 +272,7 @@ class Figure:
 
     def _draw(self, phase: int) -> Sprite:
         image = self.role.draw(self._length, phase / self.role.phases, self._coat)
-        image = rimmed(image, self._rim, self.role.rim)
-        values = np.asarray(image, dtype=np.float32).copy()
-        glare = np.clip(values[..., :3] - 225, 0, 30) * 2
-        values[..., :3] = np.clip(values[..., :3] * self._tint + glare, 0, 255)
-        return sprite_of(Image.fromarray(values.astype(np.uint8)))
+        return sprite_of(lit(image, self._tint, self._rim, self.role.rim))
 
 
 def _moving(figure: Figure, path: Path, mirror: tuple[float, float] | None = None) -> Part:
