@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
 from ipyreel.errors import InvalidRequest
-from ipyreel.notebook.commands import options
+from ipyreel.notebook.commands import options, verbs
 from ipyreel.notebook.commands.mistakes import hide_secrets
 from ipyreel.notebook.commands.options import OPTIONS, CellOptions, parse
 
@@ -198,3 +198,9 @@ def test_the_help_and_the_table_have_every_option():
     assert {row.dest for row in OPTIONS} - {"embed", "link", "image"} <= set(
         CellOptions.__dataclass_fields__
     )
+
+
+def test_every_verb_has_a_function_and_options_that_exist():
+    assert set(options.VERBS) == set(verbs._RUN)
+    known = {row.flags[-1] for row in (*OPTIONS, *options.VERB_OPTIONS)}
+    assert {flag for verb in options.VERBS.values() for flag in verb.options} <= known
