@@ -13,6 +13,7 @@ from ipyreel.catalog.choice import FALLBACK, base_url_of
 from ipyreel.client.addresses import strip_query
 from ipyreel.errors import JobNotFound, TransportError, VideoError
 from ipyreel.jobs.loop import wait_blocking
+from ipyreel.jobs.network import promise
 from ipyreel.session import Session
 
 NOBODY = "ipyreel-doctor"
@@ -49,6 +50,9 @@ def examine(session: Session, name: str, place: Callable[[Path], str] = str) -> 
         checks.append(_answer(session, row))
         checks += _models(session, row) if checks[-1].ok else []
     checks.append(_folder("library", session.settings.home, place))
+    if shared := promise(session.store.path):
+        advice = "a local folder (IPYREEL_HOME) is faster and safer"
+        checks.append(Check(name="library's disk", ok=None, text=shared, advice=advice))
     checks.append(_folder("videos", session.settings.videos_dir, place))
     return checks
 

@@ -354,6 +354,12 @@ def test_a_closed_store_sends_and_begins_nothing(store, job):
     assert store.get("v1").remote_id == "r-1"
 
 
+def test_a_read_only_library_is_one_clear_sentence(store, tmp_path):
+    store.database._open(fresh=True).execute("PRAGMA query_only = 1")
+    with pytest.raises(StoreError, match="could not be used: it is read-only for this user"):
+        store.insert(make_job(tmp_path))
+
+
 @pytest.mark.usefixtures("job")
 def test_what_an_ended_session_could_not_give_back_is_free(store, other):
     store.database._open(fresh=True).execute("PRAGMA query_only = 1")

@@ -79,7 +79,7 @@ DOORS = {
     "nest_asyncio": ("jobs/loop.py",),
     "nest_asyncio2": ("jobs/loop.py",),
     "python_multipart": ("demo/server.py",),
-    "sqlite3": ("jobs/database.py", "jobs/store.py", "jobs/migrations.py"),
+    "sqlite3": ("jobs/database.py", "jobs/store.py", "jobs/migrations.py", "jobs/network.py"),
     "starlette": ("demo/server.py", "demo/__main__.py"),
     "traitlets": ("notebook/",),
     "uvicorn": ("demo/server.py", "demo/__main__.py"),

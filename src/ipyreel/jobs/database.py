@@ -18,12 +18,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ipyreel.errors import StoreError
+from ipyreel.jobs import network
 from ipyreel.jobs.migrations import migrate, refuse_newer
+from ipyreel.jobs.owners import new_owner
 
 T = TypeVar("T")
 Identity = tuple[int, int]
 
 log = logging.getLogger("ipyreel")
+
+TIMEOUT = 10.0
+"""Seconds to wait for another program that has the file locked."""
 
 ATTEMPTS, PAUSE = 200, 0.05
 """How often, and how many seconds apart, opening is tried while another kernel opens too."""
@@ -53,11 +58,14 @@ class Database:
     """The SQLite file at `path`, opened and brought up to date when first used.
 
     A damaged file is moved aside and never deleted; `notice` then holds a sentence that says
-    so. Raises `StoreError`, also where a newer ipyreel wrote the file.
+    so. Raises `StoreError`, also where a newer ipyreel wrote the file. `owner` names this kernel
+    where it has to have the file alone (`network`).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, owner: Callable[[], str] = new_owner) -> None:
         self.path = path
+        self._owner = owner
+        self._mark: Path | None = None
         self.notice: str | None = None
         self.identity: Identity | None = None
         """Which file was used last: another one, and the first was moved away meanwhile."""
@@ -76,6 +84,9 @@ class Database:
             return
         with contextlib.suppress(sqlite3.Error):
             file.connection.close()
+        if self._mark is not None:
+            mark, self._mark = self._mark, None
+            mark.unlink(missing_ok=True)
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """Return what a query finds."""
@@ -140,7 +151,10 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 _refuse_foreign(self.path)
-                connection = _connect(self.path)
+                mount = network.mount_of(self.path.parent)
+                if mount is not None and not network.locks_exclude(self.path, mount):
+                    self._mark = network.take_alone(self.path, self._owner(), mount)
+                connection = _connect(self.path, mount)
             except sqlite3.DatabaseError as error:
                 if not _is_damage(error):
                     raise
@@ -181,12 +195,17 @@ def readable(value: Any) -> Any:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+def _connect(path: Path, mount: network.Mount | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
+    )
     try:
         # First of all: nothing of a newer ipyreel's file is changed.
         refuse_newer(connection, path)
-        _switch_to_wal(connection)
+        if mount is None:
+            _switch_to_wal(connection)
+        else:
+            network.leave_wal(connection, path, mount)
         # FULL, though WAL does not need it to stay whole: a job that was paid for must
         # survive a power cut too.
         connection.execute("PRAGMA synchronous = FULL")
@@ -281,7 +300,16 @@ def _errors_of(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(
-            f"The library {path} could not be used: {error}.",
-            hint="Set IPYREEL_HOME to a folder you can write to, or free some space.",
-        ) from error
+        reason, hint = _explain(error)
+        raise StoreError(f"The library {path} could not be used: {reason}.", hint=hint) from error
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """Return the reason and what to do, in a sentence each."""
+    said = str(error)
+    if "locked" in said:
+        busy = f"another program has kept it locked for {TIMEOUT:.0f} s"
+        return busy, "Try again; if it stays so, end the other program that uses it."
+    if "readonly" in said or isinstance(error, PermissionError):
+        return "it is read-only for this user", "Set IPYREEL_HOME to a folder you can write to."
+    return said, "Set IPYREEL_HOME to a folder you can write to, or free some space."

@@ -128,7 +128,7 @@ class JobStore:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
-        self.database = Database(path)
+        self.database = Database(path, lambda: self.owner)
         self.sealed = False
         """Whether the session has ended: nothing new is written, nothing is marked as sent."""
         self._monotonic = monotonic
