@@ -169,7 +169,11 @@ def odd_answers():
     ):
         end = replace(GIVEN_UP, status="queued" if name.startswith("comp") else "in_progress")
         case = Case(row=row, name=f"{name} for ever", rules=(rule("retrieve", job=job),), end=end)
-        yield from at(EDGES, replace(case, after=DONE, never=("content", "file")))
+        # This one names the address of the file: beside an unknown word, that is looked at.
+        names_it = {"aiid"} if name == "unknown word" else set()
+        yield from at(names_it, replace(case, end=DONE))
+        kinds = [kind for kind in EDGES if kind not in names_it]
+        yield from at(kinds, replace(case, after=DONE, never=("content", "file")))
     for name in ("data", "result"):
         rules = tuple(rule(step, wrap=name) for step in ("create", "retrieve"))
         yield from at(EDGES, Case(row=row, name=f"wrapped in {name}", rules=rules))

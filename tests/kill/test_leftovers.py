@@ -32,6 +32,7 @@ def job(tmp_path):
 def memory(tmp_path, job):
     """What the library remembers of the part of that job: a file of the same bytes."""
     store = JobStore(tmp_path / "library.db")
+    store.insert(job)
     memory = JobPart(store, job.id)
     part = Part(tmp_path / "mine.mp4", memory)
     part.open()
