@@ -1,7 +1,4 @@
-"""The words everyone here speaks: frozen values, no behaviour beyond themselves.
-
-May import nothing but the standard library.
-"""
+"""The values that all rooms share: requests, jobs, answers, files; frozen and without I/O."""
 
 from __future__ import annotations
 
@@ -342,7 +339,7 @@ class SavedSweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSnapshot:
-    """Everything that is known of one of our jobs at one moment; what faces are drawn from.
+    """Everything that is known of one of our jobs at one moment; what cards are drawn from.
 
     Times are seconds since the epoch; `progress` runs from 0 to 100; `received` and `total`
     are bytes of the download (`total` None: the server does not say); `note` is a sentence

@@ -189,7 +189,7 @@ def test_delete_asks_first_and_keeps_the_file(library, screen, live):
     deleted = []
     gallery.status.observe(lambda change: deleted.append(change["new"]), "value")
     press(gallery.opened, f"Delete {job_id}")
-    while not any("Forgotten here" in line for line in deleted):
+    while not any("Deleted here" in line for line in deleted):
         settled(screen)
     assert path.exists()
     assert "A balloon number 13" not in seen(gallery)

@@ -119,7 +119,7 @@ def test_cancel_tells_the_server_and_says_so(reel, live):
 def test_delete_keeps_the_file_and_forgets_the_job(reel, live):
     job = made(reel)
     path = job.path
-    assert "Deleted at lab. Forgotten here. Its file stays" in said(reel, f"delete {job.id}")
+    assert "Deleted at lab. Deleted here. Its file stays" in said(reel, f"delete {job.id}")
     assert path.exists()
     assert live.log("delete")
     with pytest.raises(UsageError, match="There is no job"):

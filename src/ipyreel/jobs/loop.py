@@ -1,8 +1,7 @@
-"""One daemon thread with one asyncio loop, and ways for other threads to wait on it.
+"""Runs all jobs on one daemon thread with one asyncio loop, and lets other threads wait.
 
-May import the standard library and, for those who ask for it, nest-asyncio. A task on the
-kernel's own loop gets no turn while a cell blocks; a loop on a thread of its own gets all
-of its turns, so every job is polled here.
+A task on the kernel's own loop gets no turn while a cell blocks; a loop on a thread of its own
+gets all of its turns, so every job is polled here.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ class LoopThread:
         return threading.current_thread() is self._thread
 
     def stop(self, last: Last | None = None) -> None:
-        """Cancel what runs on the loop and end the thread; a later `submit` starts it anew.
+        """Cancel what runs on the loop and end the thread; a later `submit` starts it again.
 
         `last` is awaited on the loop when everything else has ended: the place to close what
         the work had in use. It is not called where nothing was ever started.

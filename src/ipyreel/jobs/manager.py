@@ -480,10 +480,10 @@ class JobManager:
             job = await wait_async(self.cancel(job))
             if not job.ended:
                 return job.note or f"{job.id} could not be cancelled, so it was not deleted."
-        told = await self._delete_there(job)
+        there = await self._delete_there(job)
         self.forget(job.id)
         kept = f" Its file stays: {Path(job.target).name}." if job.file is not None else ""
-        return f"{told} Forgotten here.{kept}"
+        return f"{there} Deleted here.{kept}"
 
     async def _delete_there(self, job: JobSnapshot) -> str:
         if job.remote_id is None:

@@ -1,6 +1,6 @@
-"""Asking a server how a job stands, again and again, until it ends.
+"""Asks a server how a job stands until the job ends.
 
-May import `values`, `errors` and the room's `schedule`. Time and chance are arguments.
+Time and chance are arguments.
 """
 
 from __future__ import annotations

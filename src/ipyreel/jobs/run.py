@@ -204,8 +204,8 @@ class Run:
             await self._accept(video)
             return video
         failure = active.snapshot.failure or Failure(message="The POST may have arrived.")
-        told = replace(failure, hint=finding.hint)
-        active.change(transitions.unknown(active.snapshot, told, self._now()))
+        failure = replace(failure, hint=finding.hint)
+        active.change(transitions.unknown(active.snapshot, failure, self._now()))
         return None
 
     async def _accept(self, video: VideoJob) -> None:

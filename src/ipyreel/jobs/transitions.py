@@ -1,6 +1,6 @@
-"""How one snapshot of a job becomes the next: pure functions, no clock, no I/O.
+"""Says how one snapshot of a job becomes the next: pure functions, no clock, no I/O.
 
-May import `values` only. A job never goes back: not its progress, not its phase.
+A job never goes back: not its progress, not its phase.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def not_sent(job: JobSnapshot, now: float) -> JobSnapshot:
 
 
 def accepted(job: JobSnapshot, video: VideoJob, now: float) -> JobSnapshot:
-    """Note that the server answered the POST with a job: its id is kept for ever."""
+    """Note that the server answered the POST with a job: its id is kept."""
     known = replace(job, remote_id=video.remote_id, failure=None, note=None)
     return observed(known, video, now)
 
 
 def observed(job: JobSnapshot, video: VideoJob, now: float) -> JobSnapshot:
-    """Note that the server told how the job stands."""
+    """Note what the server said of the job."""
     if job.ended:
         return job
     status = _later(job.status, "in_progress" if video.status == "completed" else video.status)
