@@ -1,4 +1,4 @@
-"""The examples of docs/client.md, run as they stand there."""
+"""The examples of src/ipyreel/client/README.md, run as they stand there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.client.support.rows import DONE, QUEUED
 from tests.client.support.server import File, Server, reply
 from tests.client.support.time import run
 
-PAGE = Path(__file__).parents[2] / "docs" / "client.md"
+PAGE = Path(__file__).parents[2] / "src" / "ipyreel" / "client" / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
