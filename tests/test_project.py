@@ -20,7 +20,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-TOP = {"src", "docs", "notebooks", "tests", "binder", "pyproject.toml", "LICENSE"}
+TOP = {"src", "notebooks", "tests", "binder", "pyproject.toml", "LICENSE"}
 TOP |= {"README.md", "README.zh.md", "CHANGELOG.md", "CONTRIBUTING.md"}
 
 COMES_WITH = {"traitlets": "ipython"}
