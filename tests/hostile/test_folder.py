@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ipyreel.jobs.files import sidecar_path
 from tests.conformance.shop import Kernel, Shop, finals, sha256, told
 from tests.hostile.rawserver import answer, raw_server
 from tests.support.demo import Clock
@@ -127,6 +128,20 @@ def test_a_part_that_was_replaced_is_not_continued(film, home, secret, trap):
     assert Path(again.target).read_bytes() == film
     assert secret.read_text() == SECRET
     assert not secret.with_name("new-file").exists()
+
+
+def test_what_is_written_is_private(film, home):
+    with raw_server(film) as server:
+        job = buy(server, home)
+    assert job.status == "completed", told(job)
+
+    def mode(path):
+        return stat.S_IMODE(path.stat().st_mode)
+
+    assert mode(home / "library.sqlite") == 0o600
+    assert mode(sidecar_path(Path(job.target))) == 0o600
+    for path in home.glob("library.sqlite-*"):
+        assert mode(path) == 0o600
 
 
 def test_a_part_is_private_from_its_first_byte(film, home):

@@ -31,7 +31,7 @@ def reel(shell, tmp_path, monkeypatch):
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
         shell.run_cell("%load_ext ipyreel")
         shell.run_cell(f"note = {SECRET!r}")
-        shell.user_ns.update(os=os, sys=sys, holder=Holder(), s="x")
+        shell.user_ns.update(os=os, sys=sys, env=dict(os.environ), holder=Holder(), s="x")
         shell.demo = demo
         yield shell
         api.close()
@@ -44,6 +44,8 @@ PROMPTS = [
     "{os.environb}",
     "{sys.modules}",
     "{sys.modules[os].environ}",
+    "{env}",
+    "{env[AWS_SECRET_ACCESS_KEY]}",
     "{In}",
     "{In[2]}",
     "{Out}",

@@ -195,7 +195,19 @@ def readable(value: Any) -> Any:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
+def _make_private(path: Path) -> None:
+    """Let only the user read the library: it has the prompts. SQLite's other files follow it."""
+    with contextlib.suppress(OSError):  # where it cannot be written, SQLite says so
+        if path.exists():
+            # Not opened: closing it would drop the locks that this process has on it.
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+        else:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def _connect(path: Path, mount: network.Mount | None) -> sqlite3.Connection:
+    _make_private(path)
     connection = sqlite3.connect(
         path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
     )

@@ -101,7 +101,9 @@ def _refuse_secrets(value: Any) -> None:
     """Raise `TypeError` for what would let a shared prompt read this process."""
     if isinstance(value, ModuleType):
         raise TypeError("a module does not go into a prompt")
-    copied = isinstance(value, dict) and os.environ.items() <= value.items()
+    # A copy may be older than the last change of the environment.
+    names = set(os.environ)
+    copied = isinstance(value, Mapping) and len(names & set(value)) > len(names) // 2
     if copied or isinstance(value, type(os.environ)):
         raise TypeError("the environment does not go into a prompt")
 
