@@ -45,10 +45,10 @@ class Connections:
             current = require_base_url(provider, self.keys.environ)
             url = base_url or current
             key = self.keys.require(provider) if provider.needs_key else self.keys.find(provider)
-            if key is not None and not same_origin(url, current):
+            if (key is not None or provider.headers) and not same_origin(url, current):
                 raise _other_origin(provider.name, url, current)
         old = self._clients.get((name, url))
-        if old is not None and old.key == key:
+        if old is not None and old.key == key and old.provider == provider:
             return old
         client = VideoClient(
             provider,

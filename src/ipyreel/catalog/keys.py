@@ -82,6 +82,26 @@ def read_key(text: str | None, where: str) -> Secret | None:
     return Secret(text)
 
 
+def read_headers(provider: Provider, environ: Mapping[str, str]) -> dict[str, str | Secret]:
+    """Return the headers of a row; those whose value is "$NAME" are secrets of the environment.
+
+    Raises ConfigError naming the variable when it is not set or cannot be sent.
+    """
+    found: dict[str, str | Secret] = {}
+    for name, value in provider.headers.items():
+        if not re.fullmatch(r"\$[A-Za-z_]\w*", value):
+            found[name] = value
+            continue
+        secret = read_key(environ.get(value[1:]), value[1:])
+        if secret is None:
+            raise ConfigError(
+                f"{provider.name} sends the header {name}, and {value[1:]} is not set.",
+                hint=f"Set {value[1:]}, or change headers in the row of {provider.name}.",
+            )
+        found[name] = secret
+    return found
+
+
 def looks_like_key(text: str) -> bool:
     """Whether a word is probably a key that was typed by mistake, so it must not be repeated."""
     if text.startswith(("sk-", "sk_", "Bearer")):

@@ -27,6 +27,12 @@ _T = TypeVar("_T")
 MOST_LIKE = 16
 """How many rows a model's row may copy from, each from the next one."""
 
+OUR_HEADERS = frozenset(
+    {"accept-encoding", "connection", "content-length", "content-type", "host", "range"}
+    | {"te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that HTTP itself needs, in lower case: a row cannot set them."""
+
 _SIZE = r"\d{2,5}x\d{2,5}|\d{3,4}[pP]|[248][kK]"
 _DAY = r"20\d\d-[01]\d-[0-3]\d"
 
@@ -193,6 +199,8 @@ def _provider(table: Table) -> Provider:
         content=cast("Literal['content', 'url']", content),
         plain_http=table.flag("plain_http"),
         timeout_create=table.number("timeout_create"),
+        timeout_read=table.number("timeout_read"),
+        headers=_headers(table),
         free=table.flag("free"),
         billing=table.text("billing"),
         note=table.text("note"),
@@ -208,6 +216,16 @@ def _provider(table: Table) -> Provider:
         raise table.error("needs key_vars, since it needs a key")
     _check_facts(table, row.source, row.checked)
     return row
+
+
+def _headers(table: Table) -> Mapping[str, str]:
+    found = table.mapping("headers", Table.text)
+    for name, value in found.items():
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or name.lower() in OUR_HEADERS:
+            raise table.error("takes names of headers that ipyreel does not set", "headers", name)
+        if not value.isascii() or not value.isprintable():
+            raise table.error("takes printable ASCII text", "headers", name)
+    return found
 
 
 def _model(table: Table) -> Model:

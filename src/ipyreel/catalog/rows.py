@@ -33,8 +33,10 @@ class Provider:
     `base_url_vars` and `key_vars` are environment variables, the first one set wins;
     `base_url_vars` override `base_url`. `routes` are the known routes besides create, retrieve
     and content. `content` is what is tried first for the file: the content route or the URL in
-    the job. `timeout_create` is how many seconds the reply to a submission may take; None: the
-    client's default. `free`: nothing costs anything there. `checked` is the day the row was
+    the job. `timeout_create` is how many seconds the reply to a submission may take,
+    `timeout_read` any other reply; None: the client's default. `headers` are sent to the
+    provider's own origin only; a value such as "$PORTKEY_CONFIG" is a secret, read from that
+    environment variable. `free`: nothing costs anything there. `checked` is the day the row was
     compared with its `source`; `origin` is "built in" or the path of the user's file. Without
     `needs_key`, a user's row needs a key when it has `key_vars`.
     """
@@ -53,6 +55,8 @@ class Provider:
     content: Literal["content", "url"] = "content"
     plain_http: bool = False
     timeout_create: float | None = None
+    timeout_read: float | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)
     free: bool = False
     billing: str | None = None
     note: str | None = None

@@ -22,7 +22,7 @@ from ipyreel.catalog import (
     complete_request,
     require_base_url,
 )
-from ipyreel.catalog.keys import read_key
+from ipyreel.catalog.keys import read_headers, read_key
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.download import Download, OnProgress
 from ipyreel.client.http import Http, HttpClient, Transport
@@ -147,7 +147,7 @@ class VideoClient:
             provider = self._catalog.provider(provider)
         self.provider = provider
         self.retry = retry or RetryPolicy()
-        self.timeouts = timeouts or Timeouts()
+        self.timeouts = (timeouts or Timeouts()).with_poll(provider.timeout_read)
         self._sleep, self._clock, self._rng = sleep, clock, rng
         self._keys = KeyRing(os.environ)
         self.key = read_key(key, "what was given") if isinstance(key, str) else key
@@ -157,6 +157,7 @@ class VideoClient:
             base_url or require_base_url(provider, os.environ),
             key=self.key,
             key_header=provider.key_header,
+            headers=read_headers(provider, os.environ),
             allow_plain_http=provider.plain_http,
             transport=transport,
             timeouts=self.timeouts,

@@ -150,9 +150,9 @@ class Http:
     """Speaks HTTP with one API; belongs to one event loop and opens nothing before first use.
 
     `base_url` is the API's root, with or without `/v1`; `key` is sent in `key_header` to
-    its origin only, as are `default_headers`; a `client` of the caller's is used for that origin
-    only, and not closed. `lookup` turns host names into addresses. Raises `ConfigError` for a
-    base URL or key that cannot be used.
+    its origin only, as are the `headers` of its row and `default_headers`; a `client` of the
+    caller's is used for that origin only, and not closed. `lookup` turns host names into
+    addresses. Raises `ConfigError` for a base URL or key that cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 - each one by its name
@@ -161,6 +161,7 @@ class Http:
         *,
         key: Secret | None = None,
         key_header: str = "Authorization",
+        headers: Mapping[str, str | Secret] = NOTHING,
         allow_plain_http: bool = False,
         transport: Transport | None = None,
         timeouts: Timeouts | None = None,
@@ -174,7 +175,9 @@ class Http:
         except httpx.InvalidURL as error:
             raise ConfigError(f"The base URL {strip_query(base_url)!r} is no address.") from error
         self._key = None if key is None else read_key(key.reveal(), "what was given")
-        self._mask = KeyMask(None if key is None else key.reveal())
+        self._headers = dict(headers)
+        secrets = [key, *(value for value in headers.values() if isinstance(value, Secret))]
+        self._mask = KeyMask(*(one.reveal() for one in secrets if one is not None))
         CLEAN_LOG.masks.add(self._mask)
         for name in LOGGERS:
             logging.getLogger(name).addFilter(CLEAN_LOG)
@@ -389,11 +392,16 @@ class Http:
         return {**given, **self._credentials(masked=masked)}
 
     def _credentials(self, *, masked: bool = False) -> dict[str, str]:
-        if self._key is None:
-            return {}
-        text = self._key.masked if masked else self._key.reveal()
-        bearer = self._key_header.lower() == "authorization"
-        return {self._key_header: f"Bearer {text}" if bearer else text}
+        def shown(value: str | Secret) -> str:
+            if isinstance(value, str):
+                return value
+            return value.masked if masked else value.reveal()
+
+        found = {name: shown(value) for name, value in self._headers.items()}
+        if self._key is not None:
+            bearer = self._key_header.lower() == "authorization"
+            found[self._key_header] = f"Bearer {shown(self._key)}" if bearer else shown(self._key)
+        return found
 
 
 def _make_client(

@@ -74,6 +74,10 @@ class Timeouts:
     read: float = 60.0
     first_byte: float = 180.0
 
+    def with_poll(self, seconds: float | None) -> Timeouts:
+        """Return these timeouts with another `poll`; None: unchanged."""
+        return self if seconds is None else replace(self, poll=seconds)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadPolicy:

@@ -46,20 +46,21 @@ def clean(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 class KeyMask:
-    r"""Takes a key out of what a server sends, in whatever way the server wrote it.
+    r"""Takes keys out of what a server sends, in whatever way the server wrote it.
 
     Found are the key itself, each of its characters written as `%73`, `\u0073`, `&#115;`,
     `&#x73;` or `&amp;`, and the key in base64 and in hex. Keys of fewer than 8 characters are
     not masked: they could be any word. None: nothing is masked.
     """
 
-    def __init__(self, key: str | None) -> None:
+    def __init__(self, *keys: str | None) -> None:
         self._plain: tuple[bytes, ...] = ()
         self._escaped: re.Pattern[bytes] | None = None
-        if key is not None and len(key) >= _SHORTEST_KEY:
-            data = key.encode()
-            self._plain = (data, *_base64_forms(data), data.hex().encode())
-            ways = b"".join(map(_ways_to_write, data))
+        found = [key.encode() for key in keys if key is not None and len(key) >= _SHORTEST_KEY]
+        for data in found:
+            self._plain += (data, *_base64_forms(data), data.hex().encode())
+        if found:
+            ways = b"|".join(b"".join(map(_ways_to_write, data)) for data in found)
             self._escaped = re.compile(ways, re.IGNORECASE)
 
     def __call__(self, data: bytes) -> bytes:
