@@ -6,7 +6,7 @@ import contextlib
 import shlex
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
@@ -117,6 +117,7 @@ def test_hiding_keys_never_fails(text, line):
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))
 def test_a_quoted_value_loses_only_its_quotes(text):
+    assume(not text.startswith("-"))  # an option where a value should be
     assert parse(f"--output={shlex.quote(text)}").output == text
 
 
