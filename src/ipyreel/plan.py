@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
 from ipyreel.catalog.checks import (
+    as_sent,
     check_chain,
     check_request,
     complete_request,
@@ -97,7 +98,8 @@ class Planner:
         request = complete_request(request, provider)
         check_request(request, provider, model, catalog=self.catalog)
         request, fitted = _fit_images(request, model)
-        cost = estimate(request, provider, model)
+        asked = self.catalog.model(as_sent(request).model or provider.default_model, provider)
+        cost = estimate(request, provider, asked)
         job_id = make_id()
         target = output or target_path(folder, prompt=request.prompt, job_id=job_id, created_at=now)
         if output is not None:

@@ -121,6 +121,36 @@ def test_only_the_default_model_is_filled_in(ask):
 
 
 @pytest.mark.parametrize(
+    ("extra", "like"),
+    [
+        ({"seconds": 12}, {"seconds": 12}),
+        ({"seconds": "12"}, {"seconds": 12}),
+        ({"duration": 12}, {"seconds": 12}),
+        ({"size": "1792x1024"}, {"size": "1792x1024"}),
+        ({"size": 5}, {}),
+    ],
+)
+def test_the_estimate_follows_the_extra_fields_that_are_sent(ask, extra, like):
+    asked = ask("apiyi", "sora-2-pro", 0, seconds=4, size="1280x720", extra=extra)
+    same = ask("apiyi", "sora-2-pro", 0, **{"seconds": 4, "size": "1280x720", **like})
+    assert estimate(*asked).usd == estimate(*same).usd is not None
+
+
+def test_several_videos_of_one_request_cost_as_many(ask):
+    one, row, model = ask("apiyi", "sora-2", 0, seconds=4)
+    usd = estimate(one, row, model).usd
+    assert estimate(replace(one, extra={"n": 3}), row, model).usd == 3 * usd
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"seconds": "long"}, {"seconds": -4}, {"duration": 1e9}, {"n": True}, {"n": 10**400}],
+)
+def test_an_extra_field_that_cannot_be_priced_leaves_no_known_price(ask, extra):
+    assert estimate(*ask("apiyi", "sora-2", 0, seconds=4, extra=extra)).usd is None
+
+
+@pytest.mark.parametrize(
     ("provider", "model", "count", "values", "usd"),
     [
         ("apiyi", "sora-2", 0, {"seconds": 8}, 0.8),

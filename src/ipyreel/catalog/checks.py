@@ -7,17 +7,22 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from ipyreel.catalog.loader import Catalog
 from ipyreel.catalog.rows import CHAINS, Model, Notice, Price, Provider
 from ipyreel.errors import InvalidRequest
-from ipyreel.values import Chain, Estimate, VideoRequest, to_usd
+from ipyreel.values import Chain, Estimate, Json, VideoRequest, to_usd
+from ipyreel.wire.parse import number
 
 _HEIGHTS = {"2k": 1440, "4k": 2160}
 """Height in pixels of resolutions whose name does not contain it."""
 
 _NEAR = 0.1
 """Relative difference in area at which a frame still counts as a resolution (864x496 is 480p)."""
+
+_MOST = 1_000_000.0
+"""Seconds of a clip, or clips of a request, from which on a number is a mistake."""
 
 _Refuser = Callable[[VideoRequest, Provider, Model], "str | None"]
 
@@ -73,12 +78,49 @@ def complete_request(request: VideoRequest, provider: Provider) -> VideoRequest:
     return request
 
 
+def as_sent(request: VideoRequest) -> VideoRequest:
+    """Return the request with the model, size and length that its extra fields ask for.
+
+    Extra fields win over all others when a request is written, so prices follow them. Of two
+    lengths the longer counts; one that is no number becomes NaN, which has no price.
+    """
+    extra, changed = request.extra, dict[str, Any]()
+    for name in ("model", "size"):
+        if isinstance(extra.get(name), str):
+            changed[name] = extra[name]
+    lengths = [extra[name] for name in ("seconds", "duration") if extra.get(name) is not None]
+    if lengths:
+        if request.seconds is not None and extra.get("seconds") is None:
+            lengths.append(request.seconds)
+        read = [_count_of(length) for length in lengths]
+        changed["seconds"] = math.nan if None in read else max(filter(None, read))
+    return replace(request, **changed)
+
+
+def _count_of(value: Json) -> float | None:
+    """Return a number of seconds or videos; None: no number that a price can be made of."""
+    found = number(value)
+    return found if found is not None and 0 < found < _MOST else None
+
+
 def estimate(request: VideoRequest, provider: Provider, model: Model | None) -> Estimate:
-    """Estimate the cost of one job; `usd` is None when no price is known."""
+    """Estimate the cost of one job; `usd` is None when no price is known.
+
+    `model` is the one that will be asked, see `as_sent`.
+    """
     if provider.free:
         return Estimate(usd=Decimal(0), source=provider.source, checked=provider.checked)
-    if model is None:
+    request = as_sent(request)
+    videos = _count_of(request.extra["n"]) if "n" in request.extra else 1
+    if model is None or videos is None or math.isnan(request.seconds or 0):
         return Estimate(usd=None)
+    one = _one_video(request, provider, model)
+    if one.usd is None or videos <= 1:
+        return one
+    return replace(one, usd=to_usd(one.usd * Decimal(str(videos))))
+
+
+def _one_video(request: VideoRequest, provider: Provider, model: Model) -> Estimate:
     known = _estimate(request, model, price_of(request, provider, model))
     least = _estimate(request, model, price_of(request, provider, model, model.least_prices))
     if least.usd is None or (known.usd is not None and known.usd >= least.usd):
