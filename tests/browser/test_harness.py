@@ -44,7 +44,9 @@ def test_a_video_plays_live_and_in_a_fresh_server_with_no_kernel(
     server, lab, open_page, start_server
 ):
     make_clip(server.root / "clip.mp4")
-    write_notebook(server.root / "clip.ipynb", [SHOW, "import time; time.sleep(3600)"])
+    write_notebook(
+        server.root / "clip.ipynb", [SHOW, "print('begun')\nimport time; time.sleep(3600)"]
+    )
     lab.open("clip.ipynb")
     lab.run_cell(0)
     facts = lab.video(0)
@@ -53,7 +55,7 @@ def test_a_video_plays_live_and_in_a_fresh_server_with_no_kernel(
     assert lab.seek(0, 1.5) == pytest.approx(1.5)
     assert lab.is_trusted(0)
     lab.start_cell(1)
-    lab.wait_for("() => document.title.length > 0")
+    lab.output(1).get_by_text("begun").wait_for()  # an earlier interrupt would be lost
     assert lab.is_running(1)
     lab.interrupt()
     lab.wait_cell(1)
