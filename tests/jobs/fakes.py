@@ -222,6 +222,23 @@ class Bench:
     def job(self, **fields) -> JobSnapshot:
         return make_job(self.folder, **fields)
 
+    def begin(self, gate: Gate) -> JobSnapshot:
+        """Submit a job, and return it once its work has come to the gate."""
+        job = self.job()
+        self.manager.submit(job)
+        assert gate.reached.wait(BOUND)
+        return job
+
+    def watch(self, listen=None) -> tuple[JobSnapshot, list[JobSnapshot]]:
+        """Submit a job and wait for its end; return it, and all that its listeners were told."""
+        gate, seen = Gate(), []
+        self.connect_steps.append(gate)
+        job = self.begin(gate)
+        for listener in filter(None, (listen, seen.append)):
+            self.manager.listen(job.id, listener)
+        gate.open()
+        return self.end(job), seen
+
     def left_behind(self, **fields) -> JobSnapshot:
         """Write a job into the library as a kernel would have left it."""
         job = self.job(**fields)

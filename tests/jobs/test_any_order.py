@@ -10,10 +10,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import contextvars
-import shutil
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -299,11 +296,10 @@ class World:
             kernel.store.close()
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.tuples(STEPS, ACTIONS), min_size=5, max_size=30))
-def test_in_any_order_a_job_is_sent_once_and_written_by_its_owner(actions):
-    shared = Path("/dev/shm")  # noqa: S108 - thousands of small commits; any folder will do
-    folder = Path(tempfile.mkdtemp(dir=shared if shared.is_dir() else None))
+def test_in_any_order_a_job_is_sent_once_and_written_by_its_owner(tmp_path_factory, actions):
+    folder = tmp_path_factory.mktemp("world")
 
     async def play():
         world = World(folder)
@@ -314,7 +310,4 @@ def test_in_any_order_a_job_is_sent_once_and_written_by_its_owner(actions):
                 await world.do(turns, *action)
             await world.end()
 
-    try:
-        asyncio.run(play())
-    finally:
-        shutil.rmtree(folder)
+    asyncio.run(play())

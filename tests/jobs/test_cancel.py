@@ -17,14 +17,6 @@ from ipyreel.values import Failure, VideoPage
 from tests.jobs.fakes import BOUND, PROMPT, START, FakeClient, Gate, small_mp4, video
 
 
-def begin(bench, gate):
-    """Submit a job and return it once it has come to the gate."""
-    job = bench.job()
-    bench.manager.submit(job)
-    assert gate.reached.wait(BOUND)
-    return job
-
-
 def cancel(bench, job):
     """Cancel, and check that the library and who waits for the job are told the same."""
     watched = bench.manager.future(job.id)
@@ -39,7 +31,7 @@ def cancel(bench, job):
 def test_before_anything_is_sent(bench):
     gate = Gate()
     bench.connect_steps.append(gate)
-    end = cancel(bench, begin(bench, gate))
+    end = cancel(bench, bench.begin(gate))
     assert (end.status, end.sent_at) == ("cancelled", None)
     assert end.note == "Cancelled before anything was sent; nothing will be billed."
     assert bench.client.log == []
@@ -59,7 +51,7 @@ def test_between_two_attempts_of_which_none_was_accepted(bench):
             raise RateLimited("slow down", status_code=429)
 
     bench.client = Busy()
-    end = cancel(bench, begin(bench, gate))
+    end = cancel(bench, bench.begin(gate))
     assert (end.status, end.sent_at) == ("cancelled", None)
     assert "nothing will be billed" in end.note
     assert len(bench.client.posts) == 1
@@ -71,7 +63,7 @@ def test_while_the_post_is_on_its_way_its_answer_is_waited_for(bench, routes):
     gate = Gate(video(remote_id="r-7"))
     bench.client = FakeClient(routes=routes)
     bench.client.create_steps = [gate]
-    job = begin(bench, gate)
+    job = bench.begin(gate)
     future = bench.manager.cancel(bench.manager.snapshot(job.id))
     # The loop has taken the wish to cancel before the answer comes.
     assert bench.loop.submit(_turn()).result(BOUND)
@@ -97,8 +89,8 @@ async def _turn():
 def test_while_the_post_is_on_its_way_and_it_is_refused(bench):
     gate = Gate(AuthenticationFailed("no", status_code=401))
     bench.client.create_steps = [gate]
-    job = begin(bench, gate)
-    future = bench.manager.cancel(bench.manager.snapshot(job.id))
+    job = bench.begin(gate)
+    future = bench.manager.cancel(job)
     gate.open()
     assert future.result(BOUND).status == "failed"
     assert bench.client.log == ["create"]
@@ -107,8 +99,8 @@ def test_while_the_post_is_on_its_way_and_it_is_refused(bench):
 def test_while_the_post_is_on_its_way_and_nobody_knows(bench):
     gate = Gate(SubmissionUnknown("It may have arrived."))
     bench.client.create_steps = [gate]
-    job = begin(bench, gate)
-    future = bench.manager.cancel(bench.manager.snapshot(job.id))
+    job = bench.begin(gate)
+    future = bench.manager.cancel(job)
     gate.open()
     end = future.result(BOUND)
     assert end.status == "cancelled"
@@ -121,7 +113,7 @@ def test_while_the_post_is_on_its_way_and_it_is_found_later(bench):
     bench.client.create_steps = [gate]
     listed = video(prompt=PROMPT, created_at=START, remote_id="r-7")
     bench.client.list_steps = [VideoPage(jobs=(listed,))]
-    job = begin(bench, gate)
+    job = bench.begin(gate)
     future = bench.manager.cancel(bench.manager.snapshot(job.id))
     assert bench.loop.submit(_turn()).result(BOUND)
     gate.open()
@@ -134,7 +126,7 @@ def test_while_it_is_looked_for(bench):
     gate = Gate(VideoPage(jobs=()))
     bench.client.create_steps = [SubmissionUnknown("It may have arrived.")]
     bench.client.list_steps = [gate]
-    end = cancel(bench, begin(bench, gate))
+    end = cancel(bench, bench.begin(gate))
     assert (end.status, bench.client.log) == ("cancelled", ["create", "list"])
     assert end.note.startswith("Stopped looking for it.")
     gate.open()
@@ -143,7 +135,7 @@ def test_while_it_is_looked_for(bench):
 def test_while_polling_the_server_is_told(bench):
     gate = Gate(video("in_progress"))
     bench.client.retrieve_steps = [gate]
-    end = cancel(bench, begin(bench, gate))
+    end = cancel(bench, bench.begin(gate))
     assert (end.status, bench.client.log) == ("cancelled", ["create", "retrieve", "delete"])
     assert end.note.startswith("Told fake to delete the job (DELETE).")
     gate.open()
@@ -153,7 +145,7 @@ def test_while_polling_where_nobody_can_be_told(bench):
     gate = Gate(video("in_progress"))
     bench.client = FakeClient(routes=())
     bench.client.retrieve_steps = [gate]
-    job = begin(bench, gate)
+    job = bench.begin(gate)
     end = cancel(bench, job)
     assert bench.client.log == ["create", "retrieve"]
     assert end.note.startswith("Stopped watching: fake cannot cancel.")
@@ -165,7 +157,7 @@ def test_while_polling_where_nobody_can_be_told(bench):
 def test_a_server_that_cannot_be_told_is_no_error(bench, where):
     gate = Gate(video("in_progress"))
     bench.client.retrieve_steps = [gate]
-    job = begin(bench, gate)
+    job = bench.begin(gate)
     if where == "delete":
         bench.client.delete_steps = [TransportError("No route to host.")]
     else:
@@ -180,7 +172,7 @@ def test_a_server_that_cannot_be_told_is_no_error(bench, where):
 def test_a_bug_while_telling_the_server_wakes_who_waits(bench):
     gate = Gate(video("in_progress"))
     bench.client.retrieve_steps = [gate]
-    job = begin(bench, gate)
+    job = bench.begin(gate)
     bench.client.delete_steps = [ZeroDivisionError("ours")]
     end = bench.manager.cancel(bench.manager.snapshot(job.id)).result(BOUND)
     assert end.remote_id == "video_1"
@@ -191,7 +183,7 @@ def test_a_bug_while_telling_the_server_wakes_who_waits(bench):
 def test_while_downloading_the_finished_video_is_not_deleted(bench):
     gate = Gate(small_mp4())
     bench.client.download_steps = [gate, small_mp4()]
-    job = begin(bench, gate)
+    job = bench.begin(gate)
     end = cancel(bench, job)
     assert (end.status, end.ready) == ("cancelled", True)
     assert "delete" not in bench.client.log
@@ -213,7 +205,7 @@ def test_twice_is_told_once(bench):
     gate, telling = Gate(video("in_progress")), Gate(outcome=True)
     bench.client.retrieve_steps = [gate]
     bench.client.delete_steps = [telling, TransportError("a second DELETE")]
-    job = begin(bench, gate)
+    job = bench.begin(gate)
     snapshot = bench.manager.snapshot(job.id)
     first = bench.manager.cancel(snapshot)
     assert telling.reached.wait(BOUND)

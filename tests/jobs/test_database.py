@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -215,18 +211,15 @@ def test_something_else_in_its_place_is_kept_aside_with_its_companions(
     assert aside.name in store.notice
 
 
-def test_changes_beside_an_emptied_file_are_kept(path, open_store, tmp_path):
+def test_an_empty_file_is_a_new_library_and_changes_beside_it_are_kept(path, open_store, tmp_path):
+    path.touch()
+    store = open_store()
+    assert (store.newest(), store.notice) == ([], None)
+    store.close()
     path.write_bytes(b"")
     path.with_name(path.name + "-wal").write_bytes(b"changes")
     assert open_store().newest() == []
     assert [one.read_bytes() for one in tmp_path.glob("*.aside-wal")] == [b"changes"]
-
-
-def test_an_empty_file_is_a_new_library(path, open_store):
-    path.touch()
-    store = open_store()
-    assert store.newest() == []
-    assert store.notice is None
 
 
 def fill(store, tmp_path, count=50):
@@ -305,6 +298,8 @@ def test_a_change_that_meets_the_damage_is_made_in_the_new_library(path, open_st
         store.save(make_job(tmp_path, id=name, note="z" * 9000))
         assert store.get(name).note == "z" * 9000
         store.get(f"v{number}")
+        if store.notice is not None and number > 50:
+            break
     assert "could not be read" in store.notice
     assert len(list(tmp_path.glob("*.aside"))) == 1
 
@@ -368,16 +363,22 @@ def test_a_database_of_somebody_else_is_not_touched(path, open_store):
     assert folder_of(path) == ["library.sqlite"]
 
 
-def test_a_folder_in_its_place_is_a_clear_error(path, open_store):
-    path.mkdir()
-    with pytest.raises(StoreError, match="IPYREEL_HOME"):
-        open_store().newest()
-
-
-def test_a_file_where_its_folder_should_be_is_a_clear_error(tmp_path):
+def a_file_for_its_folder(tmp_path):
     (tmp_path / "home").write_text("in the way")
-    store = JobStore(tmp_path / "home" / "library.sqlite")
-    with pytest.raises(StoreError, match=r"library\.sqlite could not be used"):
+    return tmp_path / "home"
+
+
+def a_folder_in_its_place(tmp_path):
+    (tmp_path / "library.sqlite").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "make", [a_file_for_its_folder, a_folder_in_its_place, lambda _: Path("/proc/self")]
+)
+def test_a_place_that_cannot_be_used_is_a_clear_error(tmp_path, make):
+    store = JobStore(make(tmp_path) / "library.sqlite")
+    with pytest.raises(StoreError, match=r"could not be used.*IPYREEL_HOME"):
         store.newest()
 
 
@@ -427,83 +428,3 @@ def test_a_full_disk_says_so_and_what_was_written_stays(store, tmp_path):
     store.database._open(fresh=True).execute("PRAGMA max_page_count = 1000000")
     store.save(replace(job, note="x" * 100_000))
     assert len(store.get("v1").note) == 100_000
-
-
-FULL = """
-import json, resource, signal, sys
-from dataclasses import replace
-from pathlib import Path
-from pathlib import Path
-from ipyreel.errors import StoreError
-from ipyreel.jobs.store import JobStore
-from ipyreel.values import JobSnapshot, VideoRequest
-
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-store = JobStore(Path(sys.argv[1]))
-job = JobSnapshot(
-    id="v0", provider="p", request=VideoRequest(prompt="x"), status="queued", created_at=1,
-    target="t",
-)
-store.insert(job)
-resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
-written, errors = ["v0"], []
-for number in range(1, 60):
-    name = f"v{number}"
-    try:
-        store.insert(replace(job, id=name, note="y" * 20_000))
-        written.append(name)
-    except StoreError as error:
-        errors.append(str(error))
-    assert store.get("v0") == job
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-store.insert(replace(job, id="after"))
-written.append("after")
-store.close()
-print(json.dumps([written, errors]))
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no such limit there")
-def test_a_file_that_may_not_grow_loses_nothing_that_was_written(path, open_store):
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FULL, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    written, errors = json.loads(ran.stdout)
-    assert errors
-    assert all("could not be used" in text for text in errors)
-    assert not any("transaction" in text for text in errors)
-    assert {job.id for job in open_store().newest(1000)} == set(written)
-
-
-def readonly(folder):
-    """Make a folder read-only; returns False where that keeps nobody from writing (root)."""
-    folder.chmod(0o500)
-    try:
-        (folder / "probe").touch()
-    except OSError:
-        return True
-    (folder / "probe").unlink()
-    return False
-
-
-def test_a_read_only_folder_is_a_clear_error(tmp_path):
-    home = tmp_path / "locked"
-    home.mkdir()
-    try:
-        if not readonly(home):
-            pytest.skip("this user may write everywhere")
-        with pytest.raises(StoreError, match="IPYREEL_HOME"):
-            JobStore(home / "library.sqlite").newest()
-    finally:
-        home.chmod(0o700)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder nobody can write to")
-@pytest.mark.parametrize("home", ["/proc/self", "/proc/self/nowhere"])
-def test_a_folder_that_nobody_can_write_to_is_a_clear_error(home):
-    with pytest.raises(StoreError, match="could not be used"):
-        JobStore(Path(home) / "library.sqlite").newest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
 import re
@@ -48,29 +47,16 @@ HOSTILE = {
     "bidi": "abc\u202egpm.exe\u2066\u200f",
     "parents": "../../../etc/passwd",
     "windows": "..\\..\\CON.txt:stream",
-    "absolute": "/etc/passwd",
-    "home": "~/x",
     "nul": "a\0b\0",
-    "long": "x" * 100_000,
     "long words": "wonderful " * 10_000,
-    "cjk": "夕日の海辺を走る犬",
     "emoji": "🐕🏖️👨‍👩‍👧",
-    "arabic": "كلب يركض",
     "ligature": "\ufdfa" * 1000,
     "dots": "....",
-    "dashes": "---",
     "empty": "",
-    "spaces": " \t ",
     "percent": "100%20%2e%2e#?",
     "surrogates": "a\ud800b\udfff",
     "fullwidth": "../ABC",
 }
-
-
-@pytest.mark.parametrize("prompt", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_prompts_make_safe_names(prompt):
-    path = target_path(FOLDER, prompt=prompt, job_id=new_id(), created_at=START)
-    check_safe(path)
 
 
 @given(st.text(st.characters(exclude_categories=())))
@@ -132,7 +118,8 @@ def test_the_sidecar_explains_its_video(tmp_path):
 
 
 @pytest.mark.parametrize("prompt", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_prompts_read_back_from_the_sidecar(tmp_path, prompt):
+def test_hostile_prompts_make_safe_names_and_read_back_from_the_sidecar(tmp_path, prompt):
+    check_safe(target_path(FOLDER, prompt=prompt, job_id=new_id(), created_at=START))
     path = write_sidecar(finished(tmp_path, request=VideoRequest(prompt=prompt)))
     assert json.loads(path.read_text(encoding="utf-8"))["request"]["prompt"] == prompt
 
@@ -165,12 +152,3 @@ def test_a_folder_that_is_gone_is_a_clear_error(tmp_path):
     job = make_job(tmp_path / "gone")
     with pytest.raises(StoreError, match=r"Could not write .*gone"):
         write_sidecar(job)
-
-
-def test_names_sort_by_date():
-    day = 86_400
-    names = [
-        target_path(FOLDER, prompt="x", job_id="v000000", created_at=START + day * n).name
-        for n in range(3)
-    ]
-    assert all(a < b for a, b in itertools.pairwise(names))

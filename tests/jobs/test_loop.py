@@ -61,14 +61,6 @@ def test_many_threads_start_one_loop(loop):
     assert len(set(found)) == 1
 
 
-def test_it_can_tell_its_own_thread(loop):
-    async def inside():
-        return loop.inside()
-
-    assert loop.submit(inside()).result(BOUND)
-    assert not loop.inside()
-
-
 def test_functions_are_called_on_its_thread(loop):
     found = concurrent.futures.Future()
     loop.call(lambda: found.set_result(threading.current_thread()))
@@ -137,19 +129,7 @@ def test_it_can_be_stopped_from_within(loop):
     assert loop.submit(where()).result(BOUND) is not thread
 
 
-def test_errors_come_to_who_waits(loop):
-    async def work():
-        raise ValueError("ours")
-
-    with pytest.raises(ValueError, match="ours"):
-        wait_blocking(loop.submit(work()))
-
-
 # ---- waiting in slices --------------------------------------------------------------------
-
-
-def test_a_blocking_wait_returns_the_result(loop):
-    assert wait_blocking(loop.submit(where())).daemon
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, 0.01])
@@ -252,16 +232,6 @@ def test_cancelling_the_wait_leaves_the_work_alone():
     assert future.result() == "done"
 
 
-def test_a_wait_for_what_was_cancelled_says_so():
-    async def main():
-        future = concurrent.futures.Future()
-        future.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await wait_async(future)
-
-    asyncio.run(main())
-
-
 # ---- nested waiting -----------------------------------------------------------------------
 
 TABLE = [
@@ -286,12 +256,6 @@ def test_what_may_patch_asyncio(python, ipykernel, nest2, expected):
     assert patch == expected
     assert (why_not is None) is (expected is not None)
     assert why_not is None or ("nest-asyncio2>=1.7.3" in why_not and why_not.endswith("."))
-
-
-def test_without_a_running_loop_nothing_is_nested():
-    result, why_not = nested_wait(concurrent.futures.Future())
-    assert result is None
-    assert "No loop" in why_not
 
 
 def test_where_patching_does_harm_nothing_is_patched(monkeypatch):

@@ -27,9 +27,7 @@ def test_a_job_that_was_taken_before_it_was_sent_is_sent_by_its_new_owner_only(m
     first, second = make_bench(), make_bench()
     hang = Gate()
     first.connect_steps.append(hang)
-    job = first.job()
-    first.manager.submit(job)
-    assert hang.reached.wait(BOUND)
+    job = first.begin(hang)
     assert second.manager.resume(job) == "refused"
     assert second.manager.resume(job, take=True) == "taken"
     end = second.end(job)
@@ -47,9 +45,7 @@ def test_an_answer_that_comes_when_another_kernel_has_the_job_is_handed_in(make_
     first, second = make_bench(), make_bench()
     late = Gate(video(remote_id="r-late"))
     first.client.create_steps = [late]
-    job = first.job()
-    first.manager.submit(job)
-    assert late.reached.wait(BOUND)
+    job = first.begin(late)
     second.client.provider = replace(second.client.provider, routes=frozenset())
     assert second.manager.resume(job, take=True) == "taken"
     assert second.end(job).status == "unknown"
@@ -64,9 +60,7 @@ def test_an_answer_that_comes_too_late_is_named(make_bench, caplog):
     first, second = make_bench(), make_bench()
     late = Gate(video(remote_id="r-late"))
     first.client.create_steps = [late]
-    job = first.job()
-    first.manager.submit(job)
-    assert late.reached.wait(BOUND)
+    job = first.begin(late)
     assert second.manager.resume(job, take=True, remote_id="r-other") == "taken"
     assert second.end(job).remote_id == "r-other"
     late.open()
@@ -79,9 +73,7 @@ def test_who_lost_a_job_that_the_other_found_stops_at_once(make_bench, caplog):
     first, second = make_bench(), make_bench()
     late = Gate(video(remote_id="r-found"))
     first.client.create_steps = [late]
-    job = first.job()
-    first.manager.submit(job)
-    assert late.reached.wait(BOUND)
+    job = first.begin(late)
     gate = Gate(video("completed", remote_id="r-found"))
     second.client.retrieve_steps = [gate]
     assert second.manager.resume(job, take=True, remote_id="r-found") == "taken"
@@ -100,9 +92,7 @@ def test_work_on_a_job_that_was_taken_or_deleted_stops_at_the_next_beat(make_ben
     download = Gate(b"never")
     first.client.retrieve_steps = [video("completed")]
     first.client.download_steps = [download]
-    job = first.job()
-    first.manager.submit(job)
-    assert download.reached.wait(BOUND)
+    job = first.begin(download)
     assert second.store.claim(job.id, take=True)
     if deleted:
         second.store.delete(job.id)
@@ -118,9 +108,7 @@ def test_a_cancellation_by_who_lost_the_job_leaves_it_alone(make_bench):
     first, second = make_bench(), make_bench()
     gate = Gate(video("completed"))
     first.client.retrieve_steps = [gate]
-    job = first.job()
-    first.manager.submit(job)
-    assert gate.reached.wait(BOUND)
+    job = first.begin(gate)
     assert second.store.claim(job.id, take=True)
     first.manager.cancel(job).result(BOUND)
     assert second.store.get(job.id).status == "queued"
@@ -220,9 +208,7 @@ def test_a_closed_session_sends_nothing_and_leaves_its_jobs(make_bench):
     first, second = make_bench(), make_bench()
     gate = Gate()
     first.connect_steps.append(gate)
-    job = first.job()
-    first.manager.submit(job)
-    assert gate.reached.wait(BOUND)
+    job = first.begin(gate)
     first.manager.seal()
     gate.open()
     end_of(first, job)
@@ -241,9 +227,7 @@ def test_waiting_for_another_kernels_job_ends_when_the_job_ends(make_bench):
     first, second = make_bench(), make_bench()
     gate = Gate(video("completed"))
     first.client.retrieve_steps = [gate]
-    job = first.job()
-    first.manager.submit(job)
-    assert gate.reached.wait(BOUND)
+    job = first.begin(gate)
     waiting = second.manager.future(job.id)
     assert not waiting.done()
     gate.open()
@@ -275,9 +259,7 @@ def test_the_person_says_which_job_of_the_servers_it_is(bench):
 def test_a_job_is_placed_once_it_was_answered_or_will_not_be(bench):
     late = Gate(video())
     bench.client.create_steps = [late, SubmissionUnknown("no answer")]
-    job = bench.job()
-    bench.manager.submit(job)
-    assert late.reached.wait(BOUND)
+    job = bench.begin(late)
     placed = bench.manager.placed(job.id)
     assert not placed.done()
     late.open()

@@ -74,7 +74,7 @@ def assert_whole(path):
 
 def test_processes_that_create_one_library_at_once_lose_nothing(tmp_path):
     # Creating is the tight spot: SQLite says "locked" at once while the mode is switched.
-    for turn in range(4):
+    for turn in range(2):
         path = tmp_path / f"{turn}.sqlite"
         writers = [Writer(path, f"w{number}", 5) for number in range(3)]
         for writer in writers:
@@ -90,13 +90,13 @@ def test_processes_that_create_one_library_at_once_lose_nothing(tmp_path):
 
 def test_two_processes_writing_at_once_lose_nothing(tmp_path):
     path = tmp_path / "library.sqlite"
-    writers = [Writer(path, name, 60) for name in ("a", "b")]
+    writers = [Writer(path, name, 25) for name in ("a", "b")]
     for writer in writers:
         writer.go()
     assert [writer.finish()[1] for writer in writers] == [0, 0]
     store = JobStore(path)
     jobs = store.newest(1000)
-    assert {job.id for job in jobs} == {f"{n}-{k}" for n in "ab" for k in range(1, 61)}
+    assert {job.id for job in jobs} == {f"{n}-{k}" for n in "ab" for k in range(1, 26)}
     assert {job.note for job in jobs} == {"m" * 5000}
     assert all(store.answer(job.id) for job in jobs)
     store.close()
@@ -104,8 +104,8 @@ def test_two_processes_writing_at_once_lose_nothing(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
-@pytest.mark.parametrize("after", [1, 2, 7, 23])
-def test_a_killed_writer_leaves_a_readable_file_and_no_half_row(tmp_path, after):
+def test_a_killed_writer_leaves_a_readable_file_and_no_half_row(tmp_path):
+    after = 7
     path = tmp_path / "library.sqlite"
     writer = Writer(path, "w", -1)
     writer.go()

@@ -56,20 +56,9 @@ def test_questions_stand_where_jobs_end():
     assert between < 0.2 * rate(durations, 160.0)
 
 
-def test_fewer_jobs_stay_with_time():
-    stays = plan(draws(30)).stays
-    assert stays[:2] == (1.0, pytest.approx(1.0, abs=1e-3))
-    assert all(a >= b for a, b in pairwise(stays))
-
-
 def test_a_change_of_speed_is_followed_within_thirty_jobs():
     old, new = draws(200, sigma=0.2), draws(KEPT, median=240.0, sigma=0.2)
     assert ages(taught([*new, *old]), 500.0) == ages(taught(new), 500.0)
-
-
-def test_few_or_equal_durations_harm_nothing():
-    for durations in ([60.0] * 30, [60.0] * 5, [0.0] * 5):
-        assert all(map(math.isfinite, ages(taught(durations), 500.0)))
 
 
 # ---- the schedule ------------------------------------------------------------------------
@@ -99,11 +88,6 @@ def test_beyond_all_history_the_waits_grow_gently():
     assert waits[-1] / waits[0] == pytest.approx(math.sqrt(late[-2] / late[0]), rel=0.1)
 
 
-def test_somebody_looks_early_too():
-    schedule = taught(draws(50, median=300.0, sigma=0.3))
-    assert ages(schedule, 300.0)[0] < 200.0
-
-
 @given(
     st.lists(st.floats(0.01, 1e5), max_size=40),
     st.floats(0, 1e5),
@@ -117,24 +101,10 @@ def test_the_next_question_is_always_later(durations, age, step, seen):
     assert following >= age or following == pytest.approx(age)
 
 
-@given(st.lists(st.floats(0.01, 1e5), min_size=5, max_size=40), st.floats(0, 1e5))
-def test_a_timetable_can_be_read_both_ways(durations, age):
-    table = plan(durations)
-    assert all(a <= b for a, b in pairwise(table.asked))
-    assert table.due(table.when(table.due(age))) == pytest.approx(
-        table.due(age), rel=1e-6, abs=1e-6
-    )
-
-
 def test_the_untaught_timetable_goes_on_for_ever():
     assert UNTAUGHT.when(UNTAUGHT.due(1200.0)) == pytest.approx(1200.0)
     day = 86400.0
     assert STEADY < UNTAUGHT.when(UNTAUGHT.due(day) + 1) - day < 60.0
-
-
-def test_equal_lessons_share_a_schedule():
-    lessons = tuple(map(Lesson, draws(10)))
-    assert Schedule.of(lessons) is Schedule.of(tuple(lessons))
 
 
 # ---- progress ----------------------------------------------------------------------------

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +16,6 @@ from ipyreel.jobs.transitions import without_files
 from ipyreel.values import (
     ENDED,
     Failure,
-    Image,
     JobSnapshot,
     VideoFile,
     VideoJob,
@@ -95,8 +93,9 @@ def history(plan, first, ending=None):
 
 
 @given(steps, answers, st.one_of(st.none(), endings))
-def test_progress_and_phase_never_go_back(plan, first, ending):
+def test_progress_and_phase_never_go_back_and_only_we_end_a_job(plan, first, ending):
     seen = history(plan, first, ending)
+    assert not any(job.ended for job in seen[: -1 if ending else None])
     for before, after in itertools.pairwise(seen):
         assert (after.progress or 0) >= (before.progress or 0)
         assert ORDER.index(after.status) >= ORDER.index(before.status)
@@ -115,27 +114,20 @@ def test_what_ended_stays_ended(plan, first, ending, later):
     assert job.ended
 
 
-@given(steps, answers, st.one_of(st.none(), endings))
-def test_the_servers_word_ends_nothing_by_itself(plan, first, ending):
-    seen = history(plan, first, ending)
-    assert not any(job.ended for job in seen[: -1 if ending else None])
-
-
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(steps, answers, st.one_of(st.none(), endings), texts)
-def test_every_prefix_reads_back_from_the_library_as_it_was(plan, first, ending, prompt):
+def test_every_prefix_reads_back_from_the_library_as_it_was(
+    tmp_path_factory, plan, first, ending, prompt
+):
     request = VideoRequest(prompt=prompt, seconds=4.0, extra={"a": [1, None, "\ud800"]})
-    with tempfile.TemporaryDirectory() as folder:
-        store = JobStore(Path(folder) / "library.sqlite")
-        try:
-            seen = [replace(job, request=request) for job in history(plan, first, ending)]
-            store.insert(seen[0])
-            for job in seen:
-                store.save(job, answer={"status": job.raw_status})
-                assert store.get("v1") == job
-                assert store.answer("v1") == {"status": job.raw_status}
-        finally:
-            store.close()
+    store = JobStore(tmp_path_factory.mktemp("library") / "library.sqlite")
+    with closing(store):
+        seen = [replace(job, request=request) for job in history(plan, first, ending)]
+        store.insert(seen[0])
+        for job in seen:
+            store.save(job, answer={"status": job.raw_status})
+            assert store.get("v1") == job
+            assert store.answer("v1") == {"status": job.raw_status}
 
 
 @given(st.lists(st.one_of(steps, st.just([])), min_size=2, max_size=3), answers)
@@ -157,22 +149,13 @@ def test_a_completed_answer_means_that_only_the_download_is_missing():
     )
 
 
-def test_progress_that_nobody_tells_stays_unknown():
-    job = transitions.observed(new_job(remote_id="r"), VideoJob(remote_id="r", status="queued"), 2)
-    assert job.progress is None
-
-
-def test_what_is_known_of_cost_and_expiry_is_not_forgotten():
+def test_what_is_known_is_kept_and_the_note_on_a_trouble_is_not():
     told = VideoJob(remote_id="r", status="queued", cost=0.0, expires_at=9.0)
     job = transitions.observed(new_job(remote_id="r"), told, 2.0)
-    job = transitions.observed(job, VideoJob(remote_id="r", status="in_progress"), 3.0)
-    assert (job.cost, job.expires_at) == (0.0, 9.0)
-
-
-def test_an_answer_ends_the_note_on_a_trouble():
-    job = transitions.troubled(new_job(remote_id="r"), "Provider not answering.", 2.0)
+    job = transitions.troubled(job, "Provider not answering.", 2.5)
     assert job.note == "Provider not answering."
-    assert transitions.observed(job, VideoJob(remote_id="r", status="queued"), 3.0).note is None
+    job = transitions.observed(job, VideoJob(remote_id="r", status="in_progress"), 3.0)
+    assert (job.cost, job.expires_at, job.note, job.progress) == (0.0, 9.0, None, None)
 
 
 def test_an_attempt_that_surely_was_not_accepted_counts_as_not_sent():
@@ -224,22 +207,6 @@ def test_reopening_goes_on_from_what_is_known(fields, status):
 )
 def test_what_resume_without_an_id_takes_up(fields, expected):
     assert transitions.resumable(new_job(**fields)) is expected
-
-
-def test_a_request_keeps_its_fingerprint_when_its_pixels_are_gone():
-    image = Image(source="cat.png", data=b"pixels")
-    request = VideoRequest(prompt="x", images=(image,), extra={"b": 1, "a": 2})
-    again = VideoRequest.from_dict(request.to_dict())
-    assert again.images[0].data is None
-    assert again.fingerprint("p") == request.fingerprint("p")
-    assert again.to_dict() == request.to_dict()
-    other = replace(request, images=(replace(image, data=b"other"),))
-    assert other.fingerprint("p") != request.fingerprint("p")
-
-
-@given(texts)
-def test_every_prompt_has_a_fingerprint(prompt):
-    assert len(VideoRequest(prompt=prompt).fingerprint("p")) == 64
 
 
 # ---- answers with files in them -------------------------------------------------------------
