@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from ipyreel.wire.reader import poll_after, retry_after
+from ipyreel.wire.parse import poll_after, retry_after
 
 NOW = 1_764_347_100.0  # Fri, 28 Nov 2025 16:25:00 GMT
 

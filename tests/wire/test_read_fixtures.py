@@ -8,14 +8,9 @@ import pytest
 
 from ipyreel import errors
 from ipyreel.values import HttpReply
-from ipyreel.wire.reader import (
-    read_deleted,
-    read_envelope,
-    read_error,
-    read_job,
-    read_page,
-    wants_form,
-)
+from ipyreel.wire.job_fields import read_envelope
+from ipyreel.wire.reader import read_deleted, read_job, read_page
+from ipyreel.wire.refusals import read_error, wants_form
 
 FOLDER = Path(__file__).parent / "fixtures" / "read"
 NOW = 1_764_347_100.0

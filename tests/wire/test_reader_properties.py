@@ -11,18 +11,11 @@ from hypothesis import strategies as st
 
 from ipyreel.errors import ProviderError, WireError
 from ipyreel.values import HttpReply, VideoJob
-from ipyreel.wire.job_fields import MEANINGS
+from ipyreel.wire.job_fields import MEANINGS, read_envelope
 from ipyreel.wire.media_types import sniff
-from ipyreel.wire.reader import (
-    poll_after,
-    read_deleted,
-    read_envelope,
-    read_error,
-    read_job,
-    read_page,
-    retry_after,
-    wants_form,
-)
+from ipyreel.wire.parse import poll_after, retry_after
+from ipyreel.wire.reader import read_deleted, read_job, read_page
+from ipyreel.wire.refusals import read_error, wants_form
 
 NOW = 1_764_347_100.0
 WORDS = st.sampled_from(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ipyreel.errors import WireError
 from ipyreel.values import HttpReply
-from ipyreel.wire.reader import read_error, read_job
+from ipyreel.wire.reader import read_job
+from ipyreel.wire.refusals import read_error
 from ipyreel.wire.text import KeyMask, clean
 
 

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipyreel.errors import ConfigError
-from ipyreel.wire.writer import encode_id, join_base, resolve, same_origin
+from ipyreel.wire.urls import encode_id, join_base, resolve, same_origin
 
 
 @given(st.text(min_size=1))

@@ -1,7 +1,7 @@
 import pytest
 
+from ipyreel.wire.job_fields import read_envelope
 from ipyreel.wire.media_types import sniff
-from ipyreel.wire.reader import read_envelope
 
 
 @pytest.mark.parametrize(

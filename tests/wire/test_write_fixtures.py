@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ipyreel.errors import VideoError
-from ipyreel.wire.writer import DIALECTS, create_call, unsupported_fields
+from ipyreel.wire.dialects import DIALECTS
+from ipyreel.wire.writer import create_call, unsupported_fields
 from tests.wire.calls import render, request_from
 
 FOLDER = Path(__file__).parent / "fixtures" / "write"

@@ -7,11 +7,9 @@ from hypothesis import strategies as st
 
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.values import FormPart, Image, VideoRequest
-from ipyreel.wire.dialects import SHAPES, dialect_named
-from ipyreel.wire.images import IMAGE_WAYS
-from ipyreel.wire.sizes import SIZES, aspect_ratio, resolution
+from ipyreel.wire.dialects import DIALECTS, SHAPES, dialect_named
+from ipyreel.wire.fields import IMAGE_WAYS, SIZES, aspect_ratio, resolution
 from ipyreel.wire.writer import (
-    DIALECTS,
     chain_call,
     character_call,
     content_call,

@@ -54,15 +54,8 @@ from ipyreel.values import (
 from ipyreel.wire.dialects import dialect_named
 from ipyreel.wire.job_fields import meaning
 from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, VIDEO_SUFFIXES, sniff
-from ipyreel.wire.reader import (
-    read_character,
-    read_deleted,
-    read_error,
-    read_job,
-    read_models,
-    read_page,
-    wants_form,
-)
+from ipyreel.wire.reader import read_character, read_deleted, read_job, read_models, read_page
+from ipyreel.wire.refusals import read_error, wants_form
 from ipyreel.wire.writer import (
     chain_call,
     character_call,

@@ -36,8 +36,10 @@ from ipyreel.errors import (
     WireError,
 )
 from ipyreel.values import VideoFile
+from ipyreel.wire.job_fields import read_envelope
 from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
-from ipyreel.wire.reader import read_envelope, read_error, retry_after
+from ipyreel.wire.parse import retry_after
+from ipyreel.wire.refusals import read_error
 from ipyreel.wire.text import clean
 
 OnProgress = Callable[[int, int | None], None]

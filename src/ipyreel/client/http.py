@@ -30,7 +30,7 @@ from ipyreel.errors import (
     WireError,
 )
 from ipyreel.values import NOTHING, HttpCall, HttpReply
-from ipyreel.wire.headers import request_id
+from ipyreel.wire.parse import request_id
 from ipyreel.wire.text import KeyMask, clean
 from ipyreel.wire.urls import join_base, resolve
 

@@ -21,7 +21,8 @@ from ipyreel.errors import (
     WireError,
 )
 from ipyreel.values import HttpCall, HttpReply, VideoJob
-from ipyreel.wire.reader import names_error, read_error, read_job
+from ipyreel.wire.reader import read_job
+from ipyreel.wire.refusals import names_error, read_error
 
 OnSend = Callable[[bool], None]
 """Called with True right before bytes may leave, with False once this attempt failed for sure."""

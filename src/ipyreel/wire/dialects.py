@@ -29,7 +29,7 @@ class Dialect:
     whole_seconds
         Whether only whole seconds can be asked for.
     size, images
-        Names of an entry of `sizes.SIZES` and of `images.IMAGE_WAYS`.
+        Names of an entry of `fields.SIZES` and of `fields.IMAGE_WAYS`.
     seed
         Where the seed goes: beside the prompt, into `metadata` ("container"), or nowhere
         because the server does not know it.

@@ -19,36 +19,36 @@ from ipyreel.values import (
     VideoPage,
     to_usd,
 )
-from ipyreel.wire.headers import poll_after, request_id, retry_after
-from ipyreel.wire.job_fields import JobFields, find_job, meaning, status_word
-from ipyreel.wire.parse import dig, length, load, moment, number, percent, size, word
+from ipyreel.wire.job_fields import (
+    JobFields,
+    find_job,
+    meaning,
+    status_word,
+    usable_address,
+)
+from ipyreel.wire.parse import (
+    dig,
+    length,
+    load,
+    moment,
+    number,
+    percent,
+    poll_after,
+    request_id,
+    retry_after,
+    size,
+    word,
+)
 from ipyreel.wire.refusals import (
     MODERATION_HINT,
     Reason,
     describe_unreadable,
     is_success,
     leftover,
-    names_error,
     read_error,
     reason_in,
-    wants_form,
 )
 from ipyreel.wire.text import clean, excerpt
-from ipyreel.wire.video_addresses import read_envelope, usable_address
-
-__all__ = [
-    "names_error",
-    "poll_after",
-    "read_character",
-    "read_deleted",
-    "read_envelope",
-    "read_error",
-    "read_job",
-    "read_models",
-    "read_page",
-    "retry_after",
-    "wants_form",
-]
 
 _REFUSALS = frozenset({401, 402, 403, 407, 429})
 _CREATED = ("created_at", "created", "createdAt")

@@ -19,10 +19,9 @@ from ipyreel.errors import (
     ServerBroken,
 )
 from ipyreel.values import HttpReply, Json
-from ipyreel.wire.headers import request_id, retry_after
-from ipyreel.wire.parse import dig, is_empty, load, number, word
+from ipyreel.wire.job_fields import usable_address
+from ipyreel.wire.parse import dig, is_empty, load, number, request_id, retry_after, word
 from ipyreel.wire.text import clean, excerpt
-from ipyreel.wire.video_addresses import usable_address
 
 MODERATION = frozenset(
     {

@@ -11,33 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.values import FormPart, HttpCall, Image, Json, VideoRequest
-from ipyreel.wire.dialects import DIALECTS, SHAPES, Dialect, SecondsKind, dialect_named
-from ipyreel.wire.images import IMAGE_WAYS, Fields, file_part
-from ipyreel.wire.sizes import SIZES
-from ipyreel.wire.urls import encode_id, join_base, resolve, same_origin
-
-__all__ = [
-    "DIALECTS",
-    "SHAPES",
-    "Dialect",
-    "chain_call",
-    "character_call",
-    "content_call",
-    "create_call",
-    "delete_call",
-    "edit_call",
-    "encode_id",
-    "extension_call",
-    "join_base",
-    "list_call",
-    "models_call",
-    "needs_image_bytes",
-    "remix_call",
-    "resolve",
-    "retrieve_call",
-    "same_origin",
-    "unsupported_fields",
-]
+from ipyreel.wire.dialects import DIALECTS, Dialect, SecondsKind, dialect_named
+from ipyreel.wire.fields import IMAGE_WAYS, SIZES, Fields, file_part
+from ipyreel.wire.urls import encode_id
 
 _VIDEOS = "/videos"
 _METADATA = "metadata"
