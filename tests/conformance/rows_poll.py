@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.conformance.table import (
+    ANY,
     DONE,
     EDGES,
     FILES,
@@ -53,9 +54,9 @@ def silent():
         # Twice as long each time: 4, 8, 16, 32 s, then 60.
         waits = ((60, 60),) if not do.get("headers") else ()
         case = replace(case, end=GIVEN_UP, after=DONE, waits=waits, never=("content", "file"))
-        yield from at(EDGES, replace(case, impatient=slow))
+        yield from at(ANY, replace(case, impatient=slow))
         case = Case(row=row, name=f"{name} a while", notes=(note,), impatient=slow)
-        yield from at(EDGES, replace(case, rules=(rule("retrieve", count=3, **do),)))
+        yield from at(ANY, replace(case, rules=(rule("retrieve", count=3, **do),)))
 
 
 def closed_doors():
@@ -71,7 +72,7 @@ def closed_doors():
             steps = ("content", "file") if step == "content" else (step,)
             status_then = "downloading" if step == "content" else "queued"
             yield from at(
-                FILES if step == "content" else EDGES,
+                FILES if step == "content" else ANY,
                 Case(
                     row=row,
                     name=f"{status} {step}",
@@ -91,9 +92,9 @@ def _missing(row):
         ("task_not_exist", {"status": 400, "body": {"code": "task_not_exist", "message": "gone"}}),
     ):
         case = Case(row=row, name=f"{name} for ever", rules=(rule("retrieve", **do),), end=end)
-        yield from at(EDGES, replace(case, after=DONE))
+        yield from at(ANY, replace(case, after=DONE))
         case = Case(row=row, name=f"{name} at first", rules=(rule("retrieve", count=2, **do),))
-        yield from at(EDGES, case)
+        yield from at(ANY, case)
 
 
 # ---------------------------------------------------------------------------- how jobs fail
@@ -125,16 +126,18 @@ def bad_ends():
     for name, (do, words) in BAD_ENDS.items():
         end = End(status="failed", error="JobFailed", says=(words,))
         case = Case(row="failed", name=name, end=end, never=("content", "file"))
-        yield from at(VENDORS, replace(case, rules=(rule("retrieve", **do),)))
+        # apiyi's own failed jobs have no error field.
+        kinds = VENDORS if do.get("without") else EDGES
+        yield from at(kinds, replace(case, rules=(rule("retrieve", **do),)))
         if "status" not in do:
             # In the answer to a POST, a 5xx or 4xx has another meaning.
             case = replace(case, name=f"{name} at once", never=("content", "file", "retrieve"))
-            yield from at(VENDORS, replace(case, rules=(rule("create", **do),)))
+            yield from at(EDGES, replace(case, rules=(rule("create", **do),)))
     for word in ("cancelled", "Expired", "deleted"):
         end = End(status="cancelled", says=("ended the job itself", word))
         rules = (rule("retrieve", job={"status": word}),)
         case = Case(row="failed", name=word, rules=rules, end=end, never=("content", "file"))
-        yield from at(VENDORS, case)
+        yield from at(ANY, case)
 
 
 # ------------------------------------------------------------------------------ odd answers
@@ -148,11 +151,10 @@ def odd_answers():
     """Unexpected words and numbers: the job continues."""
     row = "odd answers"
     for word in ODD_WORDS:
-        for step in ("create", "retrieve"):
-            rules = (rule(step, count=2, job={"status": word}),)
-            yield from at(EDGES, Case(row=row, name=f"status {word!r} {step}", rules=rules))
+        rules = tuple(rule(step, count=2, job={"status": word}) for step in ("create", "retrieve"))
+        yield from at(EDGES, Case(row=row, name=f"status {word!r}", rules=rules))
     for value in ODD_PROGRESS:
-        yield from at(EDGES, Case(row=row, name=f"progress {value!r}", rules=_any(progress=value)))
+        yield from at(ANY, Case(row=row, name=f"progress {value!r}", rules=_any(progress=value)))
     for value in ODD_TIMES:
         rules = _any(created_at=value, completed_at=value, expires_at=value)
         yield from at(EDGES, Case(row=row, name=f"times {value!r}", rules=rules))
@@ -191,8 +193,6 @@ IDS = {
     "escapes": "a%2Fb%20c?d=e&f#g;h",
     "spaces": " a b ",
     "dots": "..",
-    "climbing": "../../v1/models",
-    "html": '<img src=x onerror="alert(1)">',
     "unicode": "视频-é-\u202e",
 }
 
@@ -200,12 +200,12 @@ IDS = {
 def odd_ids():
     row = "odd ids"
     for name, word in IDS.items():
-        yield from at(VENDORS, Case(row=row, name=name, rules=(rule("create", id=word),)))
+        yield from at(EDGES, Case(row=row, name=name, rules=(rule("create", id=word),)))
         # The list must give back exactly the same id.
         rules = (rule("create", id=word, drop_reply=True),)
         yield from at(LISTING, Case(row=row, name=f"{name} found", rules=rules))
     rules = (rule("retrieve", job={"id": "another", "task_id": "a-third"}),)
-    yield from at(VENDORS, Case(row=row, name="another in each answer", rules=rules))
+    yield from at(EDGES, Case(row=row, name="another in each answer", rules=rules))
 
 
 def poll_cases():

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from tests.conformance.table import (
+    ANY,
     DONE,
-    EDGES,
     FILES,
     LISTING,
     SAID,
-    VENDORS,
     Case,
     End,
     at,
@@ -28,7 +27,7 @@ def unreachable():
     ):
         end = End(status="failed", error="TransportError", says=(words,), posts=0, accepted=0)
         case = Case(row="no connection", name=door, door=door, end=end)
-        yield from at(VENDORS, case)
+        yield from at(ANY, case)
 
 
 # ------------------------------------------------------------------------- may have arrived
@@ -69,7 +68,8 @@ def lost():
 def may_have_arrived():
     for name, do, accepted in lost():
         impatient = "create" if "hang" in do else None
-        for kind in VENDORS:
+        # Without a list, a job that exists is adopted by its id, of which aiid has two.
+        for kind in ("openai", "aiid" if accepted else "apiyi"):
             yield Case(
                 row="may have arrived",
                 name=name,
@@ -183,11 +183,11 @@ def refused():
         says = (SAID, *([REMEDIES[status]] if status in REMEDIES else []))
         end = End(status="failed", error=error, says=says, accepted=0)
         case = Case(row=row, name=str(status), rules=(rule("create", **said(status)),), end=end)
-        yield from at(EDGES, case)
+        yield from at(ANY, case)
     for name, body in SHAPES.items():
         end = End(status="failed", error="RequestRejected", says=(SAID,), accepted=0)
         rules = (rule("create", status=400, body=body),)
-        yield from at(EDGES, Case(row=row, name=name, rules=rules, end=end))
+        yield from at(ANY, Case(row=row, name=name, rules=rules, end=end))
     yield from _special_refusals(row)
 
 
@@ -211,7 +211,7 @@ def _special_refusals(row):
     ):
         end = End(status="failed", error=error, says=says, accepted=0)
         case = Case(row=row, name=name, rules=(rule("create", **do),), end=end)
-        yield from at(EDGES, case)
+        yield from at(ANY, case)
 
 
 def _coded(status, code):
@@ -237,28 +237,18 @@ def busy():
     for name, (headers, bounds) in WISHES.items():
         waits = (bounds,) if bounds else ()
         no = said(429, headers=headers)
-        for count in (1, 3):
-            yield from at(
-                EDGES,
-                Case(
-                    row=row,
-                    name=f"create {name} {count}",
-                    rules=(rule("create", count=count, **no),),
-                    end=End(status="completed", posts=1 + count),
-                    waits=waits,
-                ),
-            )
+        end, rules = End(status="completed", posts=4), (rule("create", count=3, **no),)
+        case = Case(row=row, name=f"create {name}", rules=rules, end=end, waits=waits)
+        yield from at(ANY, case)
         for step in ("retrieve", "content"):
-            yield from at(
-                FILES if step == "content" else EDGES,
-                Case(row=row, name=f"{step} {name}", rules=_busy_rules(step, no), waits=waits),
-            )
+            case = Case(row=row, name=f"{step} {name}", rules=_busy_rules(step, no), waits=waits)
+            yield from at(FILES if (step, name) == ("content", "seconds") else ANY, case)
     no = said(429)
     end = End(
         status="failed", error="RateLimited", says=(SAID, "Wait a little"), posts=10, accepted=0
     )
     case = Case(row=row, name="create for ever", rules=(rule("create", **no),), end=end)
-    yield from at(EDGES, case)
+    yield from at(ANY, case)
 
 
 def _busy_rules(step, no):

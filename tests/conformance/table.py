@@ -21,7 +21,10 @@ FILES = ("openai", "apigo", "aiid")
 """The three ways to a file: the route, a redirect, an address. For faults of the download."""
 
 EDGES = ("openai", "aiid")
-"""The two whose jobs differ most. For faults that replace an answer, or one field of it."""
+"""The two whose jobs differ most. For faults that replace one field of an answer."""
+
+ANY = ("openai",)
+"""For faults that leave nothing of the vendor's answer: its shape does not matter."""
 
 LISTING = ("openai",)
 """Those that list their jobs."""

@@ -161,7 +161,7 @@ VALIDATORS = st.sampled_from(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     breaks=BREAKS,
     validator=VALIDATORS,

@@ -41,10 +41,12 @@ def forgetful(kernel):
     session.catalog = replace(session.catalog, providers=MappingProxyType(rows))
 
 
-@pytest.mark.parametrize("how", CHAINS)
-@pytest.mark.parametrize("fault", LOST)
+PAIRS = [("edit", fault) for fault in LOST] + [("remix", "closed"), ("extend", "closed")]
+
+
+@pytest.mark.parametrize(("how", "fault"), PAIRS)
 @pytest.mark.usefixtures("played")
-def test_a_lost_answer_is_not_asked_for_twice(fault, how, market, home):
+def test_a_lost_answer_is_not_asked_for_twice(how, fault, market, home):
     shop, route = market("openai"), CHAINS[how]
     shop.open(rule(route, **LOST[fault]))
     timeouts = IMPATIENT if "hang" in LOST[fault] else Timeouts(create=30, poll=30, read=30)

@@ -34,7 +34,7 @@ ENOUGH = 1_500_000
 """File size limit of a full disk, in bytes: the library fits, the video does not."""
 
 
-@pytest.fixture(scope="module", params=["openai", "aiid"])
+@pytest.fixture(scope="module", params=["openai"])
 def shop(request, tmp_path_factory):
     with open_shop(tmp_path_factory.mktemp("shop"), request.param) as shop:
         stub = shop.demo.jobs.folder / "stub.mp4"

@@ -11,24 +11,20 @@ from PIL import Image as Picture
 from ipyreel.images import read_image
 from tests.conformance.looks import check_inside, check_shown
 from tests.conformance.shop import Kernel, finals, reopened, sha256, sidecar, told
-from tests.conformance.table import EDGES, VENDORS, rule
+from tests.conformance.table import rule
 
 TEXTS = {
-    "script": '"><script>alert(1)</script>',
+    "script": '"><script>alert(1)</script><!-- ]]> <![CDATA[ &lt;b&gt; &amp;amp; &#x3c;',
     "handler": "' onerror='alert(1)' x=\"",
     "end of the player": '</video></p></div><img src=x onerror="alert(1)">',
-    "comment": "<!-- ]]> <![CDATA[",
-    "entities": "&lt;b&gt; &amp;amp; &#x3c;",
     "lines": "one\ntwo\r\nthree\u2028four",
     "bidi": "\u202egnp.exe\u2066 \u200f mp4",
     "climbing": "../../../etc/passwd",
     "windows": "..\\..\\C:\\CON.txt:stream",
     "nul": "a\x00b",
     "escapes": "\x1b[31mred\x1b[0m\x07\x08",
-    "template": "{0} %s ${HOME} $(id) `id` {{ 7*7 }}",
-    "sql": "'); DROP TABLE jobs; --",
+    "template": "{0} %s ${HOME} $(id) `id` {{ 7*7 }} '); DROP TABLE jobs; --",
     "magic": "%%video\n!rm -rf /",
-    "dots": ".. . ...",
     "30 kB": "long <b>and</b> longer " * 1300,
 }
 HALF = "half \ud83d of one"
@@ -38,14 +34,13 @@ LONG = 100_000
 # ----------------------------------------------------------------------------------- prompts
 
 
-@pytest.mark.parametrize("kind", EDGES)
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_hostile_prompt_arrives_unchanged(market, home, kind, text):
-    shop = market(kind)
-    shop.open()
+def test_a_hostile_prompt_arrives_unchanged_and_is_found_again_in_the_list(market, home, text):
+    shop = market("openai")
+    shop.open(rule("create", drop_reply=True))
     with Kernel(shop, home) as kernel:
         job = kernel.order(text)
-    assert job.status == "completed", told(job)
+    assert (job.status, shop.accepted) == ("completed", 1), told(job)
     film = check_inside(home, job)
     assert sha256(film) == shop.film
     assert sidecar(film)["request"]["prompt"] == text
@@ -54,18 +49,8 @@ def test_a_hostile_prompt_arrives_unchanged(market, home, kind, text):
     check_shown(job, text.strip()[:100])
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_hostile_prompt_is_found_again_in_the_list(market, home, text):
-    shop = market("openai")
-    shop.open(rule("create", drop_reply=True))
-    with Kernel(shop, home) as kernel:
-        job = kernel.order(text)
-    assert (job.status, shop.accepted) == ("completed", 1)
-
-
-@pytest.mark.parametrize("kind", VENDORS)
-def test_half_an_emoji_is_refused_before_anything_is_sent(market, home, kind):
-    shop = market(kind)
+def test_half_an_emoji_is_refused_before_anything_is_sent(market, home):
+    shop = market("aiid")
     shop.open()
     with Kernel(shop, home) as kernel:
         job = kernel.order(HALF)
@@ -129,10 +114,8 @@ def test_what_somebody_elses_job_says_is_shown_as_text(market, home, text):
 
 IDS = {
     "climbing": "../../../etc/passwd",
-    "absolute": "/etc/passwd",
     "html": '"><script>alert(1)</script>',
-    "query": "x?y=1#z",
-    "encoded": "%2e%2e%2fmodels",
+    "query": "x?y=1#z %2e%2e%2fmodels",
     "line": "a\rX-Evil: 1",
     "nul": "a\x00b",
     "bidi": "\u202eid",
@@ -141,10 +124,9 @@ IDS = {
 }
 
 
-@pytest.mark.parametrize("kind", EDGES)
 @pytest.mark.parametrize("text", IDS.values(), ids=IDS)
-def test_a_hostile_id_is_only_an_id(market, home, kind, text):
-    shop = market(kind)
+def test_a_hostile_id_is_only_an_id(market, home, text):
+    shop = market("openai")
     shop.open(rule("create", id=text))
     with Kernel(shop, home) as kernel:
         job = kernel.order()
@@ -159,9 +141,8 @@ def test_a_hostile_id_is_only_an_id(market, home, kind, text):
 @pytest.mark.parametrize(
     "name", ['a"b.png', "a\r\nX-Evil: 1.png", "../../a.png", "a;b=c.png", "é\u202e.png", "x" * 200]
 )
-@pytest.mark.parametrize("kind", ["openai", "apiyi"])
-def test_a_hostile_name_of_an_image_stays_a_name(market, home, kind, name):
-    shop = market(kind)
+def test_a_hostile_name_of_an_image_stays_a_name(market, home, name):
+    shop = market("openai")
     shop.open()
     picture = BytesIO()
     Picture.new("RGB", (1280, 720), "red").save(picture, "PNG")
@@ -195,10 +176,9 @@ def test_the_name_a_server_proposes_is_not_taken(market, home):
     ],
     ids=["brackets", "braces", "digits", "long number", "17 MB"],
 )
-@pytest.mark.parametrize("step", ["retrieve", "content"])
-def test_an_answer_that_is_a_bomb_is_no_answer(market, home, step, body):
+def test_an_answer_that_is_a_bomb_is_no_answer(market, home, body):
     shop = market("apigo")
-    shop.open(rule(step, count=1, status=200, body=body))
+    shop.open(*(rule(step, count=1, status=200, body=body) for step in ("retrieve", "content")))
     with Kernel(shop, home) as kernel:
         job = kernel.order()
     assert job.status == "completed", told(job)

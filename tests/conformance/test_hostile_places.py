@@ -59,17 +59,11 @@ def test_a_key_inside_a_job_is_not_kept(market, home, key, monkeypatch):
     check_no_key(home, job, key)
 
 
-OTHER_ORIGINS = {
-    "redirect": rule("content", redirect="other"),
-    "redirect twice": rule("content", redirect="other", status=307),
-}
-
-
-@pytest.mark.parametrize("kind", ["openai", "apigo", "apiyi"])
-@pytest.mark.parametrize("fault", OTHER_ORIGINS.values(), ids=OTHER_ORIGINS)
-def test_the_key_does_not_follow_a_redirect_to_another_origin(market, home, kind, fault):
+@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize("kind", ["openai", "apigo"])
+def test_the_key_does_not_follow_a_redirect_to_another_origin(market, home, kind, status):
     shop = market(kind)
-    shop.open(fault)
+    shop.open(rule("content", redirect="other", status=status))
     with Kernel(shop, home) as kernel:
         job = kernel.order()
     assert job.status == "completed", told(job)
@@ -153,30 +147,18 @@ def test_plain_http_is_allowed_by_the_row(market, home):
 API = "https://api.example/v1"
 ROW = ROWS.provider("openai")
 NEAR = [
-    "https://127.0.0.1/film.mp4",
     "https://127.0.0.1:8888/api/contents",
     "https://localhost/film.mp4",
-    "https://0.0.0.0/film.mp4",
-    "https://10.1.2.3/film.mp4",
-    "https://172.16.0.1/film.mp4",
     "https://192.168.1.1/film.mp4",
-    "https://100.64.0.1/film.mp4",
     "https://169.254.169.254/latest/meta-data/",
-    "https://100.100.100.200/latest/meta-data/",
-    "https://168.63.129.16/machine",
-    "https://192.0.0.192/opc/v2/",
-    "https://[fd00:ec2::254]/latest/meta-data/",
-    "https://224.0.0.1/film.mp4",
-    "https://[::1]/film.mp4",
-    "https://[::]/film.mp4",
     "https://[fe80::1]/film.mp4",
-    "https://[fd00::1]/film.mp4",
     "https://[::ffff:127.0.0.1]/film.mp4",
-    "https://[::ffff:10.0.0.1]/film.mp4",
     "https://[64:ff9b::7f00:1]/film.mp4",
     "https://[2002:7f00:1::]/film.mp4",
     "https://user@127.0.0.1/film.mp4",
 ]
+"""One of each kind; `tests/client/test_addresses.py` has the whole list."""
+
 DOWNGRADED = ["http://api.example/film.mp4", "http://cdn.example/film.mp4", "http://8.8.8.8/f.mp4"]
 
 
@@ -205,13 +187,9 @@ def download_from_public(tmp_path, *, content="content", answer=None, urls=()):
     return caught.value, asked
 
 
-REDIRECTS = [(place, 302) for place in (*NEAR, *DOWNGRADED)]
-REDIRECTS += [(NEAR[0], status) for status in (301, 303, 307, 308)]
-
-
-@pytest.mark.parametrize(("place", "status"), REDIRECTS)
-def test_a_public_provider_does_not_redirect_us_home(tmp_path, place, status):
-    answer = httpx.Response(status, headers={"location": f"{place}?sig=secret"})
+@pytest.mark.parametrize("place", [*NEAR, *DOWNGRADED])
+def test_a_public_provider_does_not_redirect_us_home(tmp_path, place):
+    answer = httpx.Response(307, headers={"location": f"{place}?sig=secret"})
     error, asked = download_from_public(tmp_path, answer=answer)
     assert isinstance(error, Refused)
     assert "was not opened" in error.message
@@ -233,13 +211,10 @@ def test_a_public_provider_does_not_name_us_a_place_at_home(tmp_path, place):
 NAMES = {
     "api.invalid": ("93.184.216.34",),
     "loopback.invalid": ("127.0.0.1",),
-    "private.invalid": ("10.0.0.7",),
     "mixed.invalid": ("93.184.216.34", "192.168.0.1"),
     "metadata.invalid": ("169.254.169.254",),
-    "ula.invalid": ("fd00::7",),
     "2130706433": ("127.0.0.1",),
     "0x7f.1": ("127.0.0.1",),
-    "localhost.": ("127.0.0.1",),
     "sub.localhost": ("::1",),
     "nat64.invalid": ("64:ff9b::a00:1",),
     "nobody.invalid": (),
