@@ -62,8 +62,9 @@ class Writer:
 
     def finish(self):
         """Return what it still said, and how it ended."""
-        text, _ = self.process.communicate(timeout=BOUND)
-        return text.split(), self.process.returncode
+        # Not by `communicate`: it reads past what `readline` has in its buffer, and loses it.
+        with self.process:
+            return self.process.stdout.read().split(), self.process.wait(BOUND)
 
 
 def assert_whole(path):
