@@ -200,6 +200,18 @@ def test_a_cell_in_a_function_knows_its_variables(reel):
     assert reel.user_ns["clip"].request.seconds == 2
 
 
+def test_a_line_in_a_function_knows_its_variables(reel):
+    reel.run_cell(cell("clip -w", "A calm sea"))
+    reel.run_cell(
+        "def later(film, words='{film.id}'):\n"
+        "    again = get_ipython().run_line_magic('video', 'resume $film')\n"
+        "    return get_ipython().run_line_magic('video', 'show {film.id}'), again\n"
+        "found, again = later(clip)"
+    )
+    assert reel.user_ns["found"].id == reel.user_ns["clip"].id
+    assert "the video exists already" in repr(reel.user_ns["again"])
+
+
 def test_a_second_magic_in_a_cell_is_refused(reel, live):
     with pytest.raises(UsageError, match=r"Line 3 is a second %%video.*cell of its own"):
         reel.run_cell("%%video\nA sea\n  %%video --seconds 4\nA wood")

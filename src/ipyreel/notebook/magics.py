@@ -6,7 +6,6 @@ What is heavy (session, client, widgets) is imported at the first use: `%load_ex
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import sys
 from pathlib import Path
@@ -99,7 +98,7 @@ class VideoMagics(Magics):
         screen.catch_up()
         if cell is None:
             return _heavy("commands.verbs").run(screen, line)
-        return _heavy("commands.cells").run(screen, line, cell, _locals())
+        return _heavy("commands.cells").run(screen, line, cell)
 
     @property
     def settings_made(self) -> dict[str, Any]:
@@ -143,20 +142,6 @@ def unload(shell: InteractiveShell) -> None:
     screen = sys.modules.get("ipyreel.notebook.screen")
     if screen is not None:
         screen.close_current()
-
-
-def _locals() -> dict[str, Any]:
-    """Return the variables of the function that called the magic; {} at the top level.
-
-    IPython's own `needs_local_scope` gives cell magics the notebook's variables instead.
-    """
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_name != "run_cell_magic":
-        frame = frame.f_back
-    caller = frame.f_back if frame is not None else None
-    if caller is None or caller.f_locals is caller.f_globals:
-        return {}
-    return dict(caller.f_locals)
 
 
 def _folder_exists() -> bool:

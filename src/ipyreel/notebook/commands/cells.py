@@ -14,7 +14,12 @@ from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.experiments.rows import read_rows
 from ipyreel.notebook.commands import options, sweeps
 from ipyreel.notebook.commands.options import CellOptions, Names
-from ipyreel.notebook.commands.prompts import fields_in, interpolate, split_prompts
+from ipyreel.notebook.commands.prompts import (
+    fields_in,
+    interpolate,
+    split_prompts,
+    visible_names,
+)
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.markup import job_text
@@ -23,19 +28,17 @@ from ipyreel.notebook.markup.tables import Listing, Notice, Report
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
 from ipyreel.sweeps import Sweep
-from ipyreel.values import NOTHING, FormPart, HttpCall, VideoRequest
+from ipyreel.values import FormPart, HttpCall, VideoRequest
 
 _SECOND = re.compile(r"(?m)^[ \t]*%%video\b")
 
 
-def run(screen: Screen, line: str, cell: str, names: Names = NOTHING) -> Job | JobList | Report:
+def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
     """Send what a cell asks for and return its Job, or the JobList of a sweep.
 
-    `names` are variables that are not the notebook's own, such as a function's. A dry run
-    returns what would be sent.
+    A dry run returns what would be sent.
     """
-    user_ns = getattr(screen.shell, "user_ns", {})
-    names = {**user_ns, **names}
+    names = visible_names(screen.shell)
     said = options.parse(line, names)
     if (second := _SECOND.search(cell)) is not None:
         at = cell.count("\n", 0, second.start()) + 2
@@ -56,7 +59,7 @@ def run(screen: Screen, line: str, cell: str, names: Names = NOTHING) -> Job | J
     if sweep is not None:
         shown = sweeps.job_list(screen, sweep, plans, found)
     if said.name is not None:
-        user_ns[said.name] = shown
+        getattr(screen.shell, "user_ns", {})[said.name] = shown
     if notices := [*_filled_in(said, cell, sweep), *_warnings(plans)]:
         display(Notice(*notices))
     show(screen, shown, player=_player(screen, said), wait=said.wait)

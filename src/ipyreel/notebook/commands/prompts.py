@@ -7,6 +7,7 @@ Names that begin with an underscore are not reached into.
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -29,6 +30,25 @@ WIDEST = 4096
 """The largest number in a format, such as a width: `{x:>9999999999}` would fill the memory."""
 
 _CONVERSIONS: Mapping[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
+
+
+_MAGICS = {"run_cell_magic", "run_line_magic"}
+"""IPython's functions that run a magic."""
+
+
+def visible_names(shell: Any) -> dict[str, Any]:
+    """Return the notebook's variables, and on top those of the function that called the magic.
+
+    IPython's own `needs_local_scope` gives cell magics the notebook's variables instead.
+    """
+    names = getattr(shell, "user_ns", None) or {}
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_name not in _MAGICS:
+        frame = frame.f_back
+    caller = frame.f_back if frame is not None else None
+    if caller is None or caller.f_locals is caller.f_globals:
+        return dict(names)
+    return {**names, **caller.f_locals}
 
 
 def split_prompts(cell: str) -> list[str]:

@@ -17,6 +17,7 @@ from ipyreel.jobs.loop import wait_blocking
 from ipyreel.notebook import reports
 from ipyreel.notebook.commands import cells, options
 from ipyreel.notebook.commands.options import VERBS
+from ipyreel.notebook.commands.prompts import visible_names
 from ipyreel.notebook.handles.compare import side_by_side
 from ipyreel.notebook.handles.export import info_of
 from ipyreel.notebook.handles.job import Job
@@ -111,7 +112,7 @@ def _handle(screen: Screen, word: str | None) -> Job | JobList:
     By id, the beginning of one, the server's id, a variable (`clip`, `$clip`, `films[0]`), or
     `{clip.id}`.
     """
-    session, names = screen.session, getattr(screen.shell, "user_ns", {})
+    session, names = screen.session, visible_names(screen.shell)
     held = None if word is None else names.get(word)
     if word is not None and (item := re.fullmatch(r"\$?(\w+)\[(-?\d{1,4})\]", word)) is not None:
         held = names.get(item[1])
@@ -216,7 +217,7 @@ def _results(screen: Screen, words: Words, _said: Said) -> Report:
 def _resume(screen: Screen, words: Words, said: Said) -> Report:
     session, provider = screen.session, said.get("provider")
     word = words[0] if words else None
-    names = getattr(screen.shell, "user_ns", {})
+    names = visible_names(screen.shell)
     known = isinstance(names.get(re.split(r"\[", word or "")[0]), Job | JobList)
     if known or (word or "").startswith(("$", "{")):
         word = _handle(screen, word).id
