@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib.util
 import json
 import os
 import re
 import resource
 import stat
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from tests.client.support.films import mp4
 from tests.client.support.rows import client
 from tests.client.support.server import File, Server
 from tests.client.support.time import run
+from tests.client.support.windows import FakeMsvcrt
 from tests.client.test_download import JOB
 
 FILM = mp4(b"abc" * 1000)
@@ -215,14 +218,32 @@ def test_where_there_are_no_locks_it_goes_on(memory, monkeypatch):
     assert filled(reopened(memory)).publish("video/mp4").exists()
 
 
-def test_one_writer_at_a_time(part, memory):
-    other = Part(part.target, memory)
+@pytest.fixture(params=["posix", "windows"])
+def kind(request, monkeypatch):
+    """The class `Part` as this system has it, and as Windows has it."""
+    if request.param == "posix":
+        return Part
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", FakeMsvcrt())
+    spec = importlib.util.spec_from_file_location("part_on_windows", part_module.__file__)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module.Part
+
+
+def test_one_writer_at_a_time(kind, memory):
+    part, other = kind(memory.target, memory), kind(memory.target, memory)
+    part.open()
     with pytest.raises(DownloadError, match="Another program"):
         other.open()
     other.close()
     part.write([FILM])
     part.close()
-    reopened(memory).close()
+    again = kind(memory.target, memory)
+    again.open()
+    filled(again)
+    assert again.publish("video/mp4").read_bytes() == FILM
 
 
 def test_a_part_that_was_closed_before_it_opened_stays_closed(tmp_path, memory):

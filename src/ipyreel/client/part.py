@@ -35,11 +35,20 @@ if sys.platform == "win32":
         os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
+    def _unlock(file: int) -> None:
+        # Windows says that closing may release a lock some time later.
+        os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
     def _lock_now(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(file: int) -> None:
+        # A forked process may have the file open, too: closing here would not release it.
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -257,6 +266,8 @@ class Part:
             if file is None:
                 return
             is_empty = os.fstat(file).st_size == 0
+            with contextlib.suppress(OSError):  # where there are no locks
+                _unlock(file)
             os.close(file)
             if is_empty and self._record is not None:
                 self._record.discard()
