@@ -22,7 +22,9 @@ from ipyreel.client.addresses import is_loopback, strip_query
 from ipyreel.errors import InvalidRequest
 from ipyreel.images import fit_image
 from ipyreel.jobs.files import new_id, sidecar_path, target_path
+from ipyreel.jobs.manager import job_price
 from ipyreel.jobs.store import JobStore
+from ipyreel.jobs.transitions import is_unsent
 from ipyreel.limits import Cost
 from ipyreel.settings import Settings
 from ipyreel.values import Chain, Estimate, JobSnapshot, VideoRequest
@@ -188,6 +190,36 @@ def equal_jobs(plans: Sequence[Plan], store: JobStore) -> list[JobSnapshot | Non
             taken.add(job.id)
         found.append(job)
     return found
+
+
+def reuse_note(
+    plans: Sequence[Plan], jobs: Sequence[JobSnapshot], *, elsewhere: Callable[[str], bool]
+) -> str | None:
+    """Say in one sentence which equal jobs took the place of new ones; None: none did.
+
+    `jobs` are those of the plans as they were found; `elsewhere` tells whether another kernel
+    works on a job.
+    """
+    old = [job for plan, job in zip(plans, jobs, strict=True) if job.id != plan.job.id]
+    if not old:
+        return None
+    states = [_reused_state(job, elsewhere) for job in old]
+    if len(plans) == 1:
+        return f"{old[0].id} is an equal job, {states[0]}: it is used, and no second one is sent."
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    return (
+        f"{len(old)} of {len(plans)} jobs are equal to earlier ones and not sent twice: {counts}."
+    )
+
+
+def _reused_state(job: JobSnapshot, elsewhere: Callable[[str], bool]) -> str:
+    if job.status == "completed":
+        return "finished"
+    if elsewhere(job.id):
+        return "active in another kernel"
+    if is_unsent(job):
+        return f"not sent yet ({job_price(job)})"
+    return "possibly at the server" if job.status == "unknown" else "active"
 
 
 def refuse_taken_names(jobs: Sequence[JobSnapshot], store: JobStore) -> None:

@@ -274,12 +274,13 @@ class Session:
             found[:] = check()
             return [plan.job for plan, old in zip(plans, found, strict=True) if old is None]
 
-        self.manager.submit(*(plan.job for plan in plans), parallel=parallel, select=select)
+        limit = None if parallel is None else ParallelLimit(parallel)
+        self.manager.submit(*(plan.job for plan in plans), limit=limit, select=select)
         for plan, old in zip(plans, found, strict=True):
             if old is None:
                 self.chooser.sent(plan.provider.name, automatic=plan.automatic)
             elif not old.ended:
-                self.manager.resume(old)
+                self.manager.resume(old, None if old.sent_at else limit)
         jobs = [old or plan.job for plan, old in zip(plans, found, strict=True)]
         if self.waits_for_answer:
             self.manager.wait_placed(*jobs[:parallel])

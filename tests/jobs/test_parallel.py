@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipyreel.errors import StoreError
+from ipyreel.jobs.manager import ParallelLimit
 from ipyreel.values import VideoRequest
 from tests.jobs.fakes import BOUND, Gate, video
 
@@ -14,7 +15,7 @@ def held(bench, count=3, *, parallel=1):
     gates = [Gate(video()) for _ in range(count)]
     bench.client.create_steps = [*gates, video()]
     jobs = [bench.job(request=VideoRequest(prompt=f"number {n}")) for n in range(count)]
-    bench.manager.submit(*jobs, parallel=parallel)
+    bench.manager.submit(*jobs, limit=ParallelLimit(parallel))
     for gate in gates[:parallel]:
         assert gate.reached.wait(BOUND)
     return jobs, gates
@@ -76,7 +77,7 @@ def test_a_cancelled_job_makes_room(bench):
 def test_a_failing_job_makes_room(bench):
     bench.client.retrieve_steps = [video("failed"), video("completed")]
     jobs = [bench.job(), bench.job()]
-    bench.manager.submit(*jobs, parallel=1)
+    bench.manager.submit(*jobs, limit=ParallelLimit(1))
     assert [bench.end(job).status for job in jobs] == ["failed", "completed"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import ipyreel
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.notebook import api
 from ipyreel.session import Session
+from ipyreel.values import VideoRequest
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz-a1b2"
 DRY = "%%video --dry-run -s 4\nA boat"
@@ -120,29 +120,63 @@ def test_a_provider_that_goes_is_not_replaced_by_another(plain, monkeypatch):
 # ---- equal requests -------------------------------------------------------------------------
 
 
-def test_reuse_takes_an_equal_job_that_is_still_active(reel, live):
-    cell = "%%video -s 2 --size 64x64 --reuse\nA boat"
-    first = reel.run_cell(cell).result
-    second = reel.run_cell(cell).result
+CELL = "%%video -s 2 --size 64x64 --reuse\nA boat"
+SWEEP = "%%video -s 1 --size 64x64 --vary seed=1,2,3 --parallel 1 --reuse\nA boat"
+
+
+def test_reuse_takes_an_equal_job_that_is_still_active(reel, live, capsys):
+    first = reel.run_cell(CELL).result
+    assert "equal job" not in capsys.readouterr().out
+    second = reel.run_cell(CELL).result  # within a second, and perhaps before the POST left
+    used = f"{first.id} is an equal job, {{}}: it is used, and no second one is sent."
+    out = capsys.readouterr().out
+    states = ("active", "not sent yet (no price known)")
+    assert any(used.format(state) in out for state in states)
     assert second.id == first.id
     second.wait()
-    assert reel.run_cell(cell).result.id == first.id
+    assert reel.run_cell(CELL).result.id == first.id
+    assert used.format("finished") in capsys.readouterr().out
     assert live.posts() == 1
 
 
-def test_reuse_resumes_an_equal_job_after_a_restart(reel, live):
-    cell = "%%video -s 2 --size 64x64 --reuse\nA boat"
-    first = reel.run_cell(cell).result
-    answered = threading.Event()
-    session = api.screen().session
-    session.listen(first.id, lambda job: answered.set() if job.remote_id else None)
-    if first.remote_id is None:
-        assert answered.wait(10)
+def test_reuse_resumes_an_equal_job_after_a_restart(reel, live, capsys):
+    first = reel.run_cell(CELL).result
+    api.screen().session.manager.placed(first.id).result(10)
     api.close()
-    again = reel.run_cell(cell).result
+    again = reel.run_cell(CELL).result
+    assert "an equal job, active: it is used" in capsys.readouterr().out
     assert again.id == first.id
     again.wait()
     assert live.posts() == 1
+
+
+def test_reuse_names_a_job_that_another_kernel_works_on(reel, live, capsys):
+    live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued"}}})
+    other = Session.open()
+    (job,) = other.submit(other.plan(VideoRequest(prompt="A boat", seconds=2, size="64x64")))
+    assert reel.run_cell(CELL).result.id == job.id
+    assert "an equal job, active in another kernel: it is used" in capsys.readouterr().out
+    other.manager.placed(job.id).result(10)
+    other.close()
+    assert live.posts() == 1
+
+
+def test_reuse_takes_the_jobs_of_a_sweep_in_every_state_and_in_turn(reel, live, capsys):
+    reel.run_cell("%%video -s 1 --size 64x64 --seed 1 -w\nA boat")
+    live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued"}}})
+    left = reel.run_cell(SWEEP.replace("1,2,3", "2,3,4")).result
+    api.screen().session.manager.placed(left[0].id).result(10)
+    api.close()  # one was sent, two wait for their turn
+    seas = reel.run_cell(SWEEP.replace("1,2,3", "1,2,3,4,5")).result
+    assert seas.ids[1:4] == left.ids
+    assert (
+        "4 of 5 jobs are equal to earlier ones and not sent twice: 1 finished, 1 active,"
+        " 2 not sent yet (no price known)."
+    ) in capsys.readouterr().out
+    session = api.screen().session
+    session.manager.placed(seas.ids[4]).result(10)
+    assert len(session.manager.unsent()) == 2  # these take turns with it
+    session.cancel_all(seas.ids)
 
 
 # ---- file names -----------------------------------------------------------------------------

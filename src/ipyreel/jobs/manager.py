@@ -96,15 +96,14 @@ class JobManager:
     _at_exit: Callable[[], None] | None = None
 
     def submit(
-        self, *jobs: JobSnapshot, parallel: int | None = None, select: Select | None = None
+        self, *jobs: JobSnapshot, limit: ParallelLimit | None = None, select: Select | None = None
     ) -> None:
         """Write new jobs into the library, then send them; returns when all are written.
 
-        At most `parallel` of them are under way at once (None: all); the others wait here,
-        and nothing of them is sent. `select` is as for `JobStore.insert`.
+        Those that have no turn in the `limit` wait here, and nothing of them is sent. `select`
+        is as for `JobStore.insert`.
         """
         written = self.store.insert(*jobs, select=select)
-        limit = None if parallel is None else ParallelLimit(parallel)
         for job in written:
             self._start(ActiveJob(snapshot=job, store=self.store), limit)
 
@@ -209,6 +208,11 @@ class JobManager:
         if sighting is None or sighting.owner is None:
             return False
         return is_alive(sighting.owner) is not False
+
+    def is_elsewhere(self, job_id: str) -> bool:
+        """Tell whether another kernel that may be alive has the job."""
+        active = self._active.get(job_id)
+        return (active is None or active.watching) and self.has_owner(job_id)
 
     def _follow(self, job_id: str) -> concurrent.futures.Future[JobSnapshot]:
         """Return a future of how a job stands once another kernel is done with it."""

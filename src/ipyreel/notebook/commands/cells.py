@@ -26,7 +26,7 @@ from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import PlayerOptions
 from ipyreel.notebook.markup.tables import Listing, Notice, Report
 from ipyreel.notebook.screen import Screen
-from ipyreel.plan import Plan
+from ipyreel.plan import Plan, reuse_note
 from ipyreel.sweeps import Sweep
 from ipyreel.values import FormPart, HttpCall, VideoRequest
 
@@ -60,7 +60,9 @@ def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
         shown = sweeps.job_list(screen, sweep, plans, found)
     if said.name is not None:
         getattr(screen.shell, "user_ns", {})[said.name] = shown
-    if notices := [*_filled_in(said, cell, sweep), *_warnings(plans)]:
+    reused = reuse_note(plans, found, elsewhere=screen.session.manager.is_elsewhere)
+    filled = _filled_in(said, cell, sweep)
+    if notices := [*filled, *filter(None, [reused]), *_warnings(plans)]:
         display(Notice(*notices))
     show(screen, shown, player=_player(screen, said), wait=said.wait)
     return shown

@@ -130,7 +130,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(("-o", "--output"), "PATH", "file to write the MP4 to", _text),
     Option(("-w", "--wait"), None, "return when the video is ready"),
-    Option(("--reuse",), None, "use the video of an equal finished request, at no cost"),
+    Option(("--reuse",), None, "use an equal job that is finished or active instead of a new one"),
     Option(("--dry-run",), None, "show what would be sent, and send nothing"),
     Option(("--embed",), None, "store the video in the notebook"),
     Option(("--link",), None, "link the file, which must stay beside the notebook"),
