@@ -147,7 +147,7 @@ def run(options: argparse.Namespace, home: Path) -> None:
     listener = server.Listener(server.create_app(config), sock, ready=ready)
 
     def end() -> None:
-        listener.should_exit = True
+        listener.stop()
         time.sleep(END_WITHIN)
         os._exit(0)
 

@@ -456,27 +456,50 @@ class Listener(uvicorn.Server):
             lifespan="on",
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=5,
         )
         super().__init__(config)
         self._sock = sock
         self._ready = ready
 
     def serve_forever(self) -> None:
-        """Serve until `should_exit` is set."""
+        """Serve until `stop` is called, or a signal comes."""
         self.run(sockets=[self._sock])
+
+    def stop(self) -> None:
+        """End `serve_forever`, from any thread."""
+        self.should_exit = True
+        if self.started:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         await super().startup(sockets)
         if self.started:
             self._ready()
 
+    async def main_loop(self) -> None:
+        """Serve until the end. uvicorn's own loop sees `stop` up to 0.1 s later."""
+        ticks = itertools.count()
+        while not await self.on_tick(next(ticks)):
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 0.1)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close every connection, also those that wait for a reply, then stop."""
+        """Close every connection, also those that wait for a reply, then stop.
+
+        uvicorn's own way waits 0.1 s for connections to be closed by themselves.
+        """
+        for server in self.servers:
+            server.close()
+        for sock in sockets or ():
+            sock.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=5)
+        await self.lifespan.shutdown()
 
 
 def bind(port: int, host: str = "127.0.0.1") -> socket.socket:
@@ -513,5 +536,5 @@ def serve_in_thread(app: Starlette, port: int = 0) -> Iterator[str]:
             raise RuntimeError("The demo server did not start within 20 seconds.")
         yield url
     finally:
-        listener.should_exit = True
+        listener.stop()
         thread.join(30)
