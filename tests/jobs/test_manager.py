@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from ipyreel.errors import (
     AuthenticationFailed,
+    JobNotFound,
     MissingKey,
     ProviderError,
     ServerBroken,
@@ -21,7 +23,7 @@ from ipyreel.errors import (
     WireError,
 )
 from ipyreel.jobs.manager import BEAT
-from ipyreel.values import VideoPage
+from ipyreel.values import Money, VideoPage
 from tests.jobs.fakes import BOUND, PROMPT, START, Gate, small_mp4, video
 
 
@@ -131,6 +133,29 @@ def test_every_kind_of_refusal_at_create_fails_the_job(bench):
 
 
 # ---- while it is watched --------------------------------------------------------------------
+
+
+ENDS = {
+    "our deadline": (video("in_progress"), "in_progress", "0.5", "0.5"),
+    "no such job": (refused(JobNotFound, 404), "failed", "0.5", "0"),
+    "gone": (refused(JobNotFound, 410), "failed", "0.5", "0"),
+    "failed there": (video("failed"), "failed", "0", "0"),
+    "cancelled there": (video("cancelled"), "cancelled", "0.5", "0"),
+}
+"""What the server answers -> how the job stands then, USD spent, and the part still reserved."""
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_job_counts_as_spent_until_its_server_says_that_it_failed(bench, end):
+    answer, status, spent, reserved = ENDS[end]
+    bench.client.retrieve_steps = [answer]
+    job = bench.submit(estimate=Decimal("0.5"))
+    money = Money(usd=Decimal(spent), reserved=Decimal(reserved), unpriced=0)
+    assert (job.status, bench.store.spent(0)) == (status, money)
+    assert (job.note or "").startswith("It counts as spent") == end.startswith(("no", "gone"))
+    bench.client.retrieve_steps = [video("failed")]
+    assert bench.resume(job).note is None
+    assert bench.store.spent(0).usd == 0
 
 
 def test_passing_trouble_is_noted_and_forgotten(bench):

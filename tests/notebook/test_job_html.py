@@ -402,6 +402,8 @@ def test_the_ends_are_told_in_full():
     assert "%video resume v7f3a" in job_text.text(STATES["unknown"])
     assert "may still finish" in job_text.text(replace(JOB, status="cancelled"))
     assert "gave no reason" in job_text.text(replace(JOB, status="failed"))
+    spent = replace(JOB, status="failed", note="It counts as spent.")
+    assert job_text.text(spent).endswith("The provider gave no reason. It counts as spent.")
 
 
 def test_a_failed_job_claims_no_price_that_nobody_knows():

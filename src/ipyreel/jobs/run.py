@@ -108,7 +108,7 @@ class ActiveJob:
             again = f"The video is ready at {job.provider}; %video resume {job.id} downloads it."
             hint = f"{failure.hint} {again}" if failure.hint else again
             failure = replace(failure, hint=hint)
-        self.change(transitions.failed(job, failure, now))
+        self.change(transitions.given_up(job, failure, now))
 
     def trouble(self, note: str, now: float) -> None:
         """Note a passing trouble; the job goes on."""

@@ -105,9 +105,11 @@ _SELECTED = ", ".join(FIELDS)
 
 _COUNTS = (
     "(status NOT IN ('failed', 'cancelled') OR cost_micros IS NOT NULL"
-    " OR (status = 'failed' AND ready = 1) OR (status = 'cancelled' AND sent_at IS NOT NULL))"
+    " OR (status = 'failed' AND (ready = 1 OR note IS NOT NULL))"
+    " OR (status = 'cancelled' AND sent_at IS NOT NULL))"
 )
-"""Which jobs cost something, or may: not those that failed before there was a video."""
+"""Which jobs cost something, or may: not those that were never sent, nor those of which the server
+said that they failed. A failed job with a note was given up by us (`transitions.given_up`)."""
 
 Select = Callable[[Sequence[JobSnapshot]], Sequence[JobSnapshot]]
 """Returns which of some new jobs to write; called in the transaction that writes them."""
@@ -336,8 +338,8 @@ class JobStore:
     def spent(self, since: float, *, besides: Collection[str] = ()) -> Money:
         """Return what jobs sent since then cost, and what waiting and active jobs will cost.
 
-        A job that failed without a file counts only if the server named a cost. The ids in
-        `besides` do not count.
+        A job that failed at its server counts only if that named a cost. The ids in `besides` do
+        not count.
         """
         ended = ", ".join(f"'{status}'" for status in sorted(ENDED))
         skipped = ", ".join("?" * len(besides))

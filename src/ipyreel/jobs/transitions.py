@@ -111,10 +111,19 @@ def completed(job: JobSnapshot, file: VideoFile, now: float) -> JobSnapshot:
 
 
 def failed(job: JobSnapshot, failure: Failure, now: float) -> JobSnapshot:
-    """Note that the job ended badly."""
+    """Note that the server said that the job ended badly."""
     return replace(
         job, status="failed", failure=failure, note=None, completed_at=now, updated_at=now
     )
+
+
+def given_up(job: JobSnapshot, failure: Failure, now: float) -> JobSnapshot:
+    """Note that we ended the job; `note` is kept while it may be billed at its server."""
+    ended = failed(job, failure, now)
+    if job.ready or is_unsent(job):
+        return ended
+    note = f"It counts as spent: {job.provider} did not say how the job ended."
+    return replace(ended, note=note)
 
 
 def cancelled(job: JobSnapshot, note: str, now: float) -> JobSnapshot:

@@ -266,6 +266,8 @@ def _in_flight(own: list[JobSnapshot], stranded: list[JobSnapshot]) -> str:
 def _spent(session: Session) -> str:
     money = session.spent()
     text = f"{job_text.dollars(money.usd)} in this session"
+    if money.reserved:
+        text += f" ({job_text.dollars(money.reserved)} of it reserved for active jobs)"
     if money.unpriced:
         text += f", and {money.unpriced} without a known price"
     left = session.budget_left()

@@ -202,7 +202,7 @@ def path(snapshot: JobSnapshot) -> str:
 def sentence(snapshot: JobSnapshot) -> str:
     """Return the sentence for the state: the reason, the doubt, a passing problem, or ""."""
     if snapshot.status == "failed":
-        return reason(snapshot)
+        return " ".join(filter(None, (reason(snapshot), one_line(snapshot.note or ""))))
     if snapshot.status == "unknown":
         return _doubt(snapshot)
     if snapshot.status == "cancelled":
