@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,79 @@ def test_a_job_without_a_video_is_not_judged(reel, live):
     job = reel.run_cell("%%video clip -s 1 --size 64x64\nA sea").result
     with pytest.raises(InvalidRequest, match="no video to judge"):
         api.rate(job, 3)
+
+
+@pytest.fixture
+def folder(films, tmp_path):
+    """A dataset of the films with one vote for stormy, one tie and one rating."""
+    api.vote(films[2], films[0], who="Ann")
+    api.vote(films[3], films[1], tie=True, who="Bo")
+    api.rate(films[0], 4, "flat", tags=["sea"], who="Ann")
+    return films.to_dataset(tmp_path / "given")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def elsewhere(folder, tmp_path, monkeypatch):
+    """The folder, and another person's empty library in the same process."""
+    api.close()
+    monkeypatch.setenv("IPYREEL_HOME", str(tmp_path / "other"))
+    return folder
+
+
+def test_a_dataset_holds_videos_settings_and_preferences(films, folder):
+    rows = lines(folder / "metadata.jsonl")
+    assert [row["mood"] for row in rows] == ["calm", "calm", "stormy", "stormy"]
+    assert rows[0]["prompt"] == "A calm sea"
+    assert (rows[0]["stars"], rows[0]["tags"], rows[1]["stars"]) == (4, "sea", None)
+    for row, job in zip(rows, films, strict=True):
+        assert (folder / row["file_name"]).read_bytes() == job.path.read_bytes()
+    (preference,) = lines(folder / "preferences.jsonl")
+    assert preference["chosen"] == rows[2]["file_name"]
+    assert preference["prompt"] is None  # the two prompts differ
+    assert preference["rejected_prompt"] == "A calm sea"
+    with pytest.raises(InvalidRequest, match="it exists"):
+        films.to_dataset(folder)
+
+
+def test_hugging_faces_library_reads_a_dataset(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    datasets = pytest.importorskip("datasets")
+    videos = datasets.load_dataset(str(folder), split="train")
+    assert videos["mood"] == ["calm", "calm", "stormy", "stormy"]
+    assert isinstance(videos.features["video"], datasets.Video)
+    votes = datasets.load_dataset(
+        "json", data_files=str(folder / "preferences.jsonl"), split="train"
+    )
+    assert votes["who"] == ["Ann"]
+
+
+def test_a_dataset_is_loaded_once_into_another_library(elsewhere):
+    spent = api.screen().session.spent(0)
+    films = api.load(elsewhere)
+    assert films.labels[0] == "calm · seed 1"
+    assert films.results().data.votes == 2
+    assert films.to_dict()[films[0].id]["stars"] == 4
+    assert films[0].path.is_relative_to(elsewhere)
+    assert api.load(elsewhere).id == films.id
+    assert len(api.history()) == 4
+    assert api.screen().session.spent(0) == spent  # somebody else paid for them
+    assert api.screen().session.in_flight() == []
+    fingerprint = films[0].snapshot.request.fingerprint("lab")
+    assert api.screen().session.store.finished_like(fingerprint) is None
+
+
+def test_ones_own_dataset_adds_nothing(films, folder):
+    assert api.load(folder) == films
+    assert api.load(folder).id == films.id
+
+
+def test_a_strangers_folder_adds_nothing(elsewhere):
+    (elsewhere / "votes.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InvalidRequest, match="not a file of ipyreel votes"):
+        api.load(elsewhere)
+    assert list(api.history()) == []

@@ -118,6 +118,11 @@ class Opinions:
             found.setdefault(video, []).append(rating)
         return found
 
+    def summaries(self, videos: Collection[str]) -> dict[str, dict[str, Json]]:
+        """Return stars (their mean), notes and tags of each video; {} where none was rated."""
+        found = self.ratings(videos)
+        return {video: _summary(found.get(video, ())) for video in videos} if found else {}
+
     def vote(
         self,
         left: str,
@@ -209,6 +214,15 @@ class Opinions:
             query = f"SELECT {columns} FROM {table} WHERE {column} IN ({marks}){where} ORDER BY at"  # noqa: S608 - our own names
             found += self._database.rows(query, some)
         return found
+
+
+def _summary(ratings: Collection[Rating]) -> dict[str, Json]:
+    stars = [one.stars for one in ratings if one.stars is not None]
+    return {
+        "stars": sum(stars) / len(stars) if stars else None,
+        "notes": "; ".join(one.note for one in ratings if one.note) or None,
+        "tags": ", ".join(dict.fromkeys(tag for one in ratings for tag in one.tags)) or None,
+    }
 
 
 _FORGET = "DELETE FROM ratings WHERE video = ? AND who = ?"

@@ -289,11 +289,21 @@ class JobStore:
     ) -> JobSnapshot | None:
         """Return the newest completed job with this fingerprint, or None.
 
-        Those whose ids are in `besides` do not count.
+        Those whose ids are in `besides` do not count, nor those that came with a dataset: anybody
+        may have written what it says of its videos.
         """
-        where = "WHERE fingerprint = ? AND status = 'completed' ORDER BY created_at DESC"
+        where = (
+            "WHERE fingerprint = ? AND status = 'completed' AND sent_at IS NOT NULL"
+            " ORDER BY created_at DESC"
+        )
         rows = self._select(where, (fingerprint,))
         return next((job for job in rows if job.id not in besides), None)
+
+    def with_video(self, sha256: str) -> str | None:
+        """Return the id of the oldest job whose file has this SHA-256, or None."""
+        query = "SELECT id FROM jobs WHERE instr(file, ?) ORDER BY created_at LIMIT 1"
+        rows = self.database.rows(query, (sha256,))
+        return rows[0][0] if rows else None
 
     def active_like(self, fingerprint: str, *, besides: Collection[str] = ()) -> JobSnapshot | None:
         """Return the newest job with this fingerprint that has not ended, or None."""

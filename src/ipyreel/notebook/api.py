@@ -18,7 +18,7 @@ from ipyreel.notebook.handles.compare import Row, side_by_side
 from ipyreel.notebook.handles.export import info_of
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
-from ipyreel.notebook.handles.opinions import opinions_of, video_of
+from ipyreel.notebook.handles.opinions import load_dataset, opinions_of, video_of
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup.tables import Notice, Report
 from ipyreel.notebook.panels.form import Form, open_form
@@ -175,6 +175,15 @@ def vote(better: Job, worse: Job, *, tie: bool = False, who: str | None = None) 
 def merge_votes(path: str | Path) -> int:
     """Add ratings and votes from a colleague's file; returns how many are new."""
     return opinions_of(screen().session).merge(path)
+
+
+def load(folder: str | Path) -> JobList:
+    """Bring a folder that `to_dataset` wrote into the library: videos, ratings and votes.
+
+    The videos stay in the folder. Loading it twice changes nothing. Raises `InvalidRequest` when
+    the folder is not as it was written; then nothing was added.
+    """
+    return screen().saved_sweep(load_dataset(screen().session, folder))
 
 
 def form() -> Form | Notice:

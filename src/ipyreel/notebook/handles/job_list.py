@@ -196,6 +196,19 @@ class JobList(Sequence[Job]):
         written: Path = found.export(path, opinions.videos_of(self.snapshots))
         return written
 
+    def to_dataset(self, folder: str | Path) -> Path:
+        """Write the finished videos as a new folder, with their settings, ratings and votes.
+
+        Hugging Face's `datasets.load_dataset(folder)` reads it, and `ipyreel.load(folder)` in
+        another library. Raises `InvalidRequest` when the folder exists or there are no videos,
+        `StoreError` when it cannot be written.
+        """
+        written: Path = self._opinions().to_dataset(
+            self._screen.session, folder, self.snapshots, self.labels, self._differs,
+            self.info.prompt,
+        )  # fmt: skip
+        return written
+
     @staticmethod
     def _opinions() -> Any:
         """Return the module of what comes after the videos: few notebooks need it."""

@@ -1,18 +1,21 @@
-"""Ratings, votes and results of jobs: what a person thinks of the videos they hold."""
+"""What a person thinks of the videos they hold: ratings, votes, results, and all as a folder."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ipyreel.errors import InvalidRequest
+from ipyreel.experiments.datasets import VOTES, Entry, read_dataset, write_dataset
 from ipyreel.experiments.ratings import Opinions
 from ipyreel.experiments.results import results_of
+from ipyreel.jobs.files import new_id
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.results import ResultsReport
 from ipyreel.session import Session
 from ipyreel.sweeps import FIELDS, names_in, word_of
-from ipyreel.values import JobSnapshot, Json
+from ipyreel.values import JobSnapshot, Json, SavedSweep, SweepItem
 
 
 def opinions_of(session: Session) -> Opinions:
@@ -34,17 +37,8 @@ def videos_of(jobs: Sequence[JobSnapshot]) -> list[str]:
 
 def ratings_as_rows(session: Session, jobs: Sequence[JobSnapshot]) -> dict[str, dict[str, Json]]:
     """Return stars (their mean), notes and tags by job id; {} where nothing was rated."""
-    found = opinions_of(session).ratings(videos_of(jobs))
-    rows: dict[str, dict[str, Json]] = {}
-    for job in jobs if found else ():
-        some = found.get(job.file.sha256, []) if job.file is not None else []
-        stars = [one.stars for one in some if one.stars is not None]
-        rows[job.id] = {
-            "stars": sum(stars) / len(stars) if stars else None,
-            "notes": "; ".join(one.note for one in some if one.note) or None,
-            "tags": ", ".join(dict.fromkeys(tag for one in some for tag in one.tags)) or None,
-        }
-    return rows
+    found = opinions_of(session).summaries(videos_of(jobs))
+    return {job.id: found[job.file.sha256] for job in jobs if found and job.file is not None}
 
 
 def results_of_jobs(
@@ -81,3 +75,62 @@ def results_of_jobs(
     # Samples of one setting cost the same, unless the price changed meanwhile.
     each = {label: ", ".join(dict.fromkeys(some)) for label, some in costs.items()}
     return ResultsReport(results_of(votes, settings, labels), each)
+
+
+def to_dataset(
+    session: Session,
+    folder: str | Path,
+    jobs: Sequence[JobSnapshot],
+    labels: Sequence[str],
+    differs: Sequence[Mapping[str, Json]],
+    prompt: str | None,
+) -> Path:
+    """Write those of the jobs that have a video; raises `InvalidRequest` where none has."""
+    finished = [
+        Entry(job=job, label=label, differs=differing)
+        for job, label, differing in zip(jobs, labels, differs, strict=True)
+        if job.file is not None
+    ]
+    if not finished:
+        raise InvalidRequest("None of these jobs has a video to write.")
+    return write_dataset(Path(folder), finished, prompt, opinions_of(session))
+
+
+def load_dataset(session: Session, folder: str | Path) -> SavedSweep:
+    """Add the videos, ratings and votes of a dataset to the library, as one sweep.
+
+    The videos stay in the folder. Loading it twice changes nothing. Raises `InvalidRequest`
+    when the folder is not as `to_dataset` writes it; then nothing was added.
+    """
+    place = Path(folder).expanduser().absolute()
+
+    def known(job_id: str, sha256: str) -> str | None:
+        found = session.store.get(job_id)
+        if found is None or (found.file is not None and found.file.sha256 == sha256):
+            return session.store.with_video(sha256) if found is None else job_id
+        return session.store.with_video(sha256) or new_id()
+
+    template, entries = read_dataset(place, now=session.clock(), known=known)
+    if (place / VOTES).exists():
+        opinions_of(session).merge(place / VOTES)
+    new = [entry.job for entry in entries if session.store.get(entry.job.id) is None]
+    session.store.insert(*new)
+    for job in new:
+        session.store.release(job.id)
+    return _sweep_of(session, template, entries)
+
+
+def _sweep_of(session: Session, template: str | None, entries: Sequence[Entry]) -> SavedSweep:
+    """Return the sweep of these very jobs, recorded if the library has none."""
+    ids = [entry.job.id for entry in entries]
+    for sweep_id in set(session.store.sweeps_of(ids).values()):
+        sweep = session.store.sweep(sweep_id)
+        if sweep is not None and [item.job for item in sweep.items] == ids:
+            return sweep
+    items = [SweepItem(job=one.job.id, label=one.label, differs=one.differs) for one in entries]
+    sweep = SavedSweep(
+        id=new_id(kind="s"), prompt=template, columns=1, created_at=session.clock(),
+        items=tuple(items),
+    )  # fmt: skip
+    session.store.keep_sweep(sweep)
+    return sweep

@@ -1,0 +1,383 @@
+"""Writes videos with what people think of them as a folder that others can load.
+
+The layout is that of Hugging Face's VideoFolder: `metadata.jsonl` with a `file_name` column, and
+the videos beside it (https://huggingface.co/docs/datasets/video_dataset). `votes.json` is what
+`Opinions.export` writes; `preferences.jsonl` has the votes as pairs of chosen and rejected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+
+from ipyreel.client.mp4 import read_container
+from ipyreel.errors import DownloadError, InvalidRequest, StoreError
+from ipyreel.experiments.ratings import Opinions, Vote
+from ipyreel.jobs.files import new_id
+from ipyreel.values import JobSnapshot, Json, VideoFile, VideoRequest
+
+METADATA, VOTES, PREFERENCES = "metadata.jsonl", "votes.json", "preferences.jsonl"
+
+MOST_BYTES = 20_000_000
+"""Largest `metadata.jsonl` that is read."""
+
+MOST_VIDEOS = 10_000
+
+LARGEST_VIDEO = 4 * 2**30
+"""Bytes; the same limit as for a download."""
+
+_ID = re.compile(r"v[0-9a-z]{6}")
+_PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
+_SIZE = re.compile(r"[0-9A-Za-z:]{1,20}")
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One video of a dataset: its finished job, and how that differs from the others."""
+
+    job: JobSnapshot
+    label: str
+    differs: Mapping[str, Json]
+
+
+def write_dataset(
+    folder: Path, entries: Sequence[Entry], template: str | None, opinions: Opinions
+) -> Path:
+    """Write finished jobs, their ratings and their votes as a new folder; returns its path.
+
+    `template` is the prompt that all share, as it was typed. Raises `InvalidRequest` when the
+    folder exists or a file is no longer what was downloaded, `StoreError` when the folder cannot
+    be written; then nothing is left of it.
+    """
+    folder = folder.expanduser().absolute()
+    if folder.exists():
+        raise InvalidRequest(f"{folder}: it exists; choose another name.")
+    part = folder.with_name(f".{folder.name}.{new_id()}.part")
+    try:
+        (part / "videos").mkdir(parents=True)
+        try:
+            _fill(part, entries, template, opinions)
+            part.rename(folder)
+        except BaseException:
+            shutil.rmtree(part)
+            raise
+    except OSError as error:
+        raise StoreError(f"{folder} could not be written: {error.strerror or error}.") from error
+    return folder
+
+
+def _fill(folder: Path, entries: Sequence[Entry], template: str | None, opinions: Opinions) -> None:
+    files = {entry.job.id: _file_of(entry.job) for entry in entries}
+    names = {job: f"videos/{job}{Path(file.path).suffix}" for job, file in files.items()}
+    for job, file in files.items():
+        _copy(file, folder / names[job])
+    videos = [file.sha256 for file in files.values()]
+    thoughts = opinions.summaries(videos)
+    rows = [
+        {
+            "file_name": names[entry.job.id],
+            **_row(entry, files[entry.job.id], template),
+            **thoughts.get(files[entry.job.id].sha256, {}),
+        }
+        for entry in entries
+    ]
+    _write_lines(folder / METADATA, rows)
+    prompts = {files[entry.job.id].sha256: entry.job.request.prompt for entry in entries}
+    places = {file.sha256: names[job] for job, file in files.items()}
+    votes = opinions.votes(videos)
+    _write_lines(folder / PREFERENCES, _preferences(votes, places, prompts))
+    opinions.export(folder / VOTES, videos)
+    (folder / "README.md").write_text(_card(rows, votes), encoding="utf-8")
+
+
+def _file_of(job: JobSnapshot) -> VideoFile:
+    if job.file is None:
+        raise InvalidRequest(f"{job.id} has no video: it is {job.status}.")
+    return job.file
+
+
+def _copy(file: VideoFile, target: Path) -> None:
+    """Copy a video; its hash is what votes know it by, so a changed file is refused."""
+    digest = hashlib.sha256()
+    with Path(file.path).open("rb") as source, target.open("xb") as copy:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            copy.write(chunk)
+    if digest.hexdigest() != file.sha256:
+        raise InvalidRequest(f"{file.path} has changed since it was downloaded.")
+
+
+def _row(entry: Entry, file: VideoFile, template: str | None) -> dict[str, Json]:
+    """Return what is known of a video; columns keep one type each, as Arrow tables need it."""
+    job, request = entry.job, entry.job.request
+    known: dict[str, Json] = {
+        "id": job.id,
+        "label": entry.label,
+        "prompt": request.prompt,
+        "template": template,
+        "provider": job.provider,
+        "model": request.model,
+        "seconds": None if request.seconds is None else float(request.seconds),
+        "size": request.size,
+        "seed": request.seed,
+        "extra": _text(request.extra),
+        "varied": _text(entry.differs),
+        "cost_usd": None if job.cost is None else float(job.cost),
+        "created_at": _iso(job.created_at),
+        "width": file.width,
+        "height": file.height,
+        "bytes": file.size,
+        "sha256": file.sha256,
+    }
+    fields = {name: None if value is None else str(value) for name, value in entry.differs.items()}
+    return {**fields, **known}
+
+
+def _text(value: Mapping[str, Json]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _preferences(
+    votes: Iterable[Vote], places: Mapping[str, str], prompts: Mapping[str, str]
+) -> Iterator[dict[str, Json]]:
+    """Return votes as pairs; ties are left out, since a pair always prefers one side."""
+    for vote in votes:
+        if vote.winner == "tie":
+            continue
+        pair = (vote.left, vote.right)
+        better, worse = pair if vote.winner == "left" else pair[::-1]
+        same = prompts[better] == prompts[worse]
+        yield {
+            "prompt": prompts[better] if same else None,
+            "chosen": places[better],
+            "rejected": places[worse],
+            "chosen_prompt": prompts[better],
+            "rejected_prompt": prompts[worse],
+            "who": vote.who,
+            "when": _iso(vote.at),
+        }
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write_lines(path: Path, rows: Iterable[Mapping[str, Json]]) -> None:
+    # Lone surrogates, which are no UTF-8, come out as the escapes that JSON has for them.
+    with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _card(rows: Sequence[Mapping[str, Json]], votes: Sequence[Vote]) -> str:
+    """Return the dataset card (https://huggingface.co/docs/hub/datasets-cards)."""
+    makers = sorted({f"{row['provider']}, {row['model'] or 'default model'}" for row in rows})
+    people = len({vote.who for vote in votes})
+    lines = "\n".join(f"- {maker}" for maker in makers)
+    return _CARD.format(
+        videos=len(rows), makers=lines, votes=len(votes), people=people,
+        metadata=METADATA, preferences=PREFERENCES, file=VOTES,
+    )  # fmt: skip
+
+
+_CARD = """---
+task_categories:
+- text-to-video
+tags:
+- video-preferences
+- ipyreel
+configs:
+- config_name: default
+  data_files:
+  - {metadata}
+  - videos/*
+---
+
+# Generated videos and preferences
+
+{videos} generated videos, and {votes} votes by {people} people on which of two is better.
+
+Made by:
+
+{makers}
+
+- `{metadata}`: one line per video with its prompt and settings. `varied` has the fields that
+  differ within the experiment, as JSON.
+- `{preferences}`: one line per vote with `chosen` and `rejected`. Ties are only in `{file}`.
+
+```python
+datasets.load_dataset("FOLDER")                                        # the videos
+datasets.load_dataset("json", data_files="FOLDER/{preferences}")  # the votes
+ipyreel.load("FOLDER")                                                 # both, in a notebook
+```
+
+The names of voters are in `{preferences}` and `{file}`. Before you publish the videos, read the
+terms of the services that made them.
+"""
+
+
+def read_dataset(
+    folder: Path, *, now: float, known: Callable[[str, str], str | None]
+) -> tuple[str | None, list[Entry]]:
+    """Return the template and the entries of a folder that `write_dataset` wrote.
+
+    The videos stay where they are. `known` returns the id of the job in the library that has a
+    video (its id in the folder, its SHA-256), or None. The folder may be anybody's: raises
+    `InvalidRequest` for whatever is not as it should be.
+    """
+    folder = folder.expanduser().absolute()
+    rows = _read_rows(folder / METADATA)
+    try:
+        entries = [_entry(folder, row, now, known) for row in rows]
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidRequest(f"{folder / METADATA}: {error} is not as ipyreel writes it.") from None
+    except OSError as error:
+        raise InvalidRequest(f"{folder}: {error.filename}: {error.strerror}.") from error
+    except DownloadError as error:
+        raise InvalidRequest(f"{folder}: {error.message}") from error
+    if len({entry.job.id for entry in entries}) != len(entries):
+        raise InvalidRequest(f"{folder / METADATA}: it names a video twice.")
+    templates = {_string(row, "template") for row in rows}
+    template = templates.pop() if len(templates) == 1 else None
+    return template, entries
+
+
+def _read_rows(path: Path) -> list[Mapping[str, Json]]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise InvalidRequest(f"{path}: {error.strerror}.") from error
+    if len(text) > MOST_BYTES:
+        raise InvalidRequest(f"{path}: it is larger than {MOST_BYTES // 10**6} MB.")
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_VIDEOS:
+        raise InvalidRequest(f"{path}: it has more than {MOST_VIDEOS} videos.")
+    rows: list[Mapping[str, Json]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise InvalidRequest(f"{path}: line {number} is not a JSON object.")
+        rows.append(row)
+    return rows
+
+
+def _entry(
+    folder: Path,
+    row: Mapping[str, Json],
+    now: float,
+    known: Callable[[str, str], str | None],
+) -> Entry:
+    path = _path_in(folder, row["file_name"])
+    file = _look_at(path)
+    told = row["id"] if isinstance(row["id"], str) and _ID.fullmatch(row["id"]) else new_id()
+    provider = row["provider"]
+    if not isinstance(provider, str) or not _PROVIDER.fullmatch(provider):
+        raise ValueError("the name of a provider")
+    request = VideoRequest(
+        prompt=_string(row, "prompt") or "",
+        model=_string(row, "model"),
+        seconds=_number(row.get("seconds")),
+        size=_size(row.get("size")),
+        seed=_whole(row.get("seed")),
+        extra=_object(row.get("extra")),
+    )
+    created = _moment(row.get("created_at"), now)
+    job = JobSnapshot(
+        id=known(told, file.sha256) or told,
+        provider=provider,
+        request=request,
+        status="completed",
+        created_at=created,
+        completed_at=created,
+        target=file.path,
+        # Nothing was sent from here: no limit counts it, and no server is asked about it.
+        cost=Decimal(0),
+        file=file,
+    )
+    return Entry(job=job, label=_string(row, "label") or "", differs=_object(row.get("varied")))
+
+
+def _path_in(folder: Path, name: Json) -> Path:
+    """Return the path of a file inside the folder; links that lead out of it are refused."""
+    parts = PurePosixPath(name).parts if isinstance(name, str) else ()
+    if not parts or "\0" in str(name):
+        raise ValueError("the name of a file")
+    path = folder.joinpath(*parts)
+    root = os.path.realpath(folder)
+    if os.path.commonpath([root, os.path.realpath(path)]) != root:
+        raise ValueError(f"{name!r}, which leads out of the folder,")
+    return path
+
+
+def _look_at(path: Path) -> VideoFile:
+    # Looked at before it is opened: opening a pipe would wait for ever.
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_VIDEO:
+        raise ValueError(f"{path.name}, which is no video file,")
+    container = read_container(path)
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return VideoFile(
+        path=str(path),
+        size=found.st_size,
+        sha256=digest.hexdigest(),
+        media_type=container.media_type,
+        width=container.width,
+        height=container.height,
+        seconds=container.seconds,
+    )
+
+
+def _string(row: Mapping[str, Json], name: str) -> str | None:
+    value = row.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name} {value!r}"[:100])
+    return value
+
+
+def _number(value: Json) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a number of seconds")
+    return int(value) if float(value).is_integer() else value
+
+
+def _whole(value: Json) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise ValueError("a seed")
+    return value
+
+
+def _size(value: Json) -> str | None:
+    if value is not None and (not isinstance(value, str) or not _SIZE.fullmatch(value)):
+        raise ValueError("a size")
+    return value
+
+
+def _object(text: Json) -> dict[str, Json]:
+    found = json.loads(text) if isinstance(text, str) else None
+    if not isinstance(found, dict):
+        raise ValueError("a JSON object")  # noqa: TRY004 - what the file says, not a caller
+    return found
+
+
+def _moment(text: Json, now: float) -> float:
+    moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    return min(moment.timestamp(), now)
