@@ -13,14 +13,10 @@ from ipyreel.catalog import Catalog
 from ipyreel.client import Timeouts, VideoClient
 from ipyreel.errors import (
     AuthenticationFailed,
-    ConfigError,
     InvalidRequest,
     JobNotFound,
-    ProviderError,
-    RequestRejected,
     ServerBroken,
     TransportError,
-    UnknownProvider,
     WaitTimeout,
     WireError,
 )
@@ -46,34 +42,10 @@ def asking(ask, *script, time=None, **options):
     return run(main())
 
 
-def test_from_the_prompt_to_the_file(tmp_path):
-    film = mp4(b"pictures" * 100)
-
-    async def main():
-        script = [reply(200, QUEUED), reply(200, QUEUED), reply(200, DONE), File(film)]
-        time = Time()
-        async with Server(*script) as server, client(server, time) as ours:
-            job = await ours.create("a cat", seconds=4)
-            job = await ours.wait(job.remote_id, interval=10)
-            file = await ours.download(job, tmp_path / "cat.mp4")
-            return file, time.slept, server
-
-    file, slept, server = run(main())
-    assert (tmp_path / "cat.mp4").read_bytes() == film
-    assert file.seconds == 4
-    assert slept == [10]
-    assert len(server.posts) == 1
-
-
 def test_one_question_is_one_question():
     job, seen = asking(lambda ours: ours.retrieve("a/b=="), reply(200, {**QUEUED, "id": "other"}))
     assert (job.remote_id, job.status) == ("a/b==", "queued")
     assert [one.target for one in seen] == ["/v1/videos/a%2Fb%3D%3D"]
-
-
-def test_a_failed_job_in_a_500_is_a_job():
-    job, _ = asking(lambda ours: ours.retrieve("video_1"), reply(500, FAILED))
-    assert (job.status, job.failure.message) == ("failed", "no luck")
 
 
 @pytest.mark.parametrize(
@@ -105,46 +77,6 @@ def test_a_polling_url_is_asked_at_home_only():
 
     _, seen = asking(ask, reply(200, QUEUED))
     assert [one.target for one in seen] == ["/polls/7?x=1", "/polls/8", "/v1/videos/video_1"]
-
-
-def test_a_list_comes_by_pages():
-    page = {"object": "list", "data": [QUEUED, DONE], "has_more": True, "last_id": "video_1"}
-    found, seen = asking(lambda ours: ours.list(limit=2, after="video_0"), reply(200, page))
-    assert [job.status for job in found.jobs] == ["queued", "completed"]
-    assert found.after == "video_1"
-    assert seen[0].target == "/v1/videos?limit=2&after=video_0"
-
-
-def test_a_list_that_is_not_there_after_all():
-    error, _ = asking(lambda ours: ours.list(), reply(405))
-    assert isinstance(error, (RequestRejected, JobNotFound))
-
-
-def test_a_deletion_is_answered():
-    answer, seen = asking(
-        lambda ours: ours.delete("video_1"), reply(200, {"id": "video_1", "deleted": True})
-    )
-    assert answer is True
-    assert (seen[0].method, seen[0].target) == ("DELETE", "/v1/videos/video_1")
-    error, _ = asking(lambda ours: ours.delete("video_1"), reply(404))
-    assert isinstance(error, JobNotFound)
-    error, _ = asking(lambda ours: ours.delete("video_1"), reply(302, location="/x"))
-    assert isinstance(error, ProviderError)
-
-
-@pytest.mark.parametrize(
-    ("ask", "words"),
-    [
-        (lambda ours: ours.list(), "cannot list"),
-        (lambda ours: ours.delete("video_1"), "cannot delete"),
-        (lambda ours: ours.remix("video_1", "at night"), "cannot remix"),
-    ],
-)
-def test_what_the_provider_lacks_is_said_here(ask, words):
-    error, seen = asking(ask, reply(200, QUEUED), fields={"routes": frozenset()})
-    assert isinstance(error, InvalidRequest)
-    assert f"Shop {words}" in error.message
-    assert seen == []
 
 
 def test_waiting_goes_on_through_troubles():
@@ -220,12 +152,6 @@ def test_a_preview_needs_no_key_and_fetches_nothing():
     assert ours.preview(VideoRequest(prompt="a", images=(with_bytes,))).form[-1].value == PNG
 
 
-def test_a_preview_of_a_remix():
-    ours = VideoClient(row(), key=KEY, base_url="https://shop.example/v1")
-    call = ours.preview(VideoRequest(prompt="at night", remix_of="video_1"))
-    assert call.path == "https://shop.example/v1/videos/video_1/remix"
-
-
 # -- which provider ------------------------------------------------------------------------
 
 
@@ -235,16 +161,6 @@ def test_every_built_in_row_with_an_address_makes_a_client():
             ours = VideoClient(provider.name, key=KEY)
             assert ours.provider == provider
             assert KEY not in repr(ours)
-
-
-def test_a_provider_that_nobody_knows():
-    with pytest.raises(UnknownProvider):
-        VideoClient("apiyy")
-
-
-def test_a_provider_without_an_address():
-    with pytest.raises(ConfigError):
-        VideoClient("openai", key=KEY)
 
 
 def test_a_row_by_name_is_checked_before_sending(monkeypatch):

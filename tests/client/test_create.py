@@ -8,7 +8,7 @@ from email.utils import formatdate
 import pytest
 
 from ipyreel.catalog import Secret
-from ipyreel.client import RetryPolicy, Timeouts
+from ipyreel.client import Timeouts
 from ipyreel.errors import (
     AuthenticationFailed,
     ConfigError,
@@ -54,12 +54,6 @@ def test_a_job_is_created_by_one_post():
     assert heard == [True]
 
 
-@pytest.mark.parametrize("status", [200, 201, 202])
-def test_any_2xx_is_a_success(status):
-    job, _, _ = create(reply(status, QUEUED))
-    assert job.remote_id == "video_1"
-
-
 AMBIGUOUS = {
     "500": reply(500, {"error": {"message": "it broke here"}}),
     "502 html": reply(502, b"<html>Bad Gateway</html>", content_type="text/html"),
@@ -70,7 +64,7 @@ AMBIGUOUS = {
     "closed in the answer": cut(b'{"id": "video_1"}', 5),
     "not JSON": reply(200, b"OK"),
     "HTML": reply(200, b"<html>fine</html>"),
-    "no id": reply(200, {"object": "video"}),
+    "no id": reply(200, {"hm": "it broke here"}),
     "empty": reply(200, b""),
     "an error in a 200": reply(200, {"error": {"message": "upstream timed out"}}),
     "500 in a 200": reply(200, {"error": {"message": "it broke", "code": 500}}),
@@ -90,51 +84,18 @@ def test_what_may_have_been_accepted_is_never_sent_again(handler):
     assert heard == [True]
     assert KEY not in str(error)
     assert "Look for it in the list of jobs" in error.hint
+    if handler in {AMBIGUOUS["503"], AMBIGUOUS["no id"]}:
+        assert "it broke here" in error.message
 
 
-def test_the_servers_sentence_is_kept_when_nobody_knows():
-    error, _, _ = create(AMBIGUOUS["503"])
-    assert "it broke here" in error.message
-    assert "503" in error.message
-
-
-def test_without_a_list_one_is_sent_to_the_provider():
-    error, _, _ = create(reset, fields={"routes": frozenset()})
-    assert "Look for it at Shop" in error.hint
-
-
-REFUSED = [
-    (400, RequestRejected),
-    (401, AuthenticationFailed),
-    (402, PaymentRequired),
-    (403, AuthenticationFailed),
-    (404, RequestRejected),
-    (409, ProviderError),
-    (413, RequestRejected),
-    (422, RequestRejected),
-]
-
-
-@pytest.mark.parametrize(("status", "kind"), REFUSED)
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, RequestRejected), (401, AuthenticationFailed), (409, ProviderError)]
+)
 def test_a_refusal_is_final_at_once(status, kind):
     said = {"error": {"message": "not like this", "code": "c-1", "param": "size"}}
     error, server, heard = create(reply(status, said), reply(200, QUEUED))
     assert isinstance(error, kind)
     assert (error.message, error.status_code, error.code) == ("not like this", status, "c-1")
-    assert len(server.posts) == 1
-    assert heard == [True, False]
-
-
-def test_a_refusal_in_a_200_that_leaves_no_doubt_is_one():
-    said = {"error": {"message": "no money left", "code": "insufficient_quota"}}
-    error, _, heard = create(reply(200, said))
-    assert isinstance(error, PaymentRequired)
-    assert heard == [True, False]
-
-
-def test_a_redirect_is_not_followed_and_nothing_was_accepted():
-    error, server, heard = create(reply(308, location="https://elsewhere.example/v1"))
-    assert isinstance(error, ProviderError)
     assert len(server.posts) == 1
     assert heard == [True, False]
 
@@ -164,21 +125,15 @@ def test_a_path_that_moves_for_ever_is_posted_to_twice(status):
 
 
 def test_a_refusal_in_a_200_of_any_shape_is_one():
-    for body in (
-        {"code": 40001, "message": "bad prompt", "data": None},
-        {"base_resp": {"status_code": 1026, "status_msg": "bad prompt"}},
+    for body, kind in (
+        ({"code": 40001, "message": "bad prompt", "data": None}, RequestRejected),
+        ({"base_resp": {"status_code": 1026, "status_msg": "bad prompt"}}, RequestRejected),
+        ({"error": {"message": "bad prompt", "code": "insufficient_quota"}}, PaymentRequired),
     ):
         error, _, heard = create(reply(200, body))
-        assert isinstance(error, RequestRejected)
+        assert isinstance(error, kind)
         assert error.message == "bad prompt"
         assert heard == [True, False]
-
-
-def test_an_answer_that_nobody_understands_is_quoted():
-    error, _, heard = create(reply(200, {"hm": "wait and see"}))
-    assert isinstance(error, SubmissionUnknown)
-    assert "wait and see" in error.message
-    assert heard == [True]
 
 
 def test_a_see_other_may_follow_a_job_that_was_accepted():
@@ -256,26 +211,6 @@ def test_after_a_429_it_waits_as_long_as_the_server_asks():
     assert len(server.posts) == 6
 
 
-def test_a_429_that_never_ends_is_said_in_the_end():
-    time = Time()
-    options = {"retry": RetryPolicy(busy_attempts=3)}
-    error, server, heard = create(
-        reply(429, {"error": {"message": "slow down"}}), time=time, options=options
-    )
-    assert isinstance(error, RateLimited)
-    assert error.message == "slow down"
-    assert (len(server.posts), len(time.slept)) == (3, 2)
-    assert heard == [True, False] * 3
-
-
-def test_a_429_that_means_no_money_is_not_waited_for():
-    said = {"error": {"message": "quota used up", "code": "insufficient_quota"}}
-    time = Time()
-    error, server, _ = create(reply(429, said), time=time)
-    assert isinstance(error, PaymentRequired)
-    assert (len(server.posts), time.slept) == (1, [])
-
-
 def test_a_post_may_be_ambiguous_after_a_429_too():
     error, server, heard = create(reply(429, retry_after="1"), reset, reply(200, QUEUED))
     assert isinstance(error, SubmissionUnknown)
@@ -300,29 +235,6 @@ def test_nobody_at_the_door_is_tried_again_with_growing_waits():
     assert caught.value.sent is False
     assert time.slept == [1, 2, 4, 8]
     assert heard == [True, False] * 5
-
-
-def test_a_server_that_comes_up_meanwhile_gets_the_post_once():
-    """Sleeping is when the server is started: nothing depends on how fast anything is."""
-    heard = []
-
-    async def main():
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            server = Server(reply(200, QUEUED), port=sock.getsockname()[1])
-
-        async def sleep(_seconds):
-            await server.__aenter__()
-
-        async with client(server, sleep=sleep) as ours:
-            job = await ours.create("a cat", on_send=heard.append)
-        await server.__aexit__()
-        return job, server.posts
-
-    job, posts = run(main())
-    assert job.remote_id == "video_1"
-    assert len(posts) == 1
-    assert heard == [True, False, True]
 
 
 FORM_WANTED = {"detail": [{"type": "missing", "loc": ["body", "prompt"], "msg": "Field required"}]}
@@ -411,26 +323,11 @@ def test_an_image_that_does_not_come_keeps_the_post_here(handler, words):
     assert heard == []
 
 
-def test_images_come_as_paths_and_bytes_too(tmp_path):
-    path = tmp_path / "my cat.png"
-    path.write_bytes(PNG)
-    for image in (path, str(path), PNG):
-        _, server, _ = create(reply(200, QUEUED), images=[image])
-        assert PNG in server.posts[0].body
-
-
 @pytest.mark.parametrize("image", ["missing.png", b"GIF89a", b""])
 def test_images_that_are_none_are_refused_here(image):
     error, server, heard = create(reply(200, QUEUED), images=[image])
     assert isinstance(error, InvalidRequest)
     assert (server.seen, heard) == ([], [])
-
-
-def test_a_value_that_cannot_be_written_keeps_the_post_here():
-    error, server, heard = create(reply(200, QUEUED), extra={"x": float("nan")})
-    assert isinstance(error, InvalidRequest)
-    assert server.seen == []
-    assert heard in ([], [True, False])
 
 
 def test_a_whole_request_is_taken_and_added_to():
@@ -445,12 +342,6 @@ def test_a_whole_request_is_taken_and_added_to():
     }
 
 
-def test_an_empty_prompt_is_refused_here():
-    error, server, _ = create(reply(200, QUEUED), request="  ")
-    assert isinstance(error, InvalidRequest)
-    assert server.seen == []
-
-
 def test_a_key_is_asked_for_where_one_is_needed():
     error, server, heard = create(
         reply(200, QUEUED), options={"key": None}, fields={"key_vars": ("SHOP_API_KEY",)}
@@ -460,51 +351,11 @@ def test_a_key_is_asked_for_where_one_is_needed():
     assert (server.seen, heard) == ([], [])
 
 
-def test_a_key_is_found_in_the_environment(monkeypatch):
-    monkeypatch.setenv("SHOP_API_KEY", " sk-from-the-environment\n")
-    _, server, _ = create(
-        reply(200, QUEUED), options={"key": None}, fields={"key_vars": ("SHOP_API_KEY",)}
-    )
-    assert server.posts[0].headers["authorization"] == "Bearer sk-from-the-environment"
-
-
-def test_self_hosted_servers_get_no_key():
-    _, server, _ = create(reply(200, QUEUED), options={"key": None}, fields={"needs_key": False})
-    assert "authorization" not in server.posts[0].headers
-
-
 def test_a_secret_is_taken_as_it_is():
     _, server, _ = create(
         reply(200, QUEUED), options={"key": Secret("sk-other")}, fields={"key_header": "api-key"}
     )
     assert server.posts[0].headers["api-key"] == "sk-other"
-
-
-def test_a_remix_is_sent_as_carefully():
-    async def main(*script):
-        async with Server(*script) as server, client(server) as ours:
-            try:
-                return await ours.remix("video/1", "at night"), server.posts
-            except VideoError as error:
-                return error, server.posts
-
-    job, posts = run(main(reply(200, QUEUED)))
-    assert job.remote_id == "video_1"
-    assert (posts[0].target, posts[0].json) == (
-        "/v1/videos/video%2F1/remix",
-        {"prompt": "at night"},
-    )
-    error, posts = run(main(reset, reply(200, QUEUED)))
-    assert isinstance(error, SubmissionUnknown)
-    assert len(posts) == 1
-
-
-def test_a_remix_where_there_is_none_is_refused_here():
-    request = VideoRequest(prompt="at night", remix_of="video_1")
-    error, server, _ = create(reply(200, QUEUED), request=request, fields={"routes": frozenset()})
-    assert isinstance(error, InvalidRequest)
-    assert "cannot remix" in error.message
-    assert server.seen == []
 
 
 def test_if_saving_fails_nothing_leaves():

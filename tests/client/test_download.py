@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from ipyreel.client import DownloadPolicy, RetryPolicy, Timeouts
 from ipyreel.client.part import Part, ProcessMemory, Source
 from ipyreel.errors import (
-    AuthenticationFailed,
     DownloadError,
     JobNotFound,
     ProviderError,
@@ -100,22 +99,11 @@ def test_a_file_is_fetched_checked_and_put_in_place(target):
     assert told == sorted(told)
 
 
-def test_ids_are_one_segment_of_the_path(target):
-    job = replace(JOB, remote_id="a/b:c==")
-    _, server = download(target, File(FILM), job=job)
-    assert server.seen[0].target == "/v1/videos/a%2Fb%3Ac%3D%3D/content"
-
-
-@pytest.mark.parametrize("ending", ["MP4", "m4v", "mov"])
-def test_endings_that_are_true_are_kept(target, ending):
-    named = target.with_name(f"clip.{ending}")
-    file, _ = download(named, File(FILM))
-    assert file.path == str(named)
-
-
 @pytest.mark.parametrize(
     ("film", "name", "ending"),
     [
+        (FILM, "clip.MP4", "clip.MP4"),
+        (FILM, "clip.mov", "clip.mov"),
         (WEBM, "clip.mp4", "clip.webm"),
         (AVI, "clip.mp4", "clip.avi"),
         (FILM, "clip.webm", "clip.mp4"),
@@ -150,18 +138,6 @@ def test_a_date_will_do_where_there_is_no_strong_tag(target):
     assert server.seen[1].headers["if-range"] == date
 
 
-@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_without_anything_to_know_it_by_it_starts_over(target, etag):
-    file, server = download(target, File(FILM, cuts=[500], etag=etag))
-    assert_whole(file, target)
-    assert "range" not in server.seen[1].headers
-
-
-def test_a_server_without_ranges_starts_over(target):
-    file, _ = download(target, File(FILM, cuts=[5000, 9000], ranges=False))
-    assert_whole(file, target)
-
-
 def test_cuts_without_new_bytes_end_it_and_the_part_is_kept(target):
     time = Time()
     broken = File(FILM, cuts=[5000, *[10] * 9], ranges=False, etag=None)
@@ -187,7 +163,7 @@ def test_a_206_that_begins_elsewhere_is_not_glued_on(target):
     assert "range" not in server.seen[2].headers
 
 
-@pytest.mark.parametrize("says", ["bytes 4000-9/9", "bytes 4000-10500/99", "what", ""])
+@pytest.mark.parametrize("says", ["bytes 4000-9/9", "what"])
 def test_a_206_of_another_length_is_not_glued_on(target, says):
     lying = reply(206, FILM[4000:], content_range=says)
     file, _ = download(target, File(FILM, cuts=[4000]), lying, File(FILM))
@@ -202,19 +178,6 @@ def test_a_206_that_does_not_name_our_bytes_is_not_glued_on(target, validator):
     file, server = download(target, File(FILM, cuts=[4000]), spliced, File(FILM))
     assert_whole(file, target)
     assert "range" not in server.seen[2].headers
-
-
-@pytest.mark.parametrize("etag", ['"\u00e9"', '"' + "e" * 3000 + '"'])
-def test_an_etag_that_cannot_be_sent_back_only_costs_the_resuming(target, etag):
-    file, server = download(target, File(FILM, cuts=[4000], etag=etag))
-    assert_whole(file, target)
-    assert "range" not in server.seen[1].headers
-
-
-def test_a_range_of_thousands_of_digits_starts_over(target):
-    endless = reply(206, FILM[4000:], etag='"one"', content_range=f"bytes 4000-9/{'9' * 5000}")
-    file, _ = download(target, File(FILM, cuts=[4000]), endless, File(FILM))
-    assert_whole(file, target)
 
 
 def test_a_416_at_the_end_means_that_all_is_here(target):
@@ -236,7 +199,7 @@ def test_a_416_elsewhere_starts_over(target):
     assert_whole(file, target)
 
 
-@pytest.mark.parametrize("handler", [reset, reply(503), reply(524, b"<html>"), reply(408)])
+@pytest.mark.parametrize("handler", [reset, reply(524, b"<html>")])
 def test_troubles_that_pass_are_waited_out(target, handler):
     time = Time()
     file, _ = download(
@@ -360,7 +323,7 @@ def test_the_part_of_another_address_is_not_gone_on_with(target):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     pictures=st.binary(max_size=600),
@@ -392,14 +355,9 @@ def test_however_it_is_cut_the_bytes_are_the_same(target, pictures, cuts, ranges
 # -- what is no video ----------------------------------------------------------------------
 
 JUNK = {
-    "JSON error": reply(200, {"error": {"message": "it went wrong"}}),
-    "JSON error as mp4": reply(
-        200, {"error": {"message": "it went wrong"}}, content_type="video/mp4"
-    ),
     "HTML": reply(200, b"<html><title>it went wrong</title></html>", content_type="text/html"),
     "text": reply(200, b"it went wrong", content_type="text/plain"),
     "image": reply(200, JPEG, content_type="video/mp4"),
-    "empty": reply(200, b"", content_type="video/mp4"),
     "short": reply(200, b"\x00\x00", content_type="video/mp4"),
     "endless JSON": reply(200, b"{" * 3_000_000),
 }
@@ -412,19 +370,6 @@ def test_what_is_no_video_is_never_kept(target, handler):
     assert isinstance(error, DownloadError)
     assert sum(time.slept) == 60
     assert left_in(target.parent) == []
-
-
-@pytest.mark.parametrize("name", ["JSON error", "JSON error as mp4", "HTML"])
-def test_the_words_that_came_instead_are_said(target, name):
-    error, _ = download(target, JUNK[name])
-    assert "it went wrong" in error.message
-    assert "instead of a video" in error.message
-
-
-@pytest.mark.parametrize("handler", JUNK.values(), ids=JUNK)
-def test_a_video_that_comes_after_something_else_is_taken(target, handler):
-    file, _ = download(target, handler, reply(404), File(FILM))
-    assert_whole(file, target)
 
 
 def test_something_else_does_not_wipe_out_the_part(target):
@@ -493,19 +438,12 @@ def envelope(path):
     return At(lambda origin: reply(200, {"url": origin + path}))
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_to_a_cdn_is_followed_without_the_key(target, status):
-    file, api, cdn, _ = elsewhere(target, [redirect(status)], [File(FILM)], urls=())
+def test_a_redirect_to_a_cdn_is_followed_without_the_key(target):
+    file, api, cdn, _ = elsewhere(target, [redirect()], [File(FILM)], urls=())
     assert_whole(file, target)
     assert api.seen[0].headers["authorization"] == f"Bearer {KEY}"
     assert cdn.seen[0].target == "/film?sig=secret"
     assert KEY not in str(cdn.seen)
-
-
-def test_a_cut_behind_a_redirect_is_resumed(target):
-    file, _, cdn, _ = elsewhere(target, [redirect()], [File(FILM, cuts=[3000])], urls=())
-    assert_whole(file, target)
-    assert cdn.seen[1].headers["range"] == "bytes=3000-"
 
 
 def test_a_text_that_names_the_place_is_followed_without_the_key(target):
@@ -516,14 +454,7 @@ def test_a_text_that_names_the_place_is_followed_without_the_key(target):
     assert KEY not in str(cdn.seen)
 
 
-def test_a_text_that_names_a_text_is_not_followed_for_ever(target):
-    api = [envelope("/one")]
-    error, _, cdn, _ = elsewhere(target, api, [reply(200, {"url": "/two"})], urls=())
-    assert isinstance(error, DownloadError)
-    assert {seen.target for seen in cdn.seen} == {"/one"}
-
-
-@pytest.mark.parametrize("status", [401, 403, 404, 405, 410, 422, 501, 502])
+@pytest.mark.parametrize("status", [401, 404, 410, 502])
 def test_where_the_route_has_nothing_the_url_is_tried(target, status):
     file, api, cdn, time = elsewhere(target, [reply(status)], [File(FILM)])
     assert_whole(file, target)
@@ -737,20 +668,18 @@ def test_all_of_it_has_a_deadline(target):
 # -- not there yet, and gone ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [400, 404, 409, 423, 425])
-def test_a_file_that_is_not_there_yet_is_waited_for(target, status):
+def test_a_file_that_is_not_there_yet_is_waited_for(target):
     time = Time()
-    file, _ = download(target, *[reply(status, NOT_READY)] * 3, File(FILM), time=time)
+    file, _ = download(target, *[reply(425, NOT_READY)] * 3, File(FILM), time=time)
     assert_whole(file, target)
     assert time.slept == [2, 3, 4.5]
 
 
-@pytest.mark.parametrize("status", [400, 404, 409])
-def test_a_file_that_never_comes_is_given_up_after_a_minute(target, status):
+def test_a_file_that_never_comes_is_given_up_after_a_minute(target):
     time = Time()
-    error, _ = download(target, reply(status, NOT_READY), time=time)
+    error, _ = download(target, reply(409, NOT_READY), time=time)
     assert isinstance(error, JobNotFound)
-    assert error.status_code == status
+    assert error.status_code == 409
     assert "still not there: Video is not ready yet" in error.message
     assert sum(time.slept) == 60
     assert "resume" in error.hint
@@ -764,28 +693,6 @@ def test_how_long_is_waited_is_an_argument(target):
     assert (len(server.seen), time.slept) == (1, [])
 
 
-def test_the_server_may_say_when_it_will_be_there(target):
-    time = Time()
-    file, _ = download(target, reply(409, NOT_READY, retry_after="11"), File(FILM), time=time)
-    assert_whole(file, target)
-    assert time.slept == [11]
-
-
-def test_a_file_that_is_gone_is_not_waited_for(target):
-    time = Time()
-    error, _ = download(target, reply(410, {"error": {"message": "expired"}}), time=time)
-    assert isinstance(error, JobNotFound)
-    assert "no longer keeps the file" in error.message
-    assert time.slept == []
-
-
-def test_a_key_that_is_refused_is_said_at_once(target):
-    time = Time()
-    error, _ = download(target, reply(401, {"error": {"message": "who are you"}}), time=time)
-    assert isinstance(error, AuthenticationFailed)
-    assert time.slept == []
-
-
 def test_a_job_that_failed_has_no_file(target):
     error, server = download(target, File(FILM), job=replace(JOB, status="failed"))
     assert isinstance(error, DownloadError)
@@ -793,14 +700,6 @@ def test_a_job_that_failed_has_no_file(target):
 
 
 # -- the disk ------------------------------------------------------------------------------
-
-
-def test_a_file_that_is_there_is_not_overwritten(target):
-    target.write_bytes(b"precious")
-    error, _ = download(target, File(FILM))
-    assert isinstance(error, DownloadError)
-    assert "not overwritten" in error.message
-    assert target.read_bytes() == b"precious"
 
 
 def test_a_file_of_the_same_length_is_compared_and_the_part_kept(target):
@@ -828,28 +727,6 @@ def test_a_folder_that_is_missing_is_said_before_anything_is_asked(target):
     assert isinstance(error, DownloadError)
     assert "No such file or directory" in error.message
     assert "Create the folder" in error.hint
-    assert server.seen == []
-
-
-def test_a_folder_that_is_a_file_is_said(target):
-    target.write_bytes(b"a file")
-    error, server = download(target / "clip.mp4", File(FILM))
-    assert isinstance(error, DownloadError)
-    assert "Not a directory" in error.message
-    assert server.seen == []
-
-
-def test_a_folder_that_is_read_only_is_said(target):
-    target.parent.chmod(0o500)
-    try:
-        if os.access(target.parent, os.W_OK):
-            pytest.skip("root may write everywhere")
-        error, server = download(target, File(FILM))
-    finally:
-        target.parent.chmod(0o700)
-    assert isinstance(error, DownloadError)
-    assert "Permission denied" in error.message
-    assert "may write to" in error.hint
     assert server.seen == []
 
 
@@ -907,9 +784,3 @@ def test_large_files_are_the_same_too(target):
     assert_whole(file, target, film)
     # Each piece is told at most once, and no film more than about a hundred times.
     assert 9 < len(told) < 120
-
-
-def test_an_error_is_a_provider_error_only_when_a_provider_answered(target):
-    error, _ = download(target, reply(418, {"error": {"message": "a teapot"}}))
-    assert isinstance(error, ProviderError)
-    assert error.message == "a teapot"

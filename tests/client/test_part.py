@@ -24,7 +24,6 @@ from ipyreel.client.part import (
     Source,
     content_range,
     disk_errors,
-    final_path,
 )
 from ipyreel.errors import DownloadError
 from tests.client.support.films import mp4
@@ -142,12 +141,6 @@ def test_a_part_in_another_folder_is_removed_and_begun_anew(part, memory, tmp_pa
     assert moved.size == 0
     assert not part.path.exists()
     moved.close()
-
-
-def test_an_empty_part_leaves_nothing_behind(part):
-    part.restart(SOURCE)
-    part.close()
-    assert list(part.target.parent.glob("clip*")) == []
 
 
 def test_a_longer_part_from_before_is_cut_to_what_came(part):
@@ -279,12 +272,6 @@ def test_every_refusal_of_the_disk_says_what_to_do(tmp_path, code, words):
     assert isinstance(caught.value.__cause__, OSError)
 
 
-def test_an_unknown_refusal_is_passed_on_without_advice(tmp_path):
-    with pytest.raises(DownloadError, match="OSError") as caught, disk_errors(tmp_path):
-        raise OSError
-    assert caught.value.hint is None
-
-
 @contextmanager
 def no_file_larger_than(size):
     """Make this process's files run full at `size` bytes, as a disk does."""
@@ -330,10 +317,6 @@ def test_a_disk_that_runs_full_keeps_what_fits_and_a_resume_goes_on(tmp_path):
 )
 def test_content_ranges_are_read(text, found):
     assert content_range({"content-range": text}) == found
-
-
-def test_unknown_types_keep_their_name():
-    assert final_path(Path("a.bin"), "image/png") == Path("a.bin")
 
 
 def test_weak_tags_are_not_trusted_and_queries_not_written_down():

@@ -49,18 +49,6 @@ def test_seconds_must_be_one_of_three_texts(start, dialect, seconds, message):
         assert demo.posts() == 0
 
 
-def test_the_sentence_for_an_integer_is_the_known_one(start):
-    with start(dialect="openai") as (_, http):
-        error = error_of(http.post("/videos", json={"prompt": "x", "seconds": 8}))
-        assert error == {
-            "message": "Invalid type for 'seconds': expected one of '4', '8', or '12', but got an "
-            "integer instead.",
-            "type": "invalid_request_error",
-            "param": "seconds",
-            "code": "invalid_type",
-        }
-
-
 @pytest.mark.parametrize("dialect", ["openai", "apiyi"])
 def test_sizes_depend_on_the_model(start, dialect):
     with start(dialect=dialect) as (_, http):

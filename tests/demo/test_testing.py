@@ -89,9 +89,10 @@ def test_the_control_routes():
 
 
 TEST = """
-import httpx, pytest
+import pytest
 
 def test_it(video_server):
+    import httpx
     key = {"authorization": "Bearer " + video_server.key}
     assert httpx.get(video_server.url + "/models", headers=key).status_code == 200
 
@@ -117,38 +118,31 @@ def environment(tmp_path):
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def run_pytest(tmp_path, *options):
-    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    return subprocess.run(
-        [*command, "--strict-markers", *options],
-        cwd=tmp_path / "project",
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def test_the_plugin_works_in_an_empty_project(tmp_path):
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "test_it.py").write_text(TEST)
-    done = run_pytest(tmp_path)
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
-
-
-def test_the_plugin_loads_nothing_until_a_test_asks_for_it(tmp_path):
-    (tmp_path / "project").mkdir()
-    text = """
+LAZY = """
 import sys
 def test_it():
     loaded = {name for name in sys.modules if name.startswith("ipyreel")}
     assert loaded == {"ipyreel", "ipyreel._version", "ipyreel.demo", "ipyreel.demo.pytest_plugin"}
     assert not {"starlette", "uvicorn", "httpx", "av", "numpy", "PIL"} & sys.modules.keys()
 """
-    (tmp_path / "project" / "test_it.py").write_text(text)
-    done = run_pytest(tmp_path)
-    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_plugin_works_in_an_empty_project_and_loads_nothing_before(tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "test_1.py").write_text(LAZY)
+    (project / "test_2.py").write_text(TEST)
+    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "--strict-markers"],
+        cwd=project,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
 
 
 BLOCKED = """

@@ -62,10 +62,9 @@ class Writer:
 
     def finish(self):
         """Return what it still said, and how it ended."""
-        self.process.stdin.close()
-        with self.process.stdout as output:
-            # Not `communicate`, which does not see what `readline` has read ahead.
-            return output.read().split(), self.process.wait(BOUND)
+        # Not by `communicate`: it reads past what `readline` has in its buffer, and loses it.
+        with self.process:
+            return self.process.stdout.read().split(), self.process.wait(BOUND)
 
 
 def assert_whole(path):
