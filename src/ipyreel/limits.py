@@ -84,11 +84,15 @@ def check_limits(costs: Sequence[Cost], limits: Sequence[Limit], spent: Spent) -
             f" {limits[0].name} cannot be checked.",
             hint="%video trust approves the file.",
         )
-    unknown = next((cost.what for cost in costs if cost.estimate.usd is None), None)
+    unknown = next((cost for cost in costs if cost.estimate.usd is None), None)
     if unknown is not None:
+        field = unknown.estimate.unpriced
         raise InvalidRequest(
-            f"No price is known for {unknown}, so {limits[0].name} cannot be checked.",
-            hint="Remove the limit, or add a price for the model to ipyreel.toml.",
+            f"No price is known for {unknown.what}{f' with {field}' if field else ''}, so"
+            f" {limits[0].name} cannot be checked.",
+            hint=f"Remove the limit, or {field}."
+            if field
+            else "Remove the limit, or add a price for the model to ipyreel.toml.",
         )
     total = sum((cost.estimate.usd or Decimal(0) for cost in costs), Decimal(0))
     for limit in limits:

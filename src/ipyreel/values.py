@@ -283,13 +283,15 @@ class HttpReply:
 class Estimate:
     """What a request will probably cost. `usd` None: no price is known (which is not 0).
 
-    `trusted` False: the price is from an `ipyreel.toml` that nobody approved.
+    `trusted` False: the price is from an `ipyreel.toml` that nobody approved. `unpriced` is an
+    extra field (`metadata.quality`) because of which no price is known.
     """
 
     usd: Decimal | None
     source: str | None = None
     checked: str | None = None
     trusted: bool = True
+    unpriced: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

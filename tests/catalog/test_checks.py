@@ -126,8 +126,14 @@ def test_only_the_default_model_is_filled_in(ask):
         ({"seconds": 12}, {"seconds": 12}),
         ({"seconds": "12"}, {"seconds": 12}),
         ({"duration": 12}, {"seconds": 12}),
+        ({"n_seconds": 12}, {"seconds": 12}),
+        ({"metadata": {"videoDuration": 12}}, {"seconds": 12}),
+        ({"metadata": {"duration": 2}}, {"seconds": 4}),
+        ({"num_frames": 192, "fps": 16}, {"seconds": 12}),
+        ({"parameters": [{"frames": 192, "frame_rate": 16}]}, {"seconds": 12}),
+        ({"fps": 60, "seed": 3, "num_inference_steps": 50, "audio": False}, {}),
         ({"size": "1792x1024"}, {"size": "1792x1024"}),
-        ({"size": 5}, {}),
+        ({"metadata": {"size": "1792x1024"}}, {"size": "1792x1024"}),
     ],
 )
 def test_the_estimate_follows_the_extra_fields_that_are_sent(ask, extra, like):
@@ -139,15 +145,30 @@ def test_the_estimate_follows_the_extra_fields_that_are_sent(ask, extra, like):
 def test_several_videos_of_one_request_cost_as_many(ask):
     one, row, model = ask("apiyi", "sora-2", 0, seconds=4)
     usd = estimate(one, row, model).usd
-    assert estimate(replace(one, extra={"n": 3}), row, model).usd == 3 * usd
+    for extra in ({"n": 3}, {"metadata": {"num_videos": 3}}, {"n": 3, "count": 1}):
+        assert estimate(replace(one, extra=extra), row, model).usd == 3 * usd
 
 
 @pytest.mark.parametrize(
-    "extra",
-    [{"seconds": "long"}, {"seconds": -4}, {"duration": 1e9}, {"n": True}, {"n": 10**400}],
+    ("extra", "path"),
+    [
+        ({"seconds": "long"}, "seconds"),
+        ({"seconds": -4}, "seconds"),
+        ({"metadata": {"duration": 1e9}}, "metadata.duration"),
+        ({"n": True}, "n"),
+        ({"n": 10**400}, "n"),
+        ({"num_frames": 96}, "num_frames"),
+        ({"num_frames": 96, "fps": 0}, "fps"),
+        ({"size": 5}, "size"),
+        ({"quality": "high"}, "quality"),
+        ({"a": [{"b": {"maxClips": 2}}]}, "a.b.maxClips"),
+        ({"options": {"model": "dearer"}}, "options.model"),
+        ({"generate_audio": True}, "generate_audio"),
+    ],
 )
-def test_an_extra_field_that_cannot_be_priced_leaves_no_known_price(ask, extra):
-    assert estimate(*ask("apiyi", "sora-2", 0, seconds=4, extra=extra)).usd is None
+def test_an_extra_field_that_cannot_be_priced_leaves_no_known_price(ask, extra, path):
+    found = estimate(*ask("apiyi", "sora-2", 0, seconds=4, extra=extra))
+    assert (found.usd, found.unpriced) == (None, path)
 
 
 @pytest.mark.parametrize(

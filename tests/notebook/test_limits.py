@@ -306,6 +306,18 @@ def test_an_unknown_price_is_refused_by_any_limit_even_zero(lab):
     assert lab() == 0
 
 
+def test_an_extra_field_that_may_change_the_price_is_refused_by_a_limit(reel, lab):
+    line = '%%video -s 2 --size 64x64 -x metadata={"quality":"best"} '
+    unpriced = "No price is known for demo-1 with metadata.quality, so max_cost of 1.00 USD"
+    with pytest.raises(UsageError, match=unpriced):
+        reel.run_cell(f"{line} --max-cost 1\nA boat")
+    dry = repr(reel.run_cell(f"{line} --dry-run\nA boat").result)
+    assert "estimate  no price known with metadata.quality" in dry
+    with pytest.raises(UsageError, match=r"would cost about 0\.60 USD; max_cost of 0\.50 USD"):
+        reel.run_cell('%%video -s 2 --size 64x64 -x metadata={"duration":6} --max-cost 0.5\nA boat')
+    assert lab() == 0
+
+
 @pytest.mark.usefixtures("lab")
 def test_zero_lets_what_is_known_to_be_free_through():
     ipyreel.use(max_cost=0, budget=0, budget_day=0, budget_total=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -78,22 +78,71 @@ def complete_request(request: VideoRequest, provider: Provider) -> VideoRequest:
     return request
 
 
-def as_sent(request: VideoRequest) -> VideoRequest:
-    """Return the request with the model, size and length that its extra fields ask for.
+Asked = list[tuple[str, Json]]
+"""What extra fields ask for of one kind: each field's path (`metadata.seconds`) and value."""
 
-    Extra fields win over all others when a request is written, so prices follow them. Of two
-    lengths the longer counts; one that is no number becomes NaN, which has no price.
+_SPELLINGS: dict[str, str] = {
+    name: kind
+    for kind, names in {
+        "length": "seconds n_seconds num_seconds duration duration_seconds video_seconds"
+        " video_duration video_length clip_length length",
+        "frames": "frames num_frames n_frames frame_count number_of_frames video_frames",
+        "rate": "fps frame_rate framerate frames_per_second",
+        "number": "n num_videos n_videos number_of_videos num_outputs num_samples sample_count"
+        " batch_size count",
+        "size": "size resolution",
+        "model": "model",
+    }.items()
+    for name in names.split()
+}
+"""How servers spell what a price depends on -> what it is."""
+
+_PRICED = re.compile(
+    r"(?:^|_)(?:seconds?|duration|length|frames?|n|count|batch|samples|videos|outputs|clips|size"
+    r"|width|height|resolution|quality|tier|mode|model|upscale|audio|sound)(?:_|$)"
+)
+"""Words in the names of other fields that may change the price."""
+
+
+def _asked(extra: Mapping[str, Json]) -> dict[str, Asked]:
+    """Return what extra fields ask for, at any depth, by kind; "other": what has no price."""
+    found: dict[str, Asked] = {kind: [] for kind in (*_SPELLINGS.values(), "other")}
+    left: list[tuple[str, Json]] = [("", extra)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, Mapping):
+            left += [(f"{path}.{name}".lstrip("."), inner) for name, inner in value.items()]
+            continue
+        if isinstance(value, list):
+            left += [(path, inner) for inner in value if isinstance(inner, Mapping)]
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", path.rpartition(".")[2]).lower()
+        kind = _SPELLINGS.get(name)
+        if kind == "model" and "." in path:
+            kind = None  # a part of the server, say; which one answers is at the top
+        kind = kind or ("other" if _PRICED.search(name) else None)
+        if kind is not None and not (value is None or value is False or value == ""):
+            found[kind].append((path, value))
+    return found
+
+
+def as_sent(request: VideoRequest) -> VideoRequest:
+    """Return the request with the model and the length that its extra fields ask for.
+
+    Extra fields win over all others when a request is written, so prices follow them. Of several
+    lengths the longest counts; one that is no number becomes NaN, which has no price.
     """
-    extra, changed = request.extra, dict[str, Any]()
-    for name in ("model", "size"):
-        if isinstance(extra.get(name), str):
-            changed[name] = extra[name]
-    lengths = [extra[name] for name in ("seconds", "duration") if extra.get(name) is not None]
+    asked, changed = _asked(request.extra), dict[str, Any]()
+    for _, model in asked["model"]:
+        changed["model"] = model if isinstance(model, str) else request.model
+    lengths = [_count_of(value) for _, value in asked["length"]]
+    if frames := [_count_of(value) for _, value in asked["frames"]]:
+        rates = [_count_of(value) for _, value in asked["rate"]]
+        known = None not in frames and rates and None not in rates
+        lengths.append(max(filter(None, frames)) / min(filter(None, rates)) if known else None)
     if lengths:
-        if request.seconds is not None and extra.get("seconds") is None:
-            lengths.append(request.seconds)
-        read = [_count_of(length) for length in lengths]
-        changed["seconds"] = math.nan if None in read else max(filter(None, read))
+        if "seconds" not in request.extra:
+            lengths += filter(None, [request.seconds])
+        changed["seconds"] = math.nan if None in lengths else max(filter(None, lengths))
     return replace(request, **changed)
 
 
@@ -103,21 +152,37 @@ def _count_of(value: Json) -> float | None:
     return found if found is not None and 0 < found < _MOST else None
 
 
+def _unpriced(asked: dict[str, Asked]) -> str | None:
+    """Return the path of an extra field whose price cannot be told."""
+    odd = [path for kind in ("length", "frames", "number") for path, value in asked[kind]
+           if _count_of(value) is None]  # fmt: skip
+    odd += [path for path, value in asked["size"] if not isinstance(value, str)]
+    odd += [path for path, _ in (*asked["other"], *(() if asked["rate"] else asked["frames"]))]
+    odd += [path for path, value in asked["rate"] if asked["frames"] and _count_of(value) is None]
+    return next(iter(odd), None)
+
+
 def estimate(request: VideoRequest, provider: Provider, model: Model | None) -> Estimate:
     """Estimate the cost of one job; `usd` is None when no price is known.
 
-    `model` is the one that will be asked, see `as_sent`.
+    The extra fields count as they are sent; of several sizes the dearest. `model` is the one
+    that will be asked, see `as_sent`.
     """
     if provider.free:
         return Estimate(usd=Decimal(0), source=provider.source, checked=provider.checked)
-    request = as_sent(request)
-    videos = _count_of(request.extra["n"]) if "n" in request.extra else 1
-    if model is None or videos is None or math.isnan(request.seconds or 0):
-        return Estimate(usd=None)
-    one = _one_video(request, provider, model)
-    if one.usd is None or videos <= 1:
-        return one
-    return replace(one, usd=to_usd(one.usd * Decimal(str(videos))))
+    asked, request = _asked(request.extra), as_sent(request)
+    unpriced = _unpriced(asked)
+    if model is None or unpriced is not None:
+        return Estimate(usd=None, unpriced=unpriced)
+    sizes = [value for _, value in asked["size"]]
+    if "size" not in request.extra and (request.size or not sizes):
+        sizes.append(request.size)
+    found = [_one_video(replace(request, size=size), provider, model) for size in sizes]
+    dearest = max(found, key=lambda one: math.inf if one.usd is None else one.usd)
+    videos = math.prod(_count_of(value) or 1 for _, value in asked["number"])
+    if dearest.usd is None or videos <= 1:
+        return dearest
+    return replace(dearest, usd=to_usd(dearest.usd * Decimal(str(videos))))
 
 
 def _one_video(request: VideoRequest, provider: Provider, model: Model) -> Estimate:
@@ -152,8 +217,7 @@ def price_of(
     `prices` None: those of the model.
     """
     prices = model.prices if prices is None else prices
-    said = request.extra.get("resolution")
-    size = said if isinstance(said, str) else request.size or model.default_size
+    size = request.size or model.default_size
     own = [price for price in prices if price.provider in provider.kinds]
     listed = [price for price in prices if price.provider is None]
     return next((price for price in own + listed if _fits(size, price.sizes)), None)

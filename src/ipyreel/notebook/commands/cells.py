@@ -177,6 +177,7 @@ def dry_run(
     video, sidecar = plan.files
     refusal = screen.session.refusal(*plans, max_cost=max_cost, reuse=reuse)
     end = "Nothing was sent."
+    field = f" with {plan.estimate.unpriced}" if plan.estimate.unpriced else ""
     refused = f"It would be refused: {refusal}".removesuffix(end).rstrip() if refusal else ""
     return [
         f"{call.method} {call.path}",
@@ -185,7 +186,7 @@ def dry_run(
         *_body(call),
         "",
         f"provider  {plan.provider.name} ({plan.why})",
-        f"estimate  {job_text.money(plan.estimate.usd)}",
+        f"estimate  {job_text.money(plan.estimate.usd)}{field}",
         f"files     {screen.place(video)}",
         f"          {screen.place(sidecar)}",
         *_warnings(plans),
