@@ -55,7 +55,7 @@ def test_votes_decide_and_survive_the_kernel(reel, films, tmp_path):
     assert first.setting == "stormy"
     assert first.score > 0
     assert "●" in result.text
-    assert "<table" in result.html
+    assert result.html.count("display:flex") == 2  # one bar for each setting
     path = films.export_votes(tmp_path / "votes.json")
     api.close()  # as if the kernel had ended
     hurry()

@@ -80,7 +80,7 @@ class Contrast:
         elif not rate.decided:
             sure += ", no difference so far"
         verb = "beats" if rate.rate > 0.5 else "equals"  # noqa: PLR2004 - even odds
-        ties = f" with {rate.ties} ties" if rate.ties else ""
+        ties = f" with {rate.ties} tie{'s' if rate.ties > 1 else ''}" if rate.ties else ""
         mixed = "" if self.matched else "; other fields differed too"
         return (
             f"{self.field}={self.better} {verb} {self.worse} {rate.wins}:{rate.losses}{ties}, "

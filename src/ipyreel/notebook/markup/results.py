@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import groupby
 
 from ipyreel.experiments.results import Rate, Results, Standing
+from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Notice, Report, Table
 
 _WIDE = 21
 """Characters of a bar from 0 to 1: its middle is even odds."""
+
+_PIXELS = 160
+"""Width of the same bar in HTML."""
+
+_COLUMNS = ("setting", "won", "lost", "tied", "wins", "95 % interval", "", "score", "cost")
 
 
 class ResultsReport(Report):
@@ -31,22 +38,26 @@ def _head(results: Results) -> Report:
 
 
 def _table(results: Results, costs: Mapping[str, str]) -> Report:
-    columns = ("setting", "won", "lost", "tied", "wins", "95 % interval", "", "score", "cost")
-    rows = [
-        (
-            one.setting,
-            one.rate.wins,
-            one.rate.losses,
-            one.rate.ties,
-            f"{one.rate.rate:.0%}",
-            f"{one.rate.low:.0%} to {one.rate.high:.0%}",
-            _bar(one.rate),
-            _score(one),
-            costs.get(one.setting, ""),
-        )
-        for one in results.standings
-    ]
-    return Table(columns, rows, right=("wins", "score", "cost"))
+    def table(bar: Callable[[Rate], str]) -> Table:
+        rows = [_row(one, bar(one.rate), costs) for one in results.standings]
+        return Table(_COLUMNS, rows, right=("wins", "score", "cost"))
+
+    return Report(table(_bar).text, table(_bar_html).html)
+
+
+def _row(one: Standing, bar: str, costs: Mapping[str, str]) -> tuple[object, ...]:
+    rate = one.rate
+    return (
+        one.setting,
+        rate.wins,
+        rate.losses,
+        rate.ties,
+        f"{rate.rate:.0%}",
+        f"{rate.low:.0%} to {rate.high:.0%}",
+        bar,
+        _score(one),
+        costs.get(one.setting, ""),
+    )
 
 
 def _score(one: Standing) -> str:
@@ -59,3 +70,21 @@ def _bar(rate: Rate) -> str:
     marks[_WIDE // 2] = "┼" if low <= _WIDE // 2 <= high else "│"
     marks[at] = "●"
     return "".join(marks)
+
+
+def _bar_html(rate: Rate) -> str:
+    """Return the bar as boxes side by side: a sanitizer lets no other picture through."""
+    low, at, high = (round(value * (_PIXELS - 1)) for value in (rate.low, rate.rate, rate.high))
+
+    def colour(place: int) -> str:
+        if abs(place - at) <= 1:
+            return "#1976d2"
+        if place == _PIXELS // 2:
+            return "#888888"
+        return f"rgba(25,118,210,{0.4 if low <= place <= high else 0.1})"
+
+    boxes = [
+        element("div", style=f"width:{len(list(run))}px;height:12px;background-color:{name}")
+        for name, run in groupby(range(_PIXELS), colour)
+    ]
+    return element("div", *boxes, style="display:flex", title=f"{rate.rate:.0%}")
