@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipyreel.values import Failure
+from ipyreel.values import Failure, HttpReply
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,9 +39,14 @@ if TYPE_CHECKING:
 class VideoError(Exception):
     """The base of all errors of ipyreel; `hint` is a sentence that says what to do.
 
+    `reply` is the server's answer, where there was one: status, headers and the beginning of the
+    body, the key masked. It is not part of any message.
+
     IPython shows one or two lines instead of a traceback. The cell still fails, so that
     "Run All" stops.
     """
+
+    reply: HttpReply | None = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

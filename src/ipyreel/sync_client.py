@@ -87,29 +87,29 @@ class SyncVideoClient:
         """Fetch a finished job's video."""
         return self._run(self.asynchronous.download(job, target, **options))
 
-    def delete(self, remote_id: str) -> bool:
+    def delete(self, remote_id: str, **options: Any) -> bool:
         """Delete a job and its file."""
-        return self._run(self.asynchronous.delete(remote_id))
+        return self._run(self.asynchronous.delete(remote_id, **options))
 
-    def remix(self, remote_id: str, prompt: str) -> VideoJob:
+    def remix(self, remote_id: str, prompt: str, **options: Any) -> VideoJob:
         """Ask for a finished job's video with changes."""
-        return self._run(self.asynchronous.remix(remote_id, prompt))
+        return self._run(self.asynchronous.remix(remote_id, prompt, **options))
 
-    def edit(self, prompt: str, *, video: str | Path) -> VideoJob:
+    def edit(self, prompt: str, *, video: str | Path, **options: Any) -> VideoJob:
         """Ask for a video with changes."""
-        return self._run(self.asynchronous.edit(prompt, video=video))
+        return self._run(self.asynchronous.edit(prompt, video=video, **options))
 
     def extend(self, prompt: str, **options: Any) -> VideoJob:
         """Ask for what comes after the end of a video."""
         return self._run(self.asynchronous.extend(prompt, **options))
 
-    def variant(self, remote_id: str, name: str = "thumbnail") -> Image:
+    def variant(self, remote_id: str, name: str = "thumbnail", **options: Any) -> Image:
         """Fetch a picture of a finished job."""
-        return self._run(self.asynchronous.variant(remote_id, name))
+        return self._run(self.asynchronous.variant(remote_id, name, **options))
 
-    def models(self) -> tuple[str, ...]:
+    def models(self, **options: Any) -> tuple[str, ...]:
         """Return the names of the models that the server offers to this key."""
-        return self._run(self.asynchronous.models())
+        return self._run(self.asynchronous.models(**options))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = self._thread.submit(work)

@@ -275,8 +275,13 @@ class HttpReply:
     """One HTTP answer, read to its end; header names are in lower case."""
 
     status_code: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+
+    def beginning(self) -> HttpReply:
+        """Return what an error keeps of the reply: no cookies, and 2,000 bytes of the body."""
+        headers = {name: value for name, value in self.headers.items() if name != "set-cookie"}
+        return HttpReply(status_code=self.status_code, headers=headers, body=self.body[:2000])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

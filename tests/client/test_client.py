@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
 
 import httpx
@@ -10,13 +12,16 @@ import pytest
 
 from ipyreel import SyncVideoClient
 from ipyreel.catalog import Catalog
+from ipyreel.catalog.rows import ROUTES
 from ipyreel.client import Timeouts, VideoClient
 from ipyreel.errors import (
     AuthenticationFailed,
     InvalidRequest,
     JobNotFound,
     ServerBroken,
+    SubmissionUnknown,
     TransportError,
+    VideoError,
     WaitTimeout,
     WireError,
 )
@@ -245,23 +250,78 @@ def test_all_pages_are_read_once():
     assert (jobs, len(asked)) == (["a", "b"], 2)
 
 
-def test_headers_and_a_client_of_ones_own_are_for_the_provider_only(tmp_path):
+@pytest.mark.parametrize("per_call", [False, True])
+def test_headers_and_a_client_of_ones_own_are_for_the_provider_only(tmp_path, per_call):
+    header = {"OpenAI-Project": "p"}
+    once, always = (header, {}) if per_call else ({}, header)
+
     async def main():
         async with Server(File(mp4())) as cdn:
             there = reply(302, location=f"{cdn.origin}/film")
             own = httpx.AsyncClient(headers={"x-mine": "mine"}, follow_redirects=True)
             async with Server(there) as server, own:
-                options = {"http_client": own, "default_headers": {"OpenAI-Project": "p"}}
+                options = {"http_client": own, "default_headers": always}
                 async with client(server, **options) as ours:
-                    assert "OpenAI-Project" in ours.preview("a cat").headers
+                    assert ("OpenAI-Project" in ours.preview("a cat").headers) == bool(always)
                     job = VideoJob(remote_id="video_1", status="completed")
-                    await ours.download(job, tmp_path / "cat.mp4")
+                    await ours.download(job, tmp_path / "cat.mp4", headers=once)
                 assert not own.is_closed
                 return server.seen[0].headers, cdn.seen[0].headers
 
     home, abroad = run(main())
     assert (home["x-mine"], home["openai-project"]) == ("mine", "p")
     assert not {"x-mine", "openai-project", "authorization"} & set(abroad)
+
+
+EVERY_CALL = {
+    "create": lambda ours, **more: ours.create("a cat", **more),
+    "create_and_wait": lambda ours, **more: ours.create_and_wait("a cat", **more),
+    "retrieve": lambda ours, **more: ours.retrieve("video_1", **more),
+    "wait": lambda ours, **more: ours.wait("video_1", deadline=1, **more),
+    "list": lambda ours, **more: ours.list(**more),
+    "delete": lambda ours, **more: ours.delete("video_1", **more),
+    "remix": lambda ours, **more: ours.remix("video_1", "b", **more),
+    "edit": lambda ours, **more: ours.edit("b", video="video_1", **more),
+    "extend": lambda ours, **more: ours.extend("b", video="video_1", **more),
+    "variant": lambda ours, **more: ours.variant("video_1", **more),
+    "models": lambda ours, **more: ours.models(**more),
+}
+
+
+@pytest.mark.parametrize("ask", EVERY_CALL.values(), ids=EVERY_CALL)
+def test_each_call_may_have_headers_and_a_timeout_of_its_own(ask):
+    async def main():
+        row = {"routes": ROUTES}
+        async with Server(reply(200, DONE)) as server, client(server, fields=row) as ours:
+            for more in ({"headers": {"X-Trace": "7"}}, {}):
+                with contextlib.suppress(VideoError):
+                    await ask(ours, timeout=5.0, **more)
+                seen, server.seen[:] = list(server.seen), []
+                assert {one.headers.get("x-trace") for one in seen} == {(more and "7") or None}
+        async with Server(hang) as server, client(server, fields=row) as ours:
+            with pytest.raises(VideoError):
+                await asyncio.wait_for(ask(ours, timeout=0.05), 4)
+
+    run(main())
+
+
+@pytest.mark.parametrize("header", [{"authorization": "x"}, {"Content-Type": "x"}, {"X-A": "ä"}])
+def test_a_header_that_is_ours_or_cannot_be_sent_is_refused(header):
+    error, seen = asking(lambda ours: ours.retrieve("video_1", headers=header), reply(200, DONE))
+    assert (type(error), seen) == (InvalidRequest, [])
+
+
+def test_an_error_keeps_the_reply_without_the_key():
+    body, secret = {"error": {"message": "no"}, "echo": f"{KEY} s-e-c-r-e-t"}, "s-e-c-r-e-t"
+    answer = reply(403, body, x_request_id="r-1", set_cookie="a=b")
+    error, _ = asking(lambda ours: ours.retrieve("v", headers={"X-Token": secret}), answer)
+    assert error.reply.status_code == 403
+    assert error.reply.headers["x-request-id"] == "r-1"
+    assert "set-cookie" not in error.reply.headers
+    assert json.loads(error.reply.body) == {**body, "echo": "*** ***"}
+    error, _ = asking(lambda ours: ours.create("a cat"), reply(500, {"error": "x" * 5000}))
+    assert isinstance(error, SubmissionUnknown)
+    assert len(error.reply.body) == 2000
 
 
 def test_each_request_is_one_line_of_the_log(caplog):
@@ -291,10 +351,10 @@ def test_the_client_for_scripts_does_the_same_on_a_thread(tmp_path):
 
 def script_of_a_person(url, target):
     with SyncVideoClient(row(), key=KEY, base_url=url, sleep=no_pause) as ours:
-        jobs = list(ours.watch(ours.create("a cat")))
+        jobs = list(ours.watch(ours.create("a cat", timeout=5), headers={"X-Trace": "7"}))
         ours.download(jobs[-1], target)
         with pytest.raises(InvalidRequest):
-            ours.edit("b", video="video_1")
+            ours.edit("b", video="video_1", timeout=5)
         assert KEY not in repr(ours)
     return [job.status for job in jobs], target.read_bytes()
 

@@ -26,6 +26,7 @@ from ipyreel.catalog.keys import read_headers, read_key
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.download import Download, OnProgress
 from ipyreel.client.http import Http, HttpClient, Transport
+from ipyreel.client.inputs import OK, file_part, id_or_part, is_video, request_of, with_bytes
 from ipyreel.client.part import PartMemory, PartRecord, ProcessMemory
 from ipyreel.client.retry import (
     DownloadPolicy,
@@ -33,17 +34,15 @@ from ipyreel.client.retry import (
     Sleep,
     Timeouts,
     poll_until_ended,
-    within,
 )
 from ipyreel.client.stream import MAX_REPLY
 from ipyreel.client.submit import OnSend, Submission, ignore_send
-from ipyreel.errors import DownloadError, InvalidRequest, TransportError, VideoError
-from ipyreel.images import MAX_IMAGE, image_of_bytes, read_image, too_large
+from ipyreel.errors import DownloadError, InvalidRequest
 from ipyreel.values import (
     ENDED,
     NOTHING,
-    FormPart,
     HttpCall,
+    HttpReply,
     Image,
     Json,
     VideoFile,
@@ -53,7 +52,7 @@ from ipyreel.values import (
 )
 from ipyreel.wire.dialects import dialect_named
 from ipyreel.wire.job_fields import meaning
-from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, VIDEO_SUFFIXES, sniff
+from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, sniff
 from ipyreel.wire.reader import read_character, read_deleted, read_job, read_models, read_page
 from ipyreel.wire.refusals import read_error, wants_form
 from ipyreel.wire.writer import (
@@ -70,6 +69,9 @@ from ipyreel.wire.writer import (
     retrieve_call,
 )
 
+Headers = Mapping[str, str]
+"""Headers of one call, by name."""
+
 FLEXIBLE = "generic"
 """The dialect of servers of which it is not known whether they want JSON or a form."""
 
@@ -77,7 +79,6 @@ MAX_INLINE = 256 * 2**20
 """The largest reply, in bytes, of a server that sends the video in it."""
 
 LONGEST_NAME = 80
-OK = 200
 
 
 class VideoClient:
@@ -182,7 +183,7 @@ class VideoClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def create(
+    async def create(  # noqa: PLR0913 - what a request may hold, each by its name
         self,
         request: VideoRequest | str,
         *,
@@ -193,6 +194,8 @@ class VideoClient:
         images: Sequence[Image | str | Path | bytes] = (),
         extra: Mapping[str, Json] = NOTHING,
         on_send: OnSend = ignore_send,
+        timeout: float | None = None,
+        headers: Headers = NOTHING,
     ) -> VideoJob:
         """Ask for a video, once, and return the job as the server describes it.
 
@@ -205,6 +208,9 @@ class VideoClient:
         on_send
             Called with True right before bytes may leave, with False once it is sure that
             this attempt was not accepted.
+        timeout, headers
+            For this call, as in every method here: how long the reply may take, in seconds, and
+            more headers for the provider's own origin.
 
         Raises
         ------
@@ -217,20 +223,26 @@ class VideoClient:
         SubmissionUnknown
             The request may have arrived. It is never sent again by itself.
         """
-        asked = VideoRequest(prompt=request) if isinstance(request, str) else request
-        asked = replace(
-            asked,
-            model=model or asked.model,
-            seconds=asked.seconds if seconds is None else seconds,
-            size=size or asked.size,
-            seed=asked.seed if seed is None else seed,
-            images=(*asked.images, *map(read_image, images)),
-            extra={**asked.extra, **extra},
+        asked = request_of(
+            request,
+            model=model,
+            seconds=seconds,
+            size=size,
+            seed=seed,
+            images=images,
+            extra=extra,
         )
         self._require_key()
-        return await self._submit(self._checked(asked), on_send)
+        return await self._submit(self._checked(asked), on_send, self._submission(timeout, headers))
 
-    async def retrieve(self, remote_id: str, *, polling_url: str | None = None) -> VideoJob:
+    async def retrieve(
+        self,
+        remote_id: str,
+        *,
+        polling_url: str | None = None,
+        timeout: float | None = None,
+        headers: Headers = NOTHING,
+    ) -> VideoJob:
         """Ask once how a job stands. `polling_url` is used when it lies at the provider.
 
         Raises `ProviderError`, `TransportError` or `WireError`; whoever polls decides about
@@ -241,69 +253,73 @@ class VideoClient:
             polling_url = self._http.absolute(polling_url)
             polling_url = polling_url if self._http.is_home(polling_url) else None
         call = retrieve_call(remote_id, polling_url=polling_url)
-        reply = await self._http.send(call, timeout=self.timeouts.poll)
+        reply = await self._send(call, timeout, headers)
         job = read_job(reply, now=self._clock(), remote_id=remote_id)
         if job.status == "in_progress" and job.urls and meaning(job.raw_status) is None:
             # A word that nobody knows beside an address: done, if a video is there.
-            return await self._done_if_there(job)
-        return job
-
-    async def _done_if_there(self, job: VideoJob) -> VideoJob:
-        for url in job.urls:
-            late = TransportError("it did not come in time.")
-            try:
-                if await within(self._is_video(url), self.timeouts.poll, late):
+            for url in job.urls:
+                if await is_video(self._http, url, self.timeouts.poll):
                     return replace(job, status="completed", urls=(url,))
-            except VideoError:
-                continue
         return job
 
-    async def _is_video(self, url: str) -> bool:
-        if url.startswith("data:"):
-            return True
-        async with self._http.stream(self._http.absolute(url)) as stream:
-            first = b""
-            async for piece in stream.pieces:
-                first += piece
-                if len(first) >= SNIFFED:
-                    break
-        return stream.status_code == OK and sniff(first) in VIDEO_SUFFIXES
-
-    async def list(self, *, limit: int = 20, after: str | None = None) -> VideoPage:
+    async def list(
+        self,
+        *,
+        limit: int = 20,
+        after: str | None = None,
+        timeout: float | None = None,
+        headers: Headers = NOTHING,
+    ) -> VideoPage:
         """Return one page of the account's jobs, newest first; `after` asks for the next.
 
         Raises `InvalidRequest` where the provider is known to have no list.
         """
         self._require_route("list", "cannot list its jobs")
         call = list_call(limit, after, dialect=self.provider.dialect)
-        reply = await self._http.send(call, timeout=self.timeouts.poll)
+        reply = await self._send(call, timeout, headers)
         return read_page(reply, now=self._clock())
 
-    async def delete(self, remote_id: str) -> bool:
+    async def delete(
+        self, remote_id: str, *, timeout: float | None = None, headers: Headers = NOTHING
+    ) -> bool:
         """Delete a job and its file; True when the server says so. It may work on all the same.
 
         Raises `InvalidRequest` where the provider is known to have no such route, and
         `JobNotFound` when it is gone already.
         """
         self._require_route("delete", "cannot delete jobs")
-        reply = await self._http.send(delete_call(remote_id), timeout=self.timeouts.poll)
+        reply = await self._send(delete_call(remote_id), timeout, headers)
         return read_deleted(reply, now=self._clock())
 
     async def remix(
-        self, remote_id: str, prompt: str, *, on_send: OnSend = ignore_send
+        self,
+        remote_id: str,
+        prompt: str,
+        *,
+        on_send: OnSend = ignore_send,
+        timeout: float | None = None,
+        headers: Headers = NOTHING,
     ) -> VideoJob:
         """Ask for a finished job's video with changes; sent as carefully as `create`."""
-        return await self.create(VideoRequest(prompt=prompt, remix_of=remote_id), on_send=on_send)
+        request = VideoRequest(prompt=prompt, remix_of=remote_id)
+        return await self.create(request, on_send=on_send, timeout=timeout, headers=headers)
 
     async def edit(
-        self, prompt: str, *, video: str | Path, on_send: OnSend = ignore_send
+        self,
+        prompt: str,
+        *,
+        video: str | Path,
+        on_send: OnSend = ignore_send,
+        timeout: float | None = None,
+        headers: Headers = NOTHING,
     ) -> VideoJob:
         """Ask for a video with changes: `video` is a finished job's id (text) or a file.
 
         Raises `InvalidRequest` where the provider has no such route, else what `create` raises.
         """
         self._require_route("edits", "cannot edit videos")
-        return await self._start(edit_call(prompt, video=_id_or_part(video)), on_send)
+        call = edit_call(prompt, video=id_or_part(video))
+        return await self._submission(timeout, headers).start(call, on_send)
 
     async def extend(
         self,
@@ -312,29 +328,40 @@ class VideoClient:
         video: str | Path,
         seconds: float | None = None,
         on_send: OnSend = ignore_send,
+        timeout: float | None = None,
+        headers: Headers = NOTHING,
     ) -> VideoJob:
         """Ask for what comes after the end of a video, `seconds` long; `video` as in `edit`."""
         self._require_route("extensions", "cannot extend videos")
-        call = extension_call(prompt, video=_id_or_part(video), seconds=seconds)
-        return await self._start(call, on_send)
+        call = extension_call(prompt, video=id_or_part(video), seconds=seconds)
+        return await self._submission(timeout, headers).start(call, on_send)
 
-    async def create_character(self, name: str, video: Path) -> str:
+    async def create_character(
+        self, name: str, video: Path, *, timeout: float | None = None, headers: Headers = NOTHING
+    ) -> str:
         """Make a character out of a video file; returns its id. `name` has 1 to 80 characters."""
         self._require_route("characters", "cannot make characters")
         if not 1 <= len(name) <= LONGEST_NAME:
             raise InvalidRequest(f"A character's name has 1 to {LONGEST_NAME} characters.")
-        call = character_call(name, _file_part(video))
-        reply = await self._submission().post(call, ignore_send)
+        call = character_call(name, file_part(video))
+        reply = await self._submission(timeout, headers).post(call, ignore_send)
         return read_character(reply, now=self._clock())
 
-    async def variant(self, remote_id: str, name: str = "thumbnail") -> Image:
+    async def variant(
+        self,
+        remote_id: str,
+        name: str = "thumbnail",
+        *,
+        timeout: float | None = None,
+        headers: Headers = NOTHING,
+    ) -> Image:
         """Fetch a picture of a finished job: "thumbnail" or "spritesheet".
 
         Raises `DownloadError` when something else comes: some gateways send the video.
         """
         self._require_route("variants", "has no thumbnails")
         call = content_call(remote_id, variant=name)
-        reply = await self._http.send(call, timeout=self.timeouts.poll)
+        reply = await self._send(call, timeout, headers)
         if reply.status_code != OK:
             raise read_error(reply, now=self._clock())
         media_type = sniff(reply.body[:SNIFFED]) or "something else"
@@ -347,15 +374,22 @@ class VideoClient:
             filename=f"{name}.{IMAGE_SUFFIXES[media_type]}",
         )
 
-    async def models(self) -> tuple[str, ...]:
+    async def models(
+        self, *, timeout: float | None = None, headers: Headers = NOTHING
+    ) -> tuple[str, ...]:
         """Return the names of the models that the server offers to this key."""
         self._require_key()
-        call = models_call(self.provider.dialect)
-        reply = await self._http.send(call, timeout=self.timeouts.poll)
+        reply = await self._send(models_call(self.provider.dialect), timeout, headers)
         return read_models(reply, now=self._clock())
 
     async def watch(
-        self, job: VideoJob | str, *, interval: float = 10.0, deadline: float = 3600.0
+        self,
+        job: VideoJob | str,
+        *,
+        interval: float = 10.0,
+        deadline: float = 3600.0,
+        timeout: float | None = None,
+        headers: Headers = NOTHING,
     ) -> AsyncIterator[VideoJob]:
         """Ask every `interval` seconds and yield each answer, until the job has ended.
 
@@ -367,7 +401,7 @@ class VideoClient:
             yield job
             return
         answers = poll_until_ended(
-            lambda: self.retrieve(remote_id),
+            lambda: self.retrieve(remote_id, timeout=timeout, headers=headers),
             interval=interval,
             deadline=deadline,
             retry=self.retry,
@@ -382,12 +416,14 @@ class VideoClient:
         self,
         job: VideoJob | str,
         *,
-        interval: float = 10.0,
-        deadline: float = 3600.0,
         on_update: Callable[[VideoJob], object] | None = None,
+        **asking: Any,
     ) -> VideoJob:
-        """Watch a job, calling `on_update` with each answer, and return the last one."""
-        async for answer in self.watch(job, interval=interval, deadline=deadline):
+        """Watch a job, calling `on_update` with each answer, and return the last one.
+
+        Takes the arguments of `watch`, and raises what it raises.
+        """
+        async for answer in self.watch(job, **asking):
             if on_update is not None:
                 on_update(answer)
         return answer
@@ -399,18 +435,24 @@ class VideoClient:
         interval: float = 10.0,
         deadline: float = 3600.0,
         on_update: Callable[[VideoJob], object] | None = None,
+        headers: Headers = NOTHING,
         **fields: Any,
     ) -> VideoJob:
-        """Ask for a video as `create` does, and wait for it as `wait` does."""
-        job = await self.create(request, **fields)
-        return await self.wait(job, interval=interval, deadline=deadline, on_update=on_update)
+        """Ask for a video as `create` does, and wait for it as `wait` does.
 
-    async def jobs(self, *, page_size: int = 20) -> AsyncIterator[VideoJob]:
+        `headers` go with all of its requests, `timeout` is for the reply to the first one.
+        """
+        job = await self.create(request, headers=headers, **fields)
+        return await self.wait(
+            job, interval=interval, deadline=deadline, on_update=on_update, headers=headers
+        )
+
+    async def jobs(self, *, page_size: int = 20, **asking: Any) -> AsyncIterator[VideoJob]:
         """Yield all of the account's jobs, newest first, page after page; raises as `list`."""
         seen: set[str] = set()
         after: str | None = None
         while True:
-            page = await self.list(limit=page_size, after=after)
+            page = await self.list(limit=page_size, after=after, **asking)
             fresh = [job for job in page.jobs if job.remote_id not in seen]
             for job in fresh:
                 seen.add(job.remote_id)
@@ -428,29 +470,32 @@ class VideoClient:
         on_progress: OnProgress | None = None,
         policy: DownloadPolicy | None = None,
         memory: PartMemory | None = None,
+        timeout: float | None = None,
+        headers: Headers = NOTHING,
     ) -> VideoFile:
         """Fetch a finished job's video into `target`, going on with what came before.
 
         The name gets the ending that is true of the file; nothing is overwritten. `memory` keeps
         what a later process needs to go on; without one, this client remembers its own downloads.
         `on_progress` gets the bytes that are here and those of the whole file (None: not
-        known). Raises `DownloadError`, `JobNotFound`, or what the server or the way to it
-        ended with.
+        known). `timeout` is for all of it, in place of the policy's deadline. Raises
+        `DownloadError`, `JobNotFound`, or what the server or the way to it ended with.
         """
         if job.status in {"failed", "cancelled"}:
             reason = job.failure.message if job.failure else "no reason was given"
             raise DownloadError(f"There is no file: the job {job.status} ({reason}).")
         self._require_key()
+        policy = policy or DownloadPolicy()
         download = Download(
-            http=self._http,
+            http=self._http.with_headers(headers),
             urls=self._video_urls(job),
             target=Path(target),
             sleep=self._sleep,
             clock=self._clock,
             rng=self._rng,
             memory=memory or ProcessMemory(Path(target), self._parts),
-            refresh=lambda: self._urls_now(job.remote_id),
-            policy=policy or DownloadPolicy(),
+            refresh=lambda: self._urls_now(job.remote_id, headers),
+            policy=policy if timeout is None else replace(policy, deadline=timeout),
             on_progress=on_progress,
         )
         return await download.run()
@@ -460,8 +505,7 @@ class VideoClient:
 
         Sends and fetches nothing. Raises `InvalidRequest` as `create` does.
         """
-        asked = VideoRequest(prompt=request) if isinstance(request, str) else request
-        complete = self._checked(asked)
+        complete = self._checked(request_of(request))
         if self._needs_bytes(as_form=self._as_form):
             shown = (replace(image, data=image.data or b"") for image in complete.images)
             complete = replace(complete, images=tuple(shown))
@@ -473,8 +517,12 @@ class VideoClient:
             headers=self._http.headers_for(call, masked=True),
         )
 
-    async def _urls_now(self, remote_id: str) -> tuple[str, ...]:
-        return self._video_urls(await self.retrieve(remote_id))
+    async def _send(self, call: HttpCall, timeout: float | None, headers: Headers) -> HttpReply:
+        http, limit = self._http.with_headers(headers), self.timeouts.poll
+        return await http.send(call, timeout=limit if timeout is None else timeout)
+
+    async def _urls_now(self, remote_id: str, headers: Headers) -> tuple[str, ...]:
+        return self._video_urls(await self.retrieve(remote_id, headers=headers))
 
     def _video_urls(self, job: VideoJob) -> tuple[str, ...]:
         route = self._http.url_for(content_call(job.remote_id))
@@ -499,32 +547,10 @@ class VideoClient:
         """Put the pixels in place of addresses where the server takes files only."""
         if not self._needs_bytes(as_form=as_form):
             return request
-        images = [await self._with_bytes(image) for image in request.images]
+        images = [
+            await with_bytes(self._http, image, self.timeouts.create) for image in request.images
+        ]
         return replace(request, images=tuple(images))
-
-    async def _with_bytes(self, image: Image) -> Image:
-        """Fetch an image that is given by its URL only; the key goes to the API's origin only."""
-        if image.data is not None or image.url is None:
-            return image
-        shown = strip_query(image.url)
-        try:
-            late = TransportError("it did not come in time.")
-            data = await within(self._image_bytes(image.url, shown), self.timeouts.create, late)
-        except InvalidRequest:
-            raise
-        except VideoError as error:
-            raise InvalidRequest(
-                f"The image {shown} could not be fetched: {error.message}"
-            ) from error
-        return replace(image_of_bytes(data, shown), source=image.source, url=image.url)
-
-    async def _image_bytes(self, url: str, shown: str) -> bytes:
-        async with self._http.stream(url) as stream:
-            if stream.status_code != OK:
-                raise InvalidRequest(f"The image {shown} gave HTTP {stream.status_code}.")
-            if stream.length is not None and stream.length > MAX_IMAGE:
-                raise too_large(shown)
-            return (await stream.read(MAX_IMAGE)).body
 
     def _call(self, request: VideoRequest, *, as_form: bool) -> HttpCall:
         if request.chain is not None:
@@ -533,8 +559,9 @@ class VideoClient:
         shape = (model.shape if model else None) or ""
         return create_call(request, self.provider.dialect, as_form=as_form, shape=shape)
 
-    async def _submit(self, request: VideoRequest, on_send: OnSend) -> VideoJob:
-        submission = self._submission()
+    async def _submit(
+        self, request: VideoRequest, on_send: OnSend, submission: Submission
+    ) -> VideoJob:
         request = await self._fetched(request, as_form=self._as_form)
         call = self._call(request, as_form=self._as_form)
         reply = await submission.post(call, on_send)
@@ -546,22 +573,18 @@ class VideoClient:
             reply = await submission.post(self._call(request, as_form=True), on_send)
         return submission.read(reply, on_send)
 
-    async def _start(self, call: HttpCall, on_send: OnSend) -> VideoJob:
-        submission = self._submission()
-        return submission.read(await submission.post(call, on_send), on_send)
-
-    def _submission(self) -> Submission:
+    def _submission(self, timeout: float | None = None, headers: Headers = NOTHING) -> Submission:
         can_list = "list" in self.provider.routes
         where = "in the list of jobs" if can_list else f"at {self.provider.title}"
         inline = dialect_named(self.provider.dialect).inline
         return Submission(
-            http=self._http,
+            http=self._http.with_headers(headers),
             name=self.provider.title,
             retry=self.retry,
             sleep=self._sleep,
             clock=self._clock,
             rng=self._rng,
-            timeout=self.provider.timeout_create or self.timeouts.create,
+            timeout=timeout or self.provider.timeout_create or self.timeouts.create,
             advice=f"Look for it {where} first.",
             limit=MAX_INLINE if inline else MAX_REPLY,
         )
@@ -575,19 +598,3 @@ class VideoClient:
         self._require_key()
         if route not in self.provider.routes:
             raise InvalidRequest(f"{self.provider.title} {lack}.")
-
-
-def _id_or_part(video: str | Path) -> str | FormPart:
-    return _file_part(video) if isinstance(video, Path) else video
-
-
-def _file_part(path: Path) -> FormPart:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or error
-        raise InvalidRequest(f"The video {path} could not be read: {reason}.") from error
-    media_type = sniff(data[:SNIFFED])
-    if media_type not in VIDEO_SUFFIXES:
-        raise InvalidRequest(f"{path} is {media_type or 'of no known type'}, and no video.")
-    return FormPart(name="video", value=data, filename=path.name, media_type=media_type)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
 import os
 import re
@@ -19,12 +20,14 @@ import httpx
 
 from ipyreel._version import __version__
 from ipyreel.catalog.keys import Secret, read_key
+from ipyreel.catalog.loader import OUR_HEADERS
 from ipyreel.client import addresses
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.retry import Timeouts, within
 from ipyreel.client.stream import IDENTITY, MAX_REPLY, Stream, decoder, encode_body, encodings
 from ipyreel.errors import (
     ConfigError,
+    InvalidRequest,
     ProviderError,
     TransportError,
     WireError,
@@ -55,6 +58,9 @@ SLACK = 5.0
 """Seconds that a read may take longer than `timeouts.first_byte`, so that a watch ends it."""
 
 SAME_REQUEST = frozenset({307, 308})
+
+SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password|config", re.IGNORECASE)
+"""Names of a caller's headers whose values are kept out of what is shown."""
 
 REUSED = httpx.Limits(max_connections=None)
 FRESH = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -178,15 +184,16 @@ class Http:
         self._headers = dict(headers)
         secrets = [key, *(value for value in headers.values() if isinstance(value, Secret))]
         self._mask = KeyMask(*(one.reveal() for one in secrets if one is not None))
-        CLEAN_LOG.masks.add(self._mask)
+        self._default_headers: dict[str, str] = {}
         for name in LOGGERS:
             logging.getLogger(name).addFilter(CLEAN_LOG)
         self._key_header = key_header
+        self._add(default_headers)
         self._allow_plain = allow_plain_http
         self.timeouts = timeouts or Timeouts()
         self._gate = addresses.Gate(_origin(self._home), lookup, direct=transport is None)
         self._transport = transport
-        self._default_headers, self._own_client = dict(default_headers), client
+        self._own_client = client
         self._moved: dict[httpx.URL, httpx.URL] = {}
         self._clients: dict[tuple[bool, bool, str | None], httpx.AsyncClient] = {}
         if not self._plain_is_fine(self._home):
@@ -284,14 +291,38 @@ class Http:
         async with _streamed(response, end, self._mask) as stream:
             yield stream
 
+    def with_headers(self, headers: Mapping[str, str]) -> Http:
+        """Return one that sends further headers to the API's own origin, over the same connections.
+
+        Values of headers whose names tell of a secret are masked in replies, as the key is. Raises
+        `InvalidRequest` for a header that cannot be sent, or that is ipyreel's own.
+        """
+        if not headers:
+            return self
+        other = copy.copy(self)
+        other._add(headers)  # noqa: SLF001 - of this class
+        return other
+
+    def _add(self, headers: Mapping[str, str]) -> None:
+        ours = OUR_HEADERS | {name.lower() for name in self._credentials()}
+        for name, value in headers.items():
+            if name.lower() in ours:
+                raise InvalidRequest(f"The header {name} is set by ipyreel itself.")
+            if not value.isascii() or not value.isprintable():
+                raise InvalidRequest(f"The header {name} takes printable ASCII text.")
+        self._default_headers = {**self._default_headers, **headers}
+        self._mask = self._mask.with_keys(*_secret_values(headers))
+        CLEAN_LOG.masks.add(self._mask)
+
     def open(self) -> None:
         """Make ready what a POST to the API needs, so that it then leaves at once."""
         self._client(self._home, reuse=False)
 
     async def aclose(self) -> None:
         """Close the connections; a later request opens new ones."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
+        clients = tuple(self._clients.values())
+        self._clients.clear()
+        for client in clients:
             await client.aclose()
 
     def _client(self, url: httpx.URL, *, reuse: bool) -> httpx.AsyncClient:
@@ -402,6 +433,10 @@ class Http:
             bearer = self._key_header.lower() == "authorization"
             found[self._key_header] = f"Bearer {shown(self._key)}" if bearer else shown(self._key)
         return found
+
+
+def _secret_values(headers: Mapping[str, str]) -> list[str]:
+    return [value for name, value in headers.items() if SECRET_NAME.search(name)]
 
 
 def _make_client(

@@ -102,6 +102,10 @@ class Submission:
                 raise self.unknown(error) from error
             raise
 
+    async def start(self, call: HttpCall, on_send: OnSend) -> VideoJob:
+        """Send one POST and read the job out of its reply; raises as `post` and `read` do."""
+        return self.read(await self.post(call, on_send), on_send)
+
     def read(self, reply: HttpReply, on_send: OnSend) -> VideoJob:
         """Read the job out of the reply to a submission.
 
@@ -123,10 +127,12 @@ class Submission:
         status = f" (HTTP {error.status_code})" if isinstance(error, ProviderError) else ""
         excerpt = error.excerpt[:300] if isinstance(error, WireError) else ""
         sent = f" It sent: {excerpt}" if excerpt else ""
-        return SubmissionUnknown(
+        unknown = SubmissionUnknown(
             f"{self.name} may or may not have accepted the job{status}: {error.message}{sent}",
             hint=f"It is not sent again by itself, since you may pay for it. {self.advice}",
         )
+        unknown.reply = error.reply
+        return unknown
 
 
 def _is_refusal(status_code: int, error: ProviderError) -> bool:

@@ -110,11 +110,13 @@ def _load(reply: HttpReply, *, now: float, creating: bool = False) -> Json:
 
 
 def _unreadable(reply: HttpReply, message: str) -> WireError:
-    return WireError(
+    error = WireError(
         message,
         excerpt=excerpt(reply.body),
         hint="Check the base URL: it should end in /v1 and offer /videos.",
     )
+    error.reply = reply.beginning()
+    return error
 
 
 def _refuses(answer: JobFields, status_code: int, *, asked: bool) -> bool:

@@ -350,6 +350,7 @@ def read_error(reply: HttpReply, *, now: float, creating: bool = False) -> Provi
     )
     if isinstance(error, RateLimited):
         error.retry_after = retry_after(reply.headers, now=now)
+    error.reply = reply.beginning()
     return error
 
 

@@ -54,6 +54,7 @@ class KeyMask:
     """
 
     def __init__(self, *keys: str | None) -> None:
+        self._keys = keys
         self._plain: tuple[bytes, ...] = ()
         self._escaped: re.Pattern[bytes] | None = None
         found = [key.encode() for key in keys if key is not None and len(key) >= _SHORTEST_KEY]
@@ -62,6 +63,10 @@ class KeyMask:
         if found:
             ways = b"|".join(b"".join(map(_ways_to_write, data)) for data in found)
             self._escaped = re.compile(ways, re.IGNORECASE)
+
+    def with_keys(self, *keys: str) -> KeyMask:
+        """Return a mask that takes out these keys too."""
+        return KeyMask(*self._keys, *keys) if keys else self
 
     def __call__(self, data: bytes) -> bytes:
         """Return `data` with `***` in place of the key."""

@@ -1,0 +1,98 @@
+"""Gets the files that a request needs, and looks whether an address holds a video."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ipyreel.client.addresses import strip_query
+from ipyreel.client.http import Http
+from ipyreel.client.retry import within
+from ipyreel.errors import InvalidRequest, TransportError, VideoError
+from ipyreel.images import MAX_IMAGE, image_of_bytes, read_image, too_large
+from ipyreel.values import NOTHING, FormPart, Image, Json, VideoRequest
+from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
+
+OK = 200
+
+
+def request_of(
+    request: VideoRequest | str,
+    *,
+    images: Sequence[Image | str | Path | bytes] = (),
+    extra: Mapping[str, Json] = NOTHING,
+    **fields: Any,
+) -> VideoRequest:
+    """Return a request of a prompt or another request, with these fields over its own."""
+    asked = VideoRequest(prompt=request) if isinstance(request, str) else request
+    return replace(
+        asked,
+        images=(*asked.images, *map(read_image, images)),
+        extra={**asked.extra, **extra},
+        **{name: value for name, value in fields.items() if value not in {None, ""}},
+    )
+
+
+def id_or_part(video: str | Path) -> str | FormPart:
+    """Return a job's id as it is, and a file as a part of a form."""
+    return file_part(video) if isinstance(video, Path) else video
+
+
+def file_part(path: Path) -> FormPart:
+    """Read a video file as a part of a form; raises `InvalidRequest` for any other file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InvalidRequest(f"The video {path} could not be read: {reason}.") from error
+    media_type = sniff(data[:SNIFFED])
+    if media_type not in VIDEO_SUFFIXES:
+        raise InvalidRequest(f"{path} is {media_type or 'of no known type'}, and no video.")
+    return FormPart(name="video", value=data, filename=path.name, media_type=media_type)
+
+
+async def with_bytes(http: Http, image: Image, timeout: float) -> Image:
+    """Fetch an image that is given by its URL only; the key goes to the API's origin only."""
+    if image.data is not None or image.url is None:
+        return image
+    shown = strip_query(image.url)
+    try:
+        late = TransportError("it did not come in time.")
+        data = await within(_image_bytes(http, image.url, shown), timeout, late)
+    except InvalidRequest:
+        raise
+    except VideoError as error:
+        raise InvalidRequest(f"The image {shown} could not be fetched: {error.message}") from error
+    return replace(image_of_bytes(data, shown), source=image.source, url=image.url)
+
+
+async def _image_bytes(http: Http, url: str, shown: str) -> bytes:
+    async with http.stream(url) as stream:
+        if stream.status_code != OK:
+            raise InvalidRequest(f"The image {shown} gave HTTP {stream.status_code}.")
+        if stream.length is not None and stream.length > MAX_IMAGE:
+            raise too_large(shown)
+        return (await stream.read(MAX_IMAGE)).body
+
+
+async def is_video(http: Http, url: str, timeout: float) -> bool:
+    """Tell whether a video is at an address, by its first bytes; no answer means no."""
+    if url.startswith("data:"):
+        return True
+    late = TransportError("it did not come in time.")
+    try:
+        return await within(_starts_as_video(http, url), timeout, late)
+    except VideoError:
+        return False
+
+
+async def _starts_as_video(http: Http, url: str) -> bool:
+    async with http.stream(http.absolute(url)) as stream:
+        first = b""
+        async for piece in stream.pieces:
+            first += piece
+            if len(first) >= SNIFFED:
+                break
+    return stream.status_code == OK and sniff(first) in VIDEO_SUFFIXES
