@@ -15,9 +15,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets.widgets.widget import _instances
 
 from ipyreel.notebook.frontends import FrontEnd
-from ipyreel.notebook.live.card import Card, JobView, make_card
+from ipyreel.notebook.live.card import Card, JobView
 from ipyreel.notebook.live.live_output import LINGER, CardContext, short_error
-from ipyreel.notebook.live.plain import PageOutput, TextOutput
+from ipyreel.notebook.live.plain import PageOutput, TextOutput, make_output
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
@@ -355,7 +355,8 @@ def test_a_failed_card_becomes_static_after_a_while(screen):
 
 
 def make(host: FrontEnd, job: JobSnapshot = JOB):
-    return make_card(job, CardContext(video=video, clock=Clock()), host)
+    view = JobView([job], CardContext(video=video, clock=Clock()))
+    return make_output(view, Card, host)
 
 
 def test_each_host_gets_its_card():

@@ -17,9 +17,9 @@ from ipywidgets.widgets.widget import _instances
 
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.handles.video import Video
-from ipyreel.notebook.live.grid import Grid, SweepView, make_grid
+from ipyreel.notebook.live.grid import Grid, SweepView
 from ipyreel.notebook.live.live_output import LINGER, PACE, SAVED_PACE, CardContext
-from ipyreel.notebook.live.plain import PageOutput, TextOutput
+from ipyreel.notebook.live.plain import PageOutput, TextOutput, make_output
 from ipyreel.notebook.markup import sweep_html, sweep_text
 from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
@@ -507,7 +507,7 @@ def test_snapshots_of_other_jobs_and_old_ones_are_dropped():
 
 def make(host, jobs, folder="/n"):
     given = SweepInfo(labels=LABELS[: len(jobs)])
-    return make_grid(view_of(jobs, folder=folder, host=host, given=given), host)
+    return make_output(view_of(jobs, folder=folder, host=host, given=given), Grid, host)
 
 
 def test_each_host_gets_its_grid():

@@ -22,10 +22,10 @@ from ipyreel.notebook.frontends import Document, FrontEnd
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.handles.video import Video
-from ipyreel.notebook.live.card import make_card
-from ipyreel.notebook.live.grid import SweepView, make_grid
+from ipyreel.notebook.live.card import Card, JobView
+from ipyreel.notebook.live.grid import Grid, SweepView
 from ipyreel.notebook.live.live_output import CardContext, LiveOutput, MimeBundle, SavedCopy
-from ipyreel.notebook.live.plain import PlainOutput
+from ipyreel.notebook.live.plain import PlainOutput, make_output
 from ipyreel.notebook.live.saved_jobs import SavedJobs
 from ipyreel.notebook.markup.html import PlayerOptions
 from ipyreel.notebook.markup.sweep_text import SweepInfo
@@ -42,7 +42,7 @@ CALM = 20
 FRESH = 2.0
 """Seconds of one cell in which the notebook's place is not asked again: a grid has many videos."""
 
-Card = LiveOutput | PlainOutput
+Shown = LiveOutput | PlainOutput
 """What shows one job, or several: a grid is the card of each of its jobs."""
 
 
@@ -54,7 +54,7 @@ class Screen:
     host: FrontEnd
     folder: Path
     shell: Any = None
-    _cards: dict[str, list[Card]] = field(default_factory=dict)
+    _cards: dict[str, list[Shown]] = field(default_factory=dict)
     _players: dict[str, PlayerOptions] = field(default_factory=dict)
     _saved_jobs: dict[str, SavedJobs] = field(default_factory=dict)
     open_panels: WeakSet[Any] = field(default_factory=WeakSet)
@@ -174,7 +174,7 @@ class Screen:
         self._just_shown = (jobs.ids, self._count())
         info = replace(jobs.info, width=player.width if player else jobs.info.width)
         view = self._sweep_view(jobs, info)
-        grid = make_grid(view, self.host, saved=self._can_hide)
+        grid = make_output(view, Grid, self.host, saved=self._can_hide)
         for job_id in jobs.ids:
             self._cards.setdefault(job_id, []).append(grid)
         grid.show()
@@ -256,17 +256,17 @@ class Screen:
         linked = how == "auto" and self.host.links and not self.host.embeds_first
         return self.document.link(job.target) if linked else None
 
-    def _make_card(self, snapshot: JobSnapshot, *, saved: bool = False) -> Card:
+    def _make_card(self, snapshot: JobSnapshot, *, saved: bool = False) -> Shown:
         context = self.context(
             typical=self.session.typical_seconds(snapshot),
             cancel=self.session.cancel,
             retry=self._again,
         )
-        card = make_card(snapshot, context, self.host, saved=saved)
+        card = make_output(JobView([snapshot], context), Card, self.host, saved=saved)
         self._cards.setdefault(snapshot.id, []).append(card)
         return card
 
-    def _follow(self, card: Card, job: Job) -> None:
+    def _follow(self, card: Shown, job: Job) -> None:
         self.session.listen(job.id, card.update)
         # What changed between the snapshot and the first moment of listening.
         card.update(job.snapshot)
@@ -354,7 +354,7 @@ class Screen:
         finally:
             self._ticking = False
 
-    def _tick_safely(self, card: Card) -> None:
+    def _tick_safely(self, card: Shown) -> None:
         """Tick one card; one that cannot be drawn must not stop the clocks of the others."""
         try:
             card.tick()
@@ -364,10 +364,10 @@ class Screen:
                 if card in cards:
                     cards.remove(card)
 
-    def _all_cards(self) -> list[Card]:
+    def _all_cards(self) -> list[Shown]:
         return list(dict.fromkeys(card for cards in list(self._cards.values()) for card in cards))
 
-    def _open_cards(self) -> list[Card]:
+    def _open_cards(self) -> list[Shown]:
         """Forget the cards that are static by now and return the others."""
         for job_id, cards in list(self._cards.items()):
             cards[:] = [card for card in cards if not card.ended]

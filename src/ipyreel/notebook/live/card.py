@@ -6,32 +6,16 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.live.live_output import (
-    CardContext,
     JobsView,
     LiveOutput,
     MimeBundle,
     set_button,
     set_traits,
 )
-from ipyreel.notebook.live.plain import PageOutput, TextOutput
 from ipyreel.notebook.markup import job_html, job_text
 from ipyreel.notebook.markup.html import style_sheet
 from ipyreel.values import JobSnapshot
-
-
-def make_card(
-    snapshot: JobSnapshot, context: CardContext, host: FrontEnd, *, saved: bool = False
-) -> Card | PageOutput | TextOutput:
-    """Return the card that this front end can show; `saved`: with a copy beside a live one."""
-    view = JobView([snapshot], context)
-    if host.widgets:
-        live = Card(view)
-        if saved:
-            live.keep_copy()
-        return live
-    return PageOutput(view) if host.html else TextOutput(view)
 
 
 class JobView(JobsView):

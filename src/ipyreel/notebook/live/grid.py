@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
 
-from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.live.live_output import (
     CardContext,
     JobsView,
@@ -19,28 +19,52 @@ from ipyreel.notebook.live.live_output import (
     set_traits,
     short_error,
 )
-from ipyreel.notebook.live.plain import PageOutput, TextOutput
 from ipyreel.notebook.live.saved_jobs import EmbedBudget
-from ipyreel.notebook.live.tile_buttons import TileButtons
 from ipyreel.notebook.markup import job_text, sweep_html, sweep_text
 from ipyreel.notebook.markup.html import Markup, style_sheet
 from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.values import JobSnapshot
 
+
+class TileButtons(widgets.Box):  # type: ignore[misc] # ipywidgets has no types
+    """One button for each tile; `on_click` is called with the index of the tile."""
+
+    def __init__(self, labels: Sequence[str], on_click: Callable[[int], None]) -> None:
+        layout, style = widgets.Layout(), widgets.ButtonStyle()  # one of each for all of them
+        self._labels = labels
+        self.buttons = tuple(
+            widgets.Button(layout=layout, style=style, _dom_classes=_classes(index, hidden=True))
+            for index in range(len(labels))
+        )
+        for index, button in enumerate(self.buttons):
+            button.on_click(partial(self._clicked, on_click, index))
+        super().__init__(self.buttons, _dom_classes=("ipyreel-tile-buttons",))
+
+    @staticmethod
+    def _clicked(on_click: Callable[[int], None], index: int, _button: object) -> None:
+        on_click(index)
+
+    def paint(self, names: Sequence[str], busy: Sequence[str]) -> bool:
+        """Name the buttons, "" hides one; `busy` has what one says while it works."""
+        changed = [self._paint(*one) for one in enumerate(zip(names, busy, strict=True))]
+        return any(changed)
+
+    def _paint(self, index: int, words: tuple[str, str]) -> bool:
+        name, busy = words
+        traits: dict[str, Any] = {"_dom_classes": _classes(index, hidden=not name)}
+        if name:
+            tooltip = f"{name} {self._labels[index]}"
+            traits |= {"description": busy or name, "tooltip": tooltip, "disabled": bool(busy)}
+        return set_traits(self.buttons[index], **traits)
+
+
+def _classes(index: int, *, hidden: bool) -> tuple[str, ...]:
+    gone = ("ipyreel-gone",) if hidden else ()
+    return ("ipyreel-tile-button", *gone, f"ipyreel-at-{index}")
+
+
 _COMING = "not finished when this was saved"
-
-
-def make_grid(
-    view: SweepView, host: FrontEnd, *, saved: bool = False
-) -> Grid | PageOutput | TextOutput:
-    """Return the grid that this front end can show; `saved`: with a copy beside a live one."""
-    if host.widgets:
-        live = Grid(view)
-        if saved:
-            live.keep_copy()
-        return live
-    return PageOutput(view) if host.html else TextOutput(view)
 
 
 class SweepView(JobsView):
