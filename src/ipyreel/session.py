@@ -31,11 +31,14 @@ from ipyreel.jobs.manager import SILENCE, JobManager, ParallelLimit, job_price
 from ipyreel.jobs.run import JobConfig, Listener
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import is_unsent, resumable
-from ipyreel.limits import Limit, check_limits, cost_of, limits_in_force
 from ipyreel.plan import (
+    Limit,
     Plan,
     Planner,
+    check_limits,
+    cost_of,
     equal_jobs,
+    limits_in_force,
     next_request,
     plain_http_notes,
     refuse_existing,

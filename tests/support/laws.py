@@ -34,7 +34,6 @@ LEVELS = (
     {"images"},
     {"client"},
     {"jobs", "media"},
-    {"limits"},
     {"connections", "plan", "sync_client", "sweeps"},
     {"experiments", "session"},
     {"doctor"},
