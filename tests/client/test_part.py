@@ -203,6 +203,23 @@ def test_a_claim_that_cannot_be_used_is_given_up(part, monkeypatch):
     assert Path(caught.value.path).read_bytes() == FILM
 
 
+def test_a_part_whose_kernel_was_killed_while_it_was_created_is_removed(memory, monkeypatch):
+    killed = Part(memory.target, memory)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            killed.open()
+    assert killed.path.exists()
+    part = reopened(memory)
+    assert [part.path] == list(memory.target.parent.glob("clip*"))
+    part.close()
+    # What lies there by now, and is not empty, is not ours.
+    part.path.write_bytes(b"mine")
+    memory.save(PartRecord(path=part.path))
+    reopened(memory).close()
+    assert part.path.read_bytes() == b"mine"
+
+
 def test_where_there_are_no_locks_it_goes_on(memory, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")

@@ -58,6 +58,9 @@ STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{0,400}"')
 
 HTTP_DATE = re.compile(r"[A-Za-z0-9,: +-]{10,60}")
 
+PLANNED = -1
+"""The inode in the record of a part that is about to be created."""
+
 BLOCK = 2**20
 """Bytes that are hashed or read at once."""
 
@@ -127,13 +130,14 @@ class PartRecord:
     """What a later kernel has to know of a part: which file it is, and whose bytes it holds.
 
     `device` and `inode` identify the file, `mode` holds the permissions for the finished video.
-    `source` None: the bytes are not to be continued.
+    `source` None: the bytes are not to be continued. Without these the file is about to be
+    created: a kernel that is killed then may leave it empty.
     """
 
     path: Path
-    device: int
-    inode: int
-    mode: int
+    device: int = 0
+    inode: int = PLANNED
+    mode: int = 0
     source: Source | None = None
 
     def to_dict(self) -> dict[str, Json]:
@@ -162,8 +166,8 @@ class PartRecord:
 
     def discard(self) -> None:
         """Remove the part, if its name still leads to it."""
-        if self.is_file(self.path):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if self.is_file(self.path) or (self.inode == PLANNED and is_empty_claim(self.path)):
                 self.path.unlink()
 
 
@@ -244,6 +248,7 @@ class Part:
         return True
 
     def _create(self) -> None:
+        self._memory.save(PartRecord(path=self.path))
         # O_EXCL follows no link, so a name that somebody guessed is an error.
         self._file = os.open(self.path, FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
         found = os.fstat(self._file)
