@@ -25,7 +25,7 @@ _HOME = {
     "VideoRequest": "ipyreel.values",
     "compare": "ipyreel.notebook.api",
     "cost": "ipyreel.notebook.api",
-    "export_html": "ipyreel.notebook.handles.export",
+    "export_html": "ipyreel.notebook.handles.job_list",
     "form": "ipyreel.notebook.api",
     "gallery": "ipyreel.notebook.api",
     "history": "ipyreel.notebook.api",

@@ -13,7 +13,7 @@ from ipyreel.catalog.rows import CHAINS
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.panels.gallery import PAGE, QUESTIONS, Gallery
-from ipyreel.notebook.panels.posters import Posters
+from ipyreel.notebook.panels.tiles import Posters
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from IPython.core.error import UsageError
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.commands import options, verbs
-from ipyreel.notebook.commands.mistakes import hide_secrets
 from ipyreel.notebook.commands.options import OPTIONS, CellOptions, parse
+from ipyreel.notebook.magics import hide_secrets
 
 
 def test_nothing_said():

@@ -15,9 +15,8 @@ from ipyreel.jobs.transitions import is_unsent
 from ipyreel.notebook import reports
 from ipyreel.notebook.commands import sweeps
 from ipyreel.notebook.handles.compare import Row, side_by_side
-from ipyreel.notebook.handles.export import info_of
 from ipyreel.notebook.handles.job import Job
-from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.job_list import JobList, info_of
 from ipyreel.notebook.handles.opinions import load_dataset, opinions_of, video_of
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup.tables import Notice, Report

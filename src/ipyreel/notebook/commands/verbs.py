@@ -19,9 +19,8 @@ from ipyreel.notebook.commands import cells, options
 from ipyreel.notebook.commands.options import VERBS
 from ipyreel.notebook.commands.prompts import visible_names
 from ipyreel.notebook.handles.compare import side_by_side
-from ipyreel.notebook.handles.export import info_of
 from ipyreel.notebook.handles.job import Job
-from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.job_list import JobList, info_of
 from ipyreel.notebook.handles.opinions import opinions_of, video_of
 from ipyreel.notebook.markup.tables import Listing, Notice, Report, Table
 from ipyreel.notebook.panels.form import open_form

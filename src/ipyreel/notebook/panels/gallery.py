@@ -22,8 +22,7 @@ from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Report
 from ipyreel.notebook.panels.form import Form
 from ipyreel.notebook.panels.panel import Panel, guarded, hint_html
-from ipyreel.notebook.panels.posters import Posters
-from ipyreel.notebook.panels.tiles import Filters, Tile, page_html
+from ipyreel.notebook.panels.tiles import Filters, Posters, Tile, page_html
 from ipyreel.notebook.screen import Screen
 from ipyreel.values import Chain, JobSnapshot
 
