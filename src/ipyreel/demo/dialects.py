@@ -10,7 +10,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from ipyreel.demo import requests
@@ -418,61 +418,51 @@ FULL = frozenset(
 )
 
 GATEWAY_KEY = Refused(401, "Invalid token", code="", kind="new_api_error")
-OPENAI_KEY = Refused(401, "Incorrect API key provided.", code="invalid_api_key")
+
+_DEMO = Dialect(
+    name="demo",
+    title="OpenAI's shapes, any model, 1 to 60 seconds, any even size up to 1920x1920",
+    read=read_demo,
+    job=openai_job,
+    error=openai_error,
+    unknown_job=openai_unknown,
+    not_ready=openai_not_ready,
+    gone=openai_gone,
+    wrong_key=Refused(401, "Incorrect API key provided.", code="invalid_api_key"),
+    routes=FULL,
+    poll_hint=True,
+)
+_GATEWAY = replace(_DEMO, routes=frozenset(), poll_hint=False)
 
 _ROWS = (
-    Dialect(
-        name="demo",
-        title="OpenAI's shapes, any model, 1 to 60 seconds, any even size up to 1920x1920",
-        read=read_demo,
-        job=openai_job,
-        error=openai_error,
-        unknown_job=openai_unknown,
-        not_ready=openai_not_ready,
-        gone=openai_gone,
-        wrong_key=OPENAI_KEY,
-        routes=FULL,
-        poll_hint=True,
-    ),
-    Dialect(
+    _DEMO,
+    replace(
+        _DEMO,
         name="openai",
         title="api.openai.com as it was: strict about every field",
         read=read_openai,
         read_more=read_openai_more,
-        job=openai_job,
-        error=openai_error,
-        unknown_job=openai_unknown,
-        not_ready=openai_not_ready,
-        gone=openai_gone,
-        wrong_key=OPENAI_KEY,
-        routes=FULL,
-        poll_hint=True,
     ),
-    Dialect(
+    replace(
+        _GATEWAY,
         name="apigo",
         title="mass.apigo.ai: seconds as a number, /content redirects",
         read=read_apigo,
         job=apigo_job,
         error=apigo_error,
-        unknown_job=openai_unknown,
-        not_ready=openai_not_ready,
-        gone=openai_gone,
-        wrong_key=OPENAI_KEY,
         content_moves=True,
     ),
-    Dialect(
+    replace(
+        _GATEWAY,
         name="apiyi",
         title="api.apiyi.com: seconds as text, sizes by model, no list or delete",
         read=read_apiyi,
         job=apiyi_job,
-        error=openai_error,
-        unknown_job=openai_unknown,
-        not_ready=openai_not_ready,
-        gone=openai_gone,
         wrong_key=GATEWAY_KEY,
         bare_key=True,
     ),
-    Dialect(
+    replace(
+        _GATEWAY,
         name="aiid",
         title="api.aiid.edu.kg: JSON or form, times in ms, task_id, video_url",
         read=read_aiid,
@@ -480,7 +470,6 @@ _ROWS = (
         error=aiid_error,
         unknown_job=aiid_unknown,
         not_ready=aiid_not_ready,
-        gone=openai_gone,
         wrong_key=GATEWAY_KEY,
         bare_key=True,
     ),
