@@ -21,7 +21,6 @@ from ipyreel.jobs.owners import SessionClosed, Sighting, end_owner, is_alive, lo
 from ipyreel.jobs.query import ORDERS, Query
 from ipyreel.jobs.schedule import Lesson
 from ipyreel.values import (
-    ENDED,
     MICROS,
     Failure,
     JobSnapshot,
@@ -40,6 +39,7 @@ IN_FLIGHT: tuple[JobStatus, ...] = (
     "downloading",
     "unknown",
 )
+_ACTIVE = f"status IN ({', '.join(map(repr, IN_FLIGHT))})"
 
 LEASE = 30.0
 """Seconds since its last write for which a kernel is sure that nobody took its jobs over."""
@@ -48,31 +48,10 @@ AT_ONCE = 500
 """Ids in one query: some builds of SQLite take 999 values."""
 
 COLUMNS = (
-    "id",
-    "provider",
-    "base_url",
-    "model",
-    "prompt",
-    "request",
-    "fingerprint",
-    "status",
-    "remote_id",
-    "raw_status",
-    "progress",
-    "ready",
-    "received",
-    "total",
-    "note",
-    "failure",
-    "estimate_micros",
-    "cost_micros",
-    "target",
-    "file",
-    "created_at",
-    "sent_at",
-    "updated_at",
-    "completed_at",
-    "expires_at",
+    *("id", "provider", "base_url", "model", "prompt", "request", "fingerprint", "status"),
+    *("remote_id", "raw_status", "progress", "ready", "received", "total", "note", "failure"),
+    *("estimate_micros", "cost_micros", "target", "file"),
+    *("created_at", "sent_at", "updated_at", "completed_at", "expires_at"),
 )
 """The columns of a job, but for who has it and the server's last answer."""
 
@@ -202,10 +181,9 @@ class JobStore:
 
     def rename(self, job_id: str, target: str) -> bool:
         """Give the file of an ended job another name; False when the job has not ended."""
-        marks = ", ".join("?" * len(IN_FLIGHT))
-        free = f"coalesce(owner, '') IN ('', ?) AND status NOT IN ({marks})"
+        free = f"coalesce(owner, '') IN ('', ?) AND NOT {_ACTIVE}"
         query = f"UPDATE jobs SET target = ? WHERE id = ? AND {free}"  # noqa: S608
-        return bool(self.database.write(query, (target, job_id, self.owner, *IN_FLIGHT)))
+        return bool(self.database.write(query, (target, job_id, self.owner)))
 
     def mark_sent(self, job: JobSnapshot) -> None:
         """Write that the POST of a job of ours is about to leave.
@@ -277,12 +255,11 @@ class JobStore:
 
     def in_flight(self) -> list[JobSnapshot]:
         """Return the jobs that have not ended, oldest first."""
-        marks = ", ".join("?" * len(IN_FLIGHT))
-        return self._select(f"WHERE status IN ({marks}) ORDER BY created_at", IN_FLIGHT)
+        return self._select(f"WHERE {_ACTIVE} ORDER BY created_at")
 
     def undelivered(self) -> list[JobSnapshot]:
         """Return the jobs whose file the server has ready and the download failed."""
-        return self._select("WHERE status = 'failed' AND ready = 1 ORDER BY created_at", ())
+        return self._select("WHERE status = 'failed' AND ready = 1 ORDER BY created_at")
 
     def finished_like(
         self, fingerprint: str, *, besides: Collection[str] = ()
@@ -292,12 +269,8 @@ class JobStore:
         Those whose ids are in `besides` do not count, nor those that came with a dataset: anybody
         may have written what it says of its videos.
         """
-        where = (
-            "WHERE fingerprint = ? AND status = 'completed' AND sent_at IS NOT NULL"
-            " ORDER BY created_at DESC"
-        )
-        rows = self._select(where, (fingerprint,))
-        return next((job for job in rows if job.id not in besides), None)
+        condition = "status = 'completed' AND sent_at IS NOT NULL"
+        return self._newest_like(fingerprint, condition, besides)
 
     def with_video(self, sha256: str) -> str | None:
         """Return the id of the oldest job whose file has this SHA-256, or None."""
@@ -307,9 +280,13 @@ class JobStore:
 
     def active_like(self, fingerprint: str, *, besides: Collection[str] = ()) -> JobSnapshot | None:
         """Return the newest job with this fingerprint that has not ended, or None."""
-        marks = ", ".join("?" * len(IN_FLIGHT))
-        where = f"WHERE fingerprint = ? AND status IN ({marks}) ORDER BY created_at DESC"
-        rows = self._select(where, (fingerprint, *IN_FLIGHT))
+        return self._newest_like(fingerprint, _ACTIVE, besides)
+
+    def _newest_like(
+        self, fingerprint: str, condition: str, besides: Collection[str]
+    ) -> JobSnapshot | None:
+        where = f"WHERE fingerprint = ? AND {condition} ORDER BY created_at DESC"
+        rows = self._select(where, (fingerprint,))
         return next((job for job in rows if job.id not in besides), None)
 
     def knows_remote(self, provider: str, remote_id: str) -> bool:
@@ -351,13 +328,12 @@ class JobStore:
         A job that failed at its server counts only if that named a cost. The ids in `besides` do
         not count.
         """
-        ended = ", ".join(f"'{status}'" for status in sorted(ENDED))
         skipped = ", ".join("?" * len(besides))
         rows = self.database.rows(
             "SELECT coalesce(sum(micros), 0), coalesce(sum(micros) FILTER (WHERE active), 0),"  # noqa: S608 - our own names
             " count(*) FILTER (WHERE micros IS NULL) FROM ("
             " SELECT coalesce(cost_micros, estimate_micros) AS micros,"
-            f" status NOT IN ({ended}) AS active FROM jobs"
+            f" {_ACTIVE} AS active FROM jobs"
             f" WHERE (created_at >= ? OR sent_at >= ?) AND {_COUNTS} AND id NOT IN ({skipped})"
             " UNION ALL SELECT micros, 0 FROM deleted_costs WHERE sent_at >= ?)",
             (since, since, *besides, since),
@@ -541,7 +517,7 @@ class JobStore:
             found.update(self.database.rows(query, some))
         return found
 
-    def _select(self, where: str, values: Sequence[object]) -> list[JobSnapshot]:
+    def _select(self, where: str, values: Sequence[object] = ()) -> list[JobSnapshot]:
         query = f"SELECT {_SELECTED} FROM jobs {where}"  # noqa: S608 - our own names
         return [from_row(row) for row in self.database.rows(query, values)]
 
