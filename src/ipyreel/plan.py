@@ -262,7 +262,7 @@ def plain_http_notes(provider: Provider, base_url: str | None) -> tuple[str, ...
 
 def _left_out(request: VideoRequest, provider: Provider) -> tuple[str, ...]:
     """Return a warning for each option that the provider refuses or ignores."""
-    if request.chain is not None:
+    if request.chain is not None or (request.seed is None and not request.extra):
         return ()
     names = unsupported_fields(request, provider.dialect)
     return tuple(f"{provider.name} does not support {name}; it is not sent." for name in names)

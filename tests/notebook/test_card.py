@@ -17,9 +17,10 @@ from ipywidgets.widgets.widget import _instances
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.live.card import Card, JobView
 from ipyreel.notebook.live.live_output import LINGER, CardContext, short_error
-from ipyreel.notebook.live.plain import PageOutput, TextOutput, make_output
+from ipyreel.notebook.live.plain import PageOutput, TextOutput
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.tables import Notice
+from ipyreel.notebook.screen import make_output
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
 from tests.support.shells import PLAIN
 

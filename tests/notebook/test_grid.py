@@ -19,10 +19,11 @@ from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.live.grid import Grid, SweepView
 from ipyreel.notebook.live.live_output import LINGER, PACE, SAVED_PACE, CardContext
-from ipyreel.notebook.live.plain import PageOutput, TextOutput, make_output
+from ipyreel.notebook.live.plain import PageOutput, TextOutput
 from ipyreel.notebook.markup import sweep_html, sweep_text
 from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
+from ipyreel.notebook.screen import make_output
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
 from tests.support.shells import PLAIN
 

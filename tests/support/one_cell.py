@@ -45,7 +45,7 @@ def modules_of_a_cell(folder):
     """Run two cells in a folder, against a demo server, and return what the second passed."""
     os.environ["IPYREEL_HOME"] = str(folder / "home")
     os.chdir(folder)
-    with running_demo(folder / "server", stub=True, speed=50) as demo, capture_output():
+    with running_demo(folder / "server", stub=True, speed=10) as demo, capture_output():
         toml = f'provider = "lab"\n[providers.lab]\nbase_url = "{demo.url}"\ndialect = "openai"\n'
         os.environ["IPYREEL_TRUST"] = str(folder)
         Path("ipyreel.toml").write_text(toml, encoding="utf-8")

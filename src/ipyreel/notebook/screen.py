@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from IPython.display import display
@@ -24,8 +24,14 @@ from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.live.card import Card, JobView
 from ipyreel.notebook.live.grid import Grid, SweepView
-from ipyreel.notebook.live.live_output import CardContext, LiveOutput, MimeBundle, SavedCopy
-from ipyreel.notebook.live.plain import PlainOutput, make_output
+from ipyreel.notebook.live.live_output import (
+    CardContext,
+    JobsView,
+    LiveOutput,
+    MimeBundle,
+    SavedCopy,
+)
+from ipyreel.notebook.live.plain import PageOutput, PlainOutput, TextOutput
 from ipyreel.notebook.live.saved_jobs import SavedJobs
 from ipyreel.notebook.markup.html import PlayerOptions
 from ipyreel.notebook.markup.sweep_text import SweepInfo
@@ -42,6 +48,7 @@ CALM = 20
 FRESH = 2.0
 """Seconds of one cell in which the notebook's place is not asked again: a grid has many videos."""
 
+V = TypeVar("V", bound=JobsView)
 Shown = LiveOutput | PlainOutput
 """What shows one job, or several: a grid is the card of each of its jobs."""
 
@@ -374,6 +381,18 @@ class Screen:
             if not cards:
                 self._cards.pop(job_id, None)
         return self._all_cards()
+
+
+def make_output(
+    view: V, live: Callable[[V], LiveOutput], host: FrontEnd, *, saved: bool = False
+) -> Shown:
+    """Return jobs as this front end can show them; `saved`: with a copy beside a live output."""
+    if not host.widgets:
+        return PageOutput(view) if host.html else TextOutput(view)
+    shown = live(view)
+    if saved:
+        shown.keep_copy()
+    return shown
 
 
 class _Current:

@@ -5,27 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from ipyreel.notebook.frontends import FrontEnd
-from ipyreel.notebook.live.live_output import JobsView, LiveOutput, OutputHandle
+from ipyreel.notebook.live.live_output import JobsView, OutputHandle
 from ipyreel.notebook.markup import job_text
 from ipyreel.values import JobSnapshot
-
-V = TypeVar("V", bound=JobsView)
-
-
-def make_output(
-    view: V, live: Callable[[V], LiveOutput], host: FrontEnd, *, saved: bool = False
-) -> LiveOutput | PlainOutput:
-    """Return jobs as this front end can show them; `saved`: with a copy beside a live output."""
-    if not host.widgets:
-        return PageOutput(view) if host.html else TextOutput(view)
-    shown = live(view)
-    if saved:
-        shown.keep_copy()
-    return shown
 
 
 class PlainOutput:
