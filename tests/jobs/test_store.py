@@ -180,7 +180,9 @@ def test_lists_by_state(store, tmp_path):
 
 def test_an_equal_finished_job_is_found_again(store, tmp_path):
     for count, status in enumerate(("completed", "completed", "failed")):
-        job = make_job(tmp_path, id=f"v{count}", status=status, created_at=float(count))
+        job = make_job(
+            tmp_path, id=f"v{count}", status=status, created_at=float(count), sent_at=1.0
+        )
         store.insert(job)
     asked = job.request
     assert store.finished_like(asked.fingerprint("fake")).id == "v1"
@@ -192,7 +194,7 @@ def test_a_job_with_pixels_is_found_again_after_it_was_read_back(store, tmp_path
     request = VideoRequest(prompt="x", images=(Image(source="a.png", data=b"pixels"),))
     store.insert(make_job(tmp_path, id="v1", request=request))
     # What a new kernel does with it: it has no pixels any more.
-    store.save(replace(store.get("v1"), status="completed"))
+    store.save(replace(store.get("v1"), status="completed", sent_at=1.0))
     assert store.finished_like(request.fingerprint("fake")).id == "v1"
 
 
