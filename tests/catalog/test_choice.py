@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ipyreel.catalog import Catalog, KeyRing, base_url_of, choose_provider, require_base_url
@@ -44,18 +42,6 @@ def test_the_order_of_those_who_said_so(choose, own):
     assert choose(environ, path=path, config="apigo").name == "apigo"
     assert choose(environ, path=path, use="litellm", config="apigo").name == "litellm"
     assert choose(environ, path=path, option="demo", use="litellm").name == "demo"
-
-
-@pytest.mark.parametrize(
-    ("layer", "why"),
-    [
-        ("option", "chosen by --provider"),
-        ("use", "chosen by %video use"),
-        ("config", "chosen by %config VideoMagics.provider"),
-    ],
-)
-def test_the_reason_is_said(choose, layer, why):
-    assert choose(**{layer: "apiyi"}).why == why
 
 
 def test_the_reason_names_variable_file_and_line(choose, own):
@@ -119,17 +105,3 @@ def test_what_is_no_address_is_refused_unseen(catalog, url):
         base_url_of(catalog.provider("openai"), {"OPENAI_BASE_URL": url})
     assert str(caught.value).startswith("OPENAI_BASE_URL: takes an address")
     assert "pw" not in str(caught.value)
-
-
-def test_a_query_of_an_address_is_kept(catalog):
-    url = "https://name.openai.azure.com/openai/v1?api-version=preview"
-    assert base_url_of(catalog.provider("azure"), {"AZURE_OPENAI_BASE_URL": url}) == url
-
-
-def test_no_model_name_is_written_in_the_code(catalog):
-    folder = Path(__file__).parents[2] / "src" / "ipyreel"
-    names = [name for name in catalog.models if len(name) > len("veo3")]
-    for path in folder.rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        found = [name for name in names if f'"{name}"' in text]
-        assert not found, f"{path}: {found}"

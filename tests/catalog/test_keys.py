@@ -32,30 +32,18 @@ def test_a_key_is_not_shown(show):
     text = show(Secret(KEY))
     assert "abcdef" not in text
     assert "a1b2" in text
-
-
-def test_a_key_is_not_shown_inside_other_things():
-    secret = Secret(KEY)
-    assert "abcdef" not in repr([secret, {"key": secret}])
-    assert "abcdef" not in f"{secret!s} {secret!r} {secret}"
-    with pytest.raises(TypeError):
-        json.dumps({"key": secret})
-
-
-def test_a_short_key_shows_nothing_of_itself():
+    assert "abcdef" not in repr([{"key": Secret(KEY)}])
     assert Secret("short-key").masked == "•••"
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_key_is_not_pickled(protocol):
-    with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps([Secret(KEY)], protocol)
-
-
-def test_a_copy_of_a_key_is_itself():
+def test_a_key_is_copied_but_neither_pickled_nor_written_as_json():
     secret = Secret(KEY)
-    assert copy.copy(secret) is secret
-    assert copy.deepcopy([secret])[0] is secret
+    assert copy.deepcopy([secret])[0] is copy.copy(secret) is secret
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            pickle.dumps([secret], protocol)
+    with pytest.raises(TypeError):
+        json.dumps({"key": secret})
 
 
 def test_keys_compare():
@@ -70,12 +58,9 @@ def test_keys_compare():
 @pytest.mark.parametrize("text", [None, "", "  ", "\n"])
 def test_blank_counts_as_not_set(apiyi, text):
     assert read_key(text, "X") is None
+    assert read_key(f" {KEY}\r\n", "X").reveal() == KEY
     environ = {} if text is None else {"APIYI_API_KEY": text}
     assert KeyRing(environ, stored=nothing).find(apiyi) is None
-
-
-def test_what_comes_with_pasting_is_cut_off():
-    assert read_key(f" {KEY}\r\n", "X").reveal() == KEY
 
 
 @pytest.mark.parametrize("odd", ["\n", "\r", "\x00", "\t", "é", "密", "\x7f", "\ud800"])
@@ -114,23 +99,12 @@ def test_typed_goes_before_environment_before_keyring(apiyi):
     assert (ring.where(apiyi), ring.find(apiyi).reveal()) == ("keyring", "from-the-keyring")
 
 
-def test_a_key_belongs_to_one_provider(catalog):
-    ring = KeyRing({"APIYI_API_KEY": KEY}, stored=nothing)
-    ring.remember("aiid", KEY)
-    assert ring.find(catalog.provider("apigo")) is None
-
-
 def test_a_missing_key_says_what_to_type(apiyi):
     with pytest.raises(MissingKey) as caught:
         KeyRing({}, stored=nothing).require(apiyi)
     assert str(caught.value) == (
         "apiyi needs a key, and none is set. Set APIYI_API_KEY, or type %video key apiyi"
     )
-
-
-def test_a_blank_typed_key_is_refused():
-    with pytest.raises(ConfigError, match="No key was typed"):
-        KeyRing({}).remember("apiyi", "  ")
 
 
 def test_a_key_ring_does_not_show_its_keys():

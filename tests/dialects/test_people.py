@@ -10,23 +10,17 @@ from pathlib import Path
 import pytest
 from IPython.core.error import UsageError
 
-from ipyreel.notebook import api
+from ipyreel.errors import JobFailed
 from tests.dialects.ask import FAKES
 from tests.dialects.fakes.base import FILM, KEY
 
 BY_NAME = {make.name: make for make in FAKES}
 SEEDS = {"apigo": "TIDEMIND_API_KEY", "apiyi": "APIYI_API_KEY", "aiid": "AIID_API_KEY"}
 KEYS = {
-    "openai": "OPENAI_API_KEY",
-    "azure": "AZURE_OPENAI_API_KEY",
-    **SEEDS,
     "new-api": "NEW_API_KEY",
-    "litellm": "LITELLM_API_KEY",
     "openrouter": "OPENROUTER_API_KEY",
-    "vllm-omni": "VLLM_API_KEY",
     "generic": "IPYREEL_API_KEY",
 }
-"""Every provider that takes a key, and the one variable that holds it."""
 
 
 def moved(fake):
@@ -58,28 +52,23 @@ def test_a_key_and_nothing_else_is_enough_for_each_seed(stage, load, monkeypatch
     assert f"{name} ({SEEDS[name]} is set)" in said(reel)
 
 
-@pytest.mark.parametrize("make", FAKES, ids=lambda make: make.name)
-def test_every_dialect_goes_from_the_cell_to_the_file(stage, load, monkeypatch, make):
-    fake = stage.play(make())
-    if fake.takes_key:
-        monkeypatch.setenv(KEYS[fake.provider], KEY)
+@pytest.mark.parametrize("name", ["new-api", "trtllm", "openrouter", "generic-form"])
+def test_other_dialects_go_from_the_cell_to_the_file_or_to_the_reason(
+    stage, load, monkeypatch, name
+):
+    fake = stage.play(BY_NAME[name]())
+    monkeypatch.setenv(KEYS.get(fake.provider, "NO_API_KEY"), KEY)
     reel = load(moved(fake))
-    line = f"clip -p {fake.provider} {asked(fake)} -w"
-    job = reel.run_cell(f"%%video {line}\nA red balloon over the sea").result
+    line = f"-p {fake.provider} {asked(fake)} -w"
+    job = reel.run_cell(f"%%video clip {line}\nA red balloon over the sea").result
     assert job.status == "completed", job.error
     assert job.path.read_bytes() == FILM
     for path in Path().rglob("*.json"):
         assert KEY not in path.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("make", FAKES, ids=lambda make: make.name)
-def test_every_dialect_tells_the_card_why_it_failed(stage, load, monkeypatch, make):
-    fake = stage.play(make(fails=True))
-    if fake.takes_key:
-        monkeypatch.setenv(KEYS[fake.provider], KEY)
-    reel = load(moved(fake))
-    job = reel.run_cell(f"%%video -p {fake.provider} {asked(fake)}\nA red balloon").result
-    api.screen().session.future(job.id).result(30)
+    fake.fails = True
+    with pytest.raises(JobFailed):
+        reel.run_cell(f"%%video clip {line}\nA blue balloon")
+    job = reel.user_ns["clip"]
     assert (job.status, job.error.message) == ("failed", fake.failure)
     assert fake.failure.rstrip(".") in repr(job)
 
@@ -104,14 +93,6 @@ def test_plain_http_to_another_machine_is_said_once(load):
     assert "plain http at" in said(reel, "use sglang base_url=http://other.invalid:30000")
 
 
-def test_plain_http_by_a_variable_is_said_before_the_first_cell_is_sent(load, monkeypatch):
-    monkeypatch.setenv("SGLANG_BASE_URL", "http://gpu-box.invalid:30000")
-    reel = load()
-    cell = "%%video -p sglang --dry-run\nA red balloon"
-    assert "plain http at" in repr(reel.run_cell(cell).result)
-    assert "plain http at" not in repr(reel.run_cell(cell).result)
-
-
 def test_plain_http_is_refused_where_the_row_does_not_allow_it(load, monkeypatch):
     monkeypatch.setenv("APIYI_API_KEY", KEY)
     reel = load('[providers.apiyi]\nbase_url = "http://gpu-box.invalid/v1"\n')
@@ -127,13 +108,6 @@ def test_what_a_provider_does_not_take_is_said_and_not_sent(stage, load, monkeyp
     assert "apiyi does not support seed; it is not sent." in plan
     assert reel.run_cell("%%video --seed 7 -w\nA red balloon").result.status == "completed"
     assert b"seed" not in fake.seen[0].raw
-
-
-def test_the_demo_is_sent_its_seed(load):
-    reel = load()
-    plan = repr(reel.run_cell("%%video --seed 7 --dry-run\nA red balloon").result)
-    assert '"seed": 7' in plan
-    assert "does not support" not in plan
 
 
 MINE = """
@@ -173,29 +147,15 @@ def test_a_row_of_ones_own_works_end_to_end(stage, load, monkeypatch):
     assert "my-grok" in said(reel, "models mine")
 
 
-ERRORS = [
-    ('[providers.mine]\nbase_url = "http://h/v1"\ndialect = "opena"\n', 3, "dialect", "openai"),
-    ('[providers.mine]\nbase_url = "ftp://h"\n', 2, "base_url", "takes an address"),
-    ('[providers.mine]\nbase_ulr = "http://h"\n', 2, "base_ulr", "base_url"),
-    ('[providers.mine]\ntitle = "x"\n', 1, "providers.mine", "needs base_url"),
-    ('[models.m]\nseconds = "8"\n', 2, "seconds", "takes a list"),
-    ('\nprovider = "nobody"\n', 2, "provider", "unknown provider"),
-    ("providers = [\n", 1, "", "not valid TOML"),
-]
-
-
-@pytest.mark.parametrize(("toml", "line", "key", "words"), ERRORS)
-def test_a_mistake_in_the_file_is_one_line_with_its_place(shell, toml, line, key, words):
+def test_a_mistake_in_the_file_is_one_line_with_its_place(shell):
     path = Path("ipyreel.toml")
-    path.write_text(toml, encoding="utf-8")
+    path.write_text('[providers.mine]\nbase_ulr = "http://h"\n', encoding="utf-8")
     shell.run_cell("%load_ext ipyreel")
     with pytest.raises(UsageError) as caught:
         shell.run_cell("%%video\nA red balloon")
-    text = str(caught.value)
-    assert text.startswith(f"{path.absolute()}:{line}: "), text
-    assert len(text.splitlines()) == 1
-    assert key in text
-    assert words in text
+    assert str(caught.value).startswith(f"{path.absolute()}:2: ")
+    assert "base_url" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_the_doctor_compares_model_names_with_the_servers_list(stage, load, monkeypatch):

@@ -99,13 +99,6 @@ def test_others_get_the_image_as_it_is(tmp_path):
         assert not [text for text in made.warnings if "image" in text]
 
 
-def test_an_image_at_an_address_is_not_looked_at(tmp_path):
-    image = read_image("https://h.invalid/cat.png")
-    made = plan("openai", tmp_path, model="sora-2", size="1280x720", images=(image,))
-    assert made.job.request.images == (image,)
-    assert any("was not checked" in text for text in made.warnings)
-
-
 def test_without_pillow_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     image = Image(source="a.png", data=START)

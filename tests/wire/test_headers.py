@@ -46,10 +46,6 @@ def test_the_wait_that_is_asked_for(headers, wait):
     assert retry_after(headers, now=NOW) == wait
 
 
-def test_the_cap_is_an_argument():
-    assert retry_after({"retry-after": "20"}, now=NOW, cap=5) == 5
-
-
 @pytest.mark.parametrize(
     ("text", "wait"),
     [("2500", 2.5), ("0", 0), ("-1", None), ("nan", None), ("x", None), ("9e9", 120)],

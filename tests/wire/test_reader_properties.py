@@ -167,13 +167,6 @@ def test_an_id_that_is_too_long_is_refused(length):
         read_job(HttpReply(status_code=200, body=body), now=NOW)
 
 
-@pytest.mark.parametrize("found", ["", "  ", None, True, {}, []])
-def test_an_empty_id_is_none(found):
-    body = json.dumps({"id": found, "status": "queued"}).encode()
-    with pytest.raises(WireError, match="names no job"):
-        read_job(HttpReply(status_code=200, body=body), now=NOW)
-
-
 def test_a_number_is_an_id_and_a_longest_one_too():
     for found, text in ((4711, "4711"), ("x" * 4_096, "x" * 4_096)):
         body = json.dumps({"id": found, "status": "queued"}).encode()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import subprocess
-import sys
 from dataclasses import FrozenInstanceError
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyreel.errors import ConfigError
-from ipyreel.settings import LAYERS, READERS, Settings, did_you_mean, read_size
+from ipyreel.settings import LAYERS, READERS, Settings, read_size
 
 
 @pytest.fixture
@@ -80,19 +77,6 @@ def test_later_layers_win(load):
         assert settings.source_of("width").layer == layer
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["config", "use", "option"])))
-def test_the_order_of_setting_layers_does_not_matter(order):
-    settings = BARE
-    for layer in order:
-        settings = settings.with_values(layer, model=layer)
-    assert settings.model == "option"
-
-
-def test_a_layer_changes_its_own_value():
-    settings = BARE.with_values("use", model="a").with_values("use", model="b")
-    assert settings.model == "b"
-
-
 def test_none_is_not_set_and_false_is():
     settings = BARE.with_values("use", wait=True, model="a")
     settings = settings.with_values("option", wait=None, model=None)
@@ -109,10 +93,6 @@ def test_the_notebooks_file_goes_before_the_persons_own(load, here, home):
     assert (settings.model, settings.size) == ("near", "1280x720")
     assert str(settings.source_of("model")) == f"{here / 'ipyreel.toml'}:1"
     assert str(settings.source_of("size")) == f"{home / 'ipyreel.toml'}:2"
-
-
-def test_tables_of_the_catalog_are_let_be(load):
-    assert load(toml='seconds = 8\n[providers.x]\nbase_url = "https://x"').seconds == 8
 
 
 @pytest.mark.parametrize(
@@ -219,15 +199,6 @@ def test_a_size_is_read_as_people_write_it(width, height, times, spaced):
     assert read_size(text) == f"{width}x{height}"
 
 
-@given(st.text())
-def test_a_size_is_read_or_refused_and_read_again_the_same(text):
-    try:
-        size = read_size(text)
-    except ValueError:
-        return
-    assert read_size(size) == size
-
-
 @given(
     st.sampled_from(sorted(READERS)), st.one_of(st.none(), st.text(), st.integers(), st.floats())
 )
@@ -238,15 +209,3 @@ def test_whatever_is_given_it_is_read_or_it_is_a_config_error(name, value):
         return
     again = BARE.with_values("use", **{name: getattr(settings, name)})
     assert getattr(again, name) == getattr(settings, name)
-
-
-def test_a_near_miss():
-    assert did_you_mean("provder", READERS) == " Did you mean provider?"
-    assert did_you_mean("zzz", READERS) == ""
-
-
-def test_nothing_is_read_at_import(tmp_path):
-    (tmp_path / "ipyreel.toml").write_text("not toml")
-    code = "import ipyreel.settings, ipyreel.catalog"
-    environ = {"IPYREEL_SECONDS": "bad", "PATH": ""}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environ, check=True)

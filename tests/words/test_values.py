@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from ipyreel import values
 from ipyreel.values import (
     ENDED,
-    Failure,
     Image,
-    JobSnapshot,
     JobStatus,
     ServerStatus,
     VideoJob,
@@ -134,24 +132,6 @@ def test_what_must_not_be_printed_is_not_in_a_repr():
     )
     assert "secret" not in repr(job)
     assert "pixels" not in repr(Image(source="a", data=b"pixels"))
-
-
-def test_a_failure_is_plain_data():
-    failure = Failure(message="no", code="c", status_code=400, request_id="r", hint="h")
-    assert Failure(**failure.to_dict()) == failure
-
-
-@pytest.mark.parametrize("status", typing.get_args(JobStatus))
-def test_a_job_has_ended_or_not(status):
-    job = JobSnapshot(
-        id="1",
-        provider="demo",
-        request=VideoRequest(prompt="a"),
-        status=status,
-        created_at=0.0,
-        target="a.mp4",
-    )
-    assert job.ended == (status in {"completed", "failed", "cancelled"})
 
 
 def test_the_words_of_servers_are_words_of_ours():
