@@ -15,6 +15,7 @@ from tests.benchmarks import (
     bench_notebook,
     bench_notice,
     bench_start,
+    bench_votes,
 )
 from tests.benchmarks.table import Figure, say, show
 
@@ -26,6 +27,7 @@ BENCHES: dict[str, Callable[..., list[Figure]]] = {
     "library": bench_library.run,
     "clip": bench_clip.run,
     "notebook": bench_notebook.run,
+    "votes": bench_votes.run,
 }
 
 

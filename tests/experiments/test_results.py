@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -99,6 +100,28 @@ def test_pairs_chosen_by_earlier_votes_bias_no_interval():
     close = [vote("wild41", "calm41", "left", who=f"q{at}", balanced=False) for at in range(30)]
     found = results_of([*cast(5, 5), *close], SETTINGS, LABELS)
     assert found.contrasts[0].rate.votes == 10
+    assert (found.votes, found.adaptive) == (40, 30)
+    # Nor does a second look at a close pair take the place of the balanced vote on it.
+    both = [vote("wild41", "calm41", "left"), vote("wild41", "calm41", "right", balanced=False)]
+    assert results_of(both, SETTINGS, LABELS).contrasts[0].rate.wins == 1
+    alone = results_of(close, SETTINGS, LABELS).contrasts[0]
+    assert (alone.rate.low, alone.rate.high, alone.rate.needed) == (0, 1, None)
+    assert "not yet decided, no balanced pairs" in str(alone)
+    # The scores have them, their margins do not.
+    ring = [vote(f"{a}1", f"{b}1", side, who=str(at)) for at in range(9) for a, b, side in (
+        ("calm4", "calm8", "left"), ("calm8", "wild4", "left"), ("wild4", "wild8", "left"),
+        ("wild8", "calm4", "left" if at % 3 else "tie"))]  # fmt: skip
+    before = results_of(ring, SETTINGS, LABELS).standings[0]
+    after = results_of([*ring, *close], SETTINGS, LABELS).standings
+    assert all(one.margin >= before.margin / 2 for one in after)
+    moved = [one.score for one in after if one.setting == before.setting]
+    assert moved != [before.score]
+    assert {
+        one.margin
+        for one in results_of(
+            [replace(one, balanced=False) for one in ring], SETTINGS, LABELS
+        ).standings
+    } == {None}
 
 
 def test_mixed_comparisons_are_named_as_such():

@@ -2,7 +2,8 @@
 
 Rates count a tie as half a win. Intervals are Wilson's (95 %), widened where votes for the same
 pair of videos agree more than chance allows. Scores are those of the Bradley-Terry model, with
-intervals from its Fisher information.
+intervals from its Fisher information, widened in the same way. No interval takes anything from
+votes on pairs that were chosen because of earlier votes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ipyreel.experiments.ratings import Vote
 
@@ -28,7 +30,8 @@ class Rate:
     """How often one side won: `rate` counts ties as half; `low` to `high` is the interval.
 
     `needed` is how many more votes would decide it if they came as before (None: nobody can
-    say, since both sides are equal so far).
+    say, since both sides are equal so far). `balanced`: the pairs were not chosen because of
+    earlier votes; otherwise there is no interval, so it is 0 to 1.
     """
 
     wins: int
@@ -38,6 +41,7 @@ class Rate:
     low: float
     high: float
     needed: int | None
+    balanced: bool = True
 
     @property
     def votes(self) -> int:
@@ -78,7 +82,7 @@ class Contrast:
         if not rate.decided and rate.needed is not None:
             sure += f", about {rate.needed} more votes needed"
         elif not rate.decided:
-            sure += ", no difference so far"
+            sure += ", no difference so far" if rate.balanced else ", no balanced pairs"
         verb = "beats" if rate.rate > 0.5 else "equals"  # noqa: PLR2004 - even odds
         ties = f" with {rate.ties} tie{'s' if rate.ties > 1 else ''}" if rate.ties else ""
         mixed = "" if self.matched else "; other fields differed too"
@@ -93,6 +97,8 @@ class Results:
     """What the votes say, best setting first; `why_no_scores` is a sentence or ""."""
 
     votes: int
+    adaptive: int
+    """How many of them were on pairs that were chosen because of earlier votes."""
     voters: int
     standings: tuple[Standing, ...]
     contrasts: tuple[Contrast, ...]
@@ -107,7 +113,7 @@ def results_of(
     `settings` holds the varied fields of each video by its SHA-256, `labels` the name of its
     setting: videos with the same label are samples of one setting. Of several votes of one
     person on one pair the last counts. Votes on pairs that were chosen because of earlier votes
-    enter the scores, but no interval of a rate: they would bias it.
+    enter the scores, but no interval and no rate: they would bias it.
     """
     counted = _last_of_each(vote for vote in votes if {vote.left, vote.right} <= settings.keys())
     between = [vote for vote in counted if labels[vote.left] != labels[vote.right]]
@@ -123,18 +129,25 @@ def results_of(
     standings.sort(key=lambda one: (one.score or 0.0, one.rate.rate), reverse=True)
     return Results(
         votes=len(counted),
+        adaptive=sum(not vote.balanced for vote in counted),
         voters=len({vote.who for vote in counted}),
         standings=tuple(standings),
-        contrasts=tuple(_contrasts(between, settings)),
+        contrasts=tuple(_contrasts(_sound(between), settings)),
         why_no_scores=why,
     )
 
 
 def _last_of_each(votes: Iterable[Vote]) -> list[Vote]:
-    last: dict[tuple[frozenset[str], str], Vote] = {}
+    last: dict[tuple[frozenset[str], str, bool], Vote] = {}
     for vote in sorted(votes, key=lambda one: one.at):
-        last[frozenset((vote.left, vote.right)), vote.who] = vote
+        # A second look at a close pair must not replace the balanced vote on it.
+        last[frozenset((vote.left, vote.right)), vote.who, vote.balanced] = vote
     return list(last.values())
+
+
+def _sound(votes: Sequence[Vote]) -> Sequence[Vote]:
+    """Return the votes on balanced pairs, or all where there are none."""
+    return [vote for vote in votes if vote.balanced] or votes
 
 
 def _contrasts(votes: Sequence[Vote], settings: Mapping[str, Setting]) -> Iterable[Contrast]:
@@ -171,21 +184,25 @@ def _alike(vote: Vote, settings: Mapping[str, Setting], field: str) -> bool:
 
 def _rate_of(votes: Sequence[Vote], ours: Collection[str]) -> Rate:
     """Return how often `ours` won; by the balanced votes alone where there are any."""
+    votes = _sound(votes)
     points: dict[frozenset[str], list[float]] = defaultdict(list)
     wins = losses = ties = 0
-    used = [vote for vote in votes if vote.balanced] or list(votes)
-    for vote in used:
+    for vote in votes:
         side = "left" if vote.left in ours else "right"
         point = 0.5 if vote.winner == "tie" else float(vote.winner == side)
         wins, ties, losses = wins + (point == 1), ties + (point == 0.5), losses + (point == 0)  # noqa: PLR2004
         points[frozenset((vote.left, vote.right))].append(point)
-    number, effect = len(used), _design_effect(points.values())
+    number, effect = len(votes), _design_effect(points.values())
     rate = (wins + ties / 2) / number
-    low, high = wilson(rate, number / effect)
+    balanced = votes[0].balanced
+    low, high = wilson(rate, number / effect) if balanced else (0.0, 1.0)
     needed = None
-    if rate != 0.5:  # noqa: PLR2004 - even odds
+    if rate != 0.5 and balanced:  # noqa: PLR2004 - even odds
         needed = max(0, math.ceil(effect * Z**2 / 4 / (rate - 0.5) ** 2) - number)
-    return Rate(wins=wins, losses=losses, ties=ties, rate=rate, low=low, high=high, needed=needed)
+    return Rate(
+        wins=wins, losses=losses, ties=ties, rate=rate,
+        low=low, high=high, needed=needed, balanced=balanced,
+    )  # fmt: skip
 
 
 def wilson(rate: float, number: float) -> tuple[float, float]:
@@ -212,25 +229,69 @@ def _design_effect(pairs: Collection[Sequence[float]]) -> float:
 
 def _scores(
     names: Sequence[str], votes: Sequence[Vote], labels: Mapping[str, str]
-) -> tuple[dict[str, tuple[float, float]], str]:
-    wins: dict[tuple[int, int], float] = defaultdict(float)
-    at = {name: index for index, name in enumerate(names)}
-    for vote in votes:
-        left, right = at[labels[vote.left]], at[labels[vote.right]]
-        share = {"left": 1.0, "right": 0.0, "tie": 0.5}[vote.winner]
-        wins[left, right] += share
-        wins[right, left] += 1 - share
+) -> tuple[dict[str, tuple[float, float | None]], str]:
     if not votes:
         return {}, "There are no votes between different settings yet."
     if len(names) > MOST_SCORES:
         return {}, f"Scores are made for at most {MOST_SCORES} settings."
+    wins = wins_of(names, votes, labels)
     if not _connected(len(names), wins):
         return {}, (
             "No scores yet: some settings only won, only lost, or were never compared, so no "
             "number describes how much better they are."
         )
-    scores, errors = bradley_terry(len(names), wins)
-    return {name: (scores[at[name]], Z * errors[at[name]]) for name in names}, ""
+    scores, _ = bradley_terry(len(names), wins)
+    errors = _errors(names, scores, [vote for vote in votes if vote.balanced], labels)
+    margins = [None] * len(names) if errors is None else [Z * error for error in errors]
+    return dict(zip(names, zip(scores, margins, strict=True), strict=True)), ""
+
+
+def wins_of(
+    names: Sequence[str], votes: Iterable[Vote], labels: Mapping[str, str]
+) -> dict[tuple[int, int], float]:
+    """Return how often each setting beat each other one, by their places in `names`."""
+    wins: dict[tuple[int, int], float] = defaultdict(float)
+    at = {name: index for index, name in enumerate(names)}
+    for vote in votes:
+        left, right = at[labels[vote.left]], at[labels[vote.right]]
+        wins[left, right] += _SHARE[vote.winner]
+        wins[right, left] += 1 - _SHARE[vote.winner]
+    return wins
+
+
+_SHARE: Mapping[str, float] = MappingProxyType({"left": 1.0, "right": 0.0, "tie": 0.5})
+
+
+def _errors(
+    names: Sequence[str], scores: Sequence[float], votes: Sequence[Vote], labels: Mapping[str, str]
+) -> list[float] | None:
+    """Return the standard errors by these votes; None where they do not link all settings.
+
+    The larger of two: by the Fisher information, and by the spread between pairs of videos,
+    whose votes are taken together (White, Econometrica 50, 1982).
+    """
+    wins, number = wins_of(names, votes, labels), len(names)
+    if not _connected(number, dict.fromkeys(wins, 1.0)):
+        return None
+    at = {name: index for index, name in enumerate(names)}
+    surprises: dict[tuple[str, str], float] = defaultdict(float)
+    for vote in votes:
+        share, first, second = _SHARE[vote.winner], vote.left, vote.right
+        if second < first:
+            share, first, second = 1 - share, second, first
+        off = scores[at[labels[second]]] - scores[at[labels[first]]]
+        surprises[first, second] += share - 1 / (1 + math.exp(off))
+    _, information = _slope(scores, wins)
+    inverse = _solve(information, [[float(i == j) for j in range(number)] for i in range(number)])
+    known = [(at[labels[a]], at[labels[b]], size) for (a, b), size in surprises.items()]
+    few = len(known) / max(1, len(known) - 1)
+    return [
+        math.sqrt(max(
+            row[i] - 1 / number**2,
+            few * sum((size * (row[a] - row[b])) ** 2 for a, b, size in known),
+        ))
+        for i, row in enumerate(inverse)
+    ]  # fmt: skip
 
 
 def _connected(number: int, wins: Mapping[tuple[int, int], float]) -> bool:
@@ -251,28 +312,29 @@ def _connected(number: int, wins: Mapping[tuple[int, int], float]) -> bool:
 
 
 def bradley_terry(
-    number: int, wins: Mapping[tuple[int, int], float]
-) -> tuple[list[float], list[float]]:
-    """Return the scores, with mean 0, and their standard errors.
+    number: int, wins: Mapping[tuple[int, int], float], *, ridge: float = 0.0, near: float = 1e-10
+) -> tuple[list[float], list[list[float]]]:
+    """Return the scores, with mean 0, and their information matrix.
 
-    `wins[i, j]` is how often i beat j. By Newton's method; the information matrix is singular
-    along a common shift, so that direction is filled in, which leaves the others as they are.
+    `wins[i, j]` is how often i beat j. By Newton's method, until a step is below `near`; the
+    information is singular along a common shift, so that direction is filled in, which leaves
+    the others as they are. With a `ridge` (the precision of a prior around 0) there are scores
+    whatever the votes are.
     """
-    scores = [0.0] * number
+    scores, information = [0.0] * number, list[list[float]]()
     for _ in range(100):
         slope, information = _slope(scores, wins)
+        for at, score in enumerate(scores):
+            slope[at] -= ridge * score
+            information[at][at] += ridge
         step = _solve(information, [[value] for value in slope])
         size = max(abs(one[0]) for one in step)
         damped = min(1.0, 2.0 / size) if size else 1.0
         scores = [score + damped * one[0] for score, one in zip(scores, step, strict=True)]
-        if size < 1e-10:  # noqa: PLR2004 - far below any digit shown
+        if size < near:
             break
     mean = sum(scores) / number
-    _, information = _slope(scores, wins)
-    unit = [[float(i == j) for j in range(number)] for i in range(number)]
-    inverse = _solve(information, unit)
-    errors = [math.sqrt(max(0.0, inverse[i][i] - 1 / number**2)) for i in range(number)]
-    return [score - mean for score in scores], errors
+    return [score - mean for score in scores], information
 
 
 def _slope(
@@ -303,15 +365,19 @@ def _solve(
     """Solve a positive definite system by elimination; `right` has one column or several."""
     rows = [[*line, *side] for line, side in zip(matrix, right, strict=True)]
     number = len(rows)
-    for at in range(number):
-        pivot = rows[at]
-        scale = pivot[at]
-        pivot[at:] = [value / scale for value in pivot[at:]]
-        for other in range(number):
-            factor = rows[other][at]
-            if other != at and factor:
-                rows[other][at:] = [
-                    mine - factor * value
-                    for mine, value in zip(rows[other][at:], pivot[at:], strict=True)
-                ]
+    for at, pivot in enumerate(rows):
+        for row in rows[at + 1 :]:
+            _subtract(row, pivot, row[at] / pivot[at], at)
+    for at in reversed(range(number)):
+        pivot = rows[at] = [value / rows[at][at] for value in rows[at]]
+        for row in rows[:at]:
+            _subtract(row, pivot, row[at], number)
     return [row[number:] for row in rows]
+
+
+def _subtract(row: list[float], other: Sequence[float], factor: float, start: int) -> None:
+    """Take a multiple of another row off, from a column on."""
+    if factor:
+        row[start:] = [
+            mine - factor * theirs for mine, theirs in zip(row[start:], other[start:], strict=True)
+        ]

@@ -34,7 +34,13 @@ def _head(results: Results) -> Report:
         return Notice("No votes yet: %video vote BETTER WORSE records one.")
     people = "1 person" if results.voters == 1 else f"{results.voters} people"
     votes = "1 vote" if results.votes == 1 else f"{results.votes} votes"
-    return Notice(f"{votes} by {people}.")
+    lines = [f"{votes} by {people}."]
+    if results.adaptive:
+        lines.append(
+            f"{results.adaptive} on pairs that were chosen because they were close: they count "
+            "in the scores, not in wins and intervals."
+        )
+    return Notice(*lines)
 
 
 def _table(results: Results, costs: Mapping[str, str]) -> Report:
@@ -53,7 +59,7 @@ def _row(one: Standing, bar: str, costs: Mapping[str, str]) -> tuple[object, ...
         rate.losses,
         rate.ties,
         f"{rate.rate:.0%}",
-        f"{rate.low:.0%} to {rate.high:.0%}",
+        f"{rate.low:.0%} to {rate.high:.0%}" if rate.balanced else "unknown",
         bar,
         _score(one),
         costs.get(one.setting, ""),
@@ -61,7 +67,9 @@ def _row(one: Standing, bar: str, costs: Mapping[str, str]) -> tuple[object, ...
 
 
 def _score(one: Standing) -> str:
-    return "" if one.score is None else f"{one.score:+.2f} ± {one.margin or 0:.2f}"
+    if one.score is None:
+        return ""
+    return f"{one.score:+.2f}" + (f" ± {one.margin:.2f}" if one.margin is not None else "")
 
 
 def _bar(rate: Rate) -> str:
