@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from IPython.core.error import UsageError
 from ipyreel import merge_votes
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook import api
+from ipyreel.notebook.frontends import FrontEnd
 from tests.notebook.conftest import hurry
 from tests.support.demo import running_demo
 
@@ -74,6 +78,67 @@ def test_ratings_come_back_as_columns(reel, films):
     assert films.to_dict()[films[0].id]["stars"] == 4
 
 
+def press(judge, name):
+    """Click a button of the panel, if it is shown."""
+    shown = [one for row in judge.children for one in getattr(row, "children", ())]
+    found = {getattr(one, "description", None): one for one in shown}
+    found[name].click()
+
+
+def status(judge):
+    return judge.status.value.partition(">")[2].removesuffix("</div>")
+
+
+def test_blind_pairs_until_there_are_enough_votes(reel, films):
+    api.screen().host = FrontEnd(kind="jupyter", widgets=True, embeds=True)
+    judge = reel.run_cell("%video judge films --votes 3 --as Ann").result
+    shown = judge._stage.outputs[0]["data"]["text/html"]
+    assert "A {mood} sea" in shown
+    assert not re.search(r"calm|stormy|\bv[0-9a-z]{7}\b", re.sub(r"base64,[^\"]*", "", shown))
+    assert status(judge) == "0 of 3 votes. Which video is better?"
+    assert "stormy" not in judge.static_copy()["text/html"]
+    for name, line in [("← Left", "1 of 3"), ("↓ Tie", "2 of 3"), ("Undo", "1 of 3")]:
+        press(judge, name)
+        assert status(judge).startswith(line)
+    judge._heard(None, {"key": "tie", "turn": judge._turn - 1}, [])  # for the pair before
+    assert status(judge).startswith("1 of 3")
+    judge._heard(None, {"key": "right", "turn": judge._turn}, [])
+    judge._heard(None, {"key": "undo", "turn": judge._turn}, [])
+    press(judge, "↓ Tie")
+    assert judge._keys.turn == judge._turn
+    press(judge, "Right →")
+    assert judge._keys.turn == 0  # the arrows are the page's again
+    text = films.results().text
+    assert "3 votes by 1 person." in text
+    assert text in judge.static_copy()["text/plain"]
+    assert "Votes are in the library." in status(judge)
+    again = films.judge(3, who="Ann")  # as in a notebook that is run again
+    assert "3 votes by 1 person." in again.static_copy()["text/html"]
+    press(again, "Judge 3 more")
+    press(again, "← Left")  # of four pairs the last
+    press(again, "Stop and show the result")
+    assert "4 votes" in again.static_copy()["text/plain"]
+    api.close()
+    assert "session that was closed" in status(judge)
+
+
+def test_missing_keys_are_noticed_and_the_buttons_do_the_same(reel, films, monkeypatch):
+    api.screen().host = FrontEnd(kind="jupyter", widgets=True, embeds=True)
+    judge = films.judge()
+    asyncio.run(judge.notice_absence(0))
+    assert "where JupyterLab runs" in judge._hint.value
+    judge._heard(None, {"key": "here"}, [])  # a busy kernel hears late
+    asyncio.run(judge.notice_absence(0))
+    assert "Space plays" in judge._hint.value
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    plain = films.judge()
+    assert "ipyreel[experiments]" in plain._hint.value
+    press(plain, "← Left")
+    assert status(plain).startswith("1 of 20")
+    api.screen().host = FrontEnd(kind="terminal")
+    assert "%video vote BETTER WORSE" in said(reel, "judge films")
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -83,6 +148,8 @@ def test_ratings_come_back_as_columns(reel, films):
         ("vote ONE", "name two jobs"),
         ("vote ONE ONE", "two different videos"),
         ("results ONE", "is one job"),
+        ("judge ONE", "is one job"),
+        ("judge films[:2]", "no job"),
     ],
 )
 def test_what_cannot_be_judged_is_one_line(reel, films, line, words):

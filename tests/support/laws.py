@@ -70,6 +70,7 @@ DEMO_MAY = {"demo", "values", "errors", "_version"}
 
 DOORS = {
     "IPython": ("notebook/",),
+    "anywidget": ("notebook/panels/judge.py",),
     "av": ("demo/render.py", "media.py"),
     "comm": ("notebook/",),
     "httpx": ("client/http.py",),
@@ -90,6 +91,7 @@ OPTIONAL = {
     "PIL": "extra",
     "av": "extra",
     "google": "google.colab exists in Colab only",
+    "anywidget": "extra",
     "ipykernel": "exists in kernels only",
     "keyring": "extra",
     "nest_asyncio": "patches asyncio, so only on request",

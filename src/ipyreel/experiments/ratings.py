@@ -147,18 +147,23 @@ class Opinions:
         self._keep([_vote_row(vote)])
         return vote
 
-    def undo(self, *, who: str | None = None) -> Vote | None:
-        """Take a person's last vote back and return it; None: there is none."""
+    def undo(self, *, who: str | None = None, among: Collection[str] | None = None) -> Vote | None:
+        """Take a person's last vote back and return it; None: there is none.
+
+        `among`: the last one between two of these videos.
+        """
         rows = self._database.rows(
             "SELECT id, left_video, right_video, winner, who, at, balanced FROM votes"
-            " WHERE who = ? AND NOT undone ORDER BY at DESC, rowid DESC LIMIT 1",
+            " WHERE who = ? AND NOT undone ORDER BY at DESC, rowid DESC",
             (who or current_user(),),
         )
-        if not rows:
-            return None
-        # The row stays: a colleague's older file must not bring the vote back.
-        self._database.write("UPDATE votes SET undone = 1 WHERE id = ?", (rows[0][0],))
-        return _vote_of(rows[0])
+        votes = (_vote_of(row) for row in rows)
+        for vote in votes:
+            if among is None or (vote.left in among and vote.right in among):
+                # The row stays: a colleague's older file must not bring the vote back.
+                self._database.write("UPDATE votes SET undone = 1 WHERE id = ?", (vote.id,))
+                return vote
+        return None
 
     def votes(self, videos: Collection[str]) -> list[Vote]:
         """Return the votes between two of these videos, oldest first."""

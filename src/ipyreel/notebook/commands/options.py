@@ -148,6 +148,7 @@ VERB_OPTIONS: tuple[Option, ...] = (
     Option(("--take",), None, "take the job from another kernel, even a living one"),
     Option(("--as",), "NAME", "who judges (default: the user of this machine)", _text),
     Option(("--tag",), "TAG", "a tag for the video", _text, repeats=True),
+    Option(("--votes",), "N", "votes to ask for (default: 20)", READERS["parallel"]),
     Option(("--tie",), None, "both videos are equally good"),
     Option(("--undo",), None, "take the last vote back"),
 )
@@ -244,6 +245,14 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             options=("--tie", "--as", "--undo"),
             of="job",
             most=2,
+        ),
+        "judge": Verb(
+            usage="judge JOBS",
+            help="Compare the videos of a sweep in blind pairs. Takes --votes N, --as NAME.",
+            options=("--votes", "--as"),
+            of="job",
+            least=1,
+            most=1,
         ),
         "results": _of("job", "results JOBS", "Show what votes on a sweep decided.", least=1),
         "form": Verb(usage="form", help="Open a form that shows the price as you type."),

@@ -206,11 +206,19 @@ def _vote(screen: Screen, words: Words, said: Said) -> Report:
     return Notice(f"{better.id} {sign} {worse.id}, by {vote.who}.")
 
 
+def _judge(screen: Screen, words: Words, said: Said) -> object:
+    return _several(screen, "judge", words[0]).judge(said.get("votes", 20), who=said.get("as"))
+
+
 def _results(screen: Screen, words: Words, _said: Said) -> Report:
-    found = _handle(screen, words[0])
+    return _several(screen, "results", words[0]).results()
+
+
+def _several(screen: Screen, verb: str, word: str) -> JobList:
+    found = _handle(screen, word)
     if not isinstance(found, JobList):
-        raise InvalidRequest(f"%video results: {words[0]} is one job; name a sweep.")
-    return found.results()
+        raise InvalidRequest(f"%video {verb}: {word} is one job; name a sweep.")
+    return found
 
 
 def _resume(screen: Screen, words: Words, said: Said) -> Report:
@@ -324,6 +332,7 @@ _RUN: Mapping[str, Callable[[Screen, Words, Said], object]] = MappingProxyType(
         "compare": _compare,
         "rate": _rate,
         "vote": _vote,
+        "judge": _judge,
         "results": _results,
         "form": lambda screen, _words, _said: open_form(screen),
         "gallery": lambda screen, words, _: open_gallery(screen, options.unquoted(" ".join(words))),

@@ -55,15 +55,7 @@ class Row:
         """Return the row and its bar; what JupyterLab's sanitizer takes away is the bar's."""
         cells = [_cell(*pair) for pair in zip(self.videos, self.labels, strict=True)]
         shared = {video.snapshot.request.prompt for video in self.videos if video.snapshot}
-        prompt = job_text.one_line(shared.pop(), 400) if len(shared) == 1 else None
-        return element(
-            "div",
-            element("p", prompt, style="margin:0 0 8px 0", dir="auto") if prompt else None,
-            element("div", *cells, style=_GRID),
-            element("style", _packed("compare.css")),
-            element("script", _packed("compare.js")),
-            data_rate=f"{self.rate:g}",
-        )
+        return _in_step(shared.pop() if len(shared) == 1 else None, cells, self.rate)
 
     def __repr__(self) -> str:
         """Return a line for each video: its label and where it is."""
@@ -71,16 +63,41 @@ class Row:
         return "\n".join(job_text.one_line(f"{label}: {video.place}") for label, video in pairs)
 
 
+def blind_html(left: Video, right: Video, prompt: str | None) -> str:
+    """Return two videos that play in step, and nothing that tells which is which.
+
+    `prompt` is what both have in common, as it was typed.
+    """
+    cells = [
+        element("figure", _player(video, name, "This video cannot be shown here."),
+                element("figcaption", name, style=_LABEL), style=_CELL)
+        for video, name in ((left, "Left"), (right, "Right"))
+    ]  # fmt: skip
+    return _in_step(prompt, cells, _rate((left, right)), "blind.js")
+
+
+def _in_step(prompt: str | None, cells: Sequence[Markup], rate: float, *scripts: str) -> Markup:
+    line = job_text.one_line(prompt or "", 400)
+    return element(
+        "div",
+        element("p", line, style="margin:0 0 8px 0", dir="auto") if line else None,
+        element("div", *cells, style=_GRID),
+        element("style", _packed("compare.css")),
+        element("script", _packed("compare.js", *scripts)),
+        data_rate=f"{rate:g}",
+    )
+
+
+def _player(video: Video, title: str, why: str) -> Markup:
+    src, size = video.src, frame(video.snapshot, None)
+    if src is None:
+        return element("div", why, style=_SMALL)
+    return video_element(src, player=_MUTED, title=title, size=size, style=_PLAYER, preload="auto")
+
+
 def _cell(video: Video, label: str) -> Markup:
     job = video.snapshot
-    src = video.src
-    player: Markup = (
-        element("div", video.why, style=_SMALL)
-        if src is None
-        else video_element(
-            src, player=_MUTED, title=label, size=frame(job, None), style=_PLAYER, preload="auto"
-        )
-    )
+    player = _player(video, label, video.why)
     facts = (job_text.maker(job), job.id if label != job.id else "") if job else ()
     small = " · ".join(filter(None, facts))
     caption = element(
@@ -127,10 +144,10 @@ def _rate(videos: Sequence[Video]) -> float:
 
 
 @cache
-def _packed(name: str) -> Markup:
-    """Return a file of `static/` as it is saved with every row: without its indents and notes."""
-    text = re.sub(r"/\*.*?\*/|(^|\s)// .*", "", static(name))
+def _packed(*names: str) -> Markup:
+    """Return files of `static/` as they are saved with every row: without indents and notes."""
+    text = re.sub(r"/\*.*?\*/|(^|\s)// .*", "", "".join(map(static, names)))
     lines = (line.strip() for line in text.splitlines())
     inside = "\n".join(line for line in lines if line)
     # A scope of its own: several rows may stand on one page.
-    return Markup(f"(() => {{\n{inside}\n}})();" if name.endswith(".js") else inside)
+    return Markup(f"(() => {{\n{inside}\n}})();" if names[0].endswith(".js") else inside)

@@ -214,10 +214,20 @@ class JobList(Sequence[Job]):
         )  # fmt: skip
         return written
 
+    def judge(self, votes: int = 20, *, who: str | None = None) -> Any:
+        """Return a panel that shows two videos at a time, without labels, and asks for the better.
+
+        It ends after so many votes of `who` (None: the user), and shows the result. Raises
+        `InvalidRequest` unless there are videos of two settings.
+        """
+        _, labels = self._opinions().settings_of(self.snapshots, self._differs, self.info.prompt)
+        module = self._opinions("ipyreel.notebook.panels.judge")
+        return module.open_judge(self._screen, self, labels, votes=votes, who=who)
+
     @staticmethod
-    def _opinions() -> Any:
-        """Return the module of what comes after the videos: few notebooks need it."""
-        return importlib.import_module("ipyreel.notebook.handles.opinions")
+    def _opinions(name: str = "ipyreel.notebook.handles.opinions") -> Any:
+        """Return a module of what comes after the videos: few notebooks need it."""
+        return importlib.import_module(name)
 
     def to_pandas(self) -> Any:
         """Return a DataFrame with one row for each job; raises `InvalidRequest` without pandas."""

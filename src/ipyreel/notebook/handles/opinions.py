@@ -41,13 +41,10 @@ def ratings_as_rows(session: Session, jobs: Sequence[JobSnapshot]) -> dict[str, 
     return {job.id: found[job.file.sha256] for job in jobs if found and job.file is not None}
 
 
-def results_of_jobs(
-    session: Session,
-    jobs: Sequence[JobSnapshot],
-    differs: Sequence[Mapping[str, Json]],
-    prompt: str | None,
-) -> ResultsReport:
-    """Return what votes between these videos have decided.
+def settings_of(
+    jobs: Sequence[JobSnapshot], differs: Sequence[Mapping[str, Json]], prompt: str | None
+) -> tuple[dict[str, Mapping[str, Json]], dict[str, str]]:
+    """Return the varied fields of each video, and the name of its setting.
 
     Jobs with equal fields are samples of one setting; notes and the numbers of repeats are no
     fields. `prompt` is the one they share, as it was typed.
@@ -58,7 +55,6 @@ def results_of_jobs(
         if len({str(some.get(name)) for some in differs}) > 1
     }  # fmt: skip
     settings, labels = dict[str, Mapping[str, Json]](), dict[str, str]()
-    costs = defaultdict[str, list[str]](list)
     for job, differing in zip(jobs, differs, strict=True):
         if job.file is None:
             continue
@@ -69,8 +65,22 @@ def results_of_jobs(
         )
         settings[job.file.sha256] = setting
         labels[job.file.sha256] = label or job.id
-        cost = job.cost if job.cost is not None else job.estimate
-        costs[label or job.id].append(job_text.money(cost))
+    return settings, labels
+
+
+def results_of_jobs(
+    session: Session,
+    jobs: Sequence[JobSnapshot],
+    differs: Sequence[Mapping[str, Json]],
+    prompt: str | None,
+) -> ResultsReport:
+    """Return what votes between these videos have decided; the rest is as in `settings_of`."""
+    settings, labels = settings_of(jobs, differs, prompt)
+    costs = defaultdict[str, list[str]](list)
+    for job in jobs:
+        if job.file is not None:
+            cost = job.cost if job.cost is not None else job.estimate
+            costs[labels[job.file.sha256]].append(job_text.money(cost))
     votes = opinions_of(session).votes(labels)
     # Samples of one setting cost the same, unless the price changed meanwhile.
     each = {label: ", ".join(dict.fromkeys(some)) for label, some in costs.items()}

@@ -157,6 +157,7 @@ function stand(place) {
   }, play, back, next, bar, time, mute, loop));
   const all = new Together([...place.querySelectorAll('video')], Number(place.dataset.rate), paint);
   paint();
+  return all;
 }
 
-stand(document.currentScript.parentElement);
+const together = stand(document.currentScript.parentElement);

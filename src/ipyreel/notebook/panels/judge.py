@@ -1,0 +1,247 @@
+"""Asks which of two videos is better, blind, until there are enough votes; then shows the result.
+
+Its buttons work everywhere. The keys need anywidget, both here and where JupyterLab runs: the
+page says when they are there, and after some seconds without that, the panel says what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import ipywidgets as widgets
+from traitlets import Int
+
+from ipyreel.errors import InvalidRequest
+from ipyreel.experiments.pairs import Pair, is_between, next_pair
+from ipyreel.experiments.ratings import Vote, Winner, current_user
+from ipyreel.notebook.handles.compare import blind_html
+from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.opinions import opinions_of
+from ipyreel.notebook.live.live_output import MimeBundle, output, set_button, set_traits
+from ipyreel.notebook.markup.html import element, static
+from ipyreel.notebook.markup.tables import Notice
+from ipyreel.notebook.panels.panel import Panel, guarded, hint_html
+from ipyreel.notebook.screen import Screen
+
+PATIENCE = 5.0
+"""Seconds until the keys are taken for missing."""
+
+KEYS = (
+    "Keys, while the focus is in this frame: ← and → for the better video, ↓ for a tie, Space "
+    "plays and pauses, U takes a vote back."
+)
+NO_PACKAGE = (
+    "For keys, pip install 'ipyreel[experiments]' where the kernel and JupyterLab run, and "
+    "restart both. The buttons do the same."
+)
+NO_PAGE = (
+    "The keys do not work: anywidget is not installed where JupyterLab runs. pip install "
+    "anywidget there and reload the page. The buttons do the same."
+)
+
+
+class Judge(Panel):
+    """Two videos in step, a button for each answer, and the result at the end."""
+
+    def __init__(
+        self,
+        screen: Screen,
+        jobs: JobList,
+        labels: Mapping[str, str],
+        *,
+        votes: int,
+        who: str,
+        rng: Random,
+    ) -> None:
+        self._jobs, self._labels, self._who, self._rng = jobs, labels, who, rng
+        self._of = {job.file.sha256: job for job in jobs.snapshots if job.file is not None}
+        self._more = self._goal = votes
+        self._pair: Pair | None = None
+        self._turn = 0
+        self._stage = widgets.Output(_dom_classes=("ipyreel-stage",))
+        self._result, self._hint = widgets.HTML(), widgets.HTML()
+        self._undo = _button("Undo", "Take your last vote back", self._take_back)
+        self._stop = _button("Stop and show the result", "Votes are kept", self._end)
+        self._again = _button("", "", self._go_on)
+        self._keys = _keys(self._heard)
+        answers = (
+            _button("← Left", "The left video is better", lambda _: self._cast("left")),
+            _button("↓ Tie", "Both are equally good", lambda _: self._cast("tie")),
+            _button("Right →", "The right video is better", lambda _: self._cast("right")),
+        )
+        self._answers = widgets.HBox(answers, _dom_classes=("ipyreel-bar-row", "ipyreel-answers"))
+        # Hidden: where anywidget is missing, an error stands in its place.
+        self._hidden = widgets.Box(
+            () if self._keys is None else (self._keys,), _dom_classes=("ipyreel-sheet",)
+        )
+        super().__init__(screen, name=f"judge {jobs.id or 'JOBS'}", wide=True)
+        self.add_class("ipyreel-judge")
+        self._hint.value = "" if self._keys is not None else hint_html(NO_PACKAGE)
+        self._ask()
+
+    @property
+    def _opinions(self) -> Any:
+        return opinions_of(self._screen.session)
+
+    def _votes(self) -> list[Vote]:
+        found = self._opinions.votes(self._labels)
+        return [vote for vote in found if is_between(vote, self._labels)]
+
+    @property
+    def _cast_so_far(self) -> int:
+        return sum(vote.who == self._who for vote in self._votes())
+
+    def _ask(self) -> None:
+        """Show the next pair; the result when there are enough votes or no more pairs."""
+        votes = self._votes()
+        enough = sum(vote.who == self._who for vote in votes) >= self._goal
+        pair = None if enough else next_pair(self._labels, votes, self._who, self._rng)
+        if pair is None:
+            self._finish(can_go_on=enough)
+        else:
+            self._show(pair)
+
+    def _show(self, pair: Pair) -> None:
+        self._pair = pair
+        left, right = (self._screen.video(self._of[one]) for one in (pair.left, pair.right))
+        html = blind_html(left, right, self._jobs.info.prompt)
+        self._stage.outputs = (output({"text/html": html, "text/plain": "Two videos"}),)
+        self._take_turn(self._turn + 1)
+        count = self._cast_so_far
+        self.say(f"{count} of {self._goal} votes. Which video is better?")
+        self._undo.disabled = count == 0
+        bar = widgets.HBox((self.status, self._undo, self._stop), _dom_classes=("ipyreel-bar-row",))
+        self.place(bar, self._stage, self._answers, self._hint, self._hidden)
+        self.renew()
+
+    def _take_turn(self, turn: int) -> None:
+        self._turn = turn
+        if self._keys is not None:
+            self._keys.turn = turn if self._pair else 0
+
+    def _finish(self, *, can_go_on: bool) -> None:
+        self._pair = None
+        self._take_turn(self._turn)
+        self._stage.outputs = ()
+        self._result.value = self._jobs.results().html
+        name = f"Judge {self._more} more" if can_go_on else ""
+        set_button(self._again, name, "Show more pairs")
+        self.say(*([] if can_go_on else ["Every pair was judged. "]), "Votes are in the library.")
+        bar = widgets.HBox((self.status, self._again), _dom_classes=("ipyreel-bar-row",))
+        self.place(self._result, bar, self._hidden)
+        self.renew()
+
+    @guarded
+    def _cast(self, winner: Winner) -> None:
+        pair = self._pair
+        if pair is not None:
+            self._opinions.vote(
+                pair.left, pair.right, winner, who=self._who, balanced=pair.balanced
+            )
+            self._ask()
+
+    @guarded
+    def _take_back(self, _button: object) -> None:
+        gone = self._opinions.undo(who=self._who, among=self._labels)
+        if gone is None:
+            self.say("There is no vote to take back.")
+        else:
+            self._show(Pair(left=gone.left, right=gone.right, balanced=gone.balanced))
+
+    @guarded
+    def _end(self, _button: object) -> None:
+        self._finish(can_go_on=True)
+
+    @guarded
+    def _go_on(self, _button: object) -> None:
+        self._goal = self._cast_so_far + self._more
+        self._ask()
+
+    # ---- the keys ------------------------------------------------------------------------
+
+    def _heard(self, _widget: object, message: Mapping[str, Any], _buffers: object) -> None:
+        key = message.get("key")
+        if key == "here":
+            set_traits(self._hint, value=hint_html(KEYS))
+        elif message.get("turn") == self._turn:  # not meant for the pair before
+            if key == "undo":
+                self._take_back(None)
+            elif key in {"left", "right", "tie"}:
+                self._cast(key)
+
+    async def notice_absence(self, after: float = PATIENCE) -> None:
+        """Say after some seconds what to do about keys that are not there."""
+        await asyncio.sleep(after)
+        if not self._hint.value:
+            set_traits(self._hint, value=hint_html(NO_PAGE))
+
+    def _ipython_display_(self) -> None:
+        super()._ipython_display_()
+        if self._screen.host.pushes:
+            self._screen.session.loop.submit(self.notice_absence())
+
+    # ---- what is saved -------------------------------------------------------------------
+
+    def static_copy(self) -> MimeBundle:
+        """Return the result once it is shown; before, nothing that could sway who judges."""
+        html = element("div", repr(self), style="opacity:0.75")
+        if self._result in self.children:
+            result = self._jobs.results()
+            return {"text/html": result.html + html, "text/plain": f"{result.text}\n{self!r}"}
+        return {"text/html": html, "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        """Return a line on how to go on."""
+        name = self._jobs.id or "JOBS"
+        return (
+            f"{self._cast_so_far} votes by {self._who}. %video judge {name} asks for more, "
+            f"%video results {name} shows what they decided."
+        )
+
+
+def open_judge(
+    screen: Screen, jobs: JobList, labels: Mapping[str, str], *, votes: int, who: str | None
+) -> Judge | Notice:
+    """Return the panel; where no widgets are shown, a notice that says what to use instead."""
+    there = {one.file.sha256 for one in jobs.snapshots if one.file and Path(one.file.path).exists()}
+    labels = {video: label for video, label in labels.items() if video in there}
+    if len(set(labels.values())) < 2:  # noqa: PLR2004 - a pair
+        raise InvalidRequest(
+            "Judging needs finished videos of at least two settings.",
+            hint="%video wait waits for jobs that are active.",
+        )
+    if not screen.host.widgets:
+        return Notice(
+            "%video judge needs a front end with widgets (JupyterLab, Notebook 7, Voila).",
+            "Use %video vote BETTER WORSE instead.",
+        )
+    rng = Random()  # noqa: S311 - pairs and sides, no secrets
+    return Judge(screen, jobs, labels, votes=votes, who=who or current_user(), rng=rng)
+
+
+def _keys(heard: Callable[..., None]) -> Any:
+    """Return the widget that hears keys on the page; None without anywidget."""
+    try:
+        import anywidget  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        return None
+
+    class Keys(anywidget.AnyWidget):
+        """Sends keys, each with the turn of the pair that was seen."""
+
+        _esm = static("judge.js")
+        turn = Int(0).tag(sync=True)
+
+    keys = Keys()
+    keys.on_msg(heard)
+    return keys
+
+
+def _button(name: str, hint: str, hook: Callable[[Any], object]) -> Any:
+    button = widgets.Button(description=name, tooltip=hint)
+    button.on_click(hook)
+    return button

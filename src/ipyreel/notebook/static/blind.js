@@ -1,0 +1,33 @@
+// Joined to compare.js for `%video judge`: nothing on the page may tell which video is which, not
+// even the name of a file, which has the prompt in it.
+
+function hide(video) {
+  const take = async () => {
+    const src = video.getAttribute('src');
+    if (!src || /^(blob|data):/.test(src)) return;
+    video.removeAttribute('src');
+    const reply = await fetch(src).catch(() => null);
+    if (!reply?.ok) watch.disconnect();
+    video.src = reply?.ok ? URL.createObjectURL(await reply.blob()) : src;
+  };
+  // JupyterLab puts the address in once it has resolved it; others leave it as it is.
+  const watch = new MutationObserver(take);
+  watch.observe(video, {attributes: true, attributeFilter: ['src']});
+  video.addEventListener('loadedmetadata', take);
+}
+
+const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+for (const video of together.videos) {
+  hide(video);
+  video.addEventListener('loadeddata', () => {
+    const ready = together.videos.every(one => one.readyState >= 2);
+    if (ready && !together.playing && !still) together.play();
+  });
+}
+
+const paint = together.changed;
+together.changed = () => {
+  paint();
+  const gone = together.videos.filter(video => !video.isConnected && video.src.startsWith('blob:'));
+  for (const video of gone) URL.revokeObjectURL(video.src);
+};

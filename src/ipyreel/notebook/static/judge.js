@@ -1,0 +1,74 @@
+// The keys of `%video judge`. Where this module is not loaded, the buttons do the same.
+
+const KEYS = {
+  ArrowLeft: 'left', ArrowRight: 'right', ArrowDown: 'tie', u: 'undo', U: 'undo', ' ': 'play',
+};
+
+function connected(el) {
+  return new Promise(done => {
+    const look = () => (el.isConnected ? done() : setTimeout(look, 50));
+    look();
+  });
+}
+
+// The person ran this cell and no other: then the keys are meant for it. After "Run All" they
+// still move from cell to cell.
+function wantsKeys(panel) {
+  const focus = document.activeElement;
+  const cell = panel.closest('.jp-Cell'), active = focus?.closest('.jp-Cell');
+  const writes = focus?.matches('input, textarea, select, [contenteditable=true]');
+  return cell && active && !writes && [cell, cell.nextElementSibling].includes(active);
+}
+
+function listen(panel, model) {
+  const press = event => {
+    const what = KEYS[event.key];
+    const native = event.target.matches('input') || (what === 'play' && event.target.closest('button'));
+    const other = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey && what !== 'undo';
+    if (!what || native || other || !model.get('turn')) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.repeat) return;
+    if (what === 'play') panel.querySelector('.ipyreel-compare-button')?.click();
+    else model.send({key: what, turn: model.get('turn')});
+  };
+  // A button that was clicked keeps the focus, and space would press it again.
+  const click = event => {
+    if (event.detail && event.target.closest('button')) panel.focus({preventScroll: true});
+  };
+  panel.addEventListener('keydown', press, true);
+  panel.addEventListener('click', click);
+  return () => {
+    panel.removeEventListener('keydown', press, true);
+    panel.removeEventListener('click', click);
+  };
+}
+
+function render({model, el}) {
+  let gone = false, stop = () => {};
+  const turned = () => {
+    const panel = el.closest('.ipyreel-judge');
+    // What had the focus may have gone with the pair before.
+    if (panel && document.activeElement === document.body) panel.focus({preventScroll: true});
+  };
+  connected(el).then(() => {
+    const panel = el.closest('.ipyreel-judge');
+    if (gone || !panel) return;
+    panel.tabIndex = 0;
+    panel.setAttribute('role', 'group');
+    panel.setAttribute('aria-label', 'Which video is better?');
+    // JupyterLab uses the arrows itself, unless an ancestor says not to.
+    panel.setAttribute('data-lm-suppress-shortcuts', 'true');
+    stop = listen(panel, model);
+    if (wantsKeys(panel)) panel.focus({preventScroll: true});
+    model.send({key: 'here'});
+  });
+  model.on('change:turn', turned);
+  return () => {
+    gone = true;
+    model.off('change:turn', turned);
+    stop();
+  };
+}
+
+export default {render};
