@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -271,6 +272,36 @@ def test_a_key_goes_only_to_the_current_address_of_its_provider(opened, monkeypa
         client("https://api.apiyi.com/v1")
 
 
+def test_an_address_that_a_person_named_is_remembered_for_its_provider(opened, monkeypatch):
+    def client(name, base_url):
+        session = opened()  # a new kernel
+        return session.loop.submit(session.client(name, base_url)).result()
+
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    monkeypatch.setenv("AIID_API_KEY", KEY)
+    opened('[providers.apiyi]\nbase_url = "https://evil.example/v1"')  # a folder's word is none
+    with pytest.raises(ConfigError, match="is not sent there"):
+        client("apiyi", EVIL)
+    session = opened("seconds = 2")
+    session.trust()
+    session.use("apiyi", base_url="https://mine.example/v1")
+    assert session.trusted.accept(session.settings.tomls[-1], []).trusted  # both are kept
+    assert client("apiyi", "https://mine.example/other").key.reveal() == KEY
+    assert client("apiyi", "https://api.apiyi.com/v1").key.reveal() == KEY
+    for name, url in [
+        ("aiid", "https://mine.example/v1"),
+        ("apiyi", "https://mine.example:8443/v1"),
+        ("apiyi", "http://mine.example/v1"),
+        ("apiyi", EVIL),
+    ]:
+        with pytest.raises(ConfigError, match="is not sent there"):
+            client(name, url)
+    opened().use("apiyi", base_url="http://127.0.0.1:9/v1")  # may be another's next time
+    for url in ("http://127.0.0.1:9/v1", "https://mine.example/v1"):
+        with pytest.raises(ConfigError, match="is not sent there"):
+            client("apiyi", url)
+
+
 def test_a_folder_does_not_change_which_provider_is_chosen_automatically(opened, monkeypatch):
     monkeypatch.setenv("APIYI_API_KEY", KEY)
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
@@ -288,14 +319,24 @@ def test_a_job_that_remembers_another_address_waits_and_says_why(opened, monkeyp
         job = replace(
             plan.job, base_url=evil.url, remote_id="video_1", status="queued", sent_at=1.0
         )
-        session.store.insert(job)
-        session.store.release(job.id)
+        left = replace(job, id="left", remote_id="video_2")
+        session.store.insert(job, left)
+        session.store.release()
         (resumed,) = session.resume(job.id)
         ended = session.future(job.id).result()
         assert (resumed.taken, ended.status) == (True, "queued")
         error = session.error(job.id)
         assert isinstance(error, ConfigError)
-        assert f"%video use apiyi base_url={evil.url}" in str(error)
+        cure = f"%video use apiyi base_url={evil.url} goes on with it."
+        assert cure in str(error)
+        assert cure in ended.note
         with pytest.raises(ConfigError, match="it is not sent there"):
             session.delete(job.id).result()
         assert evil.log() == []
+        session.close()
+        again, asked = opened(), threading.Event()  # in a new kernel, the one line is enough
+        again.use("apiyi", base_url=evil.url)
+        assert [one.id for one in again.manager.active()] == ["left"]
+        again.listen("left", lambda _job: asked.set())
+        assert asked.wait(30)
+        assert evil.log("retrieve")

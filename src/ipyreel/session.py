@@ -97,6 +97,7 @@ class Session:
             catalog=lambda: self.catalog,
             keys=self.keys,
             rules=self.rules,
+            approved=self.trusted.origin_of,
         )
         self.manager = JobManager(
             store=self.store, loop=self.loop, connect=self.client, rules=self.rules
@@ -183,8 +184,8 @@ class Session:
     def use(self, provider: str | None = None, **values: Any) -> None:
         """Set defaults for this session; a value of None (or "none") removes the default.
 
-        `base_url` moves the provider. Raises `ConfigError`; when a provider was named, cells
-        are refused then until a provider is chosen.
+        `base_url` moves the provider, and resumes its jobs there. Raises `ConfigError`; when a
+        provider was named, cells are refused then until a provider is chosen.
         """
         base_url = values.pop("base_url", None)
         try:
@@ -200,6 +201,8 @@ class Session:
         if provider is not None:
             self.chooser.chosen()
         self._apply(settings)
+        if base_url is not None:
+            self.manager.resume_at(str(settings.provider), base_url)
 
     def configure(self, values: Mapping[str, Any]) -> None:
         """Replace the settings made by `%config VideoMagics`; None means "not set"."""
@@ -224,6 +227,7 @@ class Session:
             row = self.catalog.provider(named[0])
             if base_url is not None:
                 self._move(row, base_url)
+                self.trusted.remember_origin(row.name, base_url)
 
     def _move(self, row: Provider, base_url: str) -> None:
         problem = base_url_problem(base_url)
@@ -413,15 +417,13 @@ class Session:
         row = self.catalog.provider(provider)
         if known := [j for j in self.store.matching(remote_id) if j.remote_id == remote_id]:
             return self._resume(known[0])
-        now = self.clock()
-        job_id = new_id()
-        at_demo = row.name == FALLBACK
+        job_id, at_demo = new_id(), row.name == FALLBACK
         job = JobSnapshot(
             id=job_id,
             provider=row.name,
             request=VideoRequest(prompt=""),
             status="queued",
-            created_at=now,
+            created_at=self.clock(),
             target=str((self.settings.videos_dir / f"video-{job_id}.mp4").absolute()),
             base_url=None if at_demo else require_base_url(row, self.keys.environ),
             remote_id=remote_id,

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from ipyreel.errors import ConfigError, StoreError
 from ipyreel.settings import LIMITS, TOML_NAME, Toml, read_toml
+from ipyreel.wire.urls import base_url_problem
 
 APPROVALS = "trusted.json"
 """The file in the user's configuration folder that holds the approvals."""
@@ -65,8 +66,9 @@ Found = Iterator[tuple[tuple[str, ...], Any]]
 class Trust:
     """Which folders are trusted; `built_in` are the names of the rows shipped with ipyreel.
 
-    `file` holds the approvals: real path of a folder -> hash of what was approved. `ignored`
-    names what does not count of the file read last, `notes` says so in a sentence.
+    `file` holds the approvals: real path of a folder -> hash of what was approved, and provider
+    -> the origin that the person gave it. `ignored` names what does not count of the file read
+    last, `notes` says so in a sentence.
     """
 
     file: Path = Path(APPROVALS)
@@ -97,7 +99,7 @@ class Trust:
         refused = dict(self._refused(toml.data))
         folder = _folder_of(toml)
         self.ignored, self.notes = (), ()
-        if folder in self.folders or self._approvals().get(folder) == _hash(refused):
+        if folder in self.folders or self._kept("folders").get(folder) == _hash(refused):
             return toml
         if refused:
             self.ignored = tuple(_printable(".".join(keys), 60) for keys in refused)
@@ -116,8 +118,7 @@ class Trust:
         toml = read_toml(path)
         self._know(before)
         refused = dict(self._refused(toml.data))
-        approvals = {**self._approvals(), _folder_of(toml): _hash(refused)}
-        _write(self.file, json.dumps({"folders": approvals}, indent=1))
+        self._keep("folders", _folder_of(toml), _hash(refused))
         return [
             _printable(f"{'.'.join(keys)} = {_json(value)}", 200) for keys, value in refused.items()
         ]
@@ -129,9 +130,30 @@ class Trust:
             known[kind] = names.union(*(one for one in tables if isinstance(one, Mapping)))
         self._known = known
 
-    def _approvals(self) -> dict[str, str]:
+    def origin_of(self, provider: str) -> str | None:
+        """Return the origin that a person gave a provider last: its key may go there."""
+        url = self._kept("origins").get(provider)
+        return url if isinstance(url, str) and base_url_problem(url) is None else None
+
+    def remember_origin(self, provider: str, base_url: str) -> None:
+        """Keep the origin that a person gave a provider, so that its jobs go on in new kernels.
+
+        An `http` address is not kept, and replaces an earlier one: in another network, or after
+        a restart, somebody else may answer there.
+        """
+        parts = urlsplit(base_url.strip())
+        kept = f"https://{parts.netloc}" if parts.scheme == "https" else None
+        with suppress(StoreError):  # the person can name it again
+            if kept != self._kept("origins").get(provider):
+                self._keep("origins", provider, kept)
+
+    def _keep(self, kind: str, name: str, value: str | None) -> None:
+        kept = {one: self._kept(one) for one in ("folders", "origins")}
+        _write(self.file, json.dumps({**kept, kind: {**kept[kind], name: value}}, indent=1))
+
+    def _kept(self, kind: str) -> dict[str, Any]:
         try:
-            found = json.loads(self.file.read_text(encoding="utf-8"))["folders"]
+            found = json.loads(self.file.read_text(encoding="utf-8"))[kind]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}

@@ -33,6 +33,7 @@ from ipyreel.jobs.owners import OwnershipLost, SessionClosed, Sighting, is_alive
 from ipyreel.jobs.run import ActiveJob, JobConfig, Listener, Run, log
 from ipyreel.jobs.store import JobStore, Select
 from ipyreel.values import JobSnapshot
+from ipyreel.wire.urls import same_origin
 
 Connect = Callable[[str, str | None], Awaitable[VideoClient]]
 """Gives a client for (provider, base URL of the job or None)."""
@@ -137,6 +138,13 @@ class JobManager:
                 active.watching = True
             self._start(active, limit)
         return "watching" if active.watching else "taken"
+
+    def resume_at(self, provider: str, base_url: str) -> None:
+        """Go on with the provider's jobs at an address which the person has just named."""
+        for job in self.store.in_flight():
+            there = job.provider == provider and same_origin(job.base_url or "", base_url)
+            if there and not transitions.is_unsent(job) and not self.has_owner(job.id):
+                self.resume(job)
 
     def _reopen(self, active: ActiveJob, remote_id: str | None = None) -> None:
         job, now = self.store.get(active.snapshot.id) or active.snapshot, self.rules.clock()
@@ -418,7 +426,7 @@ class JobManager:
 
     def _let_go(self, active: ActiveJob, error: VideoError) -> None:
         # The job goes on at the server; it is we who cannot watch it any longer.
-        note = f"{error.message} The job goes on; %video resume {active.snapshot.id} asks again."
+        note = f"{error} The job goes on; %video resume {active.snapshot.id} asks again."
         active.trouble(note, self.rules.clock())
 
     def _give_back(self, active: ActiveJob) -> None:
