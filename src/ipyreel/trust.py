@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 
 from ipyreel.errors import ConfigError, StoreError
 from ipyreel.settings import LIMITS, TOML_NAME, Toml, read_toml
-from ipyreel.wire.urls import base_url_problem
 
 APPROVALS = "trusted.json"
 """The file in the user's configuration folder that holds the approvals."""
@@ -133,7 +132,7 @@ class Trust:
     def origin_of(self, provider: str) -> str | None:
         """Return the origin that a person gave a provider last: its key may go there."""
         url = self._kept("origins").get(provider)
-        return url if isinstance(url, str) and base_url_problem(url) is None else None
+        return url if isinstance(url, str) else None
 
     def remember_origin(self, provider: str, base_url: str) -> None:
         """Keep the origin that a person gave a provider, so that its jobs go on in new kernels.
