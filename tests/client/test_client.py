@@ -127,12 +127,6 @@ def test_a_job_that_is_not_known_yet_is_asked_for_again():
     assert len(seen) == 4
 
 
-def test_waiting_does_not_hide_a_wrong_key():
-    error, seen = asking(lambda ours: ours.wait("video_1"), reply(401))
-    assert isinstance(error, AuthenticationFailed)
-    assert len(seen) == 1
-
-
 # -- the preview ---------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ import base64
 import gzip
 import hashlib
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,18 +135,6 @@ def test_a_date_will_do_where_there_is_no_strong_tag(target):
     file, server = download(target, File(FILM, cuts=[500], etag='W/"weak"', last_modified=date))
     assert_whole(file, target)
     assert server.seen[1].headers["if-range"] == date
-
-
-def test_cuts_without_new_bytes_end_it_and_the_part_is_kept(target):
-    time = Time()
-    broken = File(FILM, cuts=[5000, *[10] * 9], ranges=False, etag=None)
-    error, server = download(target, broken, time=time)
-    assert isinstance(error, DownloadError)
-    assert "broke off" in error.message
-    assert re.fullmatch(r"clip\.mp4\.[0-9a-f]{16}\.part", Path(error.path).name)
-    assert len(server.seen) == 5
-    assert time.slept == [1, 2, 4, 8]
-    assert not target.exists()
 
 
 def test_another_file_in_between_is_not_glued_on(target):
@@ -285,17 +272,6 @@ def test_a_kernel_killed_at_the_move_needs_no_server(target, linked):
     file, server = download(target, reply(500), memory=memory)
     assert_whole(file, target)
     assert server.seen == []
-
-
-def test_what_only_looks_like_a_part_is_left_alone(target):
-    seeded = [target.with_name(f"clip.mp4{end}") for end in (".part", ".part.json")]
-    for path in seeded:
-        path.write_bytes(FILM)
-    os.mkfifo(target.with_name("clip.mp4.0123456789abcdef.part"))
-    file, server = download(target, File(FILM))
-    assert file.path == str(target)
-    assert "range" not in server.seen[0].headers
-    assert [path.read_bytes() for path in seeded] == [FILM, FILM]
 
 
 def test_the_part_of_another_address_is_not_gone_on_with(target):

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import resource
-import stat
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,41 +85,6 @@ def test_a_record_survives_being_written_down(part, memory):
         record = memory.load()
         assert PartRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
         part.restart(SOURCE)
-
-
-def test_a_part_is_private_and_the_video_is_not(part):
-    os.umask(before := os.umask(0o022))
-    filled(part)
-    assert stat.S_IMODE(part.path.stat().st_mode) == 0o600
-    final = part.publish("video/mp4")
-    assert stat.S_IMODE(final.stat().st_mode) == 0o666 & ~before
-
-
-def fifo(path):
-    os.mkfifo(path)
-
-
-def link(path):
-    path.with_name("secret").write_bytes(FILM)
-    path.symlink_to(path.with_name("secret"))
-
-
-def copy(path):
-    path.write_bytes(FILM)
-
-
-@pytest.mark.parametrize("make", [fifo, link, copy, Path.mkdir])
-def test_only_the_very_file_that_was_written_is_opened_again(part, memory, make):
-    filled(part)
-    part.close()
-    # Kept alive under another name, so that its number is not given to the next file.
-    part.path.rename(part.path.with_name("aside"))
-    make(part.path)
-    again = reopened(memory)
-    assert again.path != part.path
-    assert (again.size, again.source) == (0, None)
-    filled(again, FILM)
-    assert again.publish("video/mp4").read_bytes() == FILM
 
 
 def test_a_part_that_was_replaced_is_not_published(part):

@@ -8,28 +8,6 @@ import pytest
 from PIL import Image
 
 
-def test_content_before_it_is_ready(start):
-    with start() as (_, http):
-        job_id = http.post("/videos", json={"prompt": "x"}).json()["id"]
-        reply = http.get(f"/videos/{job_id}/content")
-        assert reply.status_code == 404
-        assert reply.json()["error"]["message"] == (
-            "Video is not ready yet, use GET /v1/videos/{video_id} to check status."
-        )
-
-
-def test_content_whole(start, finished):
-    with start() as (demo, http):
-        job_id = finished(http)
-        reply = http.get(f"/videos/{job_id}/content")
-        assert reply.status_code == 200
-        assert reply.headers["content-type"] == "video/mp4"
-        assert reply.headers["accept-ranges"] == "bytes"
-        assert reply.headers["content-length"] == str(len(reply.content))
-        assert reply.content[4:8] == b"ftyp"
-        assert reply.content == demo.video_bytes(job_id)
-
-
 @pytest.mark.parametrize(
     ("wanted", "part"),
     [

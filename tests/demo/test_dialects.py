@@ -61,12 +61,6 @@ def test_sizes_depend_on_the_model(start, dialect):
         assert error_of(odd)["param"] == "size"
 
 
-def test_openai_has_its_defaults(start):
-    with start(dialect="openai") as (_, http):
-        job = http.post("/videos", json={"prompt": "x"}).json()
-        assert (job["model"], job["seconds"], job["size"]) == (sora(), "4", "720x1280")
-
-
 @pytest.mark.parametrize("field", ["seed", "n", "image", "metadata"])
 def test_openai_refuses_unknown_parameters(start, field):
     with start(dialect="openai") as (_, http):

@@ -132,24 +132,21 @@ def test_while_it_is_looked_for(bench):
     gate.open()
 
 
-def test_while_polling_the_server_is_told(bench):
+@pytest.mark.parametrize(
+    ("routes", "note"),
+    [
+        (("list", "delete"), "Told fake to delete the job (DELETE)."),
+        ((), "Stopped watching: fake cannot cancel."),
+    ],
+)
+def test_while_polling_the_server_is_told_where_it_can_be(bench, routes, note):
     gate = Gate(video("in_progress"))
+    bench.client = FakeClient(routes=routes)
     bench.client.retrieve_steps = [gate]
     end = cancel(bench, bench.begin(gate))
-    assert (end.status, bench.client.log) == ("cancelled", ["create", "retrieve", "delete"])
-    assert end.note.startswith("Told fake to delete the job (DELETE).")
-    gate.open()
-
-
-def test_while_polling_where_nobody_can_be_told(bench):
-    gate = Gate(video("in_progress"))
-    bench.client = FakeClient(routes=())
-    bench.client.retrieve_steps = [gate]
-    job = bench.begin(gate)
-    end = cancel(bench, job)
-    assert bench.client.log == ["create", "retrieve"]
-    assert end.note.startswith("Stopped watching: fake cannot cancel.")
-    assert f"%video resume {job.id}" in end.note
+    assert (end.status, bench.client.log.count("delete")) == ("cancelled", len(routes[1:]))
+    assert end.note.startswith(note)
+    assert (f"%video resume {end.id}" in end.note) is not bool(routes)
     gate.open()
 
 

@@ -34,11 +34,11 @@ CREATE INDEX jobs_status ON jobs (status);
 CREATE INDEX jobs_fingerprint ON jobs (fingerprint);
 CREATE INDEX jobs_remote ON jobs (provider, remote_id);
 INSERT INTO jobs (id, provider, model, prompt, request, fingerprint, status, remote_id,
-    raw_status, failure, target, file, answer, created_at, owner, heartbeat)
+    raw_status, failure, target, file, answer, created_at, sent_at, owner, heartbeat)
 VALUES ('vold001', 'demo', 'm', 'a dog', '{"prompt": "a dog", "model": "m"}', 'f00d',
     'completed', 'r-1', 'SUCCESS', '{"message": "m"}', '/x/a.mp4',
     '{"path": "/x/a.mp4", "size": 3, "sha256": "ab", "media_type": "video/mp4"}',
-    '{"id": "r-1"}', 5.0, 'host:1:x', 5.0);
+    '{"id": "r-1"}', 5.0, 5.0, 'host:1:x', 5.0);
 """
 """The library as the first release wrote it, word for word: never changed here."""
 

@@ -36,15 +36,6 @@ def test_it_starts_when_it_is_used_and_is_a_daemon():
     assert "lazy-loop" not in names()
 
 
-def test_it_starts_again_after_a_stop(loop):
-    first = loop.submit(where()).result(BOUND)
-    loop.stop()
-    loop.stop()
-    second = loop.submit(where()).result(BOUND)
-    assert first is not second
-    assert not first.is_alive()
-
-
 def test_many_threads_start_one_loop(loop):
     begin = threading.Barrier(8)
     found = []
@@ -59,31 +50,6 @@ def test_many_threads_start_one_loop(loop):
     for thread in threads:
         thread.join()
     assert len(set(found)) == 1
-
-
-def test_functions_are_called_on_its_thread(loop):
-    found = concurrent.futures.Future()
-    loop.call(lambda: found.set_result(threading.current_thread()))
-    assert found.result(BOUND) is loop.submit(where()).result(BOUND)
-
-
-def test_stopping_cancels_what_runs_and_lets_it_clean_up(loop):
-    began, cleaned = threading.Event(), threading.Event()
-
-    async def work():
-        began.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            cleaned.set()
-
-    future = loop.submit(work())
-    assert began.wait(BOUND)
-    loop.stop()
-    assert cleaned.is_set()
-    with pytest.raises(concurrent.futures.CancelledError):
-        future.result(BOUND)
 
 
 def test_what_is_done_last_comes_when_all_work_has_ended(loop):
@@ -102,10 +68,12 @@ def test_what_is_done_last_comes_when_all_work_has_ended(loop):
         told.append("last")
 
     loop.stop(last)  # nothing was started, so nothing is to be done
-    loop.submit(work())
+    future = loop.submit(work())
     assert began.wait(BOUND)
     loop.stop(last)
     assert told == ["work", "last"]
+    with pytest.raises(concurrent.futures.CancelledError):
+        future.result(BOUND)
 
 
 def test_a_failing_end_still_ends_the_thread(loop):
@@ -256,15 +224,6 @@ def test_what_may_patch_asyncio(python, ipykernel, nest2, expected):
     assert patch == expected
     assert (why_not is None) is (expected is not None)
     assert why_not is None or ("nest-asyncio2>=1.7.3" in why_not and why_not.endswith("."))
-
-
-def test_where_patching_does_harm_nothing_is_patched(monkeypatch):
-    monkeypatch.setattr("ipyreel.jobs.loop.choose_patch", lambda *_: (None, "It does harm."))
-
-    async def main():
-        return nested_wait(concurrent.futures.Future())
-
-    assert asyncio.run(main()) == (None, "It does harm.")
 
 
 def test_a_loop_that_cannot_be_patched_is_left_alone(monkeypatch):

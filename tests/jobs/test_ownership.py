@@ -163,12 +163,6 @@ def test_a_job_that_is_given_back_meanwhile_is_taken_at_once(bench):
     assert bench.end(job).status == "completed"
 
 
-def test_a_job_from_elsewhere_is_taken_at_once_where_the_person_says_so(bench):
-    job = bench.left_elsewhere()
-    assert bench.manager.resume(job, take=True) == "taken"
-    assert bench.end(job).status == "completed"
-
-
 def test_silence_is_counted_in_time_in_which_we_looked():
     now = [0.0]
     silence, sight = Silence(lambda: now[0]), Sighting(owner="x", beat=1, heartbeat=None)

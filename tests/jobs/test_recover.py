@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ipyreel.errors import ServerBroken, StoreError, TransportError
+from ipyreel.errors import ServerBroken, StoreError
 from ipyreel.jobs.recover import FAR, NEAR, PAGES, WAITS, find_accepted
 from ipyreel.values import VideoPage
 from tests.jobs.fakes import PROMPT, START, FakeClient, FakeTime, make_job, video
@@ -48,46 +48,6 @@ def search(tmp_path):
 
 def found(finding):
     return finding.video and finding.video.remote_id
-
-
-def test_it_is_found_at_the_first_look(search):
-    finding, client, time = search(page(listed()))
-    assert found(finding) == "r-1"
-    assert client.log == ["list"]
-    assert time.waits == [WAITS[0]]
-
-
-def test_it_is_found_when_it_is_listed_late(search):
-    finding, _, time = search(page(), page(), page(listed()))
-    assert found(finding) == "r-1"
-    assert time.waits == list(WAITS)
-
-
-def test_it_is_not_there(search):
-    finding, client, time = search(page(listed(prompt="another")))
-    assert "does not list it" in finding.hint
-    assert "%video resume v1" in finding.hint
-    assert (client.log, time.waits) == (["list"] * len(WAITS), list(WAITS))
-
-
-def test_a_provider_without_a_list_is_not_asked(search):
-    finding, client, time = search(routes=("delete",))
-    assert "cannot list" in finding.hint
-    assert "%video resume v1 REMOTE_ID" in finding.hint
-    assert (client.log, time.waits) == ([], [])
-
-
-def test_a_list_that_fails_for_a_while_is_asked_again(search):
-    # What kept the answer of the POST away often lasts some seconds more.
-    finding, _, _ = search(TransportError("no route"), TransportError("no route"), page(listed()))
-    assert found(finding) == "r-1"
-
-
-def test_a_list_that_fails_is_no_proof_of_absence(search):
-    finding, client, _ = search(page(), ServerBroken("Boom", status_code=500))
-    assert client.log == ["list"] * 3
-    assert "Boom" in finding.hint
-    assert "safe" not in finding.hint
 
 
 def test_a_list_that_failed_before_does_not_spoil_the_last_look(search):

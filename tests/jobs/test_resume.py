@@ -9,23 +9,8 @@ import pytest
 
 from ipyreel.errors import InvalidRequest, MissingKey, VideoError
 from ipyreel.jobs.loop import LoopThread
-from ipyreel.values import Failure, Image, VideoPage, VideoRequest
+from ipyreel.values import Failure, Image, VideoRequest
 from tests.jobs.fakes import BOUND, PROMPT, START, Gate, small_mp4, video
-
-
-def test_a_job_that_was_never_sent_is_sent(bench):
-    end = bench.resume(bench.left_behind())
-    assert end.status == "completed"
-    assert bench.client.log == ["create", "retrieve", "retrieve", "download"]
-
-
-def test_a_job_whose_answer_never_came_is_looked_for_and_found(bench):
-    job = bench.left_behind(sent_at=START)
-    found = video(prompt=PROMPT, created_at=START + 1, remote_id="r-9")
-    bench.client.list_steps = [VideoPage(jobs=(found,))]
-    end = bench.resume(job)
-    assert (end.status, end.remote_id) == ("completed", "r-9")
-    assert bench.client.posts == []
 
 
 def test_a_job_whose_answer_never_came_is_never_sent_again(bench):
@@ -114,12 +99,6 @@ def test_pixels_that_are_gone_are_not_sent_without(bench):
     assert "cat.png is not kept" in end.failure.message
     assert isinstance(bench.manager.error(end.id), InvalidRequest)
     assert bench.client.log == []
-
-
-def test_an_image_by_address_is_sent(bench):
-    image = Image(source="https://example.org/cat.png", url="https://example.org/cat.png")
-    end = bench.resume(bench.left_behind(request=VideoRequest(prompt="x", images=(image,))))
-    assert end.status == "completed"
 
 
 def test_an_active_job_is_not_started_twice(bench):

@@ -79,15 +79,6 @@ def test_a_schedule_is_near_the_limit():
     assert late * asked < 0.7 * sum(durations) / len(durations) / 2
 
 
-def test_beyond_all_history_the_waits_grow_gently():
-    schedule = taught(draws(50, sigma=0.2))
-    late = [one for one in ages(schedule, 7200.0) if one > 400.0]
-    waits = [b - a for a, b in pairwise(late)]
-    assert all(b > a * 0.999 for a, b in pairwise(waits))
-    assert waits[-1] < 60.0
-    assert waits[-1] / waits[0] == pytest.approx(math.sqrt(late[-2] / late[0]), rel=0.1)
-
-
 @given(
     st.lists(st.floats(0.01, 1e5), max_size=40),
     st.floats(0, 1e5),
@@ -142,14 +133,6 @@ def test_progress_that_is_none_is_left_alone(progress):
 def test_a_job_that_outlives_its_progress_is_watched_by_the_clock():
     schedule = taught(draws(40, sigma=0.5), steps)
     assert schedule.next_age(130.0, seen=(50.0, 50.0)) == schedule.next_age(130.0)
-
-
-def test_a_lesson_guesses_between_its_notes():
-    lesson = Lesson(100.0, ((20.0, 10.0), (60.0, 50.0)))
-    assert lesson.guess(40.0, 50.0) == pytest.approx(40.0 * 100 / 60)
-    assert lesson.guess(40.0, 30.0) == pytest.approx(100.0)
-    assert lesson.guess(40.0, 75.0) == pytest.approx(50.0)
-    assert Lesson(100.0).guess(40.0, 50.0) is None
 
 
 # ---- the library -------------------------------------------------------------------------

@@ -139,14 +139,6 @@ def test_one_id_is_one_job(store, tmp_path):
     assert store.get(job.id).note == "goes on"
 
 
-def test_deleting_forgets_the_job(store, tmp_path):
-    job = make_job(tmp_path)
-    store.insert(job)
-    store.delete(job.id)
-    assert store.get(job.id) is None
-    assert store.newest() == []
-
-
 def test_finding_by_the_beginning_of_an_id(store, tmp_path):
     for job_id in ("vab1", "vab2", "v%_1", "vxx"):
         store.insert(make_job(tmp_path, id=job_id, remote_id=f"r-{job_id}"))
@@ -178,24 +170,16 @@ def test_lists_by_state(store, tmp_path):
     assert [job.id for job in store.undelivered()] == ["ready"]
 
 
-def test_an_equal_finished_job_is_found_again(store, tmp_path):
-    for count, status in enumerate(("completed", "completed", "failed")):
-        job = make_job(
-            tmp_path, id=f"v{count}", status=status, created_at=float(count), sent_at=1.0
-        )
-        store.insert(job)
-    asked = job.request
-    assert store.finished_like(asked.fingerprint("fake")).id == "v1"
-    assert store.finished_like(asked.fingerprint("other")) is None
-    assert store.finished_like(replace(asked, seconds=9.0).fingerprint("fake")) is None
-
-
-def test_a_job_with_pixels_is_found_again_after_it_was_read_back(store, tmp_path):
+def test_an_equal_finished_job_is_found_again_also_after_it_was_read_back(store, tmp_path):
     request = VideoRequest(prompt="x", images=(Image(source="a.png", data=b"pixels"),))
-    store.insert(make_job(tmp_path, id="v1", request=request))
-    # What a new kernel does with it: it has no pixels any more.
-    store.save(replace(store.get("v1"), status="completed", sent_at=1.0))
+    for count, status in enumerate(("completed", "submitting", "failed")):
+        fields = {"status": status, "created_at": float(count), "sent_at": 1.0}
+        store.insert(make_job(tmp_path, id=f"v{count}", request=request, **fields))
+    # What a new kernel does with a job: it has no pixels any more.
+    store.save(replace(store.get("v1"), status="completed"))
     assert store.finished_like(request.fingerprint("fake")).id == "v1"
+    assert store.finished_like(request.fingerprint("other")) is None
+    assert store.finished_like(replace(request, seconds=9.0).fingerprint("fake")) is None
 
 
 def test_how_long_jobs_took(store, tmp_path):
