@@ -12,7 +12,7 @@ import pytest
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.live import live_output
 from ipyreel.notebook.live.live_output import CardContext, SavedCopy
-from ipyreel.notebook.live.saved_jobs import SavedJobs
+from ipyreel.notebook.live.plain import SavedJobs
 from ipyreel.notebook.markup.html import static
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery

@@ -34,7 +34,7 @@ LEVELS = (
     {"images"},
     {"client"},
     {"jobs", "media"},
-    {"connections", "plan", "sync_client", "sweeps"},
+    {"connections", "plan", "sweeps"},
     {"experiments", "session"},
     {"doctor"},
     {"notebook"},

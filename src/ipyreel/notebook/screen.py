@@ -31,8 +31,7 @@ from ipyreel.notebook.live.live_output import (
     MimeBundle,
     SavedCopy,
 )
-from ipyreel.notebook.live.plain import PageOutput, PlainOutput, TextOutput
-from ipyreel.notebook.live.saved_jobs import SavedJobs
+from ipyreel.notebook.live.plain import PageOutput, PlainOutput, SavedJobs, TextOutput
 from ipyreel.notebook.markup.html import PlayerOptions
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Notice

@@ -19,7 +19,7 @@ from ipyreel.notebook.live.live_output import (
     set_traits,
     short_error,
 )
-from ipyreel.notebook.live.saved_jobs import EmbedBudget
+from ipyreel.notebook.live.plain import EmbedBudget
 from ipyreel.notebook.markup import job_text, sweep_html, sweep_text
 from ipyreel.notebook.markup.html import Markup, style_sheet
 from ipyreel.notebook.markup.sweep_html import TileVideo

@@ -17,7 +17,7 @@ from ipyreel.catalog import Model
 from ipyreel.errors import InvalidRequest, StoreError
 from ipyreel.jobs.files import slug
 from ipyreel.notebook.live.live_output import MimeBundle
-from ipyreel.notebook.live.saved_jobs import SavedJobs
+from ipyreel.notebook.live.plain import SavedJobs
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Notice
