@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ipyreel.errors import StoreError, SubmissionUnknown
+from ipyreel.jobs import store as store_module
 from ipyreel.jobs.manager import BEAT, SILENCE, Silence
 from ipyreel.jobs.owners import OwnershipLost, SessionClosed, Sighting
 from ipyreel.values import VideoPage
@@ -54,6 +55,31 @@ def test_an_answer_that_comes_when_another_kernel_has_the_job_is_handed_in(make_
     assert (end.status, end.remote_id) == ("completed", "r-late")
     assert first.client.log.count("create") == 1
     assert "create" not in second.client.log
+
+
+def test_nobody_is_told_to_buy_again_while_the_kernel_that_marked_a_job_as_sent_lives(
+    make_bench, monkeypatch
+):
+    first, second = make_bench(), make_bench()
+    late = Gate(video(remote_id="r-late"))  # stopped between its mark and the server
+    first.client.create_steps = [late]
+    job = first.begin(late)
+    second.client.list_steps = [VideoPage(jobs=())]
+    for take, owner, hint in [
+        (True, first.store.owner, "does not list it yet. The kernel that was sending it still run"),
+        (False, ELSEWHERE, "make sure that that one has ended before you run the cell again."),
+        (False, first.store.owner, "should be safe"),
+    ]:
+        second.store.database.write("UPDATE jobs SET sender = ?", (owner,))
+        assert second.manager.resume(job, take=take) == "taken"
+        end = second.end(job)
+        assert (end.status, hint in end.failure.hint) == ("unknown", True)
+        monkeypatch.setattr(
+            store_module, "is_alive", lambda one: None if one == ELSEWHERE else False
+        )
+    monkeypatch.undo()
+    late.open()
+    assert first.end(job).remote_id == "r-late"
 
 
 def test_an_answer_that_comes_too_late_is_named(make_bench, caplog):

@@ -242,6 +242,11 @@ def _opinions(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX votes_left ON votes (left_video)")
 
 
+def _sender(connection: sqlite3.Connection) -> None:
+    # Who marked the job as sent, and may be in the middle of its POST whoever has the job now.
+    connection.execute("ALTER TABLE jobs ADD COLUMN sender TEXT")
+
+
 STEPS = (
     ("0001_jobs", _jobs),
     ("0002_lessons", _lessons),
@@ -250,4 +255,5 @@ STEPS = (
     ("0005_parts", _parts),
     ("0006_kernels", _kernels),
     ("0007_opinions", _opinions),
+    ("0008_sender", _sender),
 )

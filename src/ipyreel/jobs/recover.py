@@ -23,6 +23,15 @@ NEAR = -60.0, 120.0
 FAR = -120.0, 900.0
 """Seconds in which it may be ours: a server may block for minutes inside the POST."""
 
+_PENDING = {
+    False: "",
+    True: " The kernel that was sending it still runs and may send it yet: end that kernel before"
+    " you run the cell again.",
+    None: " It was being sent by a kernel elsewhere: make sure that that one has ended before you"
+    " run the cell again.",
+}
+"""What is to be done about the kernel that sent a job, by whether it lives."""
+
 SHOWN = 3
 """Jobs that are named where the person has to choose."""
 
@@ -41,19 +50,22 @@ async def find_accepted(
     *,
     known: Callable[[str, str], bool],
     sleep: Callable[[float], Awaitable[None]],
+    sending: bool | None = False,
 ) -> Finding:
     """Look for `job` where its provider can list.
 
     It is taken where one job, and nothing else, has its prompt and was made near its POST.
 
-    `known(provider, remote_id)` tells whether a job of the list is already somebody's.
+    `known(provider, remote_id)` tells whether a job of the list is already somebody's. `sending`
+    tells whether the kernel that sent it lives, so that its POST may still come; None: it cannot
+    be seen from here.
     """
     name = job.provider
     adopt = f"%video resume {job.id} REMOTE_ID goes on with it"
     if "list" not in client.provider.routes:
         return Finding(
             hint=f"{name} cannot list its jobs: look at its console before you run the cell"
-            f" again. If the job is there, {adopt}."
+            f" again. If the job is there, {adopt}.{_PENDING[sending]}"
         )
     found: list[VideoJob] = []
     trouble: VideoError | None = None
@@ -75,10 +87,9 @@ async def find_accepted(
             hint=f"{name} could not list its jobs ({trouble.message}): %video resume {job.id}"
             f" looks once more; if the job is there, {adopt}."
         )
-    return Finding(
-        hint=f"{name} does not list it, so it was probably not accepted: running the cell again"
-        f" should be safe. %video resume {job.id} looks once more."
-    )
+    safe = ", so it was probably not accepted: running the cell again should be safe."
+    meant = safe if sending is False else f" yet.{_PENDING[sending]}"
+    return Finding(hint=f"{name} does not list it{meant} %video resume {job.id} looks once more.")
 
 
 async def _search(

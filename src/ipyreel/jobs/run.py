@@ -196,7 +196,11 @@ class Run:
     async def _look_for(self) -> VideoJob | None:
         active = self.active
         finding = await find_accepted(
-            self.client, active.snapshot, known=active.store.knows_remote, sleep=self.rules.sleep
+            self.client,
+            active.snapshot,
+            known=active.store.knows_remote,
+            sleep=self.rules.sleep,
+            sending=active.store.is_sending(active.snapshot.id),
         )
         if finding.video is not None:
             active.error = None

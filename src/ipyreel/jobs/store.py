@@ -74,7 +74,10 @@ _UPDATE = (
     + ", ".join(f"{name} = :{name}" for name in COLUMNS if name != "id")
     + ", answer = coalesce(:answer, answer) WHERE id = :id AND owner = :owner"
 )
-_MARK_SENT = _UPDATE + " AND sent_at IS NULL AND remote_id IS NULL"
+_MARK_SENT = (
+    _UPDATE.replace(" WHERE", ", sender = :owner WHERE", 1)
+    + " AND sent_at IS NULL AND remote_id IS NULL"
+)
 _SIGHTING = (
     "SELECT jobs.owner, kernels.beat, jobs.heartbeat FROM jobs"
     " LEFT JOIN kernels ON kernels.owner = jobs.owner WHERE id = ?"
@@ -195,6 +198,15 @@ class JobStore:
         row = {**to_row(job), "answer": None, "owner": self.owner}
         self.database.change(lambda connection: self._update(connection, _MARK_SENT, row))
         self._note_written(job.id)
+
+    def is_sending(self, job_id: str) -> bool | None:
+        """Tell whether another kernel marked a job as sent and lives: its POST may still come.
+
+        None: that kernel cannot be seen from here.
+        """
+        rows = self.database.rows("SELECT sender FROM jobs WHERE id = ?", (job_id,))
+        sender = rows[0][0] if rows else None
+        return False if sender in {None, self.owner} else is_alive(sender)
 
     def _update(
         self, connection: sqlite3.Connection, statement: str, row: Mapping[str, object]
