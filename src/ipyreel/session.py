@@ -27,7 +27,7 @@ from ipyreel.connections import Connections
 from ipyreel.errors import ConfigError, InvalidRequest, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
 from ipyreel.jobs.loop import LoopThread
-from ipyreel.jobs.manager import SILENCE, JobManager, ParallelLimit, job_price
+from ipyreel.jobs.manager import JobManager, ParallelLimit
 from ipyreel.jobs.run import JobConfig, Listener
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import is_unsent, resumable
@@ -41,9 +41,9 @@ from ipyreel.plan import (
     limits_in_force,
     next_request,
     plain_http_notes,
-    refuse_existing,
     refuse_taken_names,
 )
+from ipyreel.resume import Resumed, going_on, renamed, resume_all, resume_one
 from ipyreel.settings import Layer, Settings
 from ipyreel.trust import Trust
 from ipyreel.values import Chain, HttpCall, JobSnapshot, Money, VideoRequest
@@ -51,15 +51,6 @@ from ipyreel.wire.urls import base_url_problem
 
 ENOUGH = 3
 """Past jobs of a provider and model needed before the remaining time is shown."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed:
-    """The result of resuming one job; `sentence` says it in words."""
-
-    job: JobSnapshot
-    taken: bool
-    sentence: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -378,9 +369,9 @@ class Session:
         if word is not None and sweep is None:
             job = self.find(word)
             if output is not None:
-                job = self._renamed(job, output)
+                job = renamed(self.store, job, output)
             self._check_unsent([job])
-            resumed = [self._resume(job, remote_id=remote_id, take=take)]
+            resumed = [resume_one(self.manager, job, remote_id=remote_id, take=take)]
             if self.waits_for_answer:
                 self.manager.wait_placed(job)
             return resumed
@@ -393,30 +384,19 @@ class Session:
             own = {item.job for item in sweep.items}
             jobs = [job for job in jobs if job.id in own]
             self._check_unsent(jobs)
-        # Unsent jobs of a sweep are sent a few at a time; jobs at a server need no limit.
-        limit = ParallelLimit(self.settings.parallel)
-        resumed = [
-            _unsent(job)
-            if sweep is None and is_unsent(job) and not self.manager.has_owner(job.id)
-            else self._resume(job, None if job.sent_at else limit, take=take)
-            for job in jobs
-        ]
+        parallel, send = self.settings.parallel, sweep is not None
+        resumed = resume_all(self.manager, jobs, parallel=parallel, send=send, take=take)
         if sweep is not None and self.waits_for_answer:
             self.manager.wait_placed(*jobs[: self.settings.parallel])
         if sweep is None:
-            begun = {one.job.id for one in resumed}
-            resumed += [
-                Resumed(job=job, taken=False, sentence=f"{job.id}: already going on with it.")
-                for job in self.manager.resumed()
-                if job.id not in begun
-            ]
+            resumed += going_on(self.manager, resumed)
         return resumed
 
     def adopt(self, remote_id: str, *, provider: str) -> Resumed:
         """Resume a job that was started elsewhere, by the server's id."""
         row = self.catalog.provider(provider)
         if known := [j for j in self.store.matching(remote_id) if j.remote_id == remote_id]:
-            return self._resume(known[0])
+            return resume_one(self.manager, known[0])
         job_id, at_demo = new_id(), row.name == FALLBACK
         job = JobSnapshot(
             id=job_id,
@@ -549,49 +529,3 @@ class Session:
             # They are in the library already, but must not count twice.
             spent = partial(self.store.spent, besides=[job.id for job in unsent])
             check_limits([cost_of(job) for job in unsent], limits, spent)
-
-    def _renamed(self, job: JobSnapshot, output: Path) -> JobSnapshot:
-        """Give a job another file name, while this kernel is not working on it."""
-        renamed = replace(job, target=str(output.absolute()))
-        if job.file is not None and Path(job.file.path).exists():
-            raise InvalidRequest(f"{job.id}: its video exists already: {job.file.path}.")
-        refuse_existing(output)
-        refuse_taken_names([renamed], self.store)
-        make_folder(output)
-        if not self.store.rename(job.id, renamed.target):
-            raise InvalidRequest(f"{job.id} is {job.status}; only an ended job gets another name.")
-        return renamed
-
-    def _resume(
-        self,
-        job: JobSnapshot,
-        limit: ParallelLimit | None = None,
-        *,
-        remote_id: str | None = None,
-        take: bool = False,
-    ) -> Resumed:
-        if job.status == "completed" and Path(job.target).exists():
-            sentence = f"{job.id}: the video exists already; %video show {job.id} shows it."
-            return Resumed(job=job, taken=False, sentence=sentence)
-        if job.ended and remote_id is None and is_unsent(job):
-            sentence = f"{job.id} was never accepted by the server, so it cannot be resumed."
-            return Resumed(job=job, taken=False, sentence=sentence)
-        if remote_id is not None and job.remote_id is not None:
-            raise InvalidRequest(f"{job.id} is {job.remote_id} at {job.provider} already.")
-        begun = f"sent now ({job_price(job)})." if is_unsent(job) else "resumed."
-        outcome = self.manager.resume(job, limit, take=take, remote_id=remote_id)
-        words = {
-            "taken": begun,
-            "watching": "a kernel elsewhere has it; it is taken over if that one is silent for"
-            f" {SILENCE:.0f} s.",
-            "refused": "another kernel is working on it. If that one hangs:"
-            f" %video resume {job.id} --take.",
-        }[outcome]
-        taken = outcome != "refused"
-        return Resumed(job=self.snapshot(job.id), taken=taken, sentence=f"{job.id}: {words}")
-
-
-def _unsent(job: JobSnapshot) -> Resumed:
-    """Name a job that was never sent: nobody pays for what they have forgotten."""
-    sentence = f"{job.id}: never sent ({job_price(job)}); %video resume {job.id} sends it."
-    return Resumed(job=job, taken=False, sentence=sentence)

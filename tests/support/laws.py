@@ -35,6 +35,7 @@ LEVELS = (
     {"client"},
     {"jobs", "media"},
     {"connections", "plan", "sweeps"},
+    {"resume"},
     {"experiments", "session"},
     {"doctor"},
     {"notebook"},
