@@ -136,6 +136,12 @@ def names_in(prompt: str) -> list[str]:
     return re.findall(r"(?<!\{)(?:\{\{)*\{([^\W\d]\w*)", prompt)
 
 
+def words_of(prompt: str | None, differs: Iterable[Mapping[str, Json]]) -> set[str]:
+    """Return the names in the braces of a sweep's prompt, or of its prompts, as typed."""
+    texts = [prompt or "", *(str(some.get("prompt", "")) for some in differs)]
+    return {name for text in texts for name in names_in(text)}
+
+
 def expand(
     base: VideoRequest,
     *,
@@ -170,7 +176,7 @@ def expand(
                 request=request,
                 provider=asked or provider,
                 label=" · ".join(_label(axis, at, told, request) for axis in varied),
-                differs=dict(_differing(axis.name, values, request) for axis in varied),
+                differs=dict(_differing(axis.name, values) for axis in varied),
             )
         )
     inner = len(varied[-1].values) if varied else 1
@@ -250,10 +256,10 @@ def _label(
     return told[axis.name][at[axis.name]]
 
 
-def _differing(name: str, values: Mapping[str, Any], request: VideoRequest) -> tuple[str, Json]:
+def _differing(name: str, values: Mapping[str, Any]) -> tuple[str, Json]:
     """Return one thing that differs as plain data, with its name."""
     if name == _PROMPTS:
-        return "prompt", request.prompt
+        return "prompt", values[name]  # as typed: what is filled in has names of its own
     value = values[name]
     if isinstance(value, Image):
         return name, value.source

@@ -18,9 +18,9 @@ SWEEP = """%%video boats --provider demo --size 640x360 --vary mood=calm,stormy 
 A paper boat on a {mood} sea at dawn, drifting past lanterns"""
 LABELS = [
     f"{mood} · {seconds} s · seed {seed}"
+    for seed in (1, 2)
     for mood in ("calm", "stormy")
     for seconds in (1, 2)
-    for seed in (1, 2)
 ]
 OUTPUT = "[...document.querySelectorAll('.jp-Notebook .jp-Cell')][index]"
 
@@ -41,6 +41,10 @@ TILES = f"""index => [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output figure
           width: video?.videoWidth, left: Math.round(box.left), top: Math.round(box.top),
           text: figure.innerText}};
 }})"""
+HEADERS = f"""index => [...{OUTPUT}.querySelectorAll('th[scope]')].{SEEN}.map(th => th.innerText)"""
+BOTH = "false," * 6 + "true,true"
+BAR = "[aria-label='All videos together']"
+MOVES = f"""index => [...{OUTPUT}.querySelectorAll('video')].map(video => !video.paused)"""
 READY = f"""index => {{
   const videos = [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output video')].{SEEN};
   return videos.length === 8 && videos.every(video => video.readyState >= 2);
@@ -56,18 +60,34 @@ PLAY = f"""index => Promise.all(
 
 
 def check_grid(lab, index):
-    """Eight videos that play, in order, under their labels, in whole rows."""
+    """Eight videos that play, in two matrices with headers: one for each seed."""
     lab.wait_for(READY, arg=index)
     tiles = lab.page.evaluate(TILES, index)
     assert [tile["label"] for tile in tiles] == LABELS
-    assert [round(tile["seconds"]) for tile in tiles] == [1, 1, 2, 2] * 2
+    assert [round(tile["seconds"]) for tile in tiles] == [1, 2] * 4
     assert {tile["width"] for tile in tiles} == {640}
     rows = [tile["top"] for tile in tiles]
     assert rows == sorted(rows)
-    assert len(set(rows)) == 2
-    assert [tile["left"] for tile in tiles[:4]] == [tile["left"] for tile in tiles[4:]]
+    assert len(set(rows)) == 4
+    assert {len({tile["left"] for tile in tiles[at::2]}) for at in (0, 1)} == {1}
+    assert lab.page.evaluate(HEADERS, index) == ["1 s", "2 s", "calm", "stormy"] * 2
     assert all(second > 0 for second in lab.page.evaluate(PLAY, index))
     assert re.search(r"8 jobs · 8 done · free", lab.output_text(index))
+
+
+def play_one_row(lab, index):
+    """The bar plays the row that is chosen, and controls are where pointer or focus are."""
+    bar, videos = lab.output(index).locator(BAR), lab.output(index).locator("video")
+    bar.get_by_role("combobox").select_option("seed 2 · stormy")
+    bar.get_by_role("button", name="Play").click()
+    lab.wait_for(f"index => String(({MOVES})(index)) === '{BOTH}'", arg=index)
+    bar.get_by_role("button", name="Pause").click()
+    assert lab.page.evaluate(MOVES, index) == [False] * 8
+    assert lab.output(index).locator("video[controls]").count() == 0
+    videos.nth(0).hover()
+    videos.nth(5).focus()
+    shown = videos.evaluate_all("all => all.map(video => video.controls)")
+    assert [at for at, one in enumerate(shown) if one] == [0, 5]
 
 
 def test_eight_cards_become_a_grid_of_eight_playing_videos(server, lab, open_page, start_server):
@@ -91,7 +111,16 @@ def test_eight_cards_become_a_grid_of_eight_playing_videos(server, lab, open_pag
     assert set(saved.cells[1].outputs[0].data) == {"text/html", "text/plain"}
     assert set(saved.cells[1].outputs[1].data.values()) == {""}  # all that it kept meanwhile
     assert "widgets" not in saved.metadata
-    assert (server.root / "sweep.ipynb").stat().st_size < 8 * 1500
+    html = saved.cells[1].outputs[0].data["text/html"]
+    without_bar = re.sub(r"<(style|script)[^>]*>.*?</\1>", "", html, flags=re.DOTALL)
+    assert len(without_bar) < 8 * 1500
+    assert len(html) < len(without_bar) + 7000
+    play_one_row(lab, 1)
+    assert grave_faults(lab.page, ".jp-OutputArea-output")[0] == []
+    lab.page.set_viewport_size({"width": 760, "height": 3000})  # less the side bar's 280
+    lab.screenshot("sweep-narrow", cell=1)
+    lefts = {tile["left"] for tile in lab.page.evaluate(TILES, 1)}
+    assert (len(lefts), lab.page.evaluate(HEADERS, 1)) == (1, ["calm", "stormy"] * 2)
     assert lab.console_errors == []
     lab.shutdown_kernel()
 
@@ -99,6 +128,8 @@ def test_eight_cards_become_a_grid_of_eight_playing_videos(server, lab, open_pag
     stranger.open("sweep.ipynb", kernel=False)
     assert not stranger.is_trusted(1)
     check_grid(stranger, 1)
+    assert stranger.output(1).locator(BAR).count() == 0
+    assert stranger.output(1).locator("video[controls]").count() == 8
     stranger.screenshot("sweep-untrusted-light", cell=1)
     stranger.use_theme("dark")
     stranger.screenshot("sweep-untrusted-dark", cell=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ def history(text: str = "", *, limit: int = 50) -> JobList:
     """
     found = screen().session.history(text, limit=limit)
     of = screen().session.store.sweeps_of([one.id for one in found])
-    differs = ({"sweep": of.get(one.id)} for one in found)
-    return screen().jobs((one.id for one in found), info_of(found), differs)
+    info = replace(info_of(found), differs=tuple({"sweep": of.get(one.id)} for one in found))
+    return screen().jobs((one.id for one in found), info)
 
 
 def cost(*by: str) -> list[dict[str, Json]]:

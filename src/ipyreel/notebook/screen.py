@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ from ipyreel.notebook.markup.html import PlayerOptions
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.session import Session
-from ipyreel.values import JobSnapshot, Json, SavedSweep
+from ipyreel.values import JobSnapshot, SavedSweep
 
 TICK = 1.0
 """Seconds between two updates of the clocks on the cards."""
@@ -99,12 +99,11 @@ class Screen:
         self,
         job_ids: Iterable[str],
         info: SweepInfo,
-        differs: Iterable[Mapping[str, Json]] = (),
         *,
         sweep: str | None = None,
     ) -> JobList:
-        """Return the handle of several jobs; `info` and `differs` are in their order."""
-        return JobList(self, job_ids, info, differs=differs, sweep=sweep)
+        """Return the handle of several jobs; `info` is in their order."""
+        return JobList(self, job_ids, info, sweep=sweep)
 
     def saved_sweep(self, sweep: SavedSweep) -> JobList:
         """Return the handle of a sweep that the library remembers."""
@@ -113,9 +112,9 @@ class Screen:
             prompt=sweep.prompt,
             inner=sweep.columns,
             reused=frozenset(item.job for item in sweep.items if item.reused),
+            differs=tuple(item.differs for item in sweep.items),
         )
-        jobs = (item.job for item in sweep.items)
-        return self.jobs(jobs, info, (item.differs for item in sweep.items), sweep=sweep.id)
+        return self.jobs((item.job for item in sweep.items), info, sweep=sweep.id)
 
     def video(self, snapshot: JobSnapshot) -> Video:
         """Return the video of a completed job, with its own player options or the session's."""

@@ -193,10 +193,10 @@ def job_list(
         prompt=sweep.prompt,
         inner=sweep.inner,
         reused=frozenset(item.job for item in items if item.reused),
+        differs=tuple(item.differs for item in items),
     )
-    differs = (item.differs for item in items)
     kept = _keep(screen.session, sweep, items)
-    return screen.jobs((item.job for item in items), info, differs, sweep=kept)
+    return screen.jobs((item.job for item in items), info, sweep=kept)
 
 
 def _keep(session: Session, sweep: Sweep, items: Sequence[SweepItem]) -> str | None:

@@ -7,17 +7,16 @@ needs no kernel, and a notebook that is not trusted shows the videos without it.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from ipyreel import media
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, static, video_element
+from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, video_element
 from ipyreel.notebook.markup.job_html import frame
+from ipyreel.notebook.markup.sweep_html import play_bar
 from ipyreel.sweeps import tell_apart
 from ipyreel.values import JobSnapshot
 
@@ -82,8 +81,7 @@ def _in_step(prompt: str | None, cells: Sequence[Markup], rate: float, *scripts:
         "div",
         element("p", line, style="margin:0 0 8px 0", dir="auto") if line else None,
         element("div", *cells, style=_GRID),
-        element("style", _packed("compare.css")),
-        element("script", _packed("compare.js", *scripts)),
+        *play_bar(*scripts),
         data_rate=f"{rate:g}",
     )
 
@@ -141,13 +139,3 @@ def _rate(videos: Sequence[Video]) -> float:
         with contextlib.suppress(InvalidRequest):
             found.append(media.facts(video.path).rate)
     return max(found, default=RATE)
-
-
-@cache
-def _packed(*names: str) -> Markup:
-    """Return files of `static/` as they are saved with every row: without indents and notes."""
-    text = re.sub(r"/\*.*?\*/|(^|\s)// .*", "", "".join(map(static, names)))
-    lines = (line.strip() for line in text.splitlines())
-    inside = "\n".join(line for line in lines if line)
-    # A scope of its own: several rows may stand on one page.
-    return Markup(f"(() => {{\n{inside}\n}})();" if names[0].endswith(".js") else inside)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,6 @@ class JobList(Sequence[Job]):
         screen: JobScreen,
         job_ids: Iterable[str],
         info: SweepInfo,
-        differs: Iterable[Mapping[str, Json]] = (),
         sweep: str | None = None,
     ) -> None:
         self.id = sweep
@@ -47,7 +46,10 @@ class JobList(Sequence[Job]):
         """The ids of the jobs."""
         self.info = info
         self._made_on = screen
-        self._differs = tuple(differs) or (NOTHING,) * len(self.ids)
+
+    @property
+    def _differs(self) -> tuple[Mapping[str, Json], ...]:
+        return self.info.differs or (NOTHING,) * len(self.ids)
 
     @property
     def _screen(self) -> JobScreen:
@@ -68,12 +70,9 @@ class JobList(Sequence[Job]):
     def _only(self, some: slice | Sequence[int]) -> JobList:
         at = range(len(self))[some] if isinstance(some, slice) else some
         labels = tuple(self.info.labels[index] for index in at)
-        return JobList(
-            self._screen,
-            (self.ids[index] for index in at),
-            replace(self.info, labels=labels, inner=1),
-            differs=(self._differs[index] for index in at),
-        )
+        differs = tuple(self._differs[index] for index in at)
+        info = replace(self.info, labels=labels, differs=differs, inner=1)
+        return JobList(self._screen, (self.ids[index] for index in at), info)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -257,8 +256,8 @@ class JobList(Sequence[Job]):
         return hash(self.ids)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        differs = tuple(map(dict, self._differs))
-        return JobList, (self._screen, self.ids, self.info, differs, self.id)
+        info = replace(self.info, differs=tuple(map(dict, self._differs)))
+        return JobList, (self._screen, self.ids, info, self.id)
 
     def __repr__(self) -> str:
         try:
@@ -336,8 +335,9 @@ def export_html(
         raise InvalidRequest(f"{target}: it exists; overwrite=True replaces it.")
     snapshots = [job.snapshot for job in found]
     info = jobs.info if isinstance(jobs, JobList) else info_of(snapshots)
-    info = SweepInfo(labels=info.labels, prompt=info.prompt, inner=info.inner, width=WIDE)
-    pieces = sweep_html.page_html(info, snapshots, _films(found), title or f"{len(found)} videos")
+    info = replace(info, reused=frozenset(), width=WIDE)
+    title = title or f"{len(found)} videos"
+    pieces = sweep_html.page_html(info, snapshots, lambda at: _embedded(found[at]), title)
     # A random name, opened as new: a link that somebody left in the folder is not followed.
     part = target.with_name(f".{target.name}.{new_id()}.part")
     try:
@@ -351,13 +351,10 @@ def export_html(
     return target.absolute()
 
 
-def _films(jobs: Iterable[Job]) -> Iterator[TileVideo | None]:
-    for job in jobs:
-        video = job.video
-        yield None if video is None else _embedded(video)
-
-
-def _embedded(video: Video) -> TileVideo:
+def _embedded(job: Job) -> TileVideo | None:
+    video = job.video
+    if video is None:
+        return None
     try:
         return replace(video, how="embed").as_tile()
     except OSError as error:

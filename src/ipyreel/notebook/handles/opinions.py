@@ -14,7 +14,7 @@ from ipyreel.jobs.files import new_id
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.results import ResultsReport
 from ipyreel.session import Session
-from ipyreel.sweeps import FIELDS, names_in, word_of
+from ipyreel.sweeps import FIELDS, word_of, words_of
 from ipyreel.values import JobSnapshot, Json, SavedSweep, SweepItem
 
 
@@ -49,7 +49,7 @@ def settings_of(
     Jobs with equal fields are samples of one setting; notes and the numbers of repeats are no
     fields. `prompt` is the one they share, as it was typed.
     """
-    words = set(names_in(prompt or ""))
+    words = words_of(prompt, differs)
     varied = {
         name for name in (name for some in differs for name in some)
         if len({str(some.get(name)) for some in differs}) > 1

@@ -21,10 +21,14 @@ from ipyreel.notebook.live.live_output import (
 )
 from ipyreel.notebook.live.plain import EmbedBudget
 from ipyreel.notebook.markup import job_text, sweep_html, sweep_text
-from ipyreel.notebook.markup.html import Markup, style_sheet
+from ipyreel.notebook.markup.html import Markup, element, style_sheet
+from ipyreel.notebook.markup.matrix import groups
 from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.values import JobSnapshot
+
+SHEETS = ("grid.css", "matrix.css")
+"""The style sheets of the live grid."""
 
 
 class TileButtons(widgets.Box):  # type: ignore[misc] # ipywidgets has no types
@@ -166,24 +170,33 @@ class Grid(LiveOutput):
 
     def __init__(self, view: SweepView) -> None:
         info, number = view.info, len(view.jobs)
+        self._places, self._heads, columns = sweep_html.places(info)
+        self._groups, self._within = groups(info.matrices)
         self._live_tiles: dict[int, tuple[JobSnapshot, Markup]] = {}
         self._sums, self._clock, self._button = widgets.HTML(), widgets.HTML(), widgets.Button()
         self._prompt = widgets.HTML(_dom_classes=("ipyreel-wide",))
         self._moving = widgets.HTML(_dom_classes=("ipyreel-moving",))
         self._buttons = TileButtons([info.label(index) for index in range(number)], self._clicked)
-        sheet = widgets.HTML(style_sheet("grid.css") + sweep_html.places(number))
+        sheets = (*map(style_sheet, SHEETS), sweep_html.style_of_places(self._places))
+        sheet = widgets.HTML("".join(sheets))
         sheet.layout.display = "none"  # a style sheet works all the same
         # All of them now: a widget that is made on another thread may not reach the page.
-        self._outputs = [_tile_output(info, index) for index in range(number)]
+        self._outputs = [_tile_output(info, place) for place in self._places]
+        self._bar = widgets.Output(_dom_classes=("ipyreel-wide",))
+        self._tiles = widgets.Box((self._moving, self._buttons), _dom_classes=("ipyreel-box",))
+        if columns:
+            self._tiles.add_class("ipyreel-matrix")
+            self._tiles.layout.grid_template_columns = columns
         head = (self._sums, self._clock, self._button, self._prompt)
         self._button.on_click(lambda _button: self._run("", "Cancelling…", self._cancel_all))
         children = (
             widgets.Box(head, _dom_classes=("ipyreel-head",)),
-            self._moving,
-            self._buttons,
+            self._tiles,
+            self._bar,
             sheet,
         )
-        parts = (*head, *children, *self._buttons.buttons, *self._outputs)
+        tiles = (self._moving, self._buttons, *self._buttons.buttons, *self._outputs)
+        parts = (*head, *children, *tiles)
         super().__init__(view, children, parts, name="ipyreel-grid")
         if not self.ended:
             self.layout.max_width = f"{sweep_html.width_of(info)}px"
@@ -218,14 +231,19 @@ class Grid(LiveOutput):
         videos = self.view.videos(jobs[index] for index in new)
         for index in new:
             job = jobs[index]
-            tile = sweep_html.static_tile(info, index, job, videos[job.id])
+            within = self._within.get(index)
+            tile = sweep_html.static_tile(info, index, job, videos[job.id], within)
             bundle = {"text/html": str(tile), "text/plain": job_text.text(job)}
             self._outputs[index].outputs = (output(bundle),)
         moving = (self._tile(index) for index in range(len(jobs)) if index not in done)
-        changed = set_traits(self._moving, value=sweep_html.tiles_html(moving))
+        changed = set_traits(self._moving, value=sweep_html.tiles_html(moving, self._heads))
         if new:
             # At the end: what stands before a new child stays as it is, and plays on.
-            self.children = (*self.children, *(self._outputs[index] for index in new))
+            shown = (self._outputs[index] for index in new)
+            self._tiles.children = (*self._tiles.children, *shown)
+        if len(done) > 1 and not self._bar.outputs:
+            bar = element("div", *sweep_html.play_bar(names=self._groups))
+            self._bar.outputs = (output({"text/html": bar, "text/plain": ""}),)
         return changed or bool(new)
 
     def _tile(self, index: int) -> Markup:
@@ -233,7 +251,7 @@ class Grid(LiveOutput):
         job = self.view.jobs[index]
         known = self._live_tiles.get(index)
         if known is None or known[0] is not job:
-            tile = sweep_html.live_tile(self.view.info, index, job)
+            tile = sweep_html.live_tile(self.view.info, index, job, self._places[index])
             known = self._live_tiles[index] = (job, tile)
         return known[1]
 
@@ -251,8 +269,10 @@ class Grid(LiveOutput):
         return self.view.cancel_all() if self.view.cancel_all is not None else None
 
 
-def _tile_output(info: SweepInfo, index: int) -> Any:
-    place = widgets.Output()
-    place.layout.order = str(index)
-    place.layout.width = f"{info.tile}px"
-    return place
+def _tile_output(info: SweepInfo, place: str) -> Any:
+    shown = widgets.Output()
+    for name, value in (rule.split(":") for rule in place.split(";")):
+        setattr(shown.layout, name.replace("-", "_"), value)
+    shown.layout.width = f"{info.tile}px"
+    shown.layout.max_width = "100%"
+    return shown

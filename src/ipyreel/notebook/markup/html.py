@@ -87,6 +87,16 @@ def static(name: str) -> str:
     return (files("ipyreel.notebook") / "static" / name).read_text("utf-8")
 
 
+@cache
+def packed(*names: str) -> Markup:
+    """Return files of `static/` as they are saved with outputs: without indents and notes."""
+    text = re.sub(r"/\*.*?\*/|(^|\s)// .*", "", "".join(map(static, names)))
+    lines = (line.strip() for line in text.splitlines())
+    inside = "\n".join(line for line in lines if line)
+    # A scope of its own: several may stand on one page.
+    return Markup(f"(() => {{\n{inside}\n}})();" if names[0].endswith(".js") else inside)
+
+
 def style_sheet(name: str) -> Markup:
     """Return a style sheet of `static/` as an element; `widgets.HTML` does not sanitise it."""
     return element("style", Markup(static(name)))

@@ -5,12 +5,22 @@ What is saved uses flex boxes: an untrusted notebook shows them, and no grid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ipyreel.notebook.markup import job_text, sweep_text
-from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, escape, video_element
+from ipyreel.notebook.markup.html import (
+    Markup,
+    PlayerOptions,
+    element,
+    escape,
+    packed,
+    video_element,
+)
 from ipyreel.notebook.markup.job_html import picture_size, progress_bar
+from ipyreel.notebook.markup.matrix import Matrix, groups
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.values import JobSnapshot
 
@@ -42,10 +52,46 @@ class TileVideo:
 # finished are one, so that forty of them are one message.
 
 
-def places(number: int) -> Markup:
-    """Return the rules that put the button of each tile behind it."""
-    rules = "".join(f".ipyreel-at-{place}{{order:{place}}}" for place in range(number))
+def style_of_places(places: Sequence[str]) -> Markup:
+    """Return the rules that put the button of each tile onto it."""
+    rules = "".join(f".ipyreel-at-{at}{{{place}}}" for at, place in enumerate(places))
     return element("style", Markup(rules))
+
+
+def places(info: SweepInfo) -> tuple[list[str], Markup, str]:
+    """Return the CSS place of each tile, the headers, and the columns of the live grid.
+
+    Outside of a matrix a place is an order, and there are neither headers nor columns.
+    """
+    found = [f"order:{index}" for index in range(len(info.labels))]
+    heads: list[Markup] = []
+    row = 1
+    for one in info.matrices:
+        across, down = one.block, math.ceil(one.samples / one.block)
+        wide = len(one.columns) * across
+        heads += [_head(one.title, row, 1, wide + 1)] if one.title else []
+        row += bool(one.title)
+        heads.append(_head(one.corner, row, 1))
+        for at, name in enumerate(one.columns):
+            heads.append(_head(name, row, 2 + at * across, across))
+        for name, cells in zip(one.rows, one.cells, strict=True):
+            heads.append(_head(name, row := row + 1, 1))
+            for at, cell in enumerate(cells):
+                for sample, index in enumerate(cell):
+                    column = 2 + at * across + sample % across
+                    found[index] += f";grid-area:{row + sample // across}/{column}"
+            row += down - 1
+        row += 1
+    template = ""
+    if info.matrices:
+        columns = len(info.matrices[0].columns) * info.matrices[0].block
+        template = f"{_SIDE_WIDTH}px repeat({columns},minmax({_LEAST_TILE}px,{info.tile}px))"
+    return found, Markup("".join(heads)), template
+
+
+def _head(name: str, row: int, column: int, span: int = 1) -> Markup:
+    return element("div", name, class_="ipyreel-name",
+                   style=f"grid-area:{row}/{column}/auto/span {span}")  # fmt: skip
 
 
 def head_html(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> Markup:
@@ -73,13 +119,13 @@ def prompt_html(info: SweepInfo, trouble: str | None = None) -> Markup:
     )
 
 
-def tiles_html(tiles: Iterable[Markup]) -> Markup:
-    """Return the tiles as one; each says its place in the grid."""
-    return element("div", *tiles, class_="ipyreel-tiles")
+def tiles_html(tiles: Iterable[Markup], heads: Markup) -> Markup:
+    """Return tiles and headers as one; each says its place in the grid."""
+    return element("div", heads, *tiles, class_="ipyreel-tiles")
 
 
-def live_tile(info: SweepInfo, index: int, job: JobSnapshot) -> Markup:
-    """Return the tile of a job at place `index` that has not ended in a video."""
+def live_tile(info: SweepInfo, index: int, job: JobSnapshot, place: str) -> Markup:
+    """Return the tile of a job that has not ended in a video; `place` is its place as CSS."""
     wide, high = shape(job, info.tile)
     full = job_text.bar(job)
     bad = job.status == "failed"
@@ -96,7 +142,7 @@ def live_tile(info: SweepInfo, index: int, job: JobSnapshot) -> Markup:
             element("span", text, class_=name, dir="auto", title=job_text.sentence(job) or None),
         ),
         class_="ipyreel-tile",
-        style=f"order:{index};width:{wide}px",
+        style=f"{place};width:{wide}px",
     )
 
 
@@ -120,7 +166,7 @@ def shape(job: JobSnapshot, wide: int) -> tuple[int, int]:
 # What is saved: plain inline styles only.
 
 _BOX = "box-sizing:border-box;margin:0;font-size:13px;line-height:1.45"
-_TILES = f"display:flex;flex-wrap:wrap;align-items:flex-start;gap:12px {GAP}px;margin:8px 0 0 0"
+_TILES = f"display:flex;flex-wrap:wrap;align-items:flex-start;gap:12px {GAP}px"
 _CAPTION = "margin:3px 0 0 0;font-size:12px;line-height:1.4;overflow-wrap:anywhere"
 _LINE = "display:block;font-size:11px;"
 _DIM = "opacity:0.75;"
@@ -135,26 +181,126 @@ def grid_html(
 ) -> str:
     """Return the grid as it is saved: every video, or why there is none, under its label.
 
-    `videos` are by the ids of their jobs. Linked videos take about 1 kB. `note` is a sentence
-    below the prompt.
+    `videos` are by the ids of their jobs. Linked videos take about 1 kB each, and the bar that
+    plays them in step 6 kB; scripts are not run where the notebook is not trusted. `note` is a
+    sentence below the prompt.
     """
-    tiles = (static_tile(info, index, job, videos.get(job.id)) for index, job in enumerate(jobs))
-    return element(
+    shown = [video for video in videos.values() if video.src is not None]
+    page = element(
         "div",
         *_heading(info, jobs),
         element("div", note, style=f"margin:2px 0 0 0;{_DIM}") if note else None,
-        _tiles_box(info, *tiles),
+        *_body(info, len(jobs), bar=len(shown) > 1),
+        class_="ipyreel-sweep",
         style=_BOX,
+    )
+    return Markup("".join(_filled(info, page, jobs, lambda at: videos.get(jobs[at].id))))
+
+
+def _body(info: SweepInfo, number: int, *, bar: bool) -> Iterator[Markup]:
+    """Give the matrices, or the tiles in a row, with a mark for each tile; then the bar."""
+    found = info.matrices
+    if found:
+        yield element("style", packed("matrix.css"))
+        yield from (_table(info, one) for one in found)
+    else:
+        tiles = map(_mark, range(number))
+        yield element(
+            "div", *tiles, style=f"{_TILES};margin:8px 0 0 0;max-width:{width_of(info)}px"
+        )
+    if bar:
+        yield from play_bar(names=groups(found)[0])
+
+
+def play_bar(*scripts: str, names: Sequence[str] = ()) -> tuple[Markup, Markup]:
+    """Return the style sheet and the script of the bar, which further scripts are joined to.
+
+    `names` are those of rows and columns.
+    """
+    listed = "\n".join(names) or None
+    return (
+        element("style", packed("compare.css")),
+        element("script", packed("compare.js", *scripts), data_groups=listed),
     )
 
 
-def _tiles_box(info: SweepInfo, *tiles: Markup) -> Markup:
-    return element("div", *tiles, style=f"{_TILES};max-width:{width_of(info)}px")
+def _table(info: SweepInfo, one: Matrix) -> Markup:
+    head = [element("th", name, scope="col", style=_HEAD_CELL) for name in one.columns]
+    rows = (
+        element(
+            "tr",
+            element("th", name, scope="row", style=_SIDE),
+            *(element("td", _samples(cell), style=_CELL) for cell in cells),
+            style=_ROW,
+        )
+        for name, cells in zip(one.rows, one.cells, strict=True)
+    )
+    corner = element("td", one.corner, style=f"{_SIDE};{_DIM}")
+    style = f"{_TABLE};max-width:{matrix_width(info, one)}px;min-width:{_least_width(one)}px"
+    table = element(
+        "table",
+        element("caption", one.title, style=_TITLE) if one.title else None,
+        element("thead", element("tr", corner, *head, style=_ROW)),
+        element("tbody", *rows),
+        class_="ipyreel-matrix",
+        style=style,
+    )
+    return element("div", table, style="overflow-x:auto")
+
+
+def _samples(cell: Sequence[int]) -> Markup:
+    marks = map(_mark, cell)
+    return element("div", *marks, style=_TILES) if len(cell) > 1 else Markup("".join(marks))
+
+
+_SIDE_WIDTH = 110
+_LEAST_TILE = 80
+_TABLE = "table-layout:fixed;width:100%;margin:8px 0 0 0;border-collapse:collapse;text-align:left"
+_ROW = "background:none"
+_CELL = f"padding:5px {GAP}px 5px 0;vertical-align:top;text-align:left"
+_HEAD_CELL = f"{_CELL};font-weight:600;overflow-wrap:anywhere"
+_SIDE = f"{_HEAD_CELL};width:{_SIDE_WIDTH}px"
+_TITLE = "text-align:left;font-weight:600;padding:0 0 4px 0"
+
+
+def matrix_width(info: SweepInfo, one: Matrix) -> int:
+    """Return how wide a matrix is where there is room, in CSS pixels."""
+    return _SIDE_WIDTH + GAP + len(one.columns) * one.block * (info.tile + GAP)
+
+
+def _least_width(one: Matrix) -> int:
+    return _SIDE_WIDTH + GAP + len(one.columns) * (_LEAST_TILE + GAP)
+
+
+_PLACE = re.compile("\0(\\d+)\0")
+
+
+def _mark(index: int) -> Markup:
+    return Markup(f"\0{index}\0")  # `escape` lets no NUL through, so those found are ours
+
+
+def _filled(
+    info: SweepInfo,
+    page: str,
+    jobs: Sequence[JobSnapshot],
+    video_of: Callable[[int], TileVideo | None],
+) -> Iterator[str]:
+    """Give a page in pieces, with each mark replaced by its tile."""
+    found = info.matrices
+    within, share = groups(found)[1], found[0].share if found else 100
+    for at, piece in enumerate(_PLACE.split(page)):
+        if at % 2 == 0:
+            yield piece
+        else:
+            index = int(piece)
+            tile = static_tile(info, index, jobs[index], video_of(index), within.get(index), share)
+            yield str(tile)
 
 
 def width_of(info: SweepInfo) -> int:
     """Return how wide the grid is where there is room, in CSS pixels."""
-    return info.columns * (info.tile + GAP) - GAP
+    widths = [matrix_width(info, one) for one in info.matrices]
+    return max(widths, default=info.columns * (info.tile + GAP) - GAP)
 
 
 def _heading(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> Iterator[Markup]:
@@ -166,11 +312,22 @@ def _heading(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> Iterator[Markup]:
         yield element("div", prompt, style="margin:2px 0 0 0;overflow-wrap:anywhere", dir="auto")
 
 
-def static_tile(info: SweepInfo, index: int, job: JobSnapshot, video: TileVideo | None) -> Markup:
-    """Return one tile as it is saved; with no video, a box that says how the job stands."""
+def static_tile(
+    info: SweepInfo,
+    index: int,
+    job: JobSnapshot,
+    video: TileVideo | None,
+    within: Sequence[int] | None = None,
+    share: int = 100,
+) -> Markup:
+    """Return one tile as it is saved; with no video, a box that says how the job stands.
+
+    `within` are the rows and columns of its matrix, whose headers stand for the label there;
+    `share` is the most that it may take of its cell, in percent.
+    """
     wide, high = shape(job, info.tile)
     label = info.label(index)
-    name = element("b", label, style="font-weight:500")
+    name = element("b", label, style="display:none" if within else "font-weight:500")
     if video is None or video.src is None:
         bad = job.status == "failed"
         text = video.where if video else sweep_text.state(job)
@@ -184,7 +341,13 @@ def static_tile(info: SweepInfo, index: int, job: JobSnapshot, video: TileVideo 
         )
         line = _file(video)
     caption = element("figcaption", name, Markup(" "), line, style=_CAPTION)
-    return element("figure", picture, caption, style=f"margin:0;width:{wide}px;max-width:100%")
+    return element(
+        "figure",
+        picture,
+        caption,
+        style=f"margin:0;width:{wide}px;max-width:{share}%",
+        data_in=" ".join(map(str, within)) if within else None,
+    )
 
 
 def _hole(high: int) -> str:
@@ -207,24 +370,17 @@ _PAGE = "margin:0 auto;padding:24px;max-width:1100px;font-family:system-ui,sans-
 
 
 def page_html(
-    info: SweepInfo, jobs: Sequence[JobSnapshot], videos: Iterable[TileVideo | None], title: str
+    info: SweepInfo,
+    jobs: Sequence[JobSnapshot],
+    video_of: Callable[[int], TileVideo | None],
+    title: str,
 ) -> Iterator[str]:
-    """Give the pieces of a page of its own; `videos` is read one at a time, for they are large."""
+    """Give the pieces of a page of its own; videos are asked for one at a time: they are large."""
     # Browsers read no tags in a title, and `element` puts them around dollars.
     yield f"{_HEAD}{element('title', Markup(escape(title)))}"
-    body, closed = _split(element("body", _MIDDLE, style=_PAGE))
-    tiles, closed_tiles = _split(_tiles_box(info, _MIDDLE))
-    yield f"{body}{element('h1', title, style='font-size:18px')}"
-    yield from map(str, _heading(info, jobs))
-    yield tiles
-    for index, (job, video) in enumerate(zip(jobs, videos, strict=True)):
-        yield str(static_tile(info, index, job, video))
-    yield f"{closed_tiles}{closed}"
-
-
-_MIDDLE = Markup("\0")  # `escape` lets no NUL through, so the one that is found is ours
-
-
-def _split(page: Markup) -> tuple[str, str]:
-    before, _, after = page.partition(_MIDDLE)
-    return before, after
+    heading = element("h1", title, style="font-size:18px")
+    several = sum(job.file is not None for job in jobs) > 1
+    sweep = element(
+        "div", *_heading(info, jobs), *_body(info, len(jobs), bar=several), class_="ipyreel-sweep"
+    )
+    yield from _filled(info, element("body", heading, sweep, style=_PAGE), jobs, video_of)

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ipyreel.notebook.markup import job_text
-from ipyreel.values import JobSnapshot
+from ipyreel.notebook.markup.matrix import Matrix, matrices
+from ipyreel.notebook.markup.tables import table_text
+from ipyreel.values import JobSnapshot, Json
 
 COLUMNS = 5
 """Tiles that stand side by side at the most."""
@@ -27,19 +29,25 @@ class SweepInfo:
 
     `prompt` is the one that all share, as it was typed; `inner` is how many jobs belong side
     by side; `reused` holds the ids of those that were finished before and cost nothing now;
-    `width` is that of a tile in CSS pixels.
+    `differs` says the same as `labels` as data; `width` is that of a tile in CSS pixels.
     """
 
     labels: tuple[str, ...]
     prompt: str | None = None
     inner: int = 1
     reused: frozenset[str] = frozenset()
+    differs: tuple[Mapping[str, Json], ...] = ()
     width: int | None = None
 
     @property
     def tile(self) -> int:
         """The width of a tile in CSS pixels."""
         return self.width or TILE
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The matrices that the jobs make; () where they are a plain row."""
+        return matrices(self.differs, self.prompt)
 
     @property
     def columns(self) -> int:
@@ -115,18 +123,35 @@ def state(job: JobSnapshot) -> str:
 def text(
     info: SweepInfo, jobs: Sequence[JobSnapshot], results: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """Return the whole sweep as plain lines, one for each job.
+    """Return the whole sweep as plain lines, one for each job, below its matrix if it is one.
 
     `results` has lines that stand for the state, by the jobs' ids, such as one on the file.
     """
     lines = [" · ".join(counts(info, jobs))]
     lines += [job_text.one_line(info.prompt, 300)] if info.prompt else []
+    if found := info.matrices:
+        lines += [line for one in found for line in _table(one, jobs)]
+        lines += [
+            f"  {job.id}  {_result(job, results.get(job.id))}"
+            for job in jobs
+            if job.id in results or _kind(job) not in {"running", "waiting"}
+        ]
+        return "\n".join(lines)
     width = max((len(info.label(index)) for index in range(len(jobs))), default=0)
     for index, job in enumerate(jobs):
         lines.append(
             f"  {info.label(index):<{width}}  {job.id}  {_result(job, results.get(job.id))}"
         )
     return "\n".join(lines)
+
+
+def _table(one: Matrix, jobs: Sequence[JobSnapshot]) -> list[str]:
+    rows = [
+        (label, *(", ".join(f"{jobs[at].id} {_kind(jobs[at])}" for at in cell) for cell in cells))
+        for label, cells in zip(one.rows, one.cells, strict=True)
+    ]
+    table = table_text((one.corner, *one.columns), rows, frozenset(), None).splitlines()
+    return ["", *filter(None, [one.title]), *table, ""]
 
 
 def _result(job: JobSnapshot, line: str | None) -> str:

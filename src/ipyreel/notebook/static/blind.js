@@ -17,17 +17,16 @@ function hide(video) {
 }
 
 const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-for (const video of together.videos) {
+for (const video of videos) {
   hide(video);
   video.addEventListener('loadeddata', () => {
-    const ready = together.videos.every(one => one.readyState >= 2);
-    if (ready && !together.playing && !still) together.play();
+    if (videos.every(one => one.readyState >= 2) && !playing && !still) play();
   });
 }
 
-const paint = together.changed;
-together.changed = () => {
-  paint();
-  const gone = together.videos.filter(video => !video.isConnected && video.src.startsWith('blob:'));
+const painted = paint;
+paint = () => {
+  painted();
+  const gone = videos.filter(video => !video.isConnected && video.src.startsWith('blob:'));
   for (const video of gone) URL.revokeObjectURL(video.src);
 };
