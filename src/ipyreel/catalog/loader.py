@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar
 
 from ipyreel.catalog.keys import TYPED, looks_like_key
 from ipyreel.catalog.rows import BUILT_IN, ROUTES, Model, Notice, Price, Provider
@@ -183,33 +183,18 @@ def _provider(table: Table) -> Provider:
         # The address is not repeated: it may contain a password.
         raise table.error(problem, "base_url")
     name = table.keys[-1]
-    content = table.word("content", ("content", "url")) or "content"
-    row = Provider(
+    row = table.row(
+        Provider,
         name=name,
         title=table.text("title") or name,
         base_url=base_url,
         dialect=table.word("dialect", tuple(DIALECTS)) or "generic",
-        key_vars=table.texts("key_vars"),
         key_header=table.text("key_header") or "Authorization",
-        base_url_vars=table.texts("base_url_vars"),
-        needs_key=table.flag("needs_key"),
-        default_model=table.text("default_model"),
-        models=table.texts("models"),
         routes=frozenset(table.texts("routes", ROUTES)),
-        content=cast("Literal['content', 'url']", content),
-        plain_http=table.flag("plain_http"),
-        timeout_create=table.number("timeout_create"),
-        timeout_read=table.number("timeout_read"),
+        content=table.word("content", ("content", "url")) or "content",
         headers=_headers(table),
-        free=table.flag("free"),
-        billing=table.text("billing"),
-        note=table.text("note"),
-        site=table.text("site"),
-        source=table.text("source") or "",
-        checked=table.text("checked") or "",
         origin=table.origin,
     )
-    table.done()
     if not (row.base_url or row.base_url_vars or row.free):
         raise table.error("needs base_url, the address of the server")
     if row.needs_key and not row.key_vars and row.origin == BUILT_IN:
@@ -230,35 +215,17 @@ def _headers(table: Table) -> Mapping[str, str]:
 
 def _model(table: Table) -> Model:
     images = table.pair("images")
-    row = Model(
+    row = table.row(
+        Model,
         name=table.keys[-1],
         family=table.text("family") or table.keys[-1],
         title=table.text("title") or table.keys[-1],
-        providers=table.texts("providers"),
-        shape=table.text("shape"),
-        seconds=table.numbers("seconds"),
-        seconds_range=table.pair("seconds_range"),
-        fractions=table.flag("fractions"),
-        default_seconds=table.number("default_seconds"),
-        sizes=table.texts("sizes"),
-        default_size=table.text("default_size"),
-        open_sizes=table.flag("open_sizes"),
-        ratios=table.texts("ratios"),
-        sizes_by_provider=table.mapping("sizes_by_provider", Table.texts),
-        seconds_by_provider=table.mapping("seconds_by_provider", Table.numbers),
         images=(int(images[0]), int(images[1])) if images else None,
-        exact_image=table.flag("exact_image"),
         prices=tuple(_price(price) for price in table.tables("prices")),
         least_prices=tuple(_price(price) for price in table.tables("least_prices")),
-        ended=table.text("ended"),
-        notes=table.texts("notes"),
-        extra=table.mapping("extra", Table.text),
         warnings=tuple(_notice(notice) for notice in table.tables("warnings")),
-        source=table.text("source") or "",
-        checked=table.text("checked") or "",
         origin=table.origin,
     )
-    table.done()
     _check_model(table, row)
     return _with_possible_defaults(row)
 
@@ -301,17 +268,12 @@ def _check_facts(table: Table, source: str, checked: str) -> None:
 
 def _price(table: Table) -> Price:
     own = "" if table.toml.path == BUILT_IN else table.toml.path
-    row = Price(
-        usd_per_second=table.usd("usd_per_second"),
-        usd_per_video=table.usd("usd_per_video"),
+    row = table.row(
+        Price,
         usd_per_image=table.usd("usd_per_image") or Decimal(0),
         free_images=int(table.number("free_images") or 0),
-        sizes=table.texts("sizes"),
-        provider=table.text("provider"),
         source=table.text("source") or own,
-        checked=table.text("checked") or "",
     )
-    table.done()
     if (row.usd_per_second is None) == (row.usd_per_video is None):
         raise table.error("needs either usd_per_second or usd_per_video")
     shipped = not own and table.keys[-1] == "prices"
@@ -321,17 +283,8 @@ def _price(table: Table) -> Price:
 
 
 def _notice(table: Table) -> Notice:
-    text = table.text("text")
-    row = Notice(
-        text=text or "",
-        option=table.text("option"),
-        missing=table.flag("missing"),
-        unless=table.texts("unless"),
-        values=table.texts("values"),
-        providers=table.texts("providers"),
-    )
-    table.done()
-    if text is None:
+    row = table.row(Notice)
+    if not row.text:
         raise table.error("needs a text")
     return row
 
@@ -436,6 +389,13 @@ class Table:
         found = {name: read(table, name) for name in tuple(table.left)}
         return MappingProxyType({name: one for name, one in found.items() if one is not None})
 
+    def row(self, kind: type[_T], **own: Any) -> _T:
+        """Read a row of the catalog: each field by its type, but for `own`; no key is left."""
+        names = {name: hint for name, hint in kind.__annotations__.items() if name not in own}
+        read = {name: _BY_TYPE[hint](self, name) for name, hint in names.items()}
+        self.done()
+        return kind(**read, **own)
+
     def done(self) -> None:
         """Raise ConfigError for the first unknown key."""
         for key in self.left:
@@ -464,3 +424,19 @@ class Table:
     def _not_allowed(value: str, allowed: frozenset[str] | tuple[str, ...]) -> str:
         words = sorted(allowed) if isinstance(allowed, frozenset) else allowed
         return f'"{value}": takes {", ".join(words)}.{did_you_mean(value, words)}'
+
+
+_BY_TYPE: Mapping[str, Callable[[Table, str], Any]] = {
+    "str": lambda table, key: table.text(key) or "",
+    "str | None": Table.text,
+    "bool": Table.flag,
+    "float | None": Table.number,
+    "Decimal | None": Table.usd,
+    "tuple[str, ...]": Table.texts,
+    "tuple[float, ...] | None": Table.numbers,
+    "tuple[float, float] | None": Table.pair,
+    "Mapping[str, str]": lambda table, key: table.mapping(key, Table.text),
+    "Mapping[str, tuple[str, ...]]": lambda table, key: table.mapping(key, Table.texts),
+    "Mapping[str, tuple[float, ...]]": lambda table, key: table.mapping(key, Table.numbers),
+}
+"""How a field is read, by its type as `rows` spells it."""
