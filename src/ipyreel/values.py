@@ -55,6 +55,11 @@ def to_usd(amount: Decimal | float | str) -> Decimal:
     return Decimal(round(value * MICROS)) / MICROS
 
 
+def _fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a value by name, as they are; `asdict` would copy what is in them."""
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Money:
     """USD spent or reserved, as far as prices are known, and how many jobs have no price.
@@ -85,14 +90,9 @@ class Image:
 
     def to_dict(self) -> dict[str, Json]:
         """Say what the image was without its pixels: source, type and SHA-256."""
-        digest = self.sha256 if self.data is None else hashlib.sha256(self.data).hexdigest()
-        return {
-            "source": self.source,
-            "url": self.url,
-            "media_type": self.media_type,
-            "filename": self.filename,
-            "sha256": digest,
-        }
+        found = _fields(self)
+        data = found.pop("data")
+        return found if data is None else {**found, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,18 +128,8 @@ class VideoRequest:
 
     def to_dict(self) -> dict[str, Json]:
         """Return plain JSON data, without the pixels of the images."""
-        return {
-            "prompt": self.prompt,
-            "model": self.model,
-            "seconds": self.seconds,
-            "size": self.size,
-            "seed": self.seed,
-            "images": [image.to_dict() for image in self.images],
-            "extra": dict(self.extra),
-            "remix_of": self.remix_of,
-            "edit_of": self.edit_of,
-            "extend_of": self.extend_of,
-        }
+        images = [image.to_dict() for image in self.images]
+        return {**_fields(self), "images": images, "extra": dict(self.extra)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Json]) -> VideoRequest:
@@ -197,13 +187,7 @@ class Failure:
 
     def to_dict(self) -> dict[str, Json]:
         """Return plain JSON data."""
-        return {
-            "message": self.message,
-            "code": self.code,
-            "status_code": self.status_code,
-            "request_id": self.request_id,
-            "hint": self.hint,
-        }
+        return _fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
