@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import ipyreel
 from tests.support import quiet
 from tests.support.jupyter import environment
 
@@ -44,6 +45,12 @@ def test_nothing_happens_behind_the_words(what, tmp_path):
     assert seen["threads"] == 0
     assert set(seen["environ"]) & OURS.keys() == set()
     assert "ipyreel" not in printed
+
+
+def test_no_module_takes_the_place_of_a_function():
+    # Python sets an imported module as an attribute of its package.
+    modules = {path.stem for path in Path(ipyreel.__file__).parent.iterdir()}
+    assert modules & set(ipyreel.__all__) == set()
 
 
 def test_import_alone_needs_no_ipython(tmp_path):

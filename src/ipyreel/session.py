@@ -43,7 +43,7 @@ from ipyreel.plan import (
     plain_http_notes,
     refuse_taken_names,
 )
-from ipyreel.resume import Resumed, going_on, renamed, resume_all, resume_one
+from ipyreel.resumption import Resumed, going_on, renamed, resume_all, resume_one
 from ipyreel.settings import Layer, Settings
 from ipyreel.trust import Trust
 from ipyreel.values import Chain, HttpCall, JobSnapshot, Money, VideoRequest

@@ -35,7 +35,7 @@ LEVELS = (
     {"client"},
     {"jobs", "media"},
     {"connections", "plan", "sweeps"},
-    {"resume"},
+    {"resumption"},
     {"experiments", "session"},
     {"doctor"},
     {"notebook"},
