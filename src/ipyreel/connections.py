@@ -18,7 +18,7 @@ from ipyreel.demo.process import DemoServer
 from ipyreel.errors import ConfigError
 from ipyreel.jobs.loop import LoopThread
 from ipyreel.jobs.run import JobConfig
-from ipyreel.values import Image, VideoFile, VideoJob, VideoPage, VideoRequest
+from ipyreel.values import Balance, Image, Offer, VideoFile, VideoJob, VideoPage, VideoRequest
 from ipyreel.wire.urls import same_origin
 
 
@@ -191,6 +191,14 @@ class SyncVideoClient:
     def models(self, **options: Any) -> tuple[str, ...]:
         """Return the names of the models that the server offers to this key."""
         return self._run(self.asynchronous.models(**options))
+
+    def offers(self) -> tuple[Offer, ...]:
+        """Return what the provider says about its models."""
+        return self._run(self.asynchronous.offers())
+
+    def balance(self) -> Balance | None:
+        """Return what is left on the key."""
+        return self._run(self.asynchronous.balance())
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = self._thread.submit(work)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipyreel.account import balance, balance_text
 from ipyreel.catalog import Provider
 from ipyreel.catalog.choice import FALLBACK, base_url_of
 from ipyreel.client.addresses import strip_query
@@ -48,7 +49,7 @@ def examine(session: Session, name: str, place: Callable[[Path], str] = str) -> 
         checks = [*_settings(session), _demo_packages()]
     if all(one.ok is not False for one in checks):
         checks.append(_answer(session, row))
-        checks += _models(session, row) if checks[-1].ok else []
+        checks += [*_models(session, row), *_balance(session, row)] if checks[-1].ok else []
     checks.append(_folder("library", session.settings.home, place))
     if shared := promise(session.store.path):
         advice = "a local folder (IPYREEL_HOME) is faster and safer"
@@ -141,6 +142,19 @@ def _models(session: Session, row: Provider) -> list[Check]:
         return [Check(name="models", ok=True, text=f"lists {some}")]
     text = f"does not list {', '.join(missing)}"
     return [Check(name="models", ok=False, text=text, advice=f"it lists {some}")]
+
+
+def _balance(session: Session, row: Provider) -> list[Check]:
+    """Report what is left on the key, where the provider tells it."""
+    try:
+        left = balance(session, row.name)
+    except VideoError as error:
+        return [Check(name="balance", ok=None, text=f"not told: {error.message}")]
+    if left is None:
+        return []
+    spent = left.left is not None and left.left <= 0
+    advice = f"add credit at {row.site}" if spent else ""
+    return [Check(name="balance", ok=not spent, text=balance_text(left), advice=advice)]
 
 
 async def _list_models(session: Session, row: Provider) -> tuple[str, ...]:

@@ -100,9 +100,10 @@ def check_limits(costs: Sequence[Cost], limits: Sequence[Limit], spent: Spent) -
     unproved = next((cost for cost in costs if not cost.estimate.trusted), None)
     if unproved is not None:
         raise InvalidRequest(
-            f"The price of {unproved.what} is from a file that is not trusted, so"
+            f"The price of {unproved.what} is not trusted ({unproved.estimate.source}), so"
             f" {limits[0].name} cannot be checked.",
-            hint="%video trust approves the file.",
+            hint="%video trust approves a folder's file; a price of your own belongs in"
+            " your ipyreel.toml.",
         )
     unknown = next((cost for cost in costs if cost.estimate.usd is None), None)
     if unknown is not None:

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
-from ipyreel.catalog.choice import FALLBACK, Chooser, base_url_of, require_base_url
+from ipyreel.catalog.choice import FALLBACK, Chooser, base_url_of, require_base_url, with_offers
 from ipyreel.catalog.keys import TYPED
 from ipyreel.catalog.loader import built_in_names
 from ipyreel.client import VideoClient
@@ -104,7 +104,7 @@ class Session:
         trusted = Trust.load(environ, bare.config_dir, built_in_names())
         try:
             settings = Settings.load(environ, bare.cwd, accept=trusted.accept)
-            catalog = Catalog.of(*settings.tomls)
+            catalog = with_offers(Catalog.of(*settings.tomls), settings.home, environ)
         except ConfigError as error:
             catalog = Catalog.load()
             return cls(settings=bare, catalog=catalog, keys=keys, trusted=trusted, problem=error)
@@ -117,7 +117,7 @@ class Session:
         """
         environ, cwd = self.keys.environ, self.settings.cwd
         settings = Settings.load(environ, cwd, accept=self.trusted.accept)
-        catalog = Catalog.of(*settings.tomls)
+        catalog = with_offers(Catalog.of(*settings.tomls), settings.home, environ)
         for layer in ("config", "use"):
             settings = settings.with_said(layer, self.settings)
         self._apply(settings)
@@ -229,7 +229,8 @@ class Session:
         self._moved[row.name] = base_url
         moved = replace(row, base_url=base_url, base_url_vars=())
         rows = MappingProxyType({**self.catalog.providers, row.name: moved})
-        self.catalog = replace(self.catalog, providers=rows)
+        catalog = replace(self.catalog, providers=rows)
+        self.catalog = with_offers(catalog, self.settings.home, self.keys.environ)
 
     def call(self, plan: Plan) -> HttpCall:
         """Return the HTTP request of a plan, with its whole URL and the key masked."""

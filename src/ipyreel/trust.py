@@ -148,7 +148,7 @@ class Trust:
 
     def _keep(self, kind: str, name: str, value: str | None) -> None:
         kept = {one: self._kept(one) for one in ("folders", "origins")}
-        _write(self.file, json.dumps({**kept, kind: {**kept[kind], name: value}}, indent=1))
+        write_private(self.file, json.dumps({**kept, kind: {**kept[kind], name: value}}, indent=1))
 
     def _kept(self, kind: str) -> dict[str, Any]:
         try:
@@ -254,8 +254,8 @@ def _printable(text: str, most: int) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace a file by a private one, so that no link is followed."""
+def write_private(path: Path, text: str) -> None:
+    """Replace a file by a private one, so that no link is followed; raises `StoreError`."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

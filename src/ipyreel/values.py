@@ -269,11 +269,46 @@ class HttpReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedPrice:
+    """What a provider says that one of its models costs, in USD; `size` None: any size."""
+
+    usd: Decimal
+    per: Literal["second", "video"]
+    size: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a provider says about one of its models; what is empty was not said.
+
+    `known`: it said that the model makes videos, and did not only list a name.
+    """
+
+    name: str
+    prices: tuple[OfferedPrice, ...] = ()
+    seconds: tuple[float, ...] = ()
+    sizes: tuple[str, ...] = ()
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What is left for a key, in USD: `left` None means that the key has no limit.
+
+    `spent` is what was used of it, None where the provider does not say.
+    """
+
+    left: Decimal | None
+    spent: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What a request will probably cost. `usd` None: no price is known (which is not 0).
 
-    `trusted` False: the price is from an `ipyreel.toml` that nobody approved. `unpriced` is an
-    extra field (`metadata.quality`) because of which no price is known.
+    `trusted` False: the price proves nothing, because only a file that nobody approved or the
+    provider itself names one. `unpriced` is an extra field (`metadata.quality`) because of which
+    no price is known.
     """
 
     usd: Decimal | None

@@ -37,6 +37,7 @@ LEVELS = (
     {"connections", "plan", "sweeps"},
     {"resumption"},
     {"experiments", "session"},
+    {"account"},
     {"doctor"},
     {"notebook"},
 )

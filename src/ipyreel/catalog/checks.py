@@ -187,7 +187,11 @@ def estimate(request: VideoRequest, provider: Provider, model: Model | None) -> 
 
 def _one_video(request: VideoRequest, provider: Provider, model: Model) -> Estimate:
     known = _estimate(request, model, price_of(request, provider, model))
-    least = _estimate(request, model, price_of(request, provider, model, model.least_prices))
+    others = (
+        _estimate(request, model, price_of(request, provider, model, prices))
+        for prices in (model.least_prices, model.offered_prices)
+    )
+    least = max(others, key=lambda one: -1 if one.usd is None else one.usd)
     if least.usd is None or (known.usd is not None and known.usd >= least.usd):
         return known
     # Alone, a price that is not trusted proves nothing: it may be too low.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 
 from ipyreel.catalog.keys import KeyRing, looks_like_key
 from ipyreel.catalog.loader import Catalog
+from ipyreel.catalog.offers import FILE, load_offers
 from ipyreel.catalog.rows import BUILT_IN, Provider
 from ipyreel.errors import ConfigError
 from ipyreel.settings import Settings
@@ -126,6 +129,29 @@ def base_url_of(provider: Provider, environ: Mapping[str, str]) -> str | None:
                 raise ConfigError(f"{variable}: {problem}.")
             return url
     return provider.base_url
+
+
+def with_offers(catalog: Catalog, home: Path, environ: Mapping[str, str]) -> Catalog:
+    """Return the catalog with what providers said at the addresses that they have now.
+
+    `home` is the folder of the library.
+    """
+    path = home / FILE
+    if not path.exists():
+        return catalog
+    found = {
+        name: offered
+        for name, offered in load_offers(path).items()
+        if name in catalog.providers and offered.base_url == _address(catalog, name, environ)
+    }
+    return replace(catalog, offers=MappingProxyType(found))
+
+
+def _address(catalog: Catalog, name: str, environ: Mapping[str, str]) -> str | None:
+    try:
+        return base_url_of(catalog.providers[name], environ)
+    except ConfigError:
+        return None
 
 
 def require_base_url(provider: Provider, environ: Mapping[str, str]) -> str:

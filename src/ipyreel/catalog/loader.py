@@ -6,7 +6,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ipyreel.catalog.keys import TYPED, looks_like_key
+from ipyreel.catalog.offers import NO_OFFERS, Offered
 from ipyreel.catalog.rows import BUILT_IN, ROUTES, Model, Notice, Price, Provider
 from ipyreel.errors import ConfigError, UnknownProvider
 from ipyreel.settings import READERS, TABLES, Toml, did_you_mean, read_toml
@@ -42,11 +43,12 @@ _AS_THE_DIALECT = ("routes", "content", "key_header")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """The known providers and models; immutable."""
+    """The known providers and models, and what providers said about theirs; immutable."""
 
     providers: Mapping[str, Provider]
     models: Mapping[str, Model]
     default_provider: str | None = None
+    offers: Mapping[str, Offered] = field(default_factory=lambda: NO_OFFERS)
 
     @classmethod
     def load(cls, *paths: Path) -> Catalog:
@@ -90,11 +92,15 @@ class Catalog:
         """
         name = name or ""
         row = self.models.get(name) or self.models.get(name.rpartition("/")[2])
-        return row if row is not None and row.is_at(provider) else None
+        row = row if row is not None and row.is_at(provider) else None
+        offered = self.offers.get(provider.name)
+        return row if offered is None else offered.model(name, row, provider)
 
     def models_of(self, provider: Provider) -> tuple[Model, ...]:
         """Return the known models of a provider, in the catalog's order."""
-        return tuple(model for model in self.models.values() if model.is_at(provider))
+        rows = (model for model in self.models.values() if model.is_at(provider))
+        offered = self.offers.get(provider.name)
+        return tuple(rows if offered is None else offered.models(rows, provider))
 
     def model_names(self, provider: Provider) -> tuple[str, ...]:
         """Return every model name to offer at a provider, those in its own row first."""

@@ -128,7 +128,9 @@ class Model:
     sent. `open_sizes`: sizes that are not listed pass with a warning. `images` is the least and
     most input images; `exact_image`: they must have exactly the size of the video. `ratios` are
     the supported aspect ratios. `extra` maps documented further fields to a description.
-    `least_prices` are from sources that are not trusted: they count where they are higher.
+    `least_prices` and `offered_prices` are from sources that are not trusted, a folder's file and
+    the provider itself: they count where they are higher. `asked` is the day on which the
+    provider was asked about its models (empty: never); `listed`: it named this one.
     `shape` is the name of the family's request format in `wire.dialects.SHAPES`.
     """
 
@@ -151,6 +153,9 @@ class Model:
     exact_image: bool = False
     prices: tuple[Price, ...] = ()
     least_prices: tuple[Price, ...] = ()
+    offered_prices: tuple[Price, ...] = ()
+    asked: str = ""
+    listed: bool = True
     ended: str | None = None
     notes: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)

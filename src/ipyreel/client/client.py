@@ -23,9 +23,10 @@ from ipyreel.catalog import (
     require_base_url,
 )
 from ipyreel.catalog.keys import read_headers, read_key
+from ipyreel.client.account import ask_balance, ask_offers
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.download import Download, OnProgress
-from ipyreel.client.http import Http, HttpClient, Transport
+from ipyreel.client.http import Headers, Http, HttpClient, Transport
 from ipyreel.client.inputs import OK, file_part, id_or_part, is_video, request_of, with_bytes
 from ipyreel.client.part import PartMemory, PartRecord, ProcessMemory
 from ipyreel.client.retry import (
@@ -35,22 +36,22 @@ from ipyreel.client.retry import (
     Timeouts,
     poll_until_ended,
 )
-from ipyreel.client.stream import MAX_REPLY
 from ipyreel.client.submit import OnSend, Submission, ignore_send
 from ipyreel.errors import DownloadError, InvalidRequest
 from ipyreel.values import (
     ENDED,
     NOTHING,
+    Balance,
     HttpCall,
     HttpReply,
     Image,
     Json,
+    Offer,
     VideoFile,
     VideoJob,
     VideoPage,
     VideoRequest,
 )
-from ipyreel.wire.dialects import dialect_named
 from ipyreel.wire.job_fields import meaning
 from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, sniff
 from ipyreel.wire.reader import read_character, read_deleted, read_job, read_models, read_page
@@ -69,16 +70,8 @@ from ipyreel.wire.writer import (
     retrieve_call,
 )
 
-Headers = Mapping[str, str]
-"""Headers of one call, by name."""
-
 FLEXIBLE = "generic"
 """The dialect of servers of which it is not known whether they want JSON or a form."""
-
-MAX_INLINE = 256 * 2**20
-"""The largest reply, in bytes, of a server that sends the video in it."""
-
-LONGEST_NAME = 80
 
 
 class VideoClient:
@@ -341,8 +334,6 @@ class VideoClient:
     ) -> str:
         """Make a character out of a video file; returns its id. `name` has 1 to 80 characters."""
         self._require_route("characters", "cannot make characters")
-        if not 1 <= len(name) <= LONGEST_NAME:
-            raise InvalidRequest(f"A character's name has 1 to {LONGEST_NAME} characters.")
         call = character_call(name, file_part(video))
         reply = await self._submission(timeout, headers).post(call, ignore_send)
         return read_character(reply, now=self._clock())
@@ -381,6 +372,18 @@ class VideoClient:
         self._require_key()
         reply = await self._send(models_call(self.provider.dialect), timeout, headers)
         return read_models(reply, now=self._clock())
+
+    async def offers(self) -> tuple[Offer, ...]:
+        """Return what the provider says about its models, with prices where it tells them."""
+        return await ask_offers(*self._asking())
+
+    async def balance(self) -> Balance | None:
+        """Return what is left on the key; None where the provider has no route to ask."""
+        return await ask_balance(*self._asking())
+
+    def _asking(self) -> tuple[Http, str, float, float]:
+        self._require_key()
+        return self._http, self.provider.dialect, self.timeouts.poll, self._clock()
 
     async def watch(
         self,
@@ -574,19 +577,14 @@ class VideoClient:
         return submission.read(reply, on_send)
 
     def _submission(self, timeout: float | None = None, headers: Headers = NOTHING) -> Submission:
-        can_list = "list" in self.provider.routes
-        where = "in the list of jobs" if can_list else f"at {self.provider.title}"
-        inline = dialect_named(self.provider.dialect).inline
-        return Submission(
+        return Submission.to(
+            self.provider,
             http=self._http.with_headers(headers),
-            name=self.provider.title,
             retry=self.retry,
             sleep=self._sleep,
             clock=self._clock,
             rng=self._rng,
             timeout=timeout or self.provider.timeout_create or self.timeouts.create,
-            advice=f"Look for it {where} first.",
-            limit=MAX_INLINE if inline else MAX_REPLY,
         )
 
     def _require_key(self) -> None:

@@ -40,6 +40,9 @@ from ipyreel.wire.urls import join_base, resolve
 HttpClient = httpx.AsyncClient
 """A client of the caller's own."""
 
+Headers = Mapping[str, str]
+"""Headers of one call, by name."""
+
 Transport = httpx.AsyncBaseTransport
 """What can replace the network: any transport that httpx takes."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
+from ipyreel.catalog import Provider
 from ipyreel.client.http import Http
 from ipyreel.client.retry import RetryPolicy, Sleep, backoff
 from ipyreel.client.stream import MAX_REPLY
@@ -21,11 +23,15 @@ from ipyreel.errors import (
     WireError,
 )
 from ipyreel.values import HttpCall, HttpReply, VideoJob
+from ipyreel.wire.dialects import dialect_named
 from ipyreel.wire.reader import read_job
 from ipyreel.wire.refusals import names_error, read_error
 
 OnSend = Callable[[bool], None]
 """Called with True right before bytes may leave, with False once this attempt failed for sure."""
+
+MAX_INLINE = 256 * 2**20
+"""The largest reply, in bytes, of a server that sends the video in it."""
 
 SEE_OTHER, REFUSED, TIMED_OUT, TOO_MANY, BROKEN = 303, 400, 408, 429, 500
 
@@ -52,6 +58,18 @@ class Submission:
     timeout: float
     advice: str
     limit: int = MAX_REPLY
+
+    @classmethod
+    def to(cls, provider: Provider, **given: Any) -> Submission:
+        """Return the submission to a provider, with its name, its advice and its limit."""
+        where = "in the list of jobs" if "list" in provider.routes else f"at {provider.title}"
+        inline = dialect_named(provider.dialect).inline
+        return cls(
+            name=provider.title,
+            advice=f"Look for it {where} first.",
+            limit=MAX_INLINE if inline else MAX_REPLY,
+            **given,
+        )
 
     async def post(self, call: HttpCall, on_send: OnSend) -> HttpReply:
         """Send one POST and return its reply, of whatever status but 429.

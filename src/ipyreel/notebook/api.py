@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ipyreel import account
 from ipyreel.images import read_image
 from ipyreel.jobs.transitions import is_unsent
 from ipyreel.notebook import reports
@@ -24,7 +25,7 @@ from ipyreel.notebook.markup.tables import Notice, Report
 from ipyreel.notebook.panels.form import Form, open_form
 from ipyreel.notebook.panels.gallery import Gallery, open_gallery
 from ipyreel.notebook.screen import close_current, current
-from ipyreel.values import NOTHING, Json, VideoRequest
+from ipyreel.values import NOTHING, Balance, Json, Offer, VideoRequest
 
 screen, close = current, close_current
 
@@ -122,6 +123,24 @@ def cost(*by: str) -> list[dict[str, Json]]:
     `usd` sums the known prices, `unpriced` counts the jobs without one.
     """
     return reports.cost_rows(screen().session, by)
+
+
+def balance(provider: str | None = None) -> Balance | None:
+    """Return what is left on a provider's key (None: of the one that would be used), in USD.
+
+    None where the provider has no route that tells it. Raises `VideoError`.
+    """
+    session = screen().session
+    return account.balance(session, provider or session.planner().choice().name)
+
+
+def refresh_models(provider: str | None = None) -> tuple[Offer, ...]:
+    """Ask a provider about its models and prices, and keep the answer beside the library.
+
+    Returns what it said. Raises `VideoError`; then what was known stays.
+    """
+    session = screen().session
+    return account.refresh(session, provider or session.planner().choice().name).offers
 
 
 def resume(

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+from ipyreel import account
+from ipyreel.account import balance_text
 from ipyreel.catalog import Model, Price, Provider
 from ipyreel.catalog.checks import takes
 from ipyreel.doctor import Check, examine
@@ -90,21 +92,21 @@ def _origin(session: Session, row: Provider) -> str:
 
 def models(
     session: Session,
-    provider: str | None,
+    name: str,
     *,
     texts: Sequence[str] = (),
     wish: VideoRequest | None = None,
 ) -> Report:
     """Return the table of a provider's models with seconds, sizes, images and price.
 
-    Only those with all `texts` in their name, title or family, and that accept `wish`.
+    Only those with all `texts` in their name, title or family, and that accept `wish`. The last
+    column says how old the facts are.
     """
     found = [
         (row, model)
-        for row, model in session.models(provider)
+        for row, model in session.models(name)
         if _named(model, texts) and (wish is None or takes(wish, row, model))
     ]
-    name = provider or session.planner().choice().name
     rows = [
         (
             model.name,
@@ -112,12 +114,15 @@ def models(
             ", ".join(model.sizes_at(row)) or "any",
             _images(model),
             _price(model, row),
-            f"shut down on {model.ended}" if model.ended else "",
+            _remark(model),
+            _as_of(model, session.clock()),
         )
-        for row, model in found
+        for row, model in sorted(found, key=lambda pair: not pair[1].listed)
     ]
-    columns = ("model", "seconds", "sizes", "images", "price", "")
+    columns = ("model", "seconds", "sizes", "images", "price", "", "as of")
     note = "You can also use a model that is not listed."
+    if name not in session.catalog.offers:
+        note += f" %video models {name} --refresh asks the provider."
     return Table(columns, rows, title=f"Models of {name}", note=note)
 
 
@@ -192,6 +197,16 @@ def _sum(rows: Sequence[Mapping[str, Json]]) -> str:
     text = job_text.dollars(sum(row["usd"] for row in rows))
     unpriced = sum(row["unpriced"] for row in rows)
     return f"{text} and {unpriced} without a known price" if unpriced else text
+
+
+def balance(session: Session, provider: str | None = None) -> Report:
+    """Return what is left on the key of a provider (None: of the one that would be used)."""
+    name = provider or session.planner().choice().name
+    left = account.balance(session, name)
+    if left is None:
+        title = session.catalog.provider(name).title
+        raise InvalidRequest(f"{title} has no route that tells what is left.")
+    return Notice(f"{name}: {balance_text(left)}.")
 
 
 def doctor(screen: Screen, provider: str | None = None) -> Report:
@@ -300,7 +315,35 @@ def _price(model: Model, row: Provider) -> str:
         return "free"
     own = [price for price in model.prices if price.provider in row.kinds]
     listed = own or [price for price in model.prices if price.provider is None]
-    return "; ".join(dict.fromkeys(map(_one_price, listed))) or "no price known"
+    known, said = _prices(listed), _prices(model.offered_prices)
+    if said and said != known:
+        known = f"{known or 'no price known'} (the provider says {said})"
+    return known or "no price known"
+
+
+def _prices(prices: Iterable[Price]) -> str:
+    return "; ".join(dict.fromkeys(map(_one_price, prices)))
+
+
+def _remark(model: Model) -> str:
+    gone = f"shut down on {model.ended}" if model.ended else ""
+    return ", ".join(filter(None, (gone, "" if model.listed else "not listed by the provider")))
+
+
+def _as_of(model: Model, now: float) -> str:
+    """Return how old the facts of a row are: those of the catalog, and what the provider said."""
+    parts = [f"{model.checked}{_days(model.checked, now)}"] if model.checked else []
+    if model.asked and model.listed:
+        parts.append(f"provider: {model.asked}{_days(model.asked, now)}")
+    return ", ".join(parts)
+
+
+def _days(day: str, now: float) -> str:
+    try:
+        days = int((now - time.mktime(time.strptime(day, "%Y-%m-%d"))) // 86400)
+    except (ValueError, OverflowError):
+        return ""
+    return " (today)" if days <= 0 else f" ({days} day{'s' if days > 1 else ''})"
 
 
 def _one_price(price: Price) -> str:

@@ -51,6 +51,8 @@ class Dialect:
         The query that a list needs.
     models_path
         Where the server lists its models.
+    gateway
+        The name of the `offers.GATEWAYS` row by which it tells prices and balances, if it does.
     inline
         Whether the reply to a submission holds the finished video, and there is no job to poll.
     key_header
@@ -73,6 +75,7 @@ class Dialect:
     fixed: Mapping[str, Json] = field(default_factory=dict)
     list_query: Mapping[str, str] = field(default_factory=dict)
     models_path: str = "/models"
+    gateway: str = ""
     inline: bool = False
     key_header: str = "Authorization"
 
@@ -112,9 +115,10 @@ _ROWS = (
     Dialect(name="openai", images="file or object", seed="nowhere"),
     Dialect(name="azure", images="file or object", seed="nowhere", key_header="api-key"),
     Dialect(name="apigo", seconds=_SECONDS_NUMBER, whole_seconds=True, seed="nowhere"),
-    Dialect(name="apiyi", seed="nowhere"),
+    Dialect(name="apiyi", gateway="new-api", seed="nowhere"),
     Dialect(
         name="new-api",
+        gateway="new-api",
         seconds=_BOTH,
         whole_seconds=True,
         images="image and images",
@@ -124,6 +128,7 @@ _ROWS = (
     ),
     Dialect(
         name="aiid",
+        gateway="new-api",
         seconds=_BOTH,
         whole_seconds=True,
         size="size and ratio",
@@ -133,6 +138,7 @@ _ROWS = (
     ),
     Dialect(
         name="litellm",
+        gateway="litellm",
         swallowed=_words("metadata"),
         list_query=MappingProxyType({"custom_llm_provider": "openai"}),
     ),
@@ -154,6 +160,7 @@ _ROWS = (
     ),
     Dialect(
         name="openrouter",
+        gateway="openrouter",
         seconds=_DURATION,
         whole_seconds=True,
         size="size or resolution",

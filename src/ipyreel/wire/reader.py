@@ -109,6 +109,33 @@ def _load(reply: HttpReply, *, now: float, creating: bool = False) -> Json:
     raise _unreadable(reply, describe_unreadable(reply.status_code, reply.headers, reply.body))
 
 
+def read_body(reply: HttpReply, *, now: float) -> Json:
+    """Return the JSON of a reply that is a success.
+
+    Raises
+    ------
+    ProviderError
+        The server said no.
+    WireError
+        The reply could not be read.
+    """
+    body = _load(reply, now=now)
+    if not is_success(reply.status_code):
+        raise read_error(reply, now=now)
+    return body
+
+
+def read_rows(reply: HttpReply, what: str, *, now: float) -> list[Json]:
+    """Return the rows of a reply that is a list of `what`; raises as `read_body` does."""
+    body = read_body(reply, now=now)
+    rows = rows_of(body)
+    if rows is None:
+        if isinstance(body, dict) and reason_in(body).message:
+            raise read_error(reply, now=now)
+        raise _unreadable(reply, f"The server's reply is no list of {what}.")
+    return rows
+
+
 def _unreadable(reply: HttpReply, message: str) -> WireError:
     error = WireError(
         message,
@@ -268,24 +295,18 @@ def read_page(reply: HttpReply, *, now: float = 0.0) -> VideoPage:
     WireError
         The reply could not be read.
     """
-    body = _load(reply, now=now)
-    if not is_success(reply.status_code):
-        raise read_error(reply, now=now)
-    rows = _rows(body)
-    if rows is None:
-        if isinstance(body, dict) and reason_in(body).message:
-            raise read_error(reply, now=now)
-        raise _unreadable(reply, "The server's reply is no list of jobs.")
+    rows = read_rows(reply, "jobs", now=now)
     jobs = tuple(job for row in rows if (job := _row(row)) is not None)
-    return VideoPage(jobs=jobs, after=_after(body, jobs))
+    return VideoPage(jobs=jobs, after=_after(load(reply.body), jobs))
 
 
-def _rows(body: Json, depth: int = 0) -> list[Json] | None:
+def rows_of(body: Json, depth: int = 0) -> list[Json] | None:
+    """Return the list in a body, whatever its name; None: there is none."""
     if isinstance(body, list):
         return body
     if not isinstance(body, dict) or depth > 1:
         return None
-    found = (_rows(body.get(name), depth + 1) for name in ("data", "items", "videos", "list"))
+    found = (rows_of(body.get(name), depth + 1) for name in ("data", "items", "videos", "list"))
     return next((rows for rows in found if rows is not None), None)
 
 
@@ -307,12 +328,7 @@ def _after(body: Json, jobs: tuple[VideoJob, ...]) -> str | None:
 
 def read_models(reply: HttpReply, *, now: float = 0.0) -> tuple[str, ...]:
     """Read the names in a server's list of models; raises as `read_page` does."""
-    body = _load(reply, now=now)
-    if not is_success(reply.status_code):
-        raise read_error(reply, now=now)
-    rows = _rows(body)
-    if rows is None:
-        raise _unreadable(reply, "The server's reply is no list of models.")
+    rows = read_rows(reply, "models", now=now)
     found = (word(row.get("id") or row.get("name")) for row in rows if isinstance(row, dict))
     return tuple(name for name in found if name)
 

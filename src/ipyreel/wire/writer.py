@@ -15,6 +15,9 @@ from ipyreel.wire.dialects import DIALECTS, Dialect, SecondsKind, dialect_named
 from ipyreel.wire.fields import IMAGE_WAYS, SIZES, Fields, file_part
 from ipyreel.wire.urls import encode_id
 
+LONGEST_NAME = 80
+"""Characters of the name of a character."""
+
 _VIDEOS = "/videos"
 _METADATA = "metadata"
 
@@ -275,5 +278,7 @@ def _with_video(route: str, fields: dict[str, Json], video: str | FormPart) -> H
 
 
 def character_call(name: str, video: FormPart) -> HttpCall:
-    """Write the request for a character (a name of 1 to 80 characters) from a video file."""
+    """Write the request for a character from a video file; raises `InvalidRequest` for the name."""
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise InvalidRequest(f"A character's name has 1 to {LONGEST_NAME} characters.")
     return _post_form(f"{_VIDEOS}/characters", (FormPart(name="name", value=name), video))

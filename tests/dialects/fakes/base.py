@@ -146,6 +146,10 @@ class Fake:
         """Answer a route beside create, retrieve and content; most have none."""
         raise self.refuse(404, f"Invalid URL ({request.method} /{'/'.join(parts)})")
 
+    def at_root(self, _request, _path):
+        """Answer a path that is not below the base; most servers have none."""
+        raise No(404, {"detail": "Not Found"})
+
     # ---- what all have ------------------------------------------------------------------
 
     def check_key(self, request):
@@ -182,7 +186,7 @@ class Fake:
 
     async def _answer(self, request, path):
         if not path.startswith(f"{self.base}/"):
-            raise No(404, {"detail": "Not Found"})
+            return self.at_root(request, path)
         self.check_key(request)
         parts = path.removeprefix(f"{self.base}/").split("/")
         if parts == ["videos"] and request.method == "POST":

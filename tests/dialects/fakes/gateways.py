@@ -14,6 +14,18 @@ from tests.dialects.fakes.openai_like import OpenAI, is_start, png_size
 TASK = "json: cannot unmarshal {} into Go struct field TaskSubmitReq.{} of type {}"
 
 
+GROUPS = {"default": 1, "vip": 1.5, "svip": 9}
+PRICING = [
+    # model/pricing.go at 0067bd93: `quota_type` 1 has a price, 0 counts tokens.
+    {"model_name": "kling-v2-master", "quota_type": 1, "model_price": 0.4, "model_ratio": 0}
+    | {"enable_groups": ["default", "vip"], "supported_endpoint_types": ["openai-video"]},
+    {"model_name": "seedance-x", "quota_type": 0, "model_price": 0, "model_ratio": 2.5}
+    | {"enable_groups": ["default"], "supported_endpoint_types": ["openai-video"]},
+    {"model_name": "chat-1", "quota_type": 0, "model_price": 0, "model_ratio": 15}
+    | {"enable_groups": ["default"], "supported_endpoint_types": ["openai"]},
+]
+
+
 class Apigo(Fake):
     """mass.apigo.ai [D]: `seconds` as a number in every example, content by `curl -L`."""
 
@@ -105,6 +117,8 @@ class NewApi(Fake):
         "extra": {"negative_prompt": "rain"},
     }
     failure = "the prompt was refused by the channel"
+    shows_prices = True
+    unlimited = False
 
     def task_error(self, status, code, message):
         return No(status, {"code": code, "message": message, "data": None})
@@ -171,7 +185,25 @@ class NewApi(Fake):
     def film(self, _request, _job):
         return Response(FILM, media_type="video/mp4", headers={"Cache-Control": "public"})
 
+    def at_root(self, request, path):
+        """Answer the routes of the console (router/api-router.go at 002f9122) [S]."""
+        if path == "/api/pricing" and self.shows_prices:  # controller/pricing.go at 09e9618a
+            return JSONResponse({"success": True, "data": PRICING, "group_ratio": GROUPS})
+        if path == "/api/status":  # controller/misc.go at 002f9122: public
+            told = {"quota_per_unit": 500000, "quota_display_type": "USD"}
+            return JSONResponse({"success": True, "message": "", "data": told})
+        if path == "/api/usage/token/":  # controller/token.go at 0533f389; the slash belongs to it
+            self.check_key(request)
+            told = {"object": "token_usage", "name": "mine", "unlimited_quota": self.unlimited}
+            told |= {"total_granted": 5000000, "total_used": 900000, "total_available": 4100000}
+            return JSONResponse({"code": True, "message": "ok", "data": told})
+        return super().at_root(request, path)
+
     def other(self, _request, parts):
+        if parts == ["models"]:  # controller/model.go at 053f9ded: what each one is for
+            names = {row["model_name"]: row["supported_endpoint_types"] for row in PRICING}
+            rows = [{"id": name, "supported_endpoint_types": told} for name, told in names.items()]
+            return JSONResponse({"success": True, "object": "list", "data": rows})
         if parts[0] == "videos" and len(parts) == 2:
             raise self.unknown(parts[1])
         raise No(404, {"error": {"message": "Invalid URL", "type": "invalid_request_error"}})

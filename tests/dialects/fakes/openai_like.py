@@ -11,7 +11,7 @@ import struct
 
 from starlette.responses import JSONResponse, Response
 
-from tests.dialects.fakes.base import FILM, START, Asked, Fake, No, read, words
+from tests.dialects.fakes.base import FILM, KEY, START, Asked, Fake, No, read, words
 
 SORA_SECONDS = ("4", "8", "12", "16", "20")  # OAS: 4 8 12; the guide also 16 and 20 [D]
 SORA_SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024")  # OAS
@@ -219,12 +219,42 @@ class LiteLLM(OpenAI):
     def film(self, _request, _job):
         return Response(FILM, media_type="video/mp4")  # `variant` is not forwarded [V]
 
+    def at_root(self, request, path):
+        # proxy/management_endpoints/key_management_endpoints.py (1.108.7): info_key_fn [S].
+        if path == "/key/info":
+            self.check_key(request)
+            info = {"spend": 1.25, "max_budget": 4.0, "budget_duration": "30d", "models": []}
+            return JSONResponse({"key": KEY, "info": info})  # the key, echoed as it came
+        return super().at_root(request, path)
+
     async def other(self, request, parts):
+        if parts == ["model", "info"]:  # proxy/proxy_server.py: model_info_v1 [S]
+            facts = {"mode": "video_generation", "output_cost_per_second": 0.3}
+            facts |= {"output_cost_per_second_1080p": 0.5, "max_tokens": None}
+            rows = [("veo-x", facts), ("chat-1", {"mode": "chat", "output_cost_per_token": 1e-6})]
+            told = [{"model_name": name, "model_info": info} for name, info in rows]
+            return JSONResponse({"data": told})
         if request.method == "DELETE":  # [V]
             raise No(405, {"detail": "Method Not Allowed"})
         if parts == ["videos"] and not request.query_params.get("custom_llm_provider"):  # [V]
             raise self.refuse(400, "custom_llm_provider is required")
         return await super().other(request, parts)
+
+
+OPENROUTER_VEO = {
+    # components/videomodel.py of openrouter 1.3.84; the names of prices: as third parties saw them.
+    "id": "google/veo-3.1-fast",
+    "supported_durations": [4, 6, 8],
+    "supported_resolutions": ["720p", "1080p", "4K"],
+    "supported_sizes": None,
+    "pricing_skus": {
+        "duration_seconds_with_audio": "0.12",
+        "duration_seconds_without_audio": "0.10",
+        "duration_seconds_with_audio_4k": "0.30",
+        "cents_per_second_output_720p": "8",
+        "video_tokens": "0.000007",
+    },
+}
 
 
 class OpenRouter(Fake):
@@ -286,7 +316,10 @@ class OpenRouter(Fake):
 
     def other(self, request, parts):
         if parts == ["videos", "models"]:
-            return JSONResponse({"data": [{"id": "google/veo-3.1-fast"}]})
+            return JSONResponse({"data": [OPENROUTER_VEO]})
+        if parts == ["key"]:  # operations/getcurrentkey.py
+            told = {"label": "sk-or-v1-…", "usage": 2.5, "limit": 10, "limit_remaining": 7.5}
+            return JSONResponse({"data": told})
         return super().other(request, parts)
 
 

@@ -144,6 +144,7 @@ OPTIONS: tuple[Option, ...] = (
 """Every option of `%%video`, in the order of the help."""
 
 VERB_OPTIONS: tuple[Option, ...] = (
+    Option(("--refresh",), None, "ask the provider, and keep its answer"),
     Option(("--keep",), None, "store the key in the keyring"),
     Option(("--take",), None, "take the job from another kernel, even a living one"),
     Option(("--as",), "NAME", "who judges (default: the user of this machine)", _text),
@@ -194,8 +195,10 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         ),
         "providers": Verb(usage="providers", help="List providers, and what each one still needs."),
         "models": Verb(
-            usage="models [PROVIDER] [TEXT] [seconds=N] [size=WxH]",
-            help="List models with sizes, seconds and prices.",
+            usage="models [PROVIDER] [TEXT] [seconds=N] [size=WxH] [--refresh]",
+            help="List models with sizes, seconds, prices and the day of these facts; --refresh "
+            "asks the provider about its models and prices.",
+            options=("--refresh",),
             of="provider",
             most=None,
         ),
@@ -209,6 +212,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             help="Sum up what was spent, by any of these (default: all three).",
             most=3,
         ),
+        "balance": _of("provider", "balance [PROVIDER]", "Show what is left on a provider's key."),
         "show": _of("job", "show [ID]", "Show a job's card or video, or a sweep's grid, here."),
         "wait": _of("job", "wait [ID]", "Block until the jobs have ended."),
         "resume": Verb(

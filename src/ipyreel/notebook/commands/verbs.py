@@ -11,6 +11,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
+from ipyreel.account import refresh
 from ipyreel.catalog.keys import store_key
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.jobs.loop import wait_blocking
@@ -79,7 +80,7 @@ def _use(screen: Screen, words: Words, said: Said) -> Report:
     return reports.status(screen)
 
 
-def _models(screen: Screen, words: Words, _said: Said) -> Report:
+def _models(screen: Screen, words: Words, said: Said) -> Report:
     session = screen.session
     wishes = dict(word.split("=", 1) for word in words if "=" in word)
     if unknown := wishes.keys() - {"seconds", "size"}:
@@ -92,8 +93,10 @@ def _models(screen: Screen, words: Words, _said: Said) -> Report:
     )
     plain = [word for word in words if "=" not in word]
     named = plain[:1] if plain and plain[0] in session.catalog.providers else []
-    texts = plain[len(named) :]
-    return reports.models(session, named[0] if named else None, texts=texts, wish=wish)
+    texts, name = plain[len(named) :], named[0] if named else session.planner().choice().name
+    if "refresh" in said:
+        refresh(session, name)
+    return reports.models(session, name, texts=texts, wish=wish)
 
 
 def _jobs(screen: Screen, _words: Words, _said: Said) -> Report:
@@ -321,6 +324,7 @@ _RUN: Mapping[str, Callable[[Screen, Words, Said], object]] = MappingProxyType(
         "jobs": _jobs,
         "history": _history,
         "cost": lambda screen, words, _said: reports.cost(screen.session, words),
+        "balance": lambda screen, words, _said: reports.balance(screen.session, *words),
         "show": _show,
         "wait": _wait,
         "resume": _resume,

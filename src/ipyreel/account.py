@@ -1,0 +1,66 @@
+"""Refreshes what is known of a provider's models and prices, and asks what is left on its key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from ipyreel.catalog.choice import base_url_of
+from ipyreel.catalog.offers import FILE, Offered, save_offers
+from ipyreel.client import VideoClient
+from ipyreel.errors import InvalidRequest, TransportError
+from ipyreel.jobs.loop import wait_blocking
+from ipyreel.plan import usd_text
+from ipyreel.session import Session
+from ipyreel.values import Balance
+
+T = TypeVar("T")
+
+PATIENCE = 45.0
+"""Seconds to wait for a server's answers."""
+
+
+def refresh(session: Session, name: str) -> Offered:
+    """Ask a provider about its models and prices, and keep the answer beside the library.
+
+    Raises `VideoError` when the provider does not answer or the answer cannot be kept; then what
+    was known stays.
+    """
+    row = session.catalog.provider(name)
+    url = base_url_of(row, session.keys.environ)
+    if url is None:
+        raise InvalidRequest(f"{row.name} has no address to ask.")
+    session.store.require_open()
+    offers = _ask(session, name, VideoClient.offers)
+    offered = Offered(base_url=url, asked_at=session.clock(), offers=offers)
+    save_offers(session.settings.home / FILE, row.name, offered)
+    session.read_settings()
+    return offered
+
+
+def balance(session: Session, name: str) -> Balance | None:
+    """Return what is left on the key of a provider; None where it has no route to ask.
+
+    Raises `VideoError` when the provider does not say it.
+    """
+    return _ask(session, name, VideoClient.balance)
+
+
+def balance_text(left: Balance) -> str:
+    """Say what is left in words: "3.20 USD left, 1.80 USD spent"."""
+    parts = ["the key has no limit"] if left.left is None else [f"{usd_text(left.left)} left"]
+    if left.spent is not None:
+        parts.append(f"{usd_text(left.spent)} spent")
+    return ", ".join(parts)
+
+
+def _ask(session: Session, name: str, ask: Callable[[VideoClient], Awaitable[T]]) -> T:
+    async def asking() -> T:
+        return await ask(await session.client(name))
+
+    future = session.loop.submit(asking())
+    try:
+        return wait_blocking(future, PATIENCE)
+    except TimeoutError:
+        future.cancel()
+        raise TransportError(f"{name} did not answer within {PATIENCE:g} s.") from None
