@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -48,9 +49,11 @@ def lowest(need: Requirement) -> Version:
 
 def main(extras: list[str]) -> None:
     """Print one line for each dependency."""
-    found = {need.name: need for need in wanted(extras)}
-    for name, need in sorted(found.items()):
-        sys.stdout.write(f"{name}=={lowest(need)}\n")
+    found = sorted({need.name: need for need in wanted(extras)}.items())
+    with ThreadPoolExecutor() as pool:  # pip waits for the index most of the time
+        versions = pool.map(lowest, (need for _, need in found))
+        for (name, _), version in zip(found, versions, strict=True):
+            sys.stdout.write(f"{name}=={version}\n")
 
 
 if __name__ == "__main__":
