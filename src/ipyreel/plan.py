@@ -191,7 +191,6 @@ class Planner:
         folder: Path,
         now: float,
         output: Path | None = None,
-        make_id: Callable[[], str] = new_id,
     ) -> Plan:
         """Return the plan of a request; raises `VideoError` when it cannot be sent.
 
@@ -212,7 +211,7 @@ class Planner:
         request, fitted = _fit_images(request, model)
         asked = self.catalog.model(as_sent(request).model or provider.default_model, provider)
         cost = estimate(request, provider, asked)
-        job_id = make_id()
+        job_id = new_id()
         target = output or target_path(folder, prompt=request.prompt, job_id=job_id, created_at=now)
         if output is not None:
             refuse_existing(output)

@@ -37,7 +37,7 @@ FILM = FormPart(name="video", value=b"MP4", filename="a.mp4", media_type="video/
             {"method": "GET", "path": "/videos/video_bGl0%2BZWxs%2FbTpj%3D%3D"},
         ),
         (
-            retrieve_call("a", "openrouter", "https://h.example.com/v/a"),
+            retrieve_call("a", "https://h.example.com/v/a"),
             {"method": "GET", "path": "https://h.example.com/v/a"},
         ),
         (content_call("openai:v"), {"method": "GET", "path": "/videos/openai%3Av/content"}),

@@ -21,6 +21,8 @@ NOT_WALKED = frozenset({"video/webm", "video/x-msvideo"})
 
 HEADER = 8
 SMALLEST_TKHD = 84
+SHORT = 128
+"""Bytes of a box that are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +115,9 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
         start = stop
 
 
-def _content(file: BinaryIO, box: Box, most: int = 128) -> bytes:
+def _content(file: BinaryIO, box: Box) -> bytes:
     file.seek(box.start)
-    return file.read(min(box.end - box.start, most))
+    return file.read(min(box.end - box.start, SHORT))
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:

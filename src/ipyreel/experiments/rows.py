@@ -152,13 +152,6 @@ def expand_rows(
     return Sweep(variants=tuple(variants), prompt=base.prompt, inner=count)
 
 
-def notes_in(rows: Sequence[Row], prompt: str) -> list[str]:
-    """Return the columns that change nothing of the requests."""
-    used = {*FIELDS, *names_in(prompt)}
-    return [name for name in dict.fromkeys(name for row in rows for name in row)
-            if name not in used]  # fmt: skip
-
-
 def _refuse_clash(base: VideoRequest, provider: str | None, columns: Iterable[str]) -> None:
     given = {"provider": provider, "image": base.images or None}
     for name in columns:

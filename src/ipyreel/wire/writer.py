@@ -206,15 +206,11 @@ def _job_path(remote_id: str, tail: str = "") -> str:
     return f"{_VIDEOS}/{encode_id(remote_id)}{tail}"
 
 
-def retrieve_call(
-    remote_id: str, dialect: str = "generic", polling_url: str | None = None
-) -> HttpCall:
+def retrieve_call(remote_id: str, polling_url: str | None = None) -> HttpCall:
     """Write one poll of a job; `polling_url` is asked instead where it is given.
 
-    Give it only when it is of the API's own origin (`same_origin`): the key goes there. All
-    dialects ask alike so far; an unknown one raises `ConfigError`.
+    Give it only when it is of the API's own origin (`same_origin`): the key goes there.
     """
-    dialect_named(dialect)
     return HttpCall(method="GET", path=polling_url or _job_path(remote_id))
 
 

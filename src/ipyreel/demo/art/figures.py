@@ -35,9 +35,9 @@ class Pen:
         self.image = Image.new("RGBA", (size[0] * _OVER, size[1] * _OVER))
         self.draw = ImageDraw.Draw(self.image)
 
-    def poly(self, points: Sequence[Point], colour: Rgb, alpha: int = 255) -> None:
+    def poly(self, points: Sequence[Point], colour: Rgb) -> None:
         """Fill a polygon."""
-        ink = (round(colour[0]), round(colour[1]), round(colour[2]), alpha)
+        ink = (round(colour[0]), round(colour[1]), round(colour[2]), 255)
         self.draw.polygon([(x * self.one, y * self.one) for x, y in points], ink)
 
     def blob(self, at: Point, radii: Point, colour: Rgb, *, turn: float = 0.0) -> None:

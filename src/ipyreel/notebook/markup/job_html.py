@@ -114,7 +114,6 @@ _PAPER = (
 _SMALL = "margin-top:4px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
 _RED, _GREY = "#d32f2f", "#808080"
 _WIDE, _TALL = 530, 480
-_PLAYER = PlayerOptions()
 _NARROW = 330
 """The least that the text below a small video is given."""
 
@@ -206,46 +205,26 @@ def _note(sentence: str, colour: str) -> Markup:
     return element("div", sentence, style=style, dir="auto")
 
 
-def failed_html(snapshot: JobSnapshot) -> str:
-    """Return a failed, cancelled or unknown job as it is saved: what happened, what to do."""
-    colour = _RED if snapshot.status == "failed" else _GREY
-    return _state_html(snapshot, job_text.sentence(snapshot), colour)
+def static_html(snapshot: JobSnapshot, link: str | None = None) -> str:
+    """Return the saved form of any state but "completed".
 
-
-def unfinished_html(
-    snapshot: JobSnapshot, link: str | None, *, player: PlayerOptions = _PLAYER
-) -> str:
-    """Return what is saved while the job runs: true then, and when the video is there.
-
-    `link` is the URL that the file will have; None where it will be embedded. The player loads
-    nothing by itself, so that a page that is open asks for no file that does not exist yet.
+    A failed, cancelled or unknown job: what happened, and what to do. Any other job: what is true
+    while it runs, and when the video is there; `link` is the URL that the file will have, None
+    where it will be embedded. The player loads nothing by itself, so that a page that is open
+    asks for no file that does not exist yet.
     """
-    note = _note(job_text.unfinished(snapshot.id, player=link is not None), _GREY)
     caption = (_prompt(snapshot.request.prompt), _small(snapshot, _facts(snapshot)))
+    if snapshot.status in {"failed", "cancelled", "unknown"}:
+        colour = _RED if snapshot.status == "failed" else _GREY
+        note = _note(job_text.sentence(snapshot), colour)
+        return _paper(_head(snapshot, colour), note, *caption)
+    note = _note(job_text.unfinished(snapshot.id, player=link is not None), _GREY)
     if link is None:
         return _paper(note, *caption)
-    size = frame(snapshot, player.width)
+    size = frame(snapshot, None)
     title = job_text.one_line(snapshot.request.prompt, 300)
-    video = video_element(link, player=player, title=title, size=size, preload="none")
+    video = video_element(link, player=PlayerOptions(), title=title, size=size, preload="none")
     return _paper(video, note, *caption, width=max(size[0] or _WIDE, _NARROW) + 30)
-
-
-def _state_html(snapshot: JobSnapshot, sentence: str, colour: str) -> str:
-    return _paper(
-        _head(snapshot, colour),
-        _note(sentence, colour),
-        _prompt(snapshot.request.prompt),
-        _small(snapshot, _facts(snapshot)),
-    )
-
-
-def static_html(
-    snapshot: JobSnapshot, link: str | None = None, *, player: PlayerOptions = _PLAYER
-) -> str:
-    """Return the saved form of any state but "completed"; `link` is as in `unfinished_html`."""
-    if snapshot.status in {"failed", "cancelled", "unknown"}:
-        return failed_html(snapshot)
-    return unfinished_html(snapshot, link, player=player)
 
 
 def missing_html(snapshot: JobSnapshot | None, sentence: str) -> str:

@@ -139,11 +139,11 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 class Choice(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     """One field: a list where all values are known, else free text with the known ones offered."""
 
-    def __init__(self, label: str, classes: Sequence[str] = ()) -> None:
+    def __init__(self, label: str) -> None:
         wide = widgets.Layout(width="auto")
         self._list = widgets.Dropdown(description=label, options=[("default", "")], layout=wide)
         self._free = widgets.Combobox(description=label, ensure_option=False, layout=wide)
-        super().__init__((self._list,), _dom_classes=tuple(classes))
+        super().__init__((self._list,))
 
     @property
     def value(self) -> str:
