@@ -229,6 +229,9 @@ def _model(table: Table) -> Model:
         images=(int(images[0]), int(images[1])) if images else None,
         prices=tuple(_price(price) for price in table.tables("prices")),
         least_prices=tuple(_price(price) for price in table.tables("least_prices")),
+        offered_prices=(),  # what a provider said is in no such file
+        asked="",
+        listed=True,
         warnings=tuple(_notice(notice) for notice in table.tables("warnings")),
         origin=table.origin,
     )
