@@ -9,16 +9,7 @@ import pytest
 
 from ipyreel.demo.dialects import models_of
 
-LANDSCAPE = "1280x720"
-BIG = "1920x1080"
-
-
-def error_of(reply):
-    return reply.json()["error"]
-
-
-def data_url(image):
-    return "data:image/png;base64," + base64.b64encode(image).decode()
+LANDSCAPE, BIG = "1280x720", "1920x1080"
 
 
 def sora(*, big=False):
@@ -27,284 +18,185 @@ def sora(*, big=False):
     return next(name for name, row in found if (len(row["sizes"]) > 2) is big)
 
 
-# ---------------------------------------------------------------------------------- openai
+SORA, PRO = sora(), sora(big=True)
+VEO = {"model": "veo3"}
 
 
-@pytest.mark.parametrize(
-    ("seconds", "message"),
-    [
-        (4, "expected one of '4', '8', or '12', but got an integer instead."),
-        (4.5, "expected one of '4', '8', or '12', but got a decimal instead."),
-        ([4], "expected one of '4', '8', or '12', but got an array instead."),
-        ("10", "Invalid value: '10'. Supported values are: '4', '8', and '12'."),
-    ],
+def error_of(reply):
+    """Return the error of a reply: gateways put it at the top, the others inside."""
+    return reply.json().get("error", reply.json())
+
+
+def data_url(image):
+    return "data:image/png;base64," + base64.b64encode(image).decode()
+
+
+def form(image, **fields):
+    """Return the parts of a form with an image."""
+    return {
+        **{name: (None, value) for name, value in {"prompt": "x", **fields}.items()},
+        "input_reference": ("i.png", image, "image/png"),
+    }
+
+
+INTEGER = (
+    "Invalid type for 'seconds': expected one of '4', '8', or '12', but got an integer instead."
 )
-@pytest.mark.parametrize("dialect", ["openai", "apiyi"])
-def test_seconds_must_be_one_of_three_texts(start, dialect, seconds, message):
+IMAGE = {"image_url": "data:image/png;base64,AAAA"}
+
+REFUSED = [
+    # dialect, fields, status, a field of the error and its value (... at its end)
+    ("openai", {"seconds": 8}, 400, "message", INTEGER),
+    ("openai", {"seconds": 8}, 400, "code", "invalid_type"),
+    ("openai", {"seconds": 4.5}, 400, "message", "...but got a decimal instead."),
+    ("openai", {"seconds": [4]}, 400, "message", "...but got an array instead."),
+    ("openai", {"seconds": "10"}, 400, "message", "...Supported values are: '4', '8', and '12'."),
+    ("openai", {"model": SORA, "size": BIG}, 400, "param", "size"),
+    ("openai", {"model": PRO, "size": "64x64"}, 400, "param", "size"),
+    ("openai", {"seed": 1}, 400, "message", "Unknown parameter: 'seed'."),
+    ("openai", {"image": 1}, 400, "message", "Unknown parameter: 'image'."),
+    ("openai", {"model": "y"}, 400, "param", "model"),
+    ("openai", {"prompt": "x" * 40_000}, 400, "param", "prompt"),
+    ("openai", {"input_reference": "data:,"}, 400, "message", "...but got a string instead."),
+    ("apigo", {}, 400, "type", "invalid_request_error"),
+    ("apiyi", {"model": SORA, "seconds": 8}, 400, "param", "seconds"),
+    ("apiyi", {"model": SORA, "size": BIG}, 400, "param", "size"),
+    ("apiyi", {"model": SORA, "input_reference": "data:,"}, 400, "param", "input_reference"),
+    ("apiyi", {"model": SORA, "input_reference": IMAGE}, 400, "param", "input_reference"),
+    ("apiyi", {"model": "other"}, 503, "code", "model_not_found"),
+    ("aiid", {**VEO, "seconds": 8}, 400, "code", "invalid_request"),
+    ("aiid", {**VEO, "duration": 0}, 400, "code", "invalid_seconds"),
+    ("aiid", {**VEO, "images": "https://example.org/i.png"}, 400, "code", "invalid_request"),
+    ("aiid", {"model": None}, 400, "code", "invalid_request"),
+    ("aiid", {**VEO, "aspect_ratio": "wide"}, 400, "code", "invalid_request"),
+    ("aiid", {"model": "other"}, 503, "code", "model_not_found"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "fields", "status", "name", "value"), REFUSED)
+def test_what_is_refused(start, dialect, fields, status, name, value):
     with start(dialect=dialect) as (demo, http):
-        reply = http.post("/videos", json={"prompt": "x", "model": sora(), "seconds": seconds})
-        assert reply.status_code == 400
-        assert error_of(reply)["message"].endswith(message)
-        assert error_of(reply)["param"] == "seconds"
+        reply = http.post("/videos", json={"prompt": "x", **fields})
+        assert reply.status_code == status
+        assert error_of(reply)[name].endswith(value.removeprefix("..."))
         assert demo.posts() == 0
 
 
-@pytest.mark.parametrize("dialect", ["openai", "apiyi"])
-def test_sizes_depend_on_the_model(start, dialect):
+TAKEN = [
+    ("openai", {}, {"model": SORA, "seconds": "4", "size": "720x1280"}),
+    ("openai", {"model": PRO, "size": BIG}, {"size": BIG}),
+    ("apigo", {"model": SORA, "seconds": 8}, {"status": "pending", "seconds": "8"}),
+    ("apigo", {"model": SORA, "seconds": "8"}, {"status": "pending", "seconds": "8"}),
+    ("apiyi", {"model": PRO, "size": BIG}, {"size": BIG}),
+    ("aiid", {**VEO, "seconds": "6"}, {"seconds": "6"}),
+    ("aiid", {**VEO, "duration": "7", "seconds": "6"}, {"seconds": "7"}),
+    ("aiid", VEO, {"seconds": "4", "size": LANDSCAPE}),
+    ("aiid", {**VEO, "size": "720P"}, {"size": LANDSCAPE}),
+    ("aiid", {**VEO, "resolution": "480P", "aspect_ratio": "9:16"}, {"size": "480x854"}),
+    ("aiid", {**VEO, "resolution": "720p", "ratio": "1:1"}, {"size": "720x720"}),
+    ("aiid", {**VEO, "width": 512, "height": 256}, {"size": "512x256"}),
+]
+
+
+@pytest.mark.parametrize(("dialect", "fields", "job"), TAKEN)
+def test_what_is_taken(start, dialect, fields, job):
     with start(dialect=dialect) as (_, http):
-        ask = {"prompt": "x", "size": BIG}
-        assert http.post("/videos", json={**ask, "model": sora()}).status_code == 400
-        reply = http.post("/videos", json={**ask, "model": sora(big=True)})
-        assert reply.status_code == 200
-        assert reply.json()["size"] == BIG
-        odd = http.post("/videos", json={"prompt": "x", "model": sora(big=True), "size": "64x64"})
-        assert error_of(odd)["param"] == "size"
+        told = http.post("/videos", json={"prompt": "x", **fields}).json()
+        assert told == {**told, **job}
 
 
-@pytest.mark.parametrize("field", ["seed", "n", "image", "metadata"])
-def test_openai_refuses_unknown_parameters(start, field):
-    with start(dialect="openai") as (_, http):
-        error = error_of(http.post("/videos", json={"prompt": "x", field: 1}))
-        assert error["message"] == f"Unknown parameter: '{field}'."
-
-
-@pytest.mark.parametrize(
-    ("change", "param"),
-    [({"model": "y"}, "model"), ({"model": ""}, "model"), ({"prompt": "x" * 40_000}, "prompt")],
-)
-def test_openai_refuses_unknown_models_and_long_prompts(start, change, param):
-    with start(dialect="openai") as (_, http):
-        reply = http.post("/videos", json={"prompt": "x", **change})
-        assert (reply.status_code, error_of(reply)["param"]) == (400, param)
-
-
-def test_openai_wants_an_object_in_json_and_a_file_in_a_form(start, png):
+def test_images_come_in_the_vendors_way_and_are_as_large_as_the_video(start, png):
     image = png(720, 1280)
     with start(dialect="openai") as (demo, http):
-        text = http.post("/videos", json={"prompt": "x", "input_reference": data_url(image)})
-        assert error_of(text)["message"] == (
-            "Invalid type for 'input_reference': expected an object, but got a string instead."
-        )
-        form = {"prompt": (None, "x"), "input_reference": (None, "https://example.org/i.png")}
-        text = http.post("/videos", files=form)
-        assert error_of(text)["code"] == "invalid_type"
+        text = http.post("/videos", data={"prompt": "x", "input_reference": "https://h/i.png"})
         assert "expected a file, but got a string" in error_of(text)["message"]
         assert demo.posts() == 0
         fields = {"prompt": "x", "input_reference": {"image_url": data_url(image)}}
         assert http.post("/videos", json=fields).status_code == 200
-        form["input_reference"] = ("i.png", image, "image/png")
-        assert http.post("/videos", files=form).status_code == 200
-
-
-@pytest.mark.parametrize("dialect", ["openai", "apiyi"])
-def test_an_image_must_be_as_large_as_the_video(start, png, dialect):
-    form = {
-        "prompt": (None, "x"),
-        "model": (None, sora()),
-        "size": (None, LANDSCAPE),
-        "input_reference": ("i.png", png(1280, 718), "image/png"),
-    }
-    with start(dialect=dialect) as (_, http):
-        reply = http.post("/videos", files=form)
-        assert reply.status_code == 400
-        assert error_of(reply)["message"] == (
-            "Inpaint image must match the requested width and height"
-        )
-
-
-# ----------------------------------------------------------------------------------- apigo
-
-
-@pytest.mark.parametrize("seconds", [8, "8"])
-def test_apigo_takes_seconds_as_number_or_text(start, seconds):
-    with start(dialect="apigo") as (_, http):
-        fields = {"model": sora(), "prompt": "x", "seconds": seconds, "size": LANDSCAPE}
-        job = http.post("/videos", json=fields).json()
-        assert (job["status"], job["seconds"]) == ("pending", "8")
-
-
-def test_apigo_has_its_own_error_shape(start):
-    with start(dialect="apigo") as (_, http):
-        for reply in (
-            http.post("/videos", json={"prompt": "x"}),
-            http.post("/videos", data={"prompt": "x", "model": "y"}),
-            http.get("/videos"),
-            http.delete("/videos/video_1"),
-        ):
-            assert reply.status_code in {400, 404, 415}
-            assert error_of(reply).keys() == {"code", "message", "type"}
+        assert http.post("/videos", files=form(image)).status_code == 200
+    for dialect in ("openai", "apiyi"):
+        with start(dialect=dialect) as (_, http):
+            reply = http.post("/videos", files=form(image, model=SORA, size=LANDSCAPE))
+            assert error_of(reply)["message"] == (
+                "Inpaint image must match the requested width and height"
+            )
+    fields = {"prompt": "x", **VEO, "images": [data_url(image), data_url(png(48, 64))]}
+    with start(dialect="aiid") as (demo, http):  # the first of several
+        assert http.post("/videos", json=fields).status_code == 200
+        assert demo.jobs.image(demo.jobs.all()[0]) == image
 
 
 def test_apigo_content_moves_to_an_address_that_needs_no_key(start, finished):
     with start(dialect="apigo", key="sk-right") as (demo, http):
         http.headers["authorization"] = "Bearer sk-right"
-        job_id = finished(http, model=sora())
-        moved = http.get(f"/videos/{job_id}/content")
+        moved = http.get(f"/videos/{finished(http, model=SORA)}/content")
         assert moved.status_code == 302
         target = moved.headers["location"]
         assert target.startswith(f"{demo.origin}/files/")
-        assert httpx.get(target, trust_env=False).content == demo.video_bytes(job_id)
-        wrong = target.replace(".mp4", "0.mp4")
-        assert httpx.get(wrong, trust_env=False).status_code == 404
+        assert httpx.get(target.replace(".mp4", "0.mp4"), trust_env=False).status_code == 404
         part = httpx.get(target, headers={"range": "bytes=4-7"}, trust_env=False)
         assert (part.status_code, part.content) == (206, b"ftyp")
 
 
-# ----------------------------------------------------------------------------------- apiyi
-
-
-def test_apiyi_jobs_look_as_on_its_page(start, clock):
-    with start(dialect="apiyi") as (_, http):
-        fields = {"model": sora(), "prompt": "x", "seconds": "8", "size": LANDSCAPE}
+def test_apiyi_jobs_look_as_on_its_page_and_give_no_reason(start, clock):
+    with start(dialect="apiyi") as (demo, http):
+        fields = {"model": SORA, "prompt": "x", "seconds": "8", "size": LANDSCAPE}
         job = http.post("/videos", json=fields).json()
-        assert job == {
-            "id": job["id"],
-            "object": "video",
-            "model": sora(),
-            "status": "queued",
-            "progress": 0,
-            "created_at": int(clock.now),
-            "size": LANDSCAPE,
-            "seconds": "8",
-            "quality": "standard",
-        }
+        plain = {"id": job["id"], "object": "video", "model": SORA, "progress": 0}
+        plain |= {"created_at": int(clock.now), "size": LANDSCAPE, "seconds": "8"}
+        assert job == {**plain, "status": "queued", "quality": "standard"}
         clock.later(10)
         done = http.get(f"/videos/{job['id']}").json()
-        del job["quality"]
         changed = {"status": "completed", "progress": 100, "completed_at": done["completed_at"]}
-        assert done == {**job, **changed}
-
-
-def test_apiyi_takes_images_as_files_only(start, png):
-    image = png(720, 1280)
-    with start(dialect="apiyi") as (_, http):
-        for value in (data_url(image), {"image_url": data_url(image)}):
-            fields = {"model": sora(), "prompt": "x", "input_reference": value}
-            assert http.post("/videos", json=fields).status_code == 400
-        form = {"model": (None, sora()), "prompt": (None, "x"), "input_reference": ("i.png", image)}
-        assert http.post("/videos", files=form).status_code == 200
-
-
-def test_apiyi_says_503_for_a_model_the_key_has_not(start):
-    with start(dialect="apiyi") as (_, http):
-        reply = http.post("/videos", json={"prompt": "x", "model": "other"})
-        assert reply.status_code == 503
-        assert "other" in error_of(reply)["message"]
+        assert done == {**plain, **changed}
+        clock.later(24 * 3600)
+        assert http.get(f"/videos/{job['id']}/content").status_code == 404
+        failing = http.post("/videos", json=fields).json()["id"]
+        demo.jobs.change(demo.jobs.read(failing), failed_at=clock.now, failure="secret")
+        failed = http.get(f"/videos/{failing}").json()
+        assert (failed["status"], "error" in failed) == ("failed", False)
 
 
 @pytest.mark.parametrize("dialect", ["apigo", "apiyi", "aiid"])
 def test_gateways_neither_list_nor_delete_nor_remix(start, finished, dialect):
     with start(dialect=dialect) as (_, http):
-        job_id = finished(http, model=sora())
-        assert http.get("/videos").status_code == 404
-        assert http.delete(f"/videos/{job_id}").status_code == 404
-        assert http.post(f"/videos/{job_id}/remix", json={"prompt": "y"}).status_code == 404
+        job_id = finished(http, model=SORA)
+        for reply in (
+            http.get("/videos"),
+            http.delete(f"/videos/{job_id}"),
+            http.post(f"/videos/{job_id}/remix", json={"prompt": "y"}),
+        ):
+            assert reply.status_code == 404
+            if dialect == "apigo":
+                assert error_of(reply).keys() == {"code", "message", "type"}
         assert http.get(f"/videos/{job_id}").json()["status"] == "completed"
-
-
-def test_apiyi_content_is_404_after_a_day(start, finished, clock):
-    with start(dialect="apiyi") as (_, http):
-        job_id = finished(http, model=sora())
-        assert http.get(f"/videos/{job_id}/content").status_code == 200
-        clock.later(24 * 3600)
-        assert http.get(f"/videos/{job_id}/content").status_code == 404
-
-
-def test_apiyi_gives_no_reason_for_a_failure(start, clock):
-    with start(dialect="apiyi") as (demo, http):
-        job = http.post("/videos", json={"prompt": "x", "model": sora()}).json()
-        jobs = demo.jobs
-        jobs.change(jobs.read(job["id"]), failed_at=clock.now, failure="secret")
-        failed = http.get(f"/videos/{job['id']}").json()
-        assert failed["status"] == "failed"
-        assert "error" not in failed
 
 
 @pytest.mark.parametrize("dialect", ["apiyi", "aiid"])
 def test_gateways_take_a_bare_key(start, dialect):
     with start(dialect=dialect, key="sk-right") as (_, http):
-        fields = {"prompt": "x", "model": sora()}
+        fields = {"prompt": "x", "model": SORA}
         for given, status in (("sk-right", 200), ("Bearer sk-right", 200), ("sk-wrong", 401)):
             reply = http.post("/videos", json=fields, headers={"authorization": given})
             assert reply.status_code == status
         assert error_of(reply)["type"] == "new_api_error"
 
 
-# ------------------------------------------------------------------------------------ aiid
-
-
 def test_aiid_jobs_have_milliseconds_a_task_id_and_an_address(start, clock):
     with start(dialect="aiid", key="sk-right") as (demo, http):
         http.headers["authorization"] = "Bearer sk-right"
-        job = http.post("/videos", json={"prompt": "x", "model": sora(), "seconds": "8"}).json()
+        job = http.post("/videos", json={"prompt": "x", "model": SORA, "seconds": "8"}).json()
         assert job["task_id"] == job["id"]
         assert job["created_at"] == round(clock.now * 1000)
         assert (job["seconds"], "video_url" in job) == ("8", False)
+        early = http.get(f"/videos/{job['id']}/content")
+        assert (early.status_code, "not completed yet" in error_of(early)["message"]) == (400, True)
         clock.later(10)
         done = http.get(f"/videos/{job['id']}").json()
         assert done["completed_at"] > 1e12
         assert httpx.get(done["video_url"], trust_env=False).content == demo.video_bytes(job["id"])
-
-
-@pytest.mark.parametrize(
-    ("fields", "seconds"),
-    [
-        ({"seconds": "6"}, "6"),
-        ({"duration": 7}, "7"),
-        ({"duration": "7"}, "7"),
-        ({"duration": 7, "seconds": "6"}, "7"),
-        ({}, "4"),
-    ],
-)
-def test_aiid_seconds(start, fields, seconds):
-    with start(dialect="aiid") as (_, http):
-        job = http.post("/videos", json={"prompt": "x", "model": "veo3", **fields}).json()
-        assert job["seconds"] == seconds
-
-
-@pytest.mark.parametrize(
-    ("fields", "size"),
-    [
-        ({}, "1280x720"),
-        ({"size": "720x1280"}, "720x1280"),
-        ({"size": "720P"}, "1280x720"),
-        ({"resolution": "480P", "aspect_ratio": "9:16"}, "480x854"),
-        ({"resolution": "720p", "ratio": "1:1"}, "720x720"),
-        ({"width": 512, "height": 256}, "512x256"),
-    ],
-)
-def test_aiid_sizes(start, fields, size):
-    with start(dialect="aiid") as (_, http):
-        job = http.post("/videos", json={"prompt": "x", "model": "veo3", **fields}).json()
-        assert job["size"] == size
-
-
-@pytest.mark.parametrize(
-    ("fields", "code"),
-    [
-        ({"seconds": 8}, "invalid_request"),
-        ({"duration": 0}, "invalid_seconds"),
-        ({"images": "https://example.org/i.png"}, "invalid_request"),
-        ({"model": None}, "invalid_request"),
-        ({"aspect_ratio": "wide"}, "invalid_request"),
-    ],
-)
-def test_aiid_task_errors(start, fields, code):
-    with start(dialect="aiid") as (_, http):
-        reply = http.post("/videos", json={"prompt": "x", "model": "veo3", **fields})
-        assert reply.status_code == 400
-        assert reply.json().keys() == {"code", "message", "data"}
-        assert reply.json()["code"] == code
-
-
-def test_aiid_unknown_job_and_content_too_early(start):
-    with start(dialect="aiid") as (_, http):
         unknown = http.get("/videos/nobody")
         assert (unknown.status_code, unknown.json()["code"]) == (400, "task_not_exist")
-        job_id = http.post("/videos", json={"prompt": "x", "model": "veo3"}).json()["id"]
-        early = http.get(f"/videos/{job_id}/content")
-        assert early.status_code == 400
-        assert "not completed yet" in error_of(early)["message"]
 
 
 def test_aiid_takes_every_model_of_its_page(start):
@@ -313,14 +205,3 @@ def test_aiid_takes_every_model_of_its_page(start):
         for model in models_of("aiid"):
             reply = http.post("/videos", data={"prompt": "x", "model": model, "metadata": "{}"})
             assert reply.status_code == 200
-        reply = http.post("/videos", json={"prompt": "x", "model": "other"})
-        assert reply.status_code == 503
-
-
-def test_aiid_starts_from_the_first_of_several_images(start, png):
-    first = png(64, 48)
-    fields = {"prompt": "x", "model": "veo3", "images": [data_url(first), data_url(png(48, 64))]}
-    with start(dialect="aiid") as (demo, http):
-        assert http.post("/videos", json=fields).status_code == 200
-        jobs = demo.jobs
-        assert jobs.image(jobs.all()[0]) == first
