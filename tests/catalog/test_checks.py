@@ -31,56 +31,38 @@ def ask(catalog):
     return make
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
+REFUSED = [
+    ("apiyi", "sora-2", 0, {"seconds": 10}, "--seconds 10: sora-2 at apiyi takes 4, 8 or 12."),
+    (
+        *("apiyi", "sora-2", 0, {"size": "1920x1080"}),
+        "--size 1920x1080: sora-2 at apiyi takes 720x1280 or 1280x720. (sora-2-pro takes it.)",
+    ),
+    ("apiyi", "sora-2", 2, {}, "--image (2 given): sora-2 at apiyi takes at most 1 image."),
+    ("demo", "demo-1", 0, {"seconds": 61}, "--seconds 61: demo-1 at demo takes 1 to 60."),
+    (
+        *("aiid", "viduq3-turbo", 0, {"seconds": 2.5}),
+        "--seconds 2.5: viduq3-turbo at aiid takes whole seconds, 1 to 16.",
+    ),
+    (
+        *("aiid", "happyhorse-1.0-r2v", 0, {}),
         (
-            ("apiyi", "sora-2", 0, {"seconds": 10}),
-            "--seconds 10: sora-2 at apiyi takes 4, 8 or 12.",
+            "--image (0 given): happyhorse-1.0-r2v at aiid needs 1 to 9 images."
+            " (happyhorse-1.0-t2v, happyhorse-1.0-video-edit and happyhorse-1.0 take it.)"
         ),
-        (
-            ("apiyi", "sora-2", 0, {"size": "1920x1080"}),
-            "--size 1920x1080: sora-2 at apiyi takes 720x1280 or 1280x720. (sora-2-pro takes it.)",
-        ),
-        (
-            ("apiyi", "sora-2", 2, {}),
-            "--image (2 given): sora-2 at apiyi takes at most 1 image.",
-        ),
-        (
-            ("demo", "demo-1", 0, {"seconds": 61}),
-            "--seconds 61: demo-1 at demo takes 1 to 60.",
-        ),
-        (
-            ("aiid", "viduq3-turbo", 0, {"seconds": 2.5}),
-            "--seconds 2.5: viduq3-turbo at aiid takes whole seconds, 1 to 16.",
-        ),
-        (
-            ("aiid", "veo3", 1, {}),
-            (
-                "--image (1 given): veo3 at aiid takes no image."
-                " (veo3-frames, veo3-fast-frames and veo3-pro-frames take it.)"
-            ),
-        ),
-        (
-            ("aiid", "happyhorse-1.0-r2v", 0, {}),
-            (
-                "--image (0 given): happyhorse-1.0-r2v at aiid needs 1 to 9 images."
-                " (happyhorse-1.0-t2v, happyhorse-1.0-video-edit and happyhorse-1.0 take it.)"
-            ),
-        ),
-        (
-            ("new-api", "sora-2-pro", 0, {"size": "1920x1080"}),
-            (
-                "--size 1920x1080: sora-2-pro at new-api takes"
-                " 720x1280, 1280x720, 1024x1792 or 1792x1024."
-            ),
-        ),
-        (("generic", None, 0, {"seconds": -1}), "--seconds -1: takes a number above 0."),
-        (("generic", None, 0, {"seconds": float("nan")}), "--seconds nan: takes a number above 0."),
-    ],
-)
-def test_a_refusal_names_option_value_and_what_is_allowed(ask, catalog, asked, message):
-    provider, model, count, values = asked
+    ),
+    (
+        *("new-api", "sora-2-pro", 0, {"size": "1920x1080"}),
+        "--size 1920x1080: sora-2-pro at new-api takes 720x1280, 1280x720, 1024x1792 or 1792x1024.",
+    ),
+    ("generic", None, 0, {"seconds": -1}, "--seconds -1: takes a number above 0."),
+    ("generic", None, 0, {"seconds": float("nan")}, "--seconds nan: takes a number above 0."),
+]
+
+
+@pytest.mark.parametrize(("provider", "model", "count", "values", "message"), REFUSED)
+def test_a_refusal_names_option_value_and_what_is_allowed(
+    ask, catalog, provider, model, count, values, message
+):
     with pytest.raises(InvalidRequest) as caught:
         check_request(*ask(provider, model, count, **values), catalog=catalog)
     assert str(caught.value) == message

@@ -22,21 +22,6 @@ GROK = {"model": "g", "prompt": "a", "seconds": "6", "resolution": "720P", "aspe
 VEO = {"model": "veo3.1", "prompt": "a", "duration": 8, "size": "1280x720"}
 ROUTER = {"model": "m", "prompt": "a", "duration": 8}
 
-TAKEN = [
-    ("openai", SORA, None),
-    ("openai", {**SORA, "input_reference": {"image_url": "https://h/a.png"}}, None),
-    ("openai", SORA, PNG),
-    ("apiyi", SORA, PNG),
-    ("apigo", {**SORA, "seconds": 8}, None),
-    ("new-api", KLING, None),
-    ("aiid-grok", GROK, None),
-    ("litellm", SORA, PNG),
-    ("sglang", {"prompt": "a", "seconds": 8, "whatever": 1}, None),
-    ("sglang", {"prompt": "a", "seconds": "8"}, None),
-    ("vllm-omni", {"prompt": "a", "unknown": "1"}, PNG),
-    ("trtllm", {"prompt": "a", "seconds": 2.5}, None),
-    ("openrouter", ROUTER, None),
-]
 REFUSED = [
     ("openai", {**SORA, "seconds": 8}, None, 400, "got an integer instead"),
     ("openai", {**SORA, "seconds": "10"}, None, 400, "Invalid value"),
@@ -95,12 +80,6 @@ def post(fake, fields, files):
     body = {"json": fields} if files is None else {"data": fields, "files": files}
     with httpx.Client(trust_env=False) as http:
         return http.post(f"{fake.url}/videos", headers=header, **body)
-
-
-@pytest.mark.parametrize(("name", "fields", "files"), TAKEN)
-def test_what_is_right_is_taken(stage, name, fields, files):
-    reply = post(stage.play(BY_NAME[name]()), fields, files)
-    assert reply.status_code == (202 if name in {"trtllm", "openrouter"} else 200), reply.text
 
 
 @pytest.mark.parametrize(("name", "fields", "files", "status", "words"), REFUSED)
