@@ -90,21 +90,21 @@ def test_a_dialect_that_needs_bytes_says_so_and_no_other_refuses_an_address(dial
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("dialect", "fields", "words"),
     [
-        ({"images": (Image(source="photo.jpg"),)}, "not kept"),
-        *(({"seconds": wrong}, "not a length") for wrong in (math.nan, math.inf, -1.0, 0.0)),
+        ("new-api", {"images": (Image(source="photo.jpg"),)}, "not kept"),
+        ("new-api", {"extra": {"metadata": "x"}}, "metadata must be an object"),
+        *(("openai", {"seconds": it}, "not a length") for it in (math.nan, math.inf, -1.0, 0.0)),
         *(
-            ({"extra": {"look": wrong}}, "value of look")
+            ("generic", {"extra": {"look": wrong}}, "value of look")
             for wrong in (math.nan, object(), b"bytes", "\ud800", {"a": {1, 2}})
         ),
-        ({"prompt": "a \udfff"}, "value of prompt"),
-        ({"extra": {"metadata": "x"}}, "metadata must be an object"),
+        ("generic", {"prompt": "a \udfff"}, "value of prompt"),
     ],
 )
-def test_what_cannot_be_written_is_refused_by_name(fields, words):
+def test_what_cannot_be_written_is_refused_by_name(dialect, fields, words):
     with pytest.raises(InvalidRequest, match=words):
-        create_call(VideoRequest(**{"prompt": "a", **fields}), "new-api")
+        create_call(VideoRequest(**{"prompt": "a", **fields}), dialect)
 
 
 def test_three_images_are_references_at_openrouter():
