@@ -334,7 +334,7 @@ def test_a_finished_video_plays_while_the_others_move(folder):
     grid.update(done(1, folder))
     (shown,) = (child for child in grid._tiles.children if child in grid._outputs)
     assert 'src="videos/1.mp4"' in shown.outputs[0]["data"]["text/html"]
-    assert shown.layout.order == "1"
+    assert "ipyreel-at-1" in shown._dom_classes
     assert "seed 0" in grid._moving.value
     assert "seed 1" not in grid._moving.value
     grid.close()

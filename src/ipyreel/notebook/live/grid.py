@@ -181,7 +181,11 @@ class Grid(LiveOutput):
         sheet = widgets.HTML("".join(sheets))
         sheet.layout.display = "none"  # a style sheet works all the same
         # All of them now: a widget that is made on another thread may not reach the page.
-        self._outputs = [_tile_output(info, place) for place in self._places]
+        layout = widgets.Layout(width=f"{info.tile}px", max_width="100%")  # one for all of them
+        self._outputs = [
+            widgets.Output(layout=layout, _dom_classes=(f"ipyreel-at-{at}",))
+            for at in range(number)
+        ]
         self._bar = widgets.Output(_dom_classes=("ipyreel-wide",))
         self._tiles = widgets.Box((self._moving, self._buttons), _dom_classes=("ipyreel-box",))
         if columns:
@@ -267,12 +271,3 @@ class Grid(LiveOutput):
 
     def _cancel_all(self) -> object:
         return self.view.cancel_all() if self.view.cancel_all is not None else None
-
-
-def _tile_output(info: SweepInfo, place: str) -> Any:
-    shown = widgets.Output()
-    for name, value in (rule.split(":") for rule in place.split(";")):
-        setattr(shown.layout, name.replace("-", "_"), value)
-    shown.layout.width = f"{info.tile}px"
-    shown.layout.max_width = "100%"
-    return shown
