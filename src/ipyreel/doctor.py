@@ -16,6 +16,7 @@ from ipyreel.errors import JobNotFound, TransportError, VideoError
 from ipyreel.jobs.loop import wait_blocking
 from ipyreel.jobs.network import promise
 from ipyreel.session import Session
+from ipyreel.wire.urls import join_base
 
 NOBODY = "ipyreel-doctor"
 """An id that no server knows: a working server answers "not found"."""
@@ -80,7 +81,8 @@ def _key(session: Session, row: Provider) -> Check:
 def _address(session: Session, row: Provider) -> Check:
     url = base_url_of(row, session.keys.environ)
     if url is not None:
-        return Check(name="address", ok=True, text=strip_query(url))
+        asked = strip_query(join_base(url, "/videos"))
+        return Check(name="address", ok=True, text=f"{strip_query(url)} (asked: {asked})")
     advice = row.note or f"%video use {row.name} base_url=https://..."
     return Check(name="address", ok=False, text="not set", advice=advice)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Literal
@@ -256,16 +256,20 @@ class HttpCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply:
-    """One HTTP answer, read to its end; header names are in lower case."""
+    """One HTTP answer, read to its end; header names are in lower case.
+
+    `url` is what was asked, without its query; empty: not known.
+    """
 
     status_code: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    url: str = ""
 
     def beginning(self) -> HttpReply:
         """Return what an error keeps of the reply: no cookies, and 2,000 bytes of the body."""
         headers = {name: value for name, value in self.headers.items() if name != "set-cookie"}
-        return HttpReply(status_code=self.status_code, headers=headers, body=self.body[:2000])
+        return replace(self, headers=headers, body=self.body[:2000])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -318,6 +318,22 @@ def test_an_error_keeps_the_reply_without_the_key():
     assert len(error.reply.body) == 2000
 
 
+@pytest.mark.parametrize(
+    ("end", "asked", "cured"), [("/", "/videos", True), ("/v1/", "/v1/videos", False)]
+)
+@pytest.mark.parametrize("page", [reply(404, {"detail": "Not Found"}), reply(200, b"<html>")])
+def test_a_base_url_that_may_be_wrong_is_named_with_the_url_asked(page, end, asked, cured):
+    async def main():
+        async with Server(page) as server, client(server, base_url=f"{server.origin}{end}") as ours:
+            with pytest.raises(VideoError) as caught:
+                await ours.create("a cat")
+            return str(caught.value), f"{server.origin}{asked} was asked"
+
+    text, words = run(main())
+    assert words in text
+    assert ("ends in /v1" in text) == cured
+
+
 def test_each_request_is_one_line_of_the_log(caplog):
     caplog.set_level(logging.DEBUG, "ipyreel.client")
 

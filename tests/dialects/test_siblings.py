@@ -159,6 +159,8 @@ def test_what_a_provider_lacks_is_one_sentence_and_nothing_is_sent(stage, name, 
 def test_what_is_no_film_is_not_sent(stage, tmp_path):
     text = tmp_path / "a.mp4"
     text.write_text("no film")
+    film = tmp_path / "film.mp4"
+    film.write_bytes(FILM)
 
     async def ask(_table, client):
         with pytest.raises(InvalidRequest, match="no video"):
@@ -166,7 +168,7 @@ def test_what_is_no_film_is_not_sent(stage, tmp_path):
         with pytest.raises(InvalidRequest, match="could not be read"):
             await client.create_character("A", tmp_path / "none.mp4")
         with pytest.raises(InvalidRequest, match="1 to 80"):
-            await client.create_character("A" * 81, text)
+            await client.create_character("A" * 81, film)
 
     fake = BY_NAME["openai"]()
     at(stage, fake, ask)

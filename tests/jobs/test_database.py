@@ -131,6 +131,16 @@ def test_a_file_of_the_first_release_is_read_and_written(path, open_store, tmp_p
     assert store.notice is None
 
 
+def test_jobs_of_a_base_url_with_a_slash_stay_where_they_are(path, open_store, tmp_path):
+    run_sql(path, FIRST_SHAPE)
+    run_sql(path, "UPDATE jobs SET base_url = 'https://host/'")
+    store = open_store()
+    assert store.get("vold001").base_url == "https://host"
+    store.insert(make_job(tmp_path, id="vnew", base_url="https://host/"))
+    store.close()
+    assert open_store().get("vnew").base_url == "https://host/"
+
+
 def test_a_step_that_breaks_leaves_nothing_of_itself(path, monkeypatch):
     def half(connection):
         connection.execute("CREATE TABLE half (a)")

@@ -23,14 +23,14 @@ def test_an_id_comes_back_from_its_segment(remote_id):
     ("base", "joined"),
     [
         ("https://h.example.com", "https://h.example.com/v1/videos"),
-        ("https://h.example.com/", "https://h.example.com/v1/videos"),
         (" https://h.example.com/v1 ", "https://h.example.com/v1/videos"),
         ("https://h.example.com/v1/", "https://h.example.com/v1/videos"),
         ("https://h.example.com//v1//", "https://h.example.com//v1/videos"),
         ("https://openrouter.ai/api/v1", "https://openrouter.ai/api/v1/videos"),
         ("https://r.openai.azure.com/openai/v1/", "https://r.openai.azure.com/openai/v1/videos"),
         ("https://h.example.com/v1/videos", "https://h.example.com/v1/videos"),
-        ("https://h.example.com/videos/", "https://h.example.com/v1/videos"),
+        ("https://h.example.com/videos", "https://h.example.com/v1/videos"),
+        ("https://api.openai.com/v1/", "https://api.openai.com/v1/videos"),
         ("https://h.example.com/proxy", "https://h.example.com/proxy/videos"),
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/videos"),
         ("http://[::1]:8000/v1", "http://[::1]:8000/v1/videos"),
@@ -48,6 +48,9 @@ def test_a_base_is_joined_without_doubling(base, joined):
 @pytest.mark.parametrize(
     ("base", "joined"),
     [
+        ("https://h.example.com/", "https://h.example.com/videos"),
+        ("https://h.example.com/videos/", "https://h.example.com/videos"),
+        ("https://h.example.com/?a=b", "https://h.example.com/videos?a=b"),
         ("https://h.example.com/#", "https://h.example.com/videos"),
         ("https://h.example.com/api/v3/", "https://h.example.com/api/v3/videos"),
         ("https://h.example.com#", "https://h.example.com/videos"),
@@ -55,7 +58,7 @@ def test_a_base_is_joined_without_doubling(base, joined):
         ("https://h.example.com/api/?a=b#", "https://h.example.com/api/videos?a=b"),
     ],
 )
-def test_a_path_of_its_own_is_kept_and_a_hash_says_that_there_is_none(base, joined):
+def test_a_slash_or_a_hash_at_the_end_keeps_the_path(base, joined):
     assert join_base(base, "/videos") == joined
 
 

@@ -522,6 +522,7 @@ async def _streamed(
             status_code=response.status_code,
             headers=headers,
             host=url.host,
+            url=mask.text(strip_query(str(url))),
             pieces=pieces,
             mask=mask,
         )

@@ -31,7 +31,8 @@ LONGEST_NUMBER = 18
 class Stream:
     """A reply whose body is still to come.
 
-    Header names are in lower case; `host` is who answered in the end; `pieces` yields the body
+    Header names are in lower case; `host` is who answered in the end at
+    `url`, as it may be shown; `pieces` yields the body
     once, decoded, and raises `TransportError` when it breaks off. `mask` takes the key out of
     what is shown or kept.
     """
@@ -39,6 +40,7 @@ class Stream:
     status_code: int
     headers: Mapping[str, str]
     host: str
+    url: str
     pieces: AsyncIterator[bytes] = field(repr=False)
     mask: KeyMask = field(repr=False)
 
@@ -69,7 +71,9 @@ class Stream:
     def reply(self, body: bytes) -> HttpReply:
         """Return the reply with this body, the key masked."""
         body = self.mask(body)
-        return HttpReply(status_code=self.status_code, headers=self.headers, body=body)
+        return HttpReply(
+            status_code=self.status_code, headers=self.headers, body=body, url=self.url
+        )
 
 
 def encode_body(call: HttpCall) -> dict[str, Any]:

@@ -145,6 +145,8 @@ class Submission:
         status = f" (HTTP {error.status_code})" if isinstance(error, ProviderError) else ""
         excerpt = error.excerpt[:300] if isinstance(error, WireError) else ""
         sent = f" It sent: {excerpt}" if excerpt else ""
+        if isinstance(error, WireError) and error.hint:
+            sent += f" {error.hint}"
         unknown = SubmissionUnknown(
             f"{self.name} may or may not have accepted the job{status}: {error.message}{sent}",
             hint=f"It is not sent again by itself, since you may pay for it. {self.advice}",

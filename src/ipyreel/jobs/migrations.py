@@ -247,6 +247,11 @@ def _sender(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE jobs ADD COLUMN sender TEXT")
 
 
+def _slashes(connection: sqlite3.Connection) -> None:
+    # A slash at the end of a base URL did not count when these jobs were made: `/v1` was added.
+    connection.execute("UPDATE jobs SET base_url = rtrim(base_url, '/') WHERE base_url LIKE '%/'")
+
+
 STEPS = (
     ("0001_jobs", _jobs),
     ("0002_lessons", _lessons),
@@ -256,4 +261,5 @@ STEPS = (
     ("0006_kernels", _kernels),
     ("0007_opinions", _opinions),
     ("0008_sender", _sender),
+    ("0009_slashes", _slashes),
 )

@@ -42,6 +42,7 @@ from ipyreel.wire.parse import (
 from ipyreel.wire.refusals import (
     MODERATION_HINT,
     Reason,
+    asked_at,
     describe_unreadable,
     is_success,
     leftover,
@@ -140,7 +141,9 @@ def _unreadable(reply: HttpReply, message: str) -> WireError:
     error = WireError(
         message,
         excerpt=excerpt(reply.body),
-        hint="Check the base URL: it should end in /v1 and offer /videos.",
+        hint=f"Check the base URL{asked_at(reply.url)}."
+        if reply.url
+        else "Check the base URL: it should end in /v1 and offer /videos.",
     )
     error.reply = reply.beginning()
     return error

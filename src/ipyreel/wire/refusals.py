@@ -310,7 +310,7 @@ _HINTS_BY_STATUS: Mapping[int, str] = MappingProxyType(
     }
 )
 
-_CREATE_404 = "Check the base URL and the name of the model."
+_CREATE_404 = "Check the base URL and the name of the model"
 _NO_MODEL = "The provider does not offer this model to this key. See %video models PROVIDER."
 _MOVED = "Check the base URL: the server redirects."
 _FIRST_ERROR, _FIRST_BROKEN, _LAST = 400, 500, 600
@@ -346,7 +346,7 @@ def read_error(reply: HttpReply, *, now: float, creating: bool = False) -> Provi
         code=reason.code,
         param=reason.param,
         request_id=request_id(reply.headers) or reason.request_id,
-        hint=_hint(kind, reply.status_code, reason, creating=creating),
+        hint=_hint(kind, reply, reason, creating=creating),
     )
     if isinstance(error, RateLimited):
         error.retry_after = retry_after(reply.headers, now=now)
@@ -393,18 +393,27 @@ def _kind(status_code: int, reason: Reason, *, creating: bool) -> type[ProviderE
 
 
 def _hint(
-    kind: type[ProviderError], status_code: int, reason: Reason, *, creating: bool
+    kind: type[ProviderError], reply: HttpReply, reason: Reason, *, creating: bool
 ) -> str | None:
+    status_code = reply.status_code
     if reason.moderated:
         return MODERATION_HINT
     if (reason.code or "").lower() == "model_not_found":
         return _NO_MODEL
     if status_code in {404, 410} and creating:
-        return _CREATE_404
+        return f"{_CREATE_404}{asked_at(reply.url)}."
     if _MULTIPLE <= status_code < _FIRST_ERROR:
         return _MOVED
     own = _HINTS_BY_STATUS.get(status_code) if kind not in {PaymentRequired, JobNotFound} else None
     return own or _HINTS.get(kind)
+
+
+def asked_at(url: str) -> str:
+    """Return words on the URL that was asked, and how to change it, for the end of a hint."""
+    if not url:
+        return ""
+    cure = "" if "/v1/" in url else "; most servers want a base URL that ends in /v1"
+    return f": {url} was asked{cure}"
 
 
 _FORM_STATUS, _MAYBE_FORM = 415, frozenset({400, 422})

@@ -53,18 +53,18 @@ def _split_base(base_url: str) -> SplitResult:
 
 
 def _root(path: str) -> str:
-    """Return the path that `/videos` hangs under: a bare origin gets `/v1`."""
+    """Return the path that `/videos` hangs under: an origin without a slash gets `/v1`."""
     root = path.rstrip("/").removesuffix(_ROUTE).rstrip("/")
-    return root or _VERSION
+    return root or ("" if path.endswith("/") else _VERSION)
 
 
 def join_base(base_url: str, path: str) -> str:
     """Join `path` ("/videos/abc") to a base URL written with or without `/v1` and slashes.
 
-    A base with a path of its own (`/v1`, `/api/v3/`, `/openai/v1`) keeps it, a bare origin
-    gets `/v1`. One that ends in `#` is taken exactly as it is, for servers at their root
-    (`https://host/#`). A query of the base (Azure's `api-version`) is kept. An absolute `path`
-    comes back as it is: ask `same_origin` before a key is sent there.
+    A base with a path of its own (`/v1`, `/api/v3/`, `/openai/v1`) keeps it, an origin without a
+    path gets `/v1`. One that ends in `/` or `#` keeps its path as it is, for servers at their root
+    (`https://host/`), as openai-python reads it. A query of the base (Azure's `api-version`) is
+    kept. An absolute `path` comes back as it is: ask `same_origin` before a key is sent there.
 
     Raises
     ------
