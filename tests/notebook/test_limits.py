@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import re
 import threading
 from dataclasses import replace
 from decimal import Decimal
@@ -16,10 +16,13 @@ import ipyreel
 from ipyreel.catalog.rows import Price
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook import api
+from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.panels.form import open_form
+from ipyreel.notebook.panels.gallery import Gallery
 from ipyreel.session import Session
 from ipyreel.settings import LIMITS, READERS
 from ipyreel.values import VideoRequest
+from tests.notebook.conftest import hurry
 
 PRICE = Decimal("0.1")
 """USD for each second of the lab's model; the entrances below make 2 seconds."""
@@ -46,63 +49,200 @@ def price(session):
     )
 
 
-# ---- every limit x every entrance x {set, zero, taken back} ----------------------------------
+# ---- every limit x every layer x every entrance x {set, zero, taken back} -------------------
+
+ROWS = [{"seed": 1}, {"seed": 2}]
+REQUEST = VideoRequest(prompt="A boat", seconds=2, size="64x64")
+LEFT = VideoRequest(prompt="A job that was left unsent", seconds=2, size="64x64")
 
 
-def by_cell(shell, _done):
-    shell.run_cell("%%video -s 2 --size 64x64\nA boat")
+def cell(line, prompt="A boat"):
+    return lambda shell, _done, _left: shell.run_cell(f"%%video --size 64x64 {line}\n{prompt}")
 
 
-def by_sweep_cell(shell, _done):
-    shell.run_cell("%%video -s 1 --size 64x64 --vary seed=1,2\nA boat")
+def verb(line):
+    return lambda shell, done, left: shell.run_cell(f"%video {line.format(done=done, left=left)}")
 
 
-def by_submit(_shell, _done):
-    ipyreel.submit("A boat", seconds=2, size="64x64")
+def by_form(_shell, _done, _left):
+    form = open_form(api.screen(), REQUEST, "lab")
+    form._submit.click()
+    return form.status.value
 
 
-def by_sweep(_shell, _done):
-    ipyreel.sweep("A boat", seconds=1, size="64x64", seed=[1, 2])
+def by_gallery(how):
+    def send(_shell, done, _left):
+        gallery = Gallery(api.screen())
+        gallery.opened.look_at(api.job(done).snapshot)
+        gallery.opened._ask_prompt(how)
+        field, bar = gallery.opened._asked.children
+        field.value = "at night"
+        bar.children[0].click()
+        return gallery.status.value
+
+    return send
 
 
-def by_retry(_shell, done):
-    api.screen().session.again(done)
+ENTRANCES = {
+    "%%video": cell("-s 2"),
+    "%%video --vary": cell("-s 1 --vary seed=1,2"),
+    "%%video --count": cell("-s 1 -n 2"),
+    "%%video with ---": cell("-s 1", "A boat\n---\nA ship"),
+    "%%video --rows": cell("-s 1 --rows $rows"),
+    "%%video --reuse, left unsent": cell("-s 2 --reuse", LEFT.prompt),
+    "%video remix": verb("remix {done} at night"),
+    "%video edit": verb("edit {done} at night"),
+    "%video extend": verb("extend {done} at night"),
+    "%video resume": verb("resume {left}"),
+    "submit": lambda *_: ipyreel.submit("A boat", seconds=2, size="64x64"),
+    "sweep": lambda *_: ipyreel.sweep("A boat", seconds=1, size="64x64", seed=[1, 2]),
+    "sweep, rows": lambda *_: ipyreel.sweep("A boat", seconds=1, size="64x64", rows=ROWS),
+    "resume": lambda _shell, _done, left: ipyreel.resume(left),
+    "job.remix": lambda _shell, done, _left: api.job(done).remix("at night"),
+    "job.edit": lambda _shell, done, _left: api.job(done).edit("at night"),
+    "job.extend": lambda _shell, done, _left: api.job(done).extend("at night"),
+    "Retry on a card": lambda _shell, done, _left: api.screen()._again(done),
+    "the form": by_form,
+    "remix in the gallery": by_gallery("remix"),
+    "edit in the gallery": by_gallery("edit"),
+    "extend in the gallery": by_gallery("extend"),
+}
+"""What sends 2 seconds for 0.20 USD, given a shell, a finished job's id and an unsent one's."""
+
+MAX_COST = {
+    "%%video": lambda usd: cell(f"-s 2 --max-cost {usd}"),
+    "%%video --vary": lambda usd: cell(f"-s 1 --vary seed=1,2 --max-cost {usd}"),
+    "%%video --rows": lambda usd: cell(f"-s 1 --rows $rows --max-cost {usd}"),
+    **{
+        f"%video {how}": lambda usd, how=how: verb(f"{how} {{done}} --max-cost {usd} at night")
+        for how in ("remix", "edit", "extend")
+    },
+    **{
+        f"job.{how}": lambda usd, how=how: (
+            lambda _shell, done, _left: getattr(api.job(done), how)("at night", max_cost=usd)
+        )
+        for how in ("remix", "edit", "extend")
+    },
+    "submit": lambda usd: (
+        lambda *_: ipyreel.submit("A boat", seconds=2, size="64x64", max_cost=usd)
+    ),
+    "sweep": lambda usd: (
+        lambda *_: ipyreel.sweep("A boat", seconds=1, size="64x64", seed=[1, 2], max_cost=usd)
+    ),
+}
+"""The entrances that have a limit of their own."""
 
 
-def by_remix(shell, done):
-    shell.run_cell(f'%video remix {done.id} "at night"')
+def layer_use(limit, usd, _shell, _monkeypatch):
+    ipyreel.use(**{limit: usd})
 
 
-def by_edit(_shell, done):
-    api.job(done.id).edit("at night")
+def layer_config(limit, usd, shell, _monkeypatch):
+    shell.run_cell(f"%config VideoMagics.{limit} = {usd!r}")
 
 
-ENTRANCES = [by_cell, by_sweep_cell, by_submit, by_sweep, by_retry, by_remix, by_edit]
+def layer_environment(limit, usd, _shell, monkeypatch):
+    name = f"IPYREEL_{limit.upper()}"
+    monkeypatch.delenv(name, raising=False)
+    if usd is not None:
+        monkeypatch.setenv(name, str(usd))
 
 
+def layer_user(limit, usd, _shell, _monkeypatch):
+    text = "" if usd is None else f"{limit} = {usd}\n"
+    path = api.screen().session.settings.config_dir / "ipyreel.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def layer_site(limit, usd, _shell, monkeypatch):
+    path = Path("..", "etc", "ipyreel", "ipyreel.toml").absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("" if usd is None else f"{limit} = {usd}\n", encoding="utf-8")
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(path.parents[1]))
+
+
+def layer_folder(limit, usd, _shell, _monkeypatch):
+    path = Path("ipyreel.toml")
+    lines = [line for line in path.read_text("utf-8").splitlines() if not line.startswith(limit)]
+    path.write_text("\n".join([f"{limit} = {usd}"] * (usd is not None) + lines), encoding="utf-8")
+
+
+AT_ONCE = (layer_use, layer_config)
+BEFORE = (layer_environment, layer_user, layer_site, layer_folder)
+"""How a limit is set: in the kernel, where it counts at once, or before the kernel starts."""
+
+
+def said_by(entrance, *given):
+    """Return what the entrance raised or shows."""
+    try:
+        return str(entrance(*given))
+    except (UsageError, VideoError) as error:
+        return str(error)
+
+
+def restart():
+    """Begin a new session, which reads its files and the environment."""
+    api.close()
+    hurry()
+    price(api.screen().session)
+    api.screen().host = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
+
+
+def left_unsent():
+    """Write a job into the library that an ended kernel had not sent; return its id."""
+    session = api.screen().session
+    job = session.plan(LEFT).job
+    session.store.insert(job)
+    session.store.release(job.id)
+    return job.id
+
+
+@pytest.mark.parametrize("way", [*AT_ONCE, *BEFORE])
 @pytest.mark.parametrize("limit", LIMITS)
-def test_every_limit_holds_at_every_entrance(reel, lab, limit):
-    done = reel.run_cell("%%video -s 2 --size 64x64 -w\nA boat").result.snapshot
-    for entrance, way in itertools.product(ENTRANCES, ["use", "config"]):
-        for usd in (0.19, 0):
-            before = lab()
-            set_limit(reel, limit, usd, way)
-            with pytest.raises((UsageError, VideoError), match=r"would cost about 0\.20 USD"):
-                entrance(reel, done)
-            assert lab() == before, (entrance.__name__, way, usd)
-            set_limit(reel, limit, None, way)
-    for entrance in ENTRANCES:
-        before = len(api.history())
-        set_limit(reel, limit, None, "config")
-        entrance(reel, done)
-        assert len(api.history()) > before
+def test_every_limit_of_every_layer_holds_at_every_entrance(reel, lab, limit, way, monkeypatch):
+    reel.user_ns["rows"] = ROWS
+    restart()
+    done = reel.run_cell(f"%%video -s 2 --size 64x64 -w\n{REQUEST.prompt}").result.id
+    left = left_unsent()
+    for usd in (0.19, 0):
+        way(limit, usd, reel, monkeypatch)
+        if way in BEFORE:
+            restart()
+        for name, entrance in ENTRANCES.items():
+            before = lab(), len(api.history())
+            said = said_by(entrance, reel, done, left)
+            assert "would cost about 0.20 USD" in said, (name, usd, said)
+            assert (lab(), len(api.history())) == before, (name, usd)
+    way(limit, None, reel, monkeypatch)
+    if way in BEFORE:
+        restart()
+    assert api.screen().session.limits() == []
+    assert "would cost" not in said_by(ENTRANCES["%%video"], reel, done, left)
+    assert len(api.history()) == before[1] + 1
 
 
-def set_limit(shell, limit, usd, way):
-    if way == "use":
-        ipyreel.use(**{limit: usd})
-    else:
-        shell.run_cell(f"%config VideoMagics.{limit} = {usd!r}")
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_without_a_limit_every_entrance_sends(reel, lab, entrance):
+    reel.user_ns["rows"] = ROWS
+    restart()
+    done = reel.run_cell("%%video -s 2 --size 64x64 -w\nA boat").result.id
+    left = left_unsent()
+    ENTRANCES[entrance](reel, done, left)
+    reel.run_cell("%video wait")
+    assert lab() == (3 if len(api.history()) == 4 else 2)
+
+
+@pytest.mark.parametrize("entrance", MAX_COST)
+def test_an_entrance_has_a_limit_of_its_own(reel, lab, entrance):
+    reel.user_ns["rows"] = ROWS
+    done = reel.run_cell("%%video -s 2 --size 64x64 -w\nA boat").result.id
+    for usd in (0.19, 0):
+        said = said_by(MAX_COST[entrance](usd), reel, done, "")
+        assert re.search(r"cost about 0\.20 USD; max_cost of 0\.\d\d USD \(--max-cost\)", said)
+    assert lab() == 1
+    MAX_COST[entrance](0.2)(reel, done, "")
+    assert len(api.history()) > 1
 
 
 # ---- every setting x every way x {set, zero, taken back} -------------------------------------
@@ -190,13 +330,6 @@ def test_a_setting_made_in_the_kernel_counts_at_once_and_is_taken_back(reel, nam
         for value in (0, False):
             make(value)
         assert getattr(session.settings, name) == default
-
-
-def test_an_option_of_one_cell_is_gone_with_it(lab, reel):
-    with pytest.raises(UsageError, match=r"max_cost of 0\.00 USD"):
-        reel.run_cell("%%video -s 2 --size 64x64 --max-cost 0\nA boat")
-    reel.run_cell("%%video -s 2 --size 64x64 -w\nA boat")
-    assert lab() == 1
 
 
 def test_config_made_before_the_first_magic_counts(shell, live):
