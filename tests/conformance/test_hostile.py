@@ -163,22 +163,3 @@ def test_the_name_a_server_proposes_is_not_taken(market, home):
     with Kernel(shop, home) as kernel:
         job = kernel.order()
     assert "evil" not in check_inside(home, job).name
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "[" * 100_000,
-        '{"a":' * 50_000,
-        "9" * 100_000,
-        '{"status":' + "9" * 5000 + "}",
-        "x" * 17 * 2**20,
-    ],
-    ids=["brackets", "braces", "digits", "long number", "17 MB"],
-)
-def test_an_answer_that_is_a_bomb_is_no_answer(market, home, body):
-    shop = market("apigo")
-    shop.open(*(rule(step, count=1, status=200, body=body) for step in ("retrieve", "content")))
-    with Kernel(shop, home) as kernel:
-        job = kernel.order()
-    assert job.status == "completed", told(job)

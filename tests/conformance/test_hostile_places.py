@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -14,49 +13,12 @@ from ipyreel.catalog.keys import Secret
 from ipyreel.client import VideoClient
 from ipyreel.client.http import Http, Refused
 from ipyreel.errors import TransportError, VideoError
-from ipyreel.notebook.markup import job_html, job_text
 from ipyreel.values import VideoJob
 from tests.conformance.looks import check_inside
 from tests.conformance.shop import KEY, ROWS, Kernel, reopened, sha256, told
 from tests.conformance.table import rule
 
 # ---------------------------------------------------------------------------------- the key
-
-
-def check_no_key(home, job, key):
-    with sqlite3.connect(home / "library.sqlite") as library:
-        rows = library.execute("SELECT * FROM jobs").fetchall()
-    library.close()
-    assert key not in repr(rows)
-    assert key not in told(job) + repr(job) + job_text.text(job) + job_html.static_html(job)
-
-
-@pytest.mark.parametrize("key", [KEY, "0a1b2c3d4e5f60718293a4b5c6d7e8f9"], ids=["sk", "hex"])
-@pytest.mark.parametrize("step", ["create", "retrieve", "content"])
-def test_a_key_that_a_server_repeats_is_not_kept(market, home, step, key, monkeypatch, caplog):
-    shop = market("apiyi")
-    text = f"Incorrect API key provided: {key} (Bearer {key})."
-    shop.open(rule(step, status=401, body={"error": {"message": text, "code": key}, "key": key}))
-    monkeypatch.setattr(shop.demo.provider.__class__, "check_key", lambda *_: None)
-    with Kernel(shop, home) as kernel:
-        kernel.session.keys.remember("apiyi", key)
-        job = kernel.order()
-        error = kernel.session.error(job.id)
-    assert key not in str(error) + repr(error) + repr(error.__cause__) + caplog.text
-    check_no_key(home, job, key)
-
-
-@pytest.mark.parametrize("key", [KEY, "0a1b2c3d4e5f60718293a4b5c6d7e8f9"], ids=["sk", "hex"])
-def test_a_key_inside_a_job_is_not_kept(market, home, key, monkeypatch):
-    shop = market("apiyi")
-    said = {"account": {"token": key}, "status": f"waiting for {key}"}
-    shop.open(rule("retrieve", count=2, job=said))
-    monkeypatch.setattr(shop.demo.provider.__class__, "check_key", lambda *_: None)
-    with Kernel(shop, home) as kernel:
-        kernel.session.keys.remember("apiyi", key)
-        job = kernel.order()
-    assert job.status == "completed"
-    check_no_key(home, job, key)
 
 
 @pytest.mark.parametrize("status", [302, 307])

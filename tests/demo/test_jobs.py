@@ -81,13 +81,6 @@ def test_any_id_is_kept_and_found(tmp_path, job_id):
     assert list((tmp_path / "demo").iterdir()) == []
 
 
-def test_a_prompt_with_half_an_emoji_is_kept(tmp_path):
-    jobs = JobFolder(tmp_path)
-    record = new_record(dataclasses.replace(ORDER, prompt="\ud83d"), now=0, speed=1, keeps=1)
-    jobs.add(record)
-    assert jobs.read(record.id).prompt == "\ud83d"
-
-
 def test_a_record_of_a_later_version_is_read(tmp_path):
     jobs = JobFolder(tmp_path)
     record = make()

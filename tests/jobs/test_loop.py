@@ -76,15 +76,6 @@ def test_what_is_done_last_comes_when_all_work_has_ended(loop):
         future.result(BOUND)
 
 
-def test_a_failing_end_still_ends_the_thread(loop):
-    async def last():
-        raise OSError("ours")
-
-    thread = loop.submit(where()).result(BOUND)
-    loop.stop(last)
-    assert not thread.is_alive()
-
-
 def test_it_can_be_stopped_from_within(loop):
     async def work():
         loop.stop()
@@ -144,18 +135,6 @@ def test_an_interrupt_ends_the_wait_and_not_the_work(loop):
 
 
 # ---- waiting on a loop --------------------------------------------------------------------
-
-
-def test_an_awaiting_wait_returns_result_and_error():
-    async def main():
-        good, bad = concurrent.futures.Future(), concurrent.futures.Future()
-        threading.Timer(0, good.set_result, ("done",)).start()
-        threading.Timer(0, bad.set_exception, (ValueError("ours"),)).start()
-        with pytest.raises(ValueError, match="ours"):
-            await wait_async(bad)
-        return await wait_async(good)
-
-    assert asyncio.run(main()) == "done"
 
 
 def test_an_awaiting_loop_goes_on_turning_and_wakes_by_itself(monkeypatch):

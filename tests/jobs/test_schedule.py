@@ -130,11 +130,6 @@ def test_progress_that_is_none_is_left_alone(progress):
     assert schedule.next_age(30.0, seen=(20.0, progress)) == schedule.next_age(30.0)
 
 
-def test_a_job_that_outlives_its_progress_is_watched_by_the_clock():
-    schedule = taught(draws(40, sigma=0.5), steps)
-    assert schedule.next_age(130.0, seen=(50.0, 50.0)) == schedule.next_age(130.0)
-
-
 # ---- the library -------------------------------------------------------------------------
 
 
