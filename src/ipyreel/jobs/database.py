@@ -213,7 +213,7 @@ def _connect(path: Path, mount: network.Mount | None) -> sqlite3.Connection:
     )
     try:
         # First of all: nothing of a newer ipyreel's file is changed.
-        refuse_newer(connection, path)
+        seen = refuse_newer(connection, path)
         if mount is None:
             _switch_to_wal(connection)
         else:
@@ -221,7 +221,7 @@ def _connect(path: Path, mount: network.Mount | None) -> sqlite3.Connection:
         # FULL, though WAL does not need it to stay whole: a job that was paid for must
         # survive a power cut too.
         connection.execute("PRAGMA synchronous = FULL")
-        migrate(connection, time.time())
+        migrate(connection, time.time(), seen)
     except BaseException:
         # Before it is moved aside: closing removes the -wal of that name, whosever it is.
         connection.close()

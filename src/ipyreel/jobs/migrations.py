@@ -8,7 +8,7 @@ is not in this list was written by a newer ipyreel: it is refused, and left wher
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ipyreel._version import __version__
 from ipyreel.errors import StoreError
@@ -17,25 +17,32 @@ Step = Callable[[sqlite3.Connection], None]
 STEPS: tuple[tuple[str, Step], ...]
 
 
-def migrate(connection: sqlite3.Connection, now: float) -> None:
-    """Bring a library up to this version's schema, each step in a transaction of its own."""
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at REAL NOT NULL)"
-    )
-    seen = _seen(connection)
-    for name, step in STEPS:
-        if name not in seen:
-            _run(connection, name, step, now)
+def migrate(connection: sqlite3.Connection, now: float, seen: Collection[str] = ()) -> None:
+    """Bring a library up to this version's schema, each step in a transaction of its own.
+
+    `seen` are the steps that ran before.
+    """
+    missing = [one for one in STEPS if one[0] not in seen]
+    if missing:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations"
+            " (name TEXT PRIMARY KEY, applied_at REAL NOT NULL)"
+        )
+    for name, step in missing:
+        _run(connection, name, step, now)
 
 
-def refuse_newer(connection: sqlite3.Connection, path: object) -> None:
-    """Raise `StoreError` if a newer ipyreel wrote this library; changes nothing in it."""
+def refuse_newer(connection: sqlite3.Connection, path: object) -> list[str]:
+    """Return the steps that ran in this library; changes nothing in it.
+
+    Raises `StoreError` if a newer ipyreel wrote it.
+    """
     if not connection.execute("PRAGMA table_info(migrations)").fetchall():
-        return
-    known = {name for name, _ in STEPS}
-    newer = [name for name in _seen(connection) if name not in known]
+        return []
+    seen, known = _seen(connection), {name for name, _ in STEPS}
+    newer = [name for name in seen if name not in known]
     if not newer:
-        return
+        return seen
     package = _package(connection)
     by = f"ipyreel {package}" if package else "a newer ipyreel"
     raise StoreError(

@@ -59,15 +59,12 @@ def mount_of(path: Path) -> Mount | None:
     place = os.path.realpath(path)
     if place.startswith("\\\\"):
         return Mount(kind="a network share", options="")
-    best = ""
-    found: Mount | None = None
-    for disk in psutil.disk_partitions(all=True):
-        root = os.path.join(disk.mountpoint, "")  # noqa: PTH118 - it ends with a separator
-        if len(root) >= len(best) and os.path.join(place, "").startswith(root):  # noqa: PTH118
-            remote = disk.fstype.lower() in KINDS or "remote" in disk.opts.split(",")
-            best = root
-            found = Mount(kind=disk.fstype, options=disk.opts) if remote else None
-    return found
+    disks = {disk.mountpoint: disk for disk in psutil.disk_partitions(all=True)}
+    folders = map(str, (Path(place), *Path(place).parents))
+    disk = next((disks[folder] for folder in folders if folder in disks), None)
+    if disk is None or not (disk.fstype.lower() in KINDS or "remote" in disk.opts.split(",")):
+        return None
+    return Mount(kind=disk.fstype, options=disk.opts)
 
 
 def promise(path: Path) -> str | None:
