@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from IPython.core.error import UsageError
 
+import ipyreel
 from ipyreel.errors import InvalidRequest, SubmissionUnknown, VideoError
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.markup.tables import Table
+from ipyreel.values import VideoRequest
 
 KEY = "sk-0123456789abcdef-secret"
 
@@ -185,6 +188,20 @@ def test_resume_goes_on_with_what_an_ended_kernel_left(reel, live):
     assert api.job(job.id).status == "completed"
     assert live.posts() == 1
     assert "Nothing to resume" in said(reel, "resume")
+
+
+def test_resume_within_a_second_of_an_earlier_one_says_that_it_goes_on(reel, live):
+    session = api.screen().session
+    job = replace(session.plan(VideoRequest(prompt="A red balloon")).job, sent_at=session.clock())
+    session.store.insert(job)  # the kernel ended before the answer came
+    session.store.release(job.id)
+    assert f"{job.id}: resumed." in said(reel, "resume")
+    assert f"{job.id}: already going on with it." in said(reel, "resume")
+    assert [one.id for one in ipyreel.resume()] == [job.id]
+    assert f"{job.id}: resumed." in said(reel, f"resume {job.id}")
+    session.cancel(job.id).result()
+    assert "Nothing to resume" in said(reel, "resume")
+    assert live.posts() == 0
 
 
 def test_resume_takes_over_a_job_that_was_started_elsewhere(reel):
