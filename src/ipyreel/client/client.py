@@ -15,11 +15,8 @@ from typing import Any
 from ipyreel.catalog import (
     Catalog,
     KeyRing,
-    Model,
     Provider,
     Secret,
-    check_request,
-    complete_request,
     require_base_url,
 )
 from ipyreel.catalog.keys import read_headers, read_key
@@ -27,7 +24,7 @@ from ipyreel.client.account import ask_balance, ask_offers
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.download import Download, OnProgress
 from ipyreel.client.http import Headers, Http, HttpClient, Transport
-from ipyreel.client.inputs import OK, file_part, id_or_part, is_video, request_of, with_bytes
+from ipyreel.client.inputs import OK, RequestWriter, file_part, id_or_part, is_video, request_of
 from ipyreel.client.part import PartMemory, PartRecord, ProcessMemory
 from ipyreel.client.retry import (
     DownloadPolicy,
@@ -55,23 +52,17 @@ from ipyreel.values import (
 from ipyreel.wire.job_fields import meaning
 from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, sniff
 from ipyreel.wire.reader import read_character, read_deleted, read_job, read_models, read_page
-from ipyreel.wire.refusals import read_error, wants_form
+from ipyreel.wire.refusals import read_error
 from ipyreel.wire.writer import (
-    chain_call,
     character_call,
     content_call,
-    create_call,
     delete_call,
     edit_call,
     extension_call,
     list_call,
     models_call,
-    needs_image_bytes,
     retrieve_call,
 )
-
-FLEXIBLE = "generic"
-"""The dialect of servers of which it is not known whether they want JSON or a form."""
 
 
 class VideoClient:
@@ -128,10 +119,11 @@ class VideoClient:
         default_headers: Mapping[str, str] = NOTHING,
         http_client: HttpClient | None = None,
     ) -> None:
-        self._catalog = catalog or Catalog.load()
-        self._checks = catalog is not None or isinstance(provider, str)
+        checks = catalog is not None or isinstance(provider, str)
+        catalog = catalog or Catalog.load()
         if isinstance(provider, str):
-            provider = self._catalog.provider(provider)
+            provider = catalog.provider(provider)
+        self._writer = RequestWriter(provider=provider, catalog=catalog, checks=checks)
         self.provider = provider
         self.retry = retry or RetryPolicy()
         self.timeouts = (timeouts or Timeouts()).with_poll(provider.timeout_read)
@@ -151,8 +143,6 @@ class VideoClient:
             default_headers=default_headers,
             client=http_client,
         )
-        # A server that once asked for a form gets forms from then on.
-        self._as_form = False
         self._parts: dict[Path, PartRecord] = {}
 
     def __repr__(self) -> str:
@@ -226,7 +216,9 @@ class VideoClient:
             extra=extra,
         )
         self._require_key()
-        return await self._submit(self._checked(asked), on_send, self._submission(timeout, headers))
+        return await self._submit(
+            self._writer.checked(asked), on_send, self._submission(timeout, headers)
+        )
 
     async def retrieve(
         self,
@@ -508,11 +500,7 @@ class VideoClient:
 
         Sends and fetches nothing. Raises `InvalidRequest` as `create` does.
         """
-        complete = self._checked(request_of(request))
-        if self._needs_bytes(as_form=self._as_form):
-            shown = (replace(image, data=image.data or b"") for image in complete.images)
-            complete = replace(complete, images=tuple(shown))
-        call = self._call(complete, as_form=self._as_form)
+        call = self._writer.preview(request_of(request))
         return replace(
             call,
             path=strip_query(self._http.url_for(call)),
@@ -534,46 +522,17 @@ class VideoClient:
         )
         return (route, *urls) if self.provider.content == "content" else (*urls, route)
 
-    def _model(self, request: VideoRequest) -> Model | None:
-        return self._catalog.model(request.model or self.provider.default_model, self.provider)
-
-    def _checked(self, asked: VideoRequest) -> VideoRequest:
-        model = self._model(asked)
-        complete = complete_request(asked, self.provider)
-        check_request(complete, self.provider, model if self._checks else None)
-        return complete
-
-    def _needs_bytes(self, *, as_form: bool) -> bool:
-        return as_form or needs_image_bytes(self.provider.dialect)
-
-    async def _fetched(self, request: VideoRequest, *, as_form: bool) -> VideoRequest:
-        """Put the pixels in place of addresses where the server takes files only."""
-        if not self._needs_bytes(as_form=as_form):
-            return request
-        images = [
-            await with_bytes(self._http, image, self.timeouts.create) for image in request.images
-        ]
-        return replace(request, images=tuple(images))
-
-    def _call(self, request: VideoRequest, *, as_form: bool) -> HttpCall:
-        if request.chain is not None:
-            return chain_call(request)
-        model = self._model(request)
-        shape = (model.shape if model else None) or ""
-        return create_call(request, self.provider.dialect, as_form=as_form, shape=shape)
-
     async def _submit(
         self, request: VideoRequest, on_send: OnSend, submission: Submission
     ) -> VideoJob:
-        request = await self._fetched(request, as_form=self._as_form)
-        call = self._call(request, as_form=self._as_form)
+        limit = self.timeouts.create
+        call = await self._writer.call(request, self._http, limit)
         reply = await submission.post(call, on_send)
-        if self.provider.dialect == FLEXIBLE and call.json is not None and wants_form(reply):
+        if self._writer.turns_to_forms(call, reply):
             # A body that the server could not even read was surely not accepted.
             on_send(False)  # noqa: FBT003 - the shape of OnSend
-            self._as_form = True
-            request = await self._fetched(request, as_form=True)
-            reply = await submission.post(self._call(request, as_form=True), on_send)
+            call = await self._writer.call(request, self._http, limit)
+            reply = await submission.post(call, on_send)
         return submission.read(reply, on_send)
 
     def _submission(self, timeout: float | None = None, headers: Headers = NOTHING) -> Submission:

@@ -1,21 +1,27 @@
-"""Gets the files that a request needs, and looks whether an address holds a video."""
+"""Writes requests as calls, gets the files that they need, and looks whether a URL is a video."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ipyreel.catalog import Catalog, Model, Provider, check_request, complete_request
 from ipyreel.client.addresses import strip_query
 from ipyreel.client.http import Http
 from ipyreel.client.retry import within
 from ipyreel.errors import InvalidRequest, TransportError, VideoError
 from ipyreel.images import MAX_IMAGE, image_of_bytes, read_image, too_large
-from ipyreel.values import NOTHING, FormPart, Image, Json, VideoRequest
+from ipyreel.values import NOTHING, FormPart, HttpCall, HttpReply, Image, Json, VideoRequest
 from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
+from ipyreel.wire.refusals import wants_form
+from ipyreel.wire.writer import chain_call, create_call, needs_image_bytes
 
 OK = 200
+
+FLEXIBLE = "generic"
+"""The dialect of servers of which it is not known whether they want JSON or a form."""
 
 
 def request_of(
@@ -96,3 +102,59 @@ async def _starts_as_video(http: Http, url: str) -> bool:
             if len(first) >= SNIFFED:
                 break
     return stream.status_code == OK and sniff(first) in VIDEO_SUFFIXES
+
+
+@dataclass(slots=True, kw_only=True)
+class RequestWriter:
+    """Checks requests, and writes them as the calls that one provider takes.
+
+    `checks`: what the catalog says of models counts. `as_form`: a server that once asked for a
+    form gets forms from then on.
+    """
+
+    provider: Provider
+    catalog: Catalog
+    checks: bool
+    as_form: bool = False
+
+    def checked(self, asked: VideoRequest) -> VideoRequest:
+        """Return the request with the provider's defaults; raises `InvalidRequest`."""
+        complete = complete_request(asked, self.provider)
+        check_request(complete, self.provider, self._model(asked) if self.checks else None)
+        return complete
+
+    async def call(self, request: VideoRequest, http: Http, timeout: float) -> HttpCall:
+        """Write a request; images are fetched where the server takes files only."""
+        if self._needs_bytes:
+            images = [await with_bytes(http, image, timeout) for image in request.images]
+            request = replace(request, images=tuple(images))
+        return self._written(request)
+
+    def preview(self, asked: VideoRequest) -> HttpCall:
+        """Check and write a request; fetches nothing."""
+        request = self.checked(asked)
+        if self._needs_bytes:
+            shown = (replace(image, data=image.data or b"") for image in request.images)
+            request = replace(request, images=tuple(shown))
+        return self._written(request)
+
+    def turns_to_forms(self, call: HttpCall, reply: HttpReply) -> bool:
+        """Tell whether the server wants a form in place of this call, and write forms then."""
+        if self.provider.dialect != FLEXIBLE or call.json is None or not wants_form(reply):
+            return False
+        self.as_form = True
+        return True
+
+    @property
+    def _needs_bytes(self) -> bool:
+        return self.as_form or needs_image_bytes(self.provider.dialect)
+
+    def _model(self, request: VideoRequest) -> Model | None:
+        return self.catalog.model(request.model or self.provider.default_model, self.provider)
+
+    def _written(self, request: VideoRequest) -> HttpCall:
+        if request.chain is not None:
+            return chain_call(request)
+        model = self._model(request)
+        shape = (model.shape if model else None) or ""
+        return create_call(request, self.provider.dialect, as_form=self.as_form, shape=shape)
