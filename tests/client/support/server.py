@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 OK = {200: "OK", 206: "Partial Content", 302: "Found"}
+PIECE = 2**16
 
 
 @dataclass
@@ -86,39 +87,56 @@ async def hang(_seen, _writer):
     await asyncio.Event().wait()
 
 
+@dataclass(frozen=True)
+class Reset:
+    """A cut after so many bytes by a reset, not by closing."""
+
+    after: int
+
+
 @dataclass
 class File:
-    """A file that is served with ranges, cut at given byte counts: `cuts` in order, then whole."""
+    """A file that is served with ranges, cut at given byte counts: `cuts` in order, then whole.
+
+    A range begins `early` bytes too early. `sent` counts the bytes of the body.
+    """
 
     body: bytes
-    cuts: list[int] = field(default_factory=list)
+    cuts: list[int | Reset] = field(default_factory=list)
     etag: str | None = '"one"'
     last_modified: str | None = None
     ranges: bool = True
     content_type: str = "video/mp4"
+    early: int = 0
+    sent: int = 0
 
     async def __call__(self, seen, writer):
-        first, status = self._first(seen), 200
+        first, status, size = self._first(seen), 200, len(self.body)
         headers = {"content_type": self.content_type}
         if self.etag:
             headers["etag"] = self.etag
         if self.last_modified:
             headers["last_modified"] = self.last_modified
-        if first is not None and first >= len(self.body):
-            headers |= {"content_range": f"bytes */{len(self.body)}", "content_length": "0"}
+        if first is not None and first >= size:
+            headers |= {"content_range": f"bytes */{size}", "content_length": "0"}
             writer.write(head(416, headers))
             await writer.drain()
             return
         if first is not None:
             status = 206
-            last = len(self.body) - 1
-            headers["content_range"] = f"bytes {first}-{last}/{len(self.body)}"
-        rest = self.body[first or 0 :]
-        headers["content_length"] = str(len(rest))
-        after = self.cuts.pop(0) if self.cuts else len(rest)
-        writer.write(head(status, headers) + rest[:after])
-        await writer.drain()
-        if after < len(rest):
+            headers["content_range"] = f"bytes {first}-{size - 1}/{size}"
+        first = first or 0
+        cut = self.cuts.pop(0) if self.cuts else size
+        end = min(size, first + (cut.after if isinstance(cut, Reset) else cut))
+        writer.write(head(status, {**headers, "content_length": str(size - first)}))
+        with memoryview(self.body) as body:
+            for start in range(first, end, PIECE):
+                writer.write(bytes(body[start : min(end, start + PIECE)]))
+                await writer.drain()
+        self.sent += end - first
+        if isinstance(cut, Reset):
+            await reset(seen, writer)
+        elif end < size:
             writer.close()
 
     def _first(self, seen):
@@ -127,7 +145,7 @@ class File:
             return None
         if seen.headers.get("if-range") not in {None, self.etag, self.last_modified}:
             return None
-        return int(wanted.removeprefix("bytes=").rstrip("-"))
+        return max(0, int(wanted.removeprefix("bytes=").rstrip("-")) - self.early)
 
 
 class Server:
