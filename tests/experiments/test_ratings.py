@@ -7,7 +7,8 @@ import json
 import pytest
 
 from ipyreel.errors import InvalidRequest
-from ipyreel.experiments.ratings import MOST_BYTES, Opinions
+from ipyreel.experiments.ratings import Opinions
+from ipyreel.experiments.rows import MOST_BYTES
 from ipyreel.jobs.database import Database
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)

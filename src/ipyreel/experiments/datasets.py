@@ -23,13 +23,11 @@ from pathlib import Path, PurePosixPath
 from ipyreel.client.mp4 import read_container
 from ipyreel.errors import DownloadError, InvalidRequest, StoreError
 from ipyreel.experiments.ratings import Opinions, Vote
+from ipyreel.experiments.rows import read_bytes
 from ipyreel.jobs.files import new_id
 from ipyreel.values import JobSnapshot, Json, VideoFile, VideoRequest
 
 METADATA, VOTES, PREFERENCES = "metadata.jsonl", "votes.json", "preferences.jsonl"
-
-MOST_BYTES = 20_000_000
-"""Largest `metadata.jsonl` that is read."""
 
 MOST_VIDEOS = 10_000
 
@@ -253,14 +251,7 @@ def read_dataset(
 
 
 def _read_rows(path: Path) -> list[Mapping[str, Json]]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise InvalidRequest(f"{path}: {error.strerror}.") from error
-    if len(text) > MOST_BYTES:
-        raise InvalidRequest(f"{path}: it is larger than {MOST_BYTES // 10**6} MB.")
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in read_bytes(path).splitlines() if line.strip()]
     if len(lines) > MOST_VIDEOS:
         raise InvalidRequest(f"{path}: it has more than {MOST_VIDEOS} videos.")
     rows: list[Mapping[str, Json]] = []

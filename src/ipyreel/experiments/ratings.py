@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ipyreel.errors import InvalidRequest, StoreError
+from ipyreel.experiments.rows import read_bytes
 from ipyreel.jobs.database import Database
 from ipyreel.values import Json
 
@@ -25,9 +26,6 @@ Winner = Literal["left", "right", "tie"]
 
 LONGEST = 2000
 """Characters of a note."""
-
-MOST_BYTES = 20_000_000
-"""Largest file of votes."""
 
 _AT_ONCE = 400
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -264,14 +262,9 @@ def _vote_of(row: tuple[Any, ...]) -> Vote:
 
 
 def _read_file(path: Path) -> Mapping[str, Json]:
+    text = read_bytes(path)
     try:
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise InvalidRequest(f"{path}: it is larger than {MOST_BYTES // 10**6} MB.")
         data = json.loads(text)
-    except OSError as error:
-        raise InvalidRequest(f"{path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict) or data.get("format") != _FORMAT:

@@ -18,7 +18,7 @@ from ipyreel.values import Image, Json, VideoRequest
 Row = Mapping[str, Any]
 
 MOST_BYTES = 20_000_000
-"""Largest file of rows."""
+"""Largest file of rows, votes or videos."""
 
 
 def read_rows(given: Any) -> list[dict[str, Any]]:
@@ -52,21 +52,27 @@ def _too_many(number: int) -> InvalidRequest:
     return InvalidRequest(f"--rows: {number} rows; a sweep has at most {MOST} jobs.")
 
 
+def read_bytes(path: Path, where: str = "") -> bytes:
+    """Read a file of data; raises `InvalidRequest`, which begins with `where`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise InvalidRequest(f"{where}{path}: {error.strerror or error}.") from error
+    if len(data) > MOST_BYTES:
+        raise InvalidRequest(f"{where}{path}: it is larger than {MOST_BYTES // 10**6} MB.")
+    return data
+
+
 def _read_file(path: Path) -> list[Any]:
     suffix = path.suffix.lower()
     if suffix not in {".csv", ".jsonl", ".ndjson"}:
         raise InvalidRequest(f"--rows {path}: takes a .csv or .jsonl file.")
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
         # utf-8-sig: spreadsheets put a byte order mark first.
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise InvalidRequest(f"--rows {path}: {error.strerror or error}.") from error
+        text = read_bytes(path, "--rows ").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"--rows {path}: it is not UTF-8 text.") from error
-    if len(data) > MOST_BYTES:
-        raise InvalidRequest(f"--rows {path}: it is larger than {MOST_BYTES // 10**6} MB.")
     return _read_csv(text, path) if suffix == ".csv" else _read_jsonl(text, path)
 
 
