@@ -16,7 +16,7 @@ from jupyter_core.utils import ensure_event_loop
 from tests.support.shells import PLAIN
 
 # No deadline: how long an example takes on a busy machine says nothing about the code.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, max_examples=50)
 settings.load_profile("patient")
 
 SETTINGS = ("_API_KEY", "_BASE_URL", "_API_BASE", "_PROXY", "_proxy")

@@ -120,6 +120,7 @@ def _check(end, kernel, job, error):
     assert end.error in kinds
     for words in end.says:
         assert words in told(job)
+    assert job.ready or "is ready at" not in told(job)
     assert reopened(home, job.id) == job
     posts = shop.seen("create")
     assert len(posts) == end.posts

@@ -120,25 +120,6 @@ def test_a_length_no_disk_has_does_not_stop_a_job(store, tmp_path):
     assert store.get("v1").total == 2**63 - 1
 
 
-def test_the_last_answer_stays_when_none_comes(store, tmp_path):
-    job = make_job(tmp_path, id="v1")
-    store.insert(job)
-    assert store.answer("v1") is None
-    store.save(job, answer={"n": 1})
-    store.save(replace(job, note="x"))
-    assert store.answer("v1") == {"n": 1}
-    assert store.answer("v2") is None
-
-
-def test_one_id_is_one_job(store, tmp_path):
-    job = make_job(tmp_path)
-    store.insert(job)
-    with pytest.raises(StoreError, match="UNIQUE"):
-        store.insert(job)
-    store.save(replace(job, note="goes on"))
-    assert store.get(job.id).note == "goes on"
-
-
 def test_finding_by_the_beginning_of_an_id(store, tmp_path):
     for job_id in ("vab1", "vab2", "v%_1", "vxx"):
         store.insert(make_job(tmp_path, id=job_id, remote_id=f"r-{job_id}"))
@@ -273,15 +254,6 @@ def test_a_job_is_marked_as_sent_once(store, job):
     store.save(replace(job, sent_at=None, remote_id="r-1"))
     with pytest.raises(OwnershipLost):
         store.mark_sent(sent)
-
-
-def test_a_deleted_job_is_not_written_again(store, other, job):
-    assert other.claim("v1", take=True)
-    other.delete("v1")
-    for write in (store.save, store.mark_sent):
-        with pytest.raises(OwnershipLost):
-            write(replace(job, sent_at=1.0))
-    assert store.newest() == []
 
 
 @pytest.mark.usefixtures("job")

@@ -137,18 +137,6 @@ def test_one_answer_twice_changes_only_the_time(plans, first):
     assert transitions.observed(once, first, 50.0) == once
 
 
-def test_a_completed_answer_means_that_only_the_download_is_missing():
-    job = transitions.observed(
-        new_job(remote_id="r"), VideoJob(remote_id="r", status="completed"), 2
-    )
-    assert (job.status, job.ready, job.progress, job.completed_at) == (
-        "in_progress",
-        True,
-        100.0,
-        None,
-    )
-
-
 def test_what_is_known_is_kept_and_the_note_on_a_trouble_is_not():
     told = VideoJob(remote_id="r", status="queued", cost=0.0, expires_at=9.0)
     job = transitions.observed(new_job(remote_id="r"), told, 2.0)
@@ -156,19 +144,6 @@ def test_what_is_known_is_kept_and_the_note_on_a_trouble_is_not():
     assert job.note == "Provider not answering."
     job = transitions.observed(job, VideoJob(remote_id="r", status="in_progress"), 3.0)
     assert (job.cost, job.expires_at, job.note, job.progress) == (0.0, 9.0, None, None)
-
-
-def test_an_attempt_that_surely_was_not_accepted_counts_as_not_sent():
-    job = transitions.not_sent(transitions.sending(new_job(), 2.0), 3.0)
-    assert (job.sent_at, job.status) == (None, "submitting")
-
-
-def test_an_unknown_job_that_was_found_loses_its_failure():
-    lost = transitions.unknown(new_job(sent_at=2.0), Failure(message="no answer"), 3.0)
-    assert lost.status == "unknown"
-    assert not lost.ended
-    found = transitions.accepted(lost, VideoJob(remote_id="r", status="queued"), 4.0)
-    assert (found.status, found.remote_id, found.failure) == ("queued", "r", None)
 
 
 def test_the_file_that_came_names_the_target():
