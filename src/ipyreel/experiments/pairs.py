@@ -76,6 +76,22 @@ def next_pair(
     return Pair(left=first, right=second, balanced=bool(fresh) and not closest)
 
 
+def balanced_order(labels: Mapping[str, str], most: int, rng: Random) -> list[_Two]:
+    """Return at most `most` pairs for a person whose votes are not known here, left one first."""
+    order: list[_Two] = []
+    pairs = [pair for pair in combinations(labels, 2) if labels[pair[0]] != labels[pair[1]]]
+    while pairs and len(order) < most:
+        seen = _Tally((_judged(pair) for pair in order), labels)
+        pair = _balanced(pairs, seen, seen, labels, rng)
+        pairs.remove(pair)
+        order.append(pair if rng.random() < 0.5 else pair[::-1])  # noqa: PLR2004 - a coin
+    return order
+
+
+def _judged(pair: _Two) -> Vote:
+    return Vote(id="", left=pair[0], right=pair[1], winner="tie", who="", at=0)
+
+
 def is_between(vote: Vote, labels: Mapping[str, str]) -> bool:
     """Return whether a vote compares two different settings."""
     first, second = labels.get(vote.left), labels.get(vote.right)

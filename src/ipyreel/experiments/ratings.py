@@ -27,9 +27,11 @@ Winner = Literal["left", "right", "tie"]
 LONGEST = 2000
 """Characters of a note."""
 
+FORMAT = "ipyreel-votes-1"
+"""What a file of votes says it is."""
+
 _AT_ONCE = 400
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FORMAT = "ipyreel-votes-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,7 @@ class Opinions:
         """
         target = Path(path).expanduser()
         rated = [asdict(one) for some in self.ratings(videos).values() for one in some]
-        data = {"format": _FORMAT, "votes": [asdict(one) for one in self.votes(videos)],
+        data = {"format": FORMAT, "votes": [asdict(one) for one in self.votes(videos)],
                 "ratings": rated}  # fmt: skip
         try:
             with target.open("x", encoding="utf-8") as file:
@@ -267,7 +269,7 @@ def _read_file(path: Path) -> Mapping[str, Json]:
         data = json.loads(text)
     except (ValueError, RecursionError):
         data = None
-    if not isinstance(data, dict) or data.get("format") != _FORMAT:
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise InvalidRequest(f"{path}: it is not a file of ipyreel votes.")
     return data
 

@@ -54,7 +54,7 @@ class Row:
         """Return the row and its bar; what JupyterLab's sanitizer takes away is the bar's."""
         cells = [_cell(*pair) for pair in zip(self.videos, self.labels, strict=True)]
         shared = {video.snapshot.request.prompt for video in self.videos if video.snapshot}
-        return _in_step(shared.pop() if len(shared) == 1 else None, cells, self.rate)
+        return in_step(shared.pop() if len(shared) == 1 else None, cells, self.rate)
 
     def __repr__(self) -> str:
         """Return a line for each video: its label and where it is."""
@@ -72,10 +72,16 @@ def blind_html(left: Video, right: Video, prompt: str | None) -> str:
                 element("figcaption", name, style=_LABEL), style=_CELL)
         for video, name in ((left, "Left"), (right, "Right"))
     ]  # fmt: skip
-    return _in_step(prompt, cells, _rate((left, right)), "blind.js")
+    return in_step(prompt, cells, frame_rate((left, right)), "blind.js")
 
 
-def _in_step(prompt: str | None, cells: Sequence[Markup], rate: float, *scripts: str) -> Markup:
+def in_step(
+    prompt: str | None, cells: Sequence[Markup], rate: float, *scripts: str, **data: str
+) -> Markup:
+    """Return videos above a bar that plays them in step; `scripts` are joined to that of the bar.
+
+    `rate` is in frames a second. `data` are further attributes, which the scripts read.
+    """
     line = job_text.one_line(prompt or "", 400)
     return element(
         "div",
@@ -83,6 +89,7 @@ def _in_step(prompt: str | None, cells: Sequence[Markup], rate: float, *scripts:
         element("div", *cells, style=_GRID),
         *play_bar(*scripts),
         data_rate=f"{rate:g}",
+        **data,
     )
 
 
@@ -114,7 +121,7 @@ def side_by_side(videos: Sequence[Video | JobSnapshot]) -> Row:
     if not LEAST <= len(videos) <= MOST:
         raise InvalidRequest(f"compare takes {LEAST} to {MOST} videos, not {len(videos)}.")
     found = tuple(map(_finished, videos))
-    return Row(found, _labels(found), _rate(found))
+    return Row(found, _labels(found), frame_rate(found))
 
 
 def _finished(video: Video | JobSnapshot) -> Video:
@@ -132,8 +139,8 @@ def _labels(videos: Sequence[Video]) -> tuple[str, ...]:
     return tuple(label or job.id for label, job in zip(told, known, strict=True))
 
 
-def _rate(videos: Sequence[Video]) -> float:
-    """Return the highest frame rate among them: a step of the bar is a step of that one."""
+def frame_rate(videos: Sequence[Video]) -> float:
+    """Return the highest frame rate of some videos: a step of the bar is a step of that one."""
     found = []
     for video in videos:
         with contextlib.suppress(InvalidRequest):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -213,6 +213,21 @@ class JobList(Sequence[Job]):
         )  # fmt: skip
         return written
 
+    def _pieces(self, title: str, votes: int | None) -> Iterator[str]:
+        """Give the pieces of a page of HTML, which asks for votes or shows all videos."""
+        results: Any = self.results()
+        if votes is None:
+            info = replace(self.info, reused=frozenset(), width=WIDE)
+            return sweep_html.page_html(
+                info, self.snapshots, lambda at: _embedded(self[at]), title,
+                results.html if results.data.votes else "",
+            )  # fmt: skip
+        _, labels = self._opinions().settings_of(self.snapshots, self._differs, self.info.prompt)
+        pieces: Iterator[str] = self._opinions("ipyreel.notebook.handles.voting").voting_page(
+            self.videos, labels, self.info.prompt, results, title=title, votes=votes
+        )
+        return pieces
+
     def judge(self, votes: int = 20, *, who: str | None = None) -> Any:
         """Return a panel that shows two videos at a time, without labels, and asks for the better.
 
@@ -320,24 +335,28 @@ def info_of(jobs: Sequence[JobSnapshot]) -> SweepInfo:
 
 
 def export_html(
-    jobs: JobList | Iterable[Job], path: str | Path, *, title: str = "", overwrite: bool = False
+    jobs: JobList | Iterable[Job],
+    path: str | Path,
+    *,
+    title: str = "",
+    overwrite: bool = False,
+    votes: int | None = None,
 ) -> Path:
     """Write jobs as one HTML page that contains their videos, and return its path.
 
-    The page loads nothing from elsewhere. Raises `InvalidRequest` when the file exists (unless
-    `overwrite`) or there are no jobs, `StoreError` when it cannot be written.
+    The page loads nothing from elsewhere. With `votes` it asks whoever opens it for so many
+    votes, blind, and saves them as a file that `merge_votes` reads. Raises `InvalidRequest` when
+    the file exists (unless `overwrite`), there are no jobs, or none to vote on; `StoreError`
+    when it cannot be written.
     """
-    found = list(jobs)
     target = Path(path).expanduser()
+    found = jobs if isinstance(jobs, JobList) else list(jobs)
     if not found:
         raise InvalidRequest("There are no jobs to export.")
     if target.exists() and not overwrite:
         raise InvalidRequest(f"{target}: it exists; overwrite=True replaces it.")
-    snapshots = [job.snapshot for job in found]
-    info = jobs.info if isinstance(jobs, JobList) else info_of(snapshots)
-    info = replace(info, reused=frozenset(), width=WIDE)
-    title = title or f"{len(found)} videos"
-    pieces = sweep_html.page_html(info, snapshots, lambda at: _embedded(found[at]), title)
+    films = found if isinstance(found, JobList) else _listed(found)
+    pieces = films._pieces(title or f"{len(films)} videos", votes)  # noqa: SLF001 - of one idea
     # A random name, opened as new: a link that somebody left in the folder is not followed.
     part = target.with_name(f".{target.name}.{new_id()}.part")
     try:
@@ -349,6 +368,11 @@ def export_html(
             part.unlink()
         raise StoreError(f"{target} could not be written: {error.strerror}.") from error
     return target.absolute()
+
+
+def _listed(jobs: Sequence[Job]) -> JobList:
+    snapshots = [job.snapshot for job in jobs]
+    return JobList(jobs[0]._screen, (job.id for job in jobs), info_of(snapshots))  # noqa: SLF001
 
 
 def _embedded(job: Job) -> TileVideo | None:

@@ -103,7 +103,7 @@ def style_sheet(name: str) -> Markup:
 
 
 def video_element(
-    src: str,
+    src: str | None,
     *,
     player: PlayerOptions,
     title: str,
@@ -113,6 +113,7 @@ def video_element(
 ) -> Markup:
     """Return the `<video>`, the one place where it is written; `size` is in CSS pixels.
 
+    `src` None: a script fills it in.
     `title` is what a screen reader says: `aria-label` does not pass the sanitizer.
     """
     return element(

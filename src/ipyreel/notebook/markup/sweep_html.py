@@ -374,8 +374,12 @@ def page_html(
     jobs: Sequence[JobSnapshot],
     video_of: Callable[[int], TileVideo | None],
     title: str,
+    results: str,
 ) -> Iterator[str]:
-    """Give the pieces of a page of its own; videos are asked for one at a time: they are large."""
+    """Give the pieces of a page of its own; videos are asked for one at a time: they are large.
+
+    `results` is HTML on what votes have decided, or "".
+    """
     # Browsers read no tags in a title, and `element` puts them around dollars.
     yield f"{_HEAD}{element('title', Markup(escape(title)))}"
     heading = element("h1", title, style="font-size:18px")
@@ -383,4 +387,5 @@ def page_html(
     sweep = element(
         "div", *_heading(info, jobs), *_body(info, len(jobs), bar=several), class_="ipyreel-sweep"
     )
-    yield from _filled(info, element("body", heading, sweep, style=_PAGE), jobs, video_of)
+    body = element("body", heading, sweep, Markup(results), style=_PAGE)
+    yield from _filled(info, body, jobs, video_of)

@@ -1,0 +1,81 @@
+"""A page of its own that asks for votes: two videos in step, blind, and the votes as a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, escape, video_element
+
+_PAGE = "margin:0 auto;padding:24px;max-width:1100px;font-family:system-ui,sans-serif"
+_HEAD = Markup(
+    '<!doctype html><html lang="en"><meta charset="utf-8">'
+    '<meta name="color-scheme" content="light dark">'
+    '<meta name="viewport" content="width=device-width">'
+)
+HOW = (
+    "Which video is better? Use the buttons, or the keys ← and → for the better one, ↓ for a tie, "
+    "Space to play and pause, and U to take a vote back. At the end, save your votes as a file. "
+    "This page sends nothing."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Film:
+    """A video of the page: its SHA-256, the name of its setting, and itself as a data URI."""
+
+    sha256: str
+    label: str
+    src: str
+
+
+def question(
+    pairs: Sequence[tuple[str, str]], *, goal: int, page_id: str, form: str
+) -> dict[str, str]:
+    """Return what the script reads: the pairs in their order, and how many are asked for."""
+    return {"data_sets": json.dumps(pairs), "data_goal": str(goal), "data_id": page_id,
+            "data_title": form}  # fmt: skip
+
+
+def players() -> list[Markup]:
+    """Return the two players, which the script fills."""
+    style = "display:block;width:100%;height:auto;border-radius:6px"
+    muted = PlayerOptions(muted=True)
+    return [
+        element(
+            "figure",
+            video_element(None, player=muted, title=name, size=(None, None), style=style),
+            element("figcaption", name),
+            class_="ipyreel-shown",
+            style="flex:1 1 240px;min-width:0;max-width:530px;margin:0",
+        )
+        for name in ("Left", "Right")
+    ]
+
+
+def page_html(title: str, stand: Markup, films: Iterable[Film], results: str) -> Iterator[str]:
+    """Give the pieces of the page; `films` is read one at a time, for they are large.
+
+    `results` is HTML on the votes so far. It stands with the settings below a line that says so.
+    """
+    # Browsers read no tags in a title, and `element` puts them around dollars.
+    yield f'{_HEAD}{element("title", Markup(escape(title)))}<body style="{_PAGE}">'
+    yield str(element("h1", title, style="font-size:18px"))
+    yield str(element("p", HOW))
+    yield str(element("noscript", "This page needs JavaScript."))
+    yield str(stand)
+    yield "<details><summary>The settings (look at them after you have voted)</summary>"
+    for film in films:
+        yield str(_film(film))
+    yield f"{results}</details></body></html>"
+
+
+def _film(film: Film) -> Markup:
+    player = element(
+        "video", src=film.src, controls=True, preload="none", width=240, title=film.label,
+        data_video=film.sha256,
+    )  # fmt: skip
+    caption = element("figcaption", film.label, dir="auto")
+    style = "display:inline-block;margin:8px;vertical-align:top;max-width:240px"
+    return element("figure", player, caption, style=style)
