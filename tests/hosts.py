@@ -24,10 +24,9 @@ COLUMNS = (
     "shown as",
 )
 LAB, SEVEN = "tests/browser/test_lab.py::", "tests/browser/test_notebook7.py::"
-EARLY, LINKS = "tests/browser/test_saved_early.py::", "tests/browser/test_links.py::"
+EARLY, PLACES = "tests/browser/test_saved_early.py::", "tests/browser/test_showing.py::"
 VOILA, PLAYS = "tests/browser/test_voila.py::", "tests/browser/test_documents.py::"
-MOVES = "test_the_card_moves_while_a_cell_blocks_and_then_the_video_plays"
-SAVED = "test_what_was_saved_is_what_others_see"
+JOURNEY = "test_the_card_moves_while_a_cell_blocks_and_its_video_is_saved"
 WHILE = "test_what_was_saved_while_jobs_ran_shows_their_videos"
 TERMINAL, SCREEN = "tests/notebook/test_terminal.py::", "tests/notebook/test_screen.py::"
 SCRIPTS = "tests/notebook/test_scripts.py::"
@@ -47,19 +46,13 @@ def never(why: str) -> tuple[str, ...]:
 
 HOSTS: dict[str, tuple[str, ...]] = {
     "JupyterLab": (
-        LAB + MOVES,
-        LAB + MOVES,
-        LAB + SAVED,
-        LAB + SAVED,
+        *([LAB + JOURNEY] * 4),
         EARLY + WHILE,
-        LINKS + "test_a_notebook_that_was_moved_embeds_what_its_new_folder_cannot_link",
+        PLACES + "test_every_place_is_shown_as_it_can_be",
         "linked; embedded where the server does not serve the file",
     ),
     "Notebook 7": (
-        SEVEN + "test_live",
-        SEVEN + "test_live",
-        SEVEN + "test_saved",
-        SEVEN + "test_saved",
+        *([SEVEN + "test_live"] * 4),
         SEVEN + "test_early",
         "-",
         "as JupyterLab",
@@ -71,12 +64,12 @@ HOSTS: dict[str, tuple[str, ...]] = {
         "embedded",
     ),
     "collaboration": (
-        EARLY + "test_two_browsers_read_what_is_true_while_the_job_runs_and_after_it",
-        EARLY + "test_two_browsers_read_what_is_true_while_the_job_runs_and_after_it",
+        *([EARLY + "test_a_second_browser_and_cells_that_moved_show_the_videos"] * 2),
         *(["-"] * 4),
         "two browsers on one notebook, without jupyter-collaboration",
     ),
-    "nbclient": document("nbclient", "embedded; --link links"),
+    # `jupyter execute` is the command of nbclient.
+    "nbclient": document("jupyter execute", "embedded; --link links"),
     "jupyter execute": document("jupyter execute", "embedded; --link links"),
     "papermill": document("papermill", "embedded"),
     "papermill --inject-output-path": document("papermill that names its output", "linked"),

@@ -1,11 +1,14 @@
-"""Browser, servers and pages for the tests in this folder."""
+"""Browser, servers and pages for the tests in this folder.
+
+Servers live as long as the session and pages as long as the module, because each takes seconds
+to start: a test gets a page that is as good as new (`Lab.reset`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from pathlib import Path
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -41,31 +44,77 @@ def app() -> App:
     return LAB
 
 
-@pytest.fixture(scope="module")
-def start_server(tmp_path_factory, app):
-    """Return a function that starts one more of the module's `app`; all end with the module.
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory):
+    """Return a function that gives one of the session's servers, with kernels or without.
 
-    `start_server(root)` has folders of its own, so that it trusts no notebook of another.
+    Those of one app serve the same folder, but each takes the other's notebooks for untrusted.
     """
-    servers: list[LabServer] = []
-    homes: list[Path] = []
+    roots = {}
+    servers = {}
 
-    def start(root: Path | None = None, **how: Any) -> LabServer:
-        homes.append(tmp_path_factory.mktemp("lab-home"))
-        where = root or tmp_path_factory.mktemp("lab-root")
-        servers.append(LabServer(where, homes[-1], app=app, **how))
-        return servers[-1].wait_ready()
+    def server_of(app, *, kernels=True):
+        if (app, kernels) not in servers:
+            root = roots.setdefault(app, tmp_path_factory.mktemp("lab-root"))
+            how = {"kernels": kernels, "base_url": "/" if kernels else "/user/zoe/"}
+            home = tmp_path_factory.mktemp("lab-home")
+            servers[app, kernels] = LabServer(root, home, app=app, **how).wait_ready()
+        return servers[app, kernels]
 
-    yield start
-    for server in servers:
+    yield server_of
+    for server in servers.values():
         server.stop()
-    for home in homes:
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def server(start_server):
-    return start_server()
+def server(serve, app, browser):  # noqa: ARG001 - without a browser, no server is needed
+    return serve(app)
+
+
+@pytest.fixture(scope="module")
+def idle_pages():
+    """Pages that no test uses at the moment, by the address of their server."""
+    pages = defaultdict(list)
+    yield pages
+    for found in pages.values():
+        for page in found:
+            page.close()
+
+
+@pytest.fixture
+def open_page(browser, idle_pages):
+    """Return a function that gives one more page on a server, for as long as the test lasts."""
+    used: list[Lab] = []
+
+    def page_on(server: LabServer) -> Lab:
+        idle = idle_pages[server.url]
+        used.append(idle.pop() if idle else open_lab_page(server, browser))
+        used[-1].console_errors.clear()  # what came of the end of earlier kernels
+        return used[-1]
+
+    yield page_on
+    for page in used:
+        if not page.page.is_closed():
+            page.reset()
+            idle_pages[page.server.url].append(page)
+
+
+@pytest.fixture
+def lab(open_page, server):
+    return open_page(server)
+
+
+@pytest.fixture
+def stranger(open_page, serve, app):
+    """Return a function that opens a notebook as others do: untrusted, and without a kernel."""
+
+    def open_notebook(path: str) -> Lab:
+        page = open_page(serve(app, kernels=False))
+        page.open(path, kernel=False)
+        assert not page.is_trusted(1)
+        return page
+
+    return open_notebook
 
 
 REFUSED = {
@@ -73,43 +122,30 @@ REFUSED = {
     "error": {"code": "moderation_blocked", "message": "The content filter refused the prompt."},
 }
 REFUSES = {"step": "retrieve", "do": {"job": REFUSED}}
+HOLDS = {"step": "retrieve", "do": {"job": {"status": "in_progress", "progress": 40}}}
 SHOPS: dict[str, dict[str, Any]] = {
-    "quick": {"speed": 200},
-    "slow": {"speed": 0.002},  # as good as never: what it makes stays under way
-    "bad": {"speed": 200, "faults": [REFUSES]},
-    "once": {"speed": 200, "faults": [{**REFUSES, "count": 1}]},  # and then it is well
+    "quick": {},
+    "held": {"faults": [HOLDS]},  # its jobs stay active until a test clears the faults
+    "bad": {"faults": [REFUSES]},
+    "once": {"faults": [{**REFUSES, "count": 1}]},  # the next job works
+    "draws": {"stub": False},
 }
 
 
 @pytest.fixture
 def shops(server, tmp_path):
-    """Providers that every notebook of the server may ask, `quick` by itself: see `SHOPS`."""
+    """Providers for every notebook of the server, `quick` by default: name -> its demo server.
+
+    Only `draws` renders; each other video is the same second of 64x64 pixels.
+    """
     with contextlib.ExitStack() as stack:
-        rows = ['provider = "quick"']
+        rows, demos = ['provider = "quick"'], {}
         for name, how in SHOPS.items():
-            demo = stack.enter_context(running_demo(tmp_path / name, stub=True, **how))
-            rows += [f"[providers.{name}]", f'base_url = "{demo.url}"', 'dialect = "openai"']
-            rows += ['routes = ["list", "delete", "remix"]']
-        toml = server.root / "ipyreel.toml"
+            demo = running_demo(tmp_path / name, **{"stub": True, "speed": 200, **how})
+            demos[name] = stack.enter_context(demo)
+            rows += [f"[providers.{name}]", f'base_url = "{demos[name].url}"']
+            rows += ['dialect = "openai"', 'routes = ["list", "delete", "remix"]']
+        toml = server.home / "ipyreel" / "ipyreel.toml"
         toml.write_text("\n".join(rows), encoding="utf-8")
-        yield
+        yield demos
         toml.unlink()
-
-
-@pytest.fixture
-def open_page(browser):
-    """Return a function that opens one more page on a server; all close with the test."""
-    pages: list[Lab] = []
-
-    def open_lab(server: LabServer) -> Lab:
-        pages.append(open_lab_page(server, browser))
-        return pages[-1]
-
-    yield open_lab
-    for page in pages:
-        page.close()
-
-
-@pytest.fixture
-def lab(open_page, server):
-    return open_page(server)

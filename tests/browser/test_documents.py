@@ -1,4 +1,4 @@
-"""What nbclient, papermill, nbconvert and `jupyter execute` leave plays from the disk."""
+"""What papermill, nbconvert and `jupyter execute` (nbclient) leave plays from the disk."""
 
 from __future__ import annotations
 
@@ -16,22 +16,16 @@ from tests.support.lab import PATIENCE, write_notebook
 
 pytestmark = pytest.mark.browser
 
-CELLS = ["%load_ext ipyreel", "%%video clip --seconds 4 --size 640x360\nwaves", "clip.status"]
-NBCLIENT = """import nbclient, nbformat
-notebook = nbformat.read("in.ipynb", 4)
-nbclient.NotebookClient(notebook, resources={"metadata": {"path": "."}}).execute()
-nbformat.write(notebook, "out.ipynb")"""
+CELLS = ["%load_ext ipyreel", "%%video clip --seconds 4\nwaves", "clip.status"]
 NBCONVERT = "nbconvert --to html --execute --output out in.ipynb"
 DATA = "data:video/mp4;base64,"
 TOOLS = {
-    "nbclient": (["-c", NBCLIENT], "out.ipynb", DATA),
-    "papermill": (["-m", "papermill", "in.ipynb", "out.ipynb"], "out.ipynb", DATA),
     "papermill that names its output": (
         ["-m", "papermill", "--inject-output-path", "in.ipynb", "out.ipynb"],
         "out.ipynb",
         "videos/",
     ),
-    "papermill to elsewhere": (
+    "papermill": (
         ["-m", "papermill", "../in.ipynb", "../aus gabe/out.ipynb"],
         "../aus gabe/out.ipynb",
         DATA,

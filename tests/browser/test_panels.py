@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+import struct
+from hashlib import sha256
+from importlib import resources
 
 import pytest
 
-from ipyreel.demo.process import DemoServer
-from ipyreel.session import Session
-from ipyreel.values import VideoRequest
+from ipyreel.jobs.store import JobStore
+from ipyreel.values import JobSnapshot, VideoFile, VideoRequest
 from tests.support.axe import grave_faults
 from tests.support.lab import write_notebook
 
@@ -37,13 +38,31 @@ def focused(lab):
     )
 
 
-def test_the_form_is_filled_with_the_keyboard_only(server, lab):
-    write_notebook(server.root / "form.ipynb", [LOAD, "%video form", "1 + 1"])
-    lab.open("form.ipynb")
-    lab.run_cell(0)
-    lab.run_cell(1)
-    form = lab.output(1)
-    form.locator("select").first.wait_for()
+PLAYS = """index => {
+  const cell = document.querySelectorAll('.jp-Notebook .jp-Cell')[index];
+  const seen = [...cell.querySelectorAll('video')].filter(video => video.checkVisibility());
+  return seen.length && seen.every(video => video.readyState >= 2) && seen.length;
+}"""
+PICTURES = """number => [...document.querySelectorAll('.ipyreel-pick img')]
+  .filter(image => image.checkVisibility()).length === number"""
+
+
+def check_saved(page):
+    """What others see of the form and the gallery: videos, pictures, and no error."""
+    assert page.wait_for(PLAYS, arg=1) == 2
+    assert page.play(1) > 0
+    assert page.wait_for(PLAYS, arg=2) == 1  # the one that was open
+    assert page.output(2).locator("img:visible").count() == 2
+    for index, name in enumerate(("form", "gallery"), 1):
+        text = page.output_text(index)
+        assert f"%video {name} opens it" in text
+        assert "The blue boat" in text
+        assert "Error" not in text
+        assert "Loading" not in text
+
+
+def fill_with_keyboard(lab, form):
+    """Fill the form and send it; a value that is refused is corrected on the way."""
     lab.page.evaluate("() => document.querySelector('.ipyreel-panel select').focus()")
     seen = [focused(lab)]
     press(lab, "Tab", "Tab")
@@ -73,6 +92,17 @@ def test_the_form_is_filled_with_the_keyboard_only(server, lab):
     press(lab, "Control+Enter")
     lab.wait_for(STATUS, arg="Sent: v")
     assert focused(lab) == "Prompt"
+
+
+def test_the_form_is_filled_with_the_keyboard_and_what_it_made_is_saved(server, lab, stranger):
+    cells = [f"{LOAD}\n%video use demo", "%video form", "%video gallery"]
+    write_notebook(server.root / "form.ipynb", cells)
+    lab.open("form.ipynb")
+    lab.run_cell(0)
+    lab.run_cell(1)
+    form = lab.output(1)
+    form.locator("select").first.wait_for()
+    fill_with_keyboard(lab, form)
     assert lab.outputs(2) == []  # Ctrl+Enter ran no cell
     lab.screenshot("form-card-light", cell=1)
     form.locator("button", has_text="Copy as cell").press("Enter")
@@ -87,12 +117,38 @@ def test_the_form_is_filled_with_the_keyboard_only(server, lab):
     lab.screenshot("form-done-light", cell=1)
     lab.use_theme("dark")
     lab.screenshot("form-done-dark", cell=1)
+    lab.use_theme("light")
+
+    form.get_by_label("Prompt").fill("The blue boat, {{slow}}")
+    form.locator("button", has_text="Submit").click()
+    lab.wait_for(f"index => ({PLAYS})(index) === 2", arg=1)
+    lab.run_cell(2)
+    gallery = lab.output(2)
+    gallery.get_by_label("Provider").select_option("demo")
+    gallery.get_by_label("Search prompts").fill("{slow}")
+    lab.wait_for(PICTURES, arg=2)
+    gallery.locator(".ipyreel-pick button", has_text="The blue boat").click()
+    assert lab.wait_for(PLAYS, arg=2) == 1
+    saved = lab.save()
+    assert [len(saved.cells[index].outputs) for index in (1, 2)] == [2, 2]
+    assert len(str(saved.cells[2].outputs)) < 20_000
     assert lab.console_errors == []
+    lab.close_notebook()
+
+    lab.open("form.ipynb")  # the next day: trusted, and with a kernel that knows of nothing
+    assert lab.is_trusted(1)
+    check_saved(lab)
+    lab.screenshot("panels-trusted")
+    other = stranger("form.ipynb")
+    check_saved(other)
+    other.screenshot("panels-untrusted")
+    assert grave_faults(other.page, ".jp-OutputArea-output")[0] == []
+    assert other.console_errors == []
 
 
 SIX = """import ipyreel
 prompts = ["A red balloon", "A blue boat", "A green train"]
-jobs = [ipyreel.submit(p, provider="demo", size="640x360", seconds=s, seed=1)
+jobs = [ipyreel.submit(p, provider="draws", size="64x64", seconds=s, seed=1)
         for p in prompts for s in (2, 3)]
 for job in jobs:
     job.wait()"""
@@ -122,13 +178,12 @@ READY = """() => { const v = [...document.querySelectorAll('.jp-OutputArea-outpu
   return v.length === 6 && v.every(one => one.readyState >= 2 && !one.seeking); }"""
 
 
-def test_compare_keeps_six_videos_in_step(server, lab, open_page, start_server):
+@pytest.mark.usefixtures("shops")
+def test_compare_keeps_six_videos_in_step(server, lab, stranger):
     write_notebook(server.root / "compare.ipynb", [LOAD, SIX, "ipyreel.compare(*jobs)"])
-    lab.use_theme("light")
     lab.open("compare.ipynb")
-    lab.run_cell(0)
-    lab.run_cell(1)
-    lab.run_cell(2)
+    for index in range(3):
+        lab.run_cell(index)
     lab.wait_for(READY)
     bar = lab.output(2).locator("input[type=range]")
     bar.wait_for()
@@ -158,70 +213,63 @@ def test_compare_keeps_six_videos_in_step(server, lab, open_page, start_server):
     assert lab.console_errors == []
     assert sum(len(str(output)) for output in saved.cells[2].outputs) < 12_000
     assert set(saved.cells[2].outputs[0].data) == {"text/html", "text/plain"}
-    lab.shutdown_kernel()
+    lab.close_notebook()
 
     # The same person on the next day: the bar works, though no kernel knows of it.
-    again = open_page(server)
-    again.open("compare.ipynb")
-    assert again.is_trusted(2)
-    again.wait_for(READY)
-    again.output(2).locator("input[type=range]").fill("44")
-    again.page.evaluate(WATCH)
-    again.output(2).locator("input[type=range]").press("ArrowRight")
-    again.wait_for(NEAR, arg=45)
-    assert "Error" not in again.output_text(2)
-    assert again.console_errors == []
-    again.close()
+    lab.open("compare.ipynb")
+    assert lab.is_trusted(2)
+    lab.wait_for(READY)
+    lab.output(2).locator("input[type=range]").fill("44")
+    lab.page.evaluate(WATCH)
+    lab.output(2).locator("input[type=range]").press("ArrowRight")
+    lab.wait_for(NEAR, arg=45)
+    assert "Error" not in lab.output_text(2)
+    assert lab.console_errors == []
 
-    stranger = open_page(start_server(server.root, kernels=False))
-    stranger.open("compare.ipynb", kernel=False)
-    assert not stranger.is_trusted(2)
-    stranger.wait_for(READY)
-    assert stranger.output(2).locator("video[controls]").count() == 6
-    assert "A red balloon · 2 s" in stranger.output_text(2)
-    stranger.screenshot("compare-untrusted", cell=2)
+    other = stranger("compare.ipynb")
+    other.wait_for(READY)
+    assert other.output(2).locator("video[controls]").count() == 6
+    assert "A red balloon · 2 s" in other.output_text(2)
+    other.screenshot("compare-untrusted", cell=2)
 
 
 MANY, PLACE = 500, 377
 NOUNS = ("balloon", "boat", "castle", "comet", "river")
-SMALLEST = {"size": "16x16", "seconds": 1}
-"""The least the demo server renders: one macroblock, one second."""
 
 
-@pytest.fixture(scope="module")
-def many(server, tmp_path_factory):
-    """Return the jobs of 500 videos, each rendered by a demo server and downloaded by us."""
-    toml = server.root / "ipyreel.toml"
-    with DemoServer() as demo:
-        options = ("--speed", "50", "--threads", "2", "--no-key")
-        url = demo.start(tmp_path_factory.mktemp("demo"), options=options)
-        # As `openai`, whose answers say when to ask again.
-        toml.write_text(
-            f'provider = "shop"\n[providers.shop]\nbase_url = "{url}"\ndialect = "openai"'
-        )
-        home, root = str(server.home / "ipyreel"), str(server.root)
-        environ = {"IPYREEL_HOME": home, "IPYREEL_TRUST": root}
-        session = Session.open(environ=environ, cwd=server.root)
-        toml.unlink()
-        asked = [
-            VideoRequest(prompt=f"A {NOUNS[i % 5]} number {i}", seed=i, **SMALLEST)
-            for i in range(MANY)
-        ]
-        jobs = session.submit(*map(session.plan, asked), parallel=60)
-        done = [session.future(job.id).result() for job in jobs]
-    session.close()
-    assert {job.status for job in done} == {"completed"}
-    assert len({job.file.sha256 for job in done}) == MANY
-    return done
+def finished(root, number):
+    """Write a video that differs from all others; return its job."""
+    film = resources.files("ipyreel.demo").joinpath("stub.mp4").read_bytes()
+    film += struct.pack(">I4sI", 12, b"free", number)
+    path = root / "videos" / f"many-{number}.mp4"
+    path.write_bytes(film)
+    request = VideoRequest(prompt=f"A {NOUNS[number % 5]} number {number}", seed=number)
+    file = VideoFile(
+        path=str(path), size=len(film), sha256=sha256(film).hexdigest(), media_type="video/mp4"
+    )
+    return JobSnapshot(
+        id=f"v{number:04}many", provider="shop", request=request, status="completed",
+        created_at=1e9 + number, completed_at=1e9 + number, target=str(path), file=file,
+    )  # fmt: skip
 
 
-def test_the_gallery_finds_one_of_500_and_opens_it(server, lab, many):
+@pytest.fixture
+def many(server):
+    """Put 500 finished videos into the library of the server's kernels."""
+    (server.root / "videos").mkdir(exist_ok=True)
+    jobs = [finished(server.root, number) for number in range(MANY)]
+    store = JobStore(server.home / "ipyreel" / "library.sqlite")
+    store.insert(*jobs)
+    store.close()
+
+
+@pytest.mark.usefixtures("many")
+def test_the_gallery_finds_one_of_500_and_opens_it(server, lab):
     write_notebook(server.root / "gallery.ipynb", [LOAD, "%video gallery"])
     fetched = []
     lab.page.on("request", lambda one: fetched.append(one.url) if ".mp4" in one.url else None)
     posters = server.home / "ipyreel" / "posters"
     before = len(list(posters.glob("*")))
-    lab.use_theme("light")
     lab.open("gallery.ipynb")
     lab.run_cell(0)
     lab.run_cell(1)
@@ -238,14 +286,12 @@ def test_the_gallery_finds_one_of_500_and_opens_it(server, lab, many):
     tile = gallery.locator(".ipyreel-pick button:visible")
     lab.wait_for("() => [...document.querySelectorAll('.ipyreel-pick button')]"
                  ".filter(button => button.checkVisibility()).length === 1")  # fmt: skip
-    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-pick img')]"
-                 ".filter(image => image.checkVisibility()).length === 1")  # fmt: skip
+    lab.wait_for(PICTURES, arg=1)
     assert fetched == []
     tile.press("Enter")  # the keyboard's way
     facts = lab.video(1)
-    name = Path(many[PLACE].file.path).name
+    name = f"many-{PLACE}.mp4"
     assert name in facts["src"]
-    assert (facts["width"], facts["height"]) == (16, 16)
     assert facts["duration"] == pytest.approx(1, abs=0.05)
     assert lab.play(1) > 0
     assert all(name in url for url in fetched)
@@ -257,10 +303,10 @@ def test_the_gallery_finds_one_of_500_and_opens_it(server, lab, many):
 
 LONG = "A paper boat on a dark sea at dawn, cinematic, golden hour, slow motion, with lanterns"
 FACES = {
-    "card-live": f"%%video -p slow\n{LONG}",
+    "card-live": f"%%video -p held\n{LONG}",
     "card-done": f"%%video done -p quick --width 480\n{LONG}",
     "card-failed": f"%%video -p bad\n{LONG}",
-    "grid-live": "%%video --vary mood=calm,wild --vary provider=quick,slow,bad\nA {mood} sea",
+    "grid-live": "%%video --vary mood=calm,wild --vary provider=quick,held,bad\nA {mood} sea",
     "grid-done": "%%video sea --count 3\nA sea",
     "form": "%video form",
     "gallery": "%video gallery",
@@ -276,7 +322,6 @@ STATIC = """index => window.jupyterapp.shell.currentWidget.content.widgets[index
 def test_axe_finds_no_serious_fault_in_any_face(server, lab):
     write_notebook(server.root / "faces.ipynb", [LOAD, *FACES.values()])
     lab.page.set_viewport_size({"width": 1280, "height": 6000})
-    lab.use_theme("light")
     lab.open("faces.ipynb")
     for index in range(len(FACES) + 1):
         lab.run_cell(index)
@@ -291,7 +336,7 @@ def test_axe_finds_no_serious_fault_in_any_face(server, lab):
     lab.output(names["card-done"]).locator("video").wait_for()
     lab.wait_for(STATIC, arg=names["grid-done"])
     live = lab.output(names["grid-live"])
-    live.get_by_text(re.compile(r"2 done · 2 failed · 2 running")).wait_for()
+    live.get_by_text(re.compile(r"2 done · 2 failed · 2 running")).first.wait_for()
     for theme in ("light", "dark"):
         lab.use_theme(theme)
         for name, index in names.items():
@@ -299,67 +344,3 @@ def test_axe_finds_no_serious_fault_in_any_face(server, lab):
         faults, read = grave_faults(lab.page, ".jp-OutputArea-output")
         assert faults == [], "\n".join(faults)
         assert read > 80  # of the texts, whose contrast it could judge
-
-
-PLAYS = """index => {
-  const cell = document.querySelectorAll('.jp-Notebook .jp-Cell')[index];
-  const seen = [...cell.querySelectorAll('video')].filter(video => video.checkVisibility());
-  return seen.length && seen.every(video => video.readyState >= 2) && seen.length;
-}"""
-
-
-def check_still(page):
-    """What others see of the form and the gallery: videos, pictures, and no error."""
-    assert page.wait_for(PLAYS, arg=1) == 2
-    assert page.play(1) > 0
-    assert page.wait_for(PLAYS, arg=2) == 1  # the one that was open
-    assert page.output(2).locator("img:visible").count() == 2
-    for index, name in enumerate(("form", "gallery"), 1):
-        text = page.output_text(index)
-        assert f"%video {name} opens it" in text
-        assert "The blue boat" in text
-        assert "Error" not in text
-        assert "Loading" not in text
-
-
-@pytest.mark.usefixtures("shops")
-def test_what_the_form_made_is_saved(server, lab, open_page, start_server):
-    write_notebook(server.root / "still.ipynb", [LOAD, "%video form", "%video gallery"])
-    lab.open("still.ipynb")
-    lab.run_cell(0)
-    lab.run_cell(1)
-    form = lab.output(1)
-    for number, prompt in enumerate(("The red balloon", "The blue boat"), 1):
-        form.get_by_label("Prompt").fill(prompt)
-        form.locator("button", has_text="Submit").click()
-        lab.wait_for(f"index => ({PLAYS})(index) === {number}", arg=1)
-    lab.run_cell(2)
-    gallery = lab.output(2)
-    gallery.get_by_label("Provider").select_option("quick")
-    gallery.get_by_label("Search prompts").fill("The ")
-    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-pick img')]"
-                 ".filter(image => image.checkVisibility()).length === 2")  # fmt: skip
-    gallery.locator(".ipyreel-pick button", has_text="The blue boat").click()
-    assert lab.wait_for(PLAYS, arg=2) == 1
-    lab.screenshot("still-live")
-    saved = lab.save()
-    assert [len(saved.cells[index].outputs) for index in (1, 2)] == [2, 2]
-    assert len(str(saved.cells[2].outputs)) < 20_000
-    assert lab.console_errors == []
-    lab.shutdown_kernel()
-    lab.close()
-
-    again = open_page(server)  # the next day: trusted, and with a kernel that knows of nothing
-    again.open("still.ipynb")
-    assert again.is_trusted(1)
-    check_still(again)
-    again.screenshot("still-trusted")
-    again.close()
-
-    stranger = open_page(start_server(server.root, kernels=False))
-    stranger.open("still.ipynb", kernel=False)
-    assert not stranger.is_trusted(1)
-    check_still(stranger)
-    stranger.screenshot("still-untrusted")
-    assert grave_faults(stranger.page, ".jp-OutputArea-output")[0] == []
-    assert stranger.console_errors == []

@@ -7,15 +7,13 @@ import shutil
 
 import pytest
 
-from tests.support.lab import write_notebook
+from tests.support.lab import LAB, write_notebook
 
 pytestmark = pytest.mark.browser
 
 LOAD = "%load_ext ipyreel"
-VIDEO = """%%video clip -p demo -s 4 --size 640x360
-A paper boat on a dark sea"""
-SWEEP = """%%video seas -p demo -s 4 --size 640x360 -n 2
-A calm sea"""
+VIDEO = "%%video clip -p held\nA paper boat on a dark sea"
+SWEEP = "%%video seas -p held -n 2\nA calm sea"
 WAIT = "clip.wait(); seas.wait(); clip.status"
 PROBLEM = re.compile(r"Error displaying widget|model not found|Loading widget|widget-subarea")
 PLAYED = """async ([index, count]) => {
@@ -36,15 +34,15 @@ PLAYED = """async ([index, count]) => {
 }"""
 
 
-def check_videos(page):
-    """Card and grid show their videos, which play, and no error of a widget."""
-    for index, count in ((1, 1), (2, 2)):
+def check_videos(page, *cells):
+    """Pairs of a cell and a number: it shows so many videos, which play, and no error."""
+    for index, count in cells:
         page.output(index).locator("video:visible").first.wait_for()
         assert page.page.evaluate(PLAYED, [index, count]) == "played"
         assert not PROBLEM.search(page.output_text(index))
 
 
-def test_what_was_saved_while_jobs_ran_shows_their_videos(server, open_page, start_server):
+def test_what_was_saved_while_jobs_ran_shows_their_videos(server, shops, open_page, stranger, app):
     write_notebook(server.root / "early.ipynb", [LOAD, VIDEO, SWEEP, WAIT])
     first = open_page(server)
     first.open("early.ipynb")
@@ -56,84 +54,55 @@ def test_what_was_saved_while_jobs_ran_shows_their_videos(server, open_page, sta
     assert 'preload="none"' in html[1]
     shutil.copy(server.root / "early.ipynb", server.root / "never-saved-again.ipynb")
     first.start_cell(3)
-    first.close()  # the tab is closed in mid-job
+    first.close_notebook(kernels=False)  # the tab is closed in mid-job
+    shops["held"].faults.clear()
     server.wait_idle()
 
-    again = open_page(server)
-    again.open("early.ipynb")
-    check_videos(again)  # the live widgets, which know the end
-    again.screenshot("early-reopened", cell=1)
-    saved = again.save()
+    first.open("early.ipynb")
+    check_videos(first, (1, 1), (2, 2))  # the live widgets, which know the end
+    first.screenshot("early-reopened", cell=1)
+    saved = first.save()
     assert any("application/vnd.jupyter.widget-view+json" in one["data"]
                for one in saved.cells[1].outputs)  # fmt: skip
-    again.shutdown_kernel()
-    again.close()
+    first.close_notebook()
 
-    stranger_server = start_server(server.root, kernels=False)
-    for name in ("early", "never-saved-again"):
-        trusted = open_page(server)
-        trusted.open(f"{name}.ipynb")
-        assert trusted.is_trusted(1)
-        check_videos(trusted)
-        trusted.screenshot(f"{name}-trusted", cell=1)
-        trusted.shutdown_kernel()
-        trusted.close()
-
-        stranger = open_page(stranger_server)
-        stranger.open(f"{name}.ipynb", kernel=False)
-        assert not stranger.is_trusted(1)
-        check_videos(stranger)
-        stranger.screenshot(f"{name}-untrusted", cell=1)
-        stranger.screenshot(f"{name}-untrusted-grid", cell=2)
-        assert stranger.console_errors == []
-        stranger.close()
+    for name in ("early", "never-saved-again") if app is LAB else ("never-saved-again",):
+        first.open(f"{name}.ipynb")
+        assert first.is_trusted(1)
+        check_videos(first, (1, 1), (2, 2))
+        first.screenshot(f"{name}-trusted", cell=1)
+        first.close_notebook()
+        other = stranger(f"{name}.ipynb")
+        check_videos(other, (1, 1), (2, 2))
+        other.screenshot(f"{name}-untrusted", cell=1)
+        other.screenshot(f"{name}-untrusted-grid", cell=2)
+        assert other.console_errors == []
+        other.close_notebook()
 
 
-def test_two_browsers_read_what_is_true_while_the_job_runs_and_after_it(server, open_page):
-    slow = """%%video clip -p demo -s 8 --size 640x360
-A train in the fog"""
-    write_notebook(server.root / "shared.ipynb", [LOAD, slow, "clip.wait(); clip.status"])
+def test_a_second_browser_and_cells_that_moved_show_the_videos(server, shops, open_page, stranger):
+    cells = [LOAD, VIDEO, "1", VIDEO.replace("clip", "other"), "clip.wait(); other.wait()"]
+    write_notebook(server.root / "shared.ipynb", cells)
     first = open_page(server)
     first.open("shared.ipynb")
     first.run_cell(0)
     first.run_cell(1)
-    first.save()
+    first.command("notebook:move-cell-down")
+    first.run_cell(3)
+    first.command("notebook:cut-cell")
+    first.command("notebook:paste-cell-below")
+    first.output(4).locator(".jp-OutputArea-output").first.wait_for()
+    saved = first.save()
+    assert all("<video src=" in str(saved.cells[index].outputs) for index in (2, 4))
     second = open_page(server)
     second.open("shared.ipynb")
-    text = second.output_text(1)
-    assert "was saved before" not in text
-    assert not PROBLEM.search(text)
-    first.run_cell(2)
-    second.output(1).locator("video:visible").first.wait_for()
-    assert second.page.evaluate(PLAYED, [1, 1]) == "played"
-    second.screenshot("second-browser", cell=1)
-
-
-@pytest.mark.parametrize("how", ["notebook:move-cell-down", "notebook:cut-cell"])
-def test_a_cell_that_is_moved_while_its_job_runs_keeps_its_video(server, open_page, how):
-    name = f"moved-{how.rpartition(':')[2]}.ipynb"
-    write_notebook(server.root / name, [LOAD, VIDEO, "clip.wait(); clip.status"])
-    lab = open_page(server)
-    lab.open(name)
-    lab.run_cell(0)
-    lab.run_cell(1)
-    lab.command(how)
-    if how == "notebook:cut-cell":
-        lab.command("notebook:paste-cell-below")
-    lab.wait_for(
-        """() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')][2]
-             ?.querySelector('.jp-OutputArea-output')"""
-    )
-    lab.run_cell(1)
-    assert lab.page.evaluate(PLAYED, [2, 1]) == "played"
-    assert not PROBLEM.search(lab.output_text(2))
-    lab.screenshot(name.removesuffix(".ipynb"), cell=2)
-    saved = lab.save()
-    assert "<video src=" in str(saved.cells[2].outputs)
-    lab.shutdown_kernel()
-    lab.close()
-    again = open_page(server)
-    again.open(name)
-    again.output(2).locator("video:visible").first.wait_for()
-    assert again.page.evaluate(PLAYED, [2, 1]) == "played"
-    assert not PROBLEM.search(again.output_text(2))
+    assert not PROBLEM.search(second.output_text(2))
+    assert "was saved before" not in second.output_text(2)
+    shops["held"].faults.clear()
+    first.run_cell(3)
+    for name, page in (("moved-cells", first), ("second-browser", second)):
+        check_videos(page, (2, 1), (4, 1))
+        page.screenshot(name, cell=4)
+    first.close_notebook()
+    second.close_notebook()
+    check_videos(stranger("shared.ipynb"), (2, 1), (4, 1))

@@ -1,8 +1,8 @@
-"""A real JupyterLab, or Notebook 7, in a real Chromium, driven step by step.
+"""Drives JupyterLab or Notebook 7 in Chromium, step by step.
 
 `LabServer` is the server process with its own folders; `Lab` is one page on it (`Notebook7`
-where the server is one of Notebook 7). Nothing here sleeps: every step waits for the state it
-needs, and says what it saw when it gave up.
+where the server is one of Notebook 7). Nothing here sleeps: each step waits for the state that
+it needs, and a timeout says what was seen instead.
 """
 
 from __future__ import annotations
@@ -24,29 +24,21 @@ from typing import Any
 from urllib.parse import quote
 
 import nbformat
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Playwright, Response
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
 from playwright.sync_api import Error as PlaywrightError
 from typing_extensions import Self
 
 from tests.support.jupyter import environment
 from tests.support.notebooks import write_notebook
 
-__all__ = [
-    "LAB",
-    "NOTEBOOK",
-    "Lab",
-    "LabServer",
-    "Server",
-    "find_chromium",
-    "launch_chromium",
-    "open_page",
-    "write_notebook",
-]
+__all__ = ["LAB", "NOTEBOOK", "Lab", "LabServer", "open_page", "write_notebook"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(os.environ.get("IPYREEL_SCREENSHOTS") or ROOT / "screenshots")
 PATIENCE = 60.0
 """Seconds until a condition that does not come true is a failure; good runs never see it."""
+
+VIEWPORT = {"width": 1280, "height": 1000}
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -109,13 +101,15 @@ def find_chromium() -> str | None:
     return named or next(filter(None, map(shutil.which, names)), None)
 
 
-def launch_chromium(playwright: Playwright, executable: str) -> Browser:
+def launch_chromium(playwright: Playwright, executable: str, *flags: str) -> Browser:
     """Start the browser that all pages of a test module share."""
-    return playwright.chromium.launch(executable_path=executable, args=list(CHROMIUM_FLAGS))
+    return playwright.chromium.launch(executable_path=executable, args=[*CHROMIUM_FLAGS, *flags])
 
 
 class Server:
     """One server process on a port of its own: what is below `root`, at `url`."""
+
+    ready = "/api/status"  # what answers as soon as the server is up
 
     def __init__(self, root: Path, home: Path, *, base_url: str = "/", **env: str) -> None:
         self.root = root
@@ -143,12 +137,12 @@ class Server:
     def _command(self) -> list[str]:
         raise NotImplementedError
 
-    def wait_ready(self, path: str = "/api/status") -> Self:
+    def wait_ready(self) -> Self:
         """Return once the server answers; raise with its log when it ended instead."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{self.url}{path}", timeout=5).close()  # noqa: S310
+                urllib.request.urlopen(f"{self.url}{self.ready}", timeout=5).close()  # noqa: S310
                 return self
             time.sleep(0.05)  # the pace of asking, not a wait for luck
         log = self.log.read_text(encoding="utf-8", errors="replace")
@@ -230,50 +224,27 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class Lab:
-    """One browser page with JupyterLab in it, and at most one notebook that it talks about.
+FACTS = """v => ({width: v.videoWidth, height: v.videoHeight, duration: v.duration,
+  src: v.currentSrc, muted: v.muted, controls: v.controls,
+  seekable: v.seekable.length ? v.seekable.end(0) : 0})"""
+SEEK = """(v, second) => new Promise((done, fail) => {
+  v.addEventListener('seeked', () => done(v.currentTime), {once: true});
+  v.addEventListener('error', () => fail(new Error(v.error?.message)), {once: true});
+  v.currentTime = second; })"""
 
-    Cells are counted from 0. `console_errors` and `bad_replies` (HTTP 400 and up) collect
-    what the page complained of.
-    """
 
-    prefix = ""  # of the names of its pictures
+class Tab:
+    """A page in Chromium on a server."""
 
-    def __init__(self, server: LabServer, browser: Browser) -> None:
+    def __init__(self, server: Server, browser: Browser) -> None:
         self.server = server
-        self.path = ""
         self.console_errors: list[str] = []
-        self.bad_replies: list[str] = []
-        self.page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        self.page = browser.new_page(viewport=dict(VIEWPORT))  # type: ignore[arg-type]
         self.page.set_default_timeout(PATIENCE * 1000)
-        self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self._complain(str(error)))
-        self.page.on("response", self._on_response)
-        self._enter()
-
-    def _enter(self) -> None:
-        self.page.goto(f"{self.server.url}/lab?reset")
-        self._wait_app()
 
     def close(self) -> None:
         """Close the page; its kernel and server stay."""
         self.page.close()
-
-    # --- what the page complained of ---------------------------------------------------
-
-    def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self._complain(f"{message.text} ({message.location.get('url', '')})")
-
-    def _on_response(self, response: Response) -> None:
-        if response.status >= 400:
-            self.bad_replies.append(f"{response.status} {response.url}")
-
-    def _complain(self, text: str) -> None:
-        if not any(pattern.search(text) for pattern in HARMLESS):
-            self.console_errors.append(text)
-
-    # --- conditions --------------------------------------------------------------------
 
     def wait_for(self, script: str, timeout: float = PATIENCE, *, arg: Any = None) -> Any:
         """Wait until the JavaScript gives something true; return that.
@@ -287,12 +258,70 @@ class Lab:
             )
             return handle.json_value()
         except PlaywrightError as error:
-            picture = self.screenshot("gave-up")
+            picture = self.screenshot("timeout")
             seen = "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
             raise AssertionError(
                 f"never true: {script}\n{error.message}\nscreenshot: {picture}\n"
                 f"outputs: {seen[:2000]}\nconsole: {self.console_errors}"
             ) from error
+
+    def screenshot(self, name: str) -> Path:
+        """Write a picture of the page where a developer can look at it."""
+        return self._picture(name, self.page)
+
+    def _picture(self, name: str, part: Page | Locator) -> Path:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        part.screenshot(path=path)
+        return path
+
+
+class Lab(Tab):
+    """One page with JupyterLab in it, and at most one notebook.
+
+    Cells are counted from 0. `console_errors` collects what the page complained of.
+    """
+
+    prefix = ""  # of the names of its pictures
+
+    def __init__(self, server: LabServer, browser: Browser) -> None:
+        super().__init__(server, browser)
+        self.path = ""
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self._complain(str(error)))
+        self._enter()
+
+    def _enter(self) -> None:
+        self.page.goto(f"{self.server.url}/lab?reset")
+        self._wait_app()
+
+    def close_notebook(self, *, kernels: bool = True) -> None:
+        """Close the notebook without saving and, unless told otherwise, end all kernels."""
+        self.page.evaluate(
+            """async kernels => {
+                 const app = window.jupyterapp;
+                 for (const widget of [...app.shell.widgets('main')]) widget.dispose();
+                 if (kernels) await app.serviceManager.sessions.shutdownAll(); }""",
+            kernels,
+        )
+
+    def reset(self) -> None:
+        """Make the page as good as new, for the next test."""
+        self.close_notebook()
+        self.page.set_viewport_size(dict(VIEWPORT))  # type: ignore[arg-type]
+        self.use_theme("light")
+
+    # --- what the page complained of ---------------------------------------------------
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._complain(f"{message.text} ({message.location.get('url', '')})")
+
+    def _complain(self, text: str) -> None:
+        if not any(pattern.search(text) for pattern in HARMLESS):
+            self.console_errors.append(text)
+
+    # --- conditions --------------------------------------------------------------------
 
     def _wait_app(self) -> None:
         self.wait_for("() => window.jupyterapp && window.jupyterapp.shell")
@@ -428,12 +457,6 @@ class Lab:
         """Return what a person reads below the cell."""
         return self.output(index).inner_text()
 
-    def set_source(self, index: int, source: str) -> None:
-        """Replace what stands in a cell."""
-        self._panel(
-            "panel.content.widgets[arg[0]].model.sharedModel.setSource(arg[1]);", [index, source]
-        )
-
     def save(self) -> Any:
         """Save the notebook; return it as it now lies on the disk."""
         self._panel("await panel.context.save();")
@@ -451,16 +474,6 @@ class Lab:
         """Stop the kernel; the notebook stays open."""
         self._panel("await panel.sessionContext.shutdown();")
 
-    def has_kernel(self) -> bool:
-        """Tell whether the notebook has a kernel."""
-        return bool(self._panel("return !!panel.sessionContext.session?.kernel;"))
-
-    def reload(self) -> None:
-        """Reload the page as a person does; the same notebook is opened again."""
-        self.page.reload()
-        self._wait_app()
-        self.open(self.path)
-
     # --- looking -----------------------------------------------------------------------
 
     def use_theme(self, name: str) -> None:
@@ -473,30 +486,18 @@ class Lab:
 
     def screenshot(self, name: str, *, cell: int | None = None) -> Path:
         """Write a picture of the page, or of one cell, where a developer can look at it."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        path = SCREENSHOTS / f"{self.prefix}{name}.png"
-        (self.page if cell is None else self.cell(cell)).screenshot(path=path)
-        return path
+        part = self.page if cell is None else self.cell(cell)
+        return self._picture(f"{self.prefix}{name}", part)
 
     def video(self, index: int, timeout: float = PATIENCE) -> dict[str, Any]:
         """Wait until the video below a cell can play; return what its element says of itself."""
         self._wait_video(index, "v => v.readyState >= 2", timeout)
-        facts: dict[str, Any] = self._video(index).evaluate(
-            """v => ({width: v.videoWidth, height: v.videoHeight, duration: v.duration,
-                      src: v.currentSrc, muted: v.muted, controls: v.controls,
-                      seekable: v.seekable.length ? v.seekable.end(0) : 0})"""
-        )
+        facts: dict[str, Any] = self._video(index).evaluate(FACTS)
         return facts
 
     def seek(self, index: int, second: float) -> float:
         """Move the video below a cell to `second`; return where it then stands."""
-        landed: float = self._video(index).evaluate(
-            """(v, second) => new Promise((done, fail) => {
-                 v.addEventListener('seeked', () => done(v.currentTime), {once: true});
-                 v.addEventListener('error', () => fail(new Error(v.error?.message)), {once: true});
-                 v.currentTime = second; })""",
-            second,
-        )
+        landed: float = self._video(index).evaluate(SEEK, second)
         return landed
 
     def play(self, index: int) -> float:
@@ -532,10 +533,6 @@ class Notebook7(Lab):
     def _go_to(self, path: str) -> None:
         self.page.goto(f"{self.server.url}/notebooks/{quote(path)}")
         self._wait_app()
-
-    def reload(self) -> None:
-        """Reload the page as a person does; it comes back with its notebook."""
-        self.open(self.path)
 
 
 def open_page(server: LabServer, browser: Browser) -> Lab:
