@@ -1,4 +1,4 @@
-"""What the tests of the catalog share: the built-in catalog, and a way to write a person's."""
+"""Fixtures of the catalog's tests: the built-in catalog, and a function that writes another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who answers: what was said, else the first set key, else the demo."""
+"""Which provider is used: the chosen one, else the first with a key, else the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys: where they are found, and that nothing shows them."""
+"""Keys: where they are found, and that they are never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading: a person's rows over the built-in ones, and errors that point into the file."""
+"""Loading: a user's rows replace built-in ones; errors name file and line."""
 
 from __future__ import annotations
 

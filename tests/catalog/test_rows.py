@@ -1,4 +1,4 @@
-"""The rows shipped with the package. The loader checks each of them; here is what they say."""
+"""The rows shipped with the package. The loader checks each; these tests check what they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which places may be spoken to, and how they are shown."""
+"""Which addresses may be connected to, and how they are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client as a script uses it."""
+"""The client as used in a script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A POST that may cost money: sent once, repeated only when it surely was not accepted."""
+"""A POST that may cost money: sent once, repeated only if it was certainly not accepted."""
 
 from __future__ import annotations
 

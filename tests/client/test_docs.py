@@ -1,4 +1,4 @@
-"""The examples of src/ipyreel/client/README.md, run as they stand there."""
+"""The examples in src/ipyreel/client/README.md run as printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a finished job to a file, whatever the server does on the way."""
+"""Downloading a finished job: cuts, wrong answers, limits and the disk."""
 
 from __future__ import annotations
 
@@ -675,5 +675,5 @@ def test_large_files_are_the_same_too(target):
     told = []
     file, _ = download(target, File(film, cuts=[1_500_000]), progress=lambda *now: told.append(now))
     assert_whole(file, target, film)
-    # Each piece is told at most once, and no film more than about a hundred times.
+    # Each piece is reported at most once, and about a hundred times in all.
     assert 9 < len(told) < 120

@@ -1,4 +1,4 @@
-"""The transport: what is sent where, what is refused, and what every failure becomes."""
+"""The transport: what is sent where, what is refused, and which error each failure becomes."""
 
 from __future__ import annotations
 

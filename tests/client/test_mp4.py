@@ -1,4 +1,4 @@
-"""Whole videos are told from everything else, and read."""
+"""Complete videos are recognised and read; anything else is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part file: what is written, what is kept, and how it gets its name."""
+"""The part file: what is written and kept, and how it gets its final name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits grow, are spread, and never beyond their caps."""
+"""Waits grow, vary, and stay below their limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting no longer than so long, and what becomes of the work."""
+"""`within`: a time limit for a coroutine, and what happens to its work."""
 
 from __future__ import annotations
 

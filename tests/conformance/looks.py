@@ -1,4 +1,4 @@
-"""Checks of what is shown of a job, parsed as a browser does, and of where its files are."""
+"""Checks of how a job is shown, parsed as a browser does, and of where its files are."""
 
 from __future__ import annotations
 

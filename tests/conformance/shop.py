@@ -1,4 +1,4 @@
-"""Servers in the shape of each vendor, and kernels that use them: real sockets, simulated time."""
+"""Servers shaped like each vendor, and kernels that use them: real sockets, simulated time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remixes, edits and extensions are never paid twice either, whatever happens to the POST."""
+"""Remixes, edits and extensions are not paid twice either."""
 
 from __future__ import annotations
 

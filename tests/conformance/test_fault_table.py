@@ -1,4 +1,4 @@
-"""Every fault, at every step where it can happen, at the vendors whose shapes differ there.
+"""Every fault, at every step where it can happen, at the vendors whose shape matters to it.
 
 Real sockets, a real server and a real session; only time is simulated. The cases are data, in
 `table.py` and `rows_*.py`.

@@ -1,4 +1,4 @@
-"""Hostile prompts, answers, ids and file names, through a whole session: they stay text."""
+"""Hostile prompts, answers, ids and file names in a whole session: they stay text."""
 
 from __future__ import annotations
 

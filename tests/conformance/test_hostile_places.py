@@ -1,4 +1,4 @@
-"""Hostile addresses and echoed keys: a key goes to its own origin only and is kept nowhere."""
+"""Hostile addresses: a key goes to its own origin only, and no request to the network inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A demo server whose clock stands still, a client for it, and pictures to send."""
+"""A demo server with a stopped clock, a client for it, and images to send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures of the demo: what of a prompt they show, and what they must not show."""
+"""The demo's pictures: what they show of a prompt, and what they must not show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits and extensions at the demo provider: routes, refusals, and films that really go on."""
+"""Edits and extensions at the demo server: routes, refusals, and the videos."""
 
 from __future__ import annotations
 

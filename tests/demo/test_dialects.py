@@ -1,4 +1,4 @@
-"""Each vendor's shapes and refusals, in its own sentences."""
+"""The shapes and refusals of each vendor that the demo server imitates."""
 
 from __future__ import annotations
 

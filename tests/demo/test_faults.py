@@ -1,4 +1,4 @@
-"""Rules of misbehaviour: how they are read, when they are played, what a client then sees."""
+"""Fault rules: how they are read, when they apply, and what a client sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a job stands is a function of its record and the time, and records outlive servers."""
+"""A demo job's state is a function of its record and the time; records outlive the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m ipyreel.demo` by hand."""
+"""The command `python -m ipyreel.demo`."""
 
 from __future__ import annotations
 

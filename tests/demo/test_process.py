@@ -1,4 +1,4 @@
-"""The demo server as a child: it ends with its owner, and its jobs do not."""
+"""The demo server as a child process: it ends with its owner, and its jobs remain."""
 
 from __future__ import annotations
 

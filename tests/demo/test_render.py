@@ -1,4 +1,4 @@
-"""Videos of the demo provider: exact, repeatable, and starting from an input image."""
+"""Rendered videos: exact, repeatable, and starting from an input image."""
 
 from __future__ import annotations
 

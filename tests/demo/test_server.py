@@ -1,4 +1,4 @@
-"""The routes of /v1/videos over real sockets, in the dialect that everyone gets first."""
+"""The routes of /v1/videos over real sockets, in the default dialect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo server as a test double: fixture, control routes, and what it does without."""
+"""The demo server as a test double: fixture, control routes, and few dependencies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking a strict fake as a person's own code would, with time that only passes in sleep."""
+"""Clients of the strict fakes, with a clock that moves only in `sleep`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage on which all strict fakes play, and a shell whose `ipyreel.toml` leads there."""
+"""The server for all strict fakes, and a shell whose `ipyreel.toml` points to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person with one key, or one address, and what they type; the strict fakes answer."""
+"""A user with one key or one address, against the strict fakes."""
 
 from __future__ import annotations
 

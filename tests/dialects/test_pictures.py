@@ -1,4 +1,4 @@
-"""Input images: whatever a person holds, in the form and the size that the server demands."""
+"""Input images of every kind, in the form and size that the server requires."""
 
 from __future__ import annotations
 

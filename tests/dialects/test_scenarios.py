@@ -1,4 +1,4 @@
-"""Each dialect's strict fake, each scenario: our client gets through, or says what happened."""
+"""Each strict fake in each scenario: the client succeeds, or says what happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes beside the three: where the provider's row has them, and one sentence elsewhere."""
+"""The other routes: used where the provider has them, one sentence where it does not."""
 
 from __future__ import annotations
 

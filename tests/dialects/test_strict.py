@@ -1,6 +1,6 @@
 """The fakes are strict: what the real servers were seen to refuse, they refuse as well.
 
-Spoken to with plain httpx, so that nothing of ours can put a request right.
+They are called with plain httpx, so that no code of ours corrects a request.
 """
 
 from __future__ import annotations

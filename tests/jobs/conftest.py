@@ -1,4 +1,4 @@
-"""Stores, loops and managers that end with their test."""
+"""Stores, loops and managers that are closed after their test."""
 
 from __future__ import annotations
 

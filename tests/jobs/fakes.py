@@ -1,4 +1,4 @@
-"""A provider, time and files made up for the tests of the jobs room: no mocks, no network."""
+"""A fake provider, simulated time and files for the tests of jobs: no mocks, no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ipyreel.jobs.store import JobStore
 from ipyreel.values import JobSnapshot, VideoFile, VideoJob, VideoPage, VideoRequest
 
 BOUND = 60
-"""Seconds after which a test gives up on a thread: a net under it, nothing that is measured."""
+"""Seconds after which a test gives up on a thread; nothing is measured by it."""
 
 START = 1_700_000_000.0
 """The moment at which made-up time begins, in seconds since the epoch."""
@@ -66,7 +66,7 @@ def small_mp4() -> bytes:
 
 
 class FakeTime:
-    """Time that passes when somebody sleeps; signs of life come when the test says so."""
+    """Time that moves only in `sleep`; heartbeats come when the test says so."""
 
     def __init__(self) -> None:
         self.now = START

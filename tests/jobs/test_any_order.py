@@ -28,7 +28,7 @@ from tests.jobs.fakes import START, make_job, video
 
 KERNELS = 3
 TURNS = 40
-"""Turns of the loop after which everything that can go on has gone on."""
+"""Turns of the loop after which all work that can continue has done so."""
 
 ACTING = contextvars.ContextVar("acting")
 """The kernel whose code runs."""

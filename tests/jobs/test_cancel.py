@@ -1,4 +1,4 @@
-"""Cancelling says what it did, in every phase of a job."""
+"""Cancelling, in every phase of a job, says what it did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of the library: opened, brought up to date, broken, newer, full, read-only."""
+"""The library's file: opened, migrated, damaged, newer, full, read-only."""
 
 from __future__ import annotations
 

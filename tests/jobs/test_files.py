@@ -1,4 +1,4 @@
-"""Names of files from hostile prompts, and the `.json` that explains a video."""
+"""File names from hostile prompts, and the `.json` beside a video."""
 
 from __future__ import annotations
 

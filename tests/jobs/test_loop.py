@@ -1,4 +1,4 @@
-"""The one thread, and the ways of waiting for what runs on it."""
+"""The thread with the event loop, and the ways to wait for its work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job from the cell to the file: what the server counted, what the library says."""
+"""A job from submission to the file: requests, states, the library."""
 
 from __future__ import annotations
 

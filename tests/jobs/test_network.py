@@ -1,4 +1,4 @@
-"""Libraries on network file systems: no WAL, locks that are tried, or one kernel alone."""
+"""Libraries on network file systems: no WAL, tested locks, or one kernel only."""
 
 from __future__ import annotations
 

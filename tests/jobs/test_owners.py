@@ -1,4 +1,4 @@
-"""Who has a job: processes that live, that ended, and that cannot be seen from here."""
+"""Owners of jobs: processes that live, that ended, and that cannot be seen from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job, several kernels: who loses it writes nothing more and sends nothing."""
+"""One job, several kernels: the one that loses it writes and sends nothing more."""
 
 from __future__ import annotations
 

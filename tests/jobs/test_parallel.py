@@ -1,4 +1,4 @@
-"""A sweep's jobs take turns: what waits is in the library, unsent, and is never lost."""
+"""A sweep's jobs wait for their turn: in the library, unsent, and never lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a server is asked, and what ends the asking."""
+"""How often a server is polled, and what ends the polling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking for a job whose POST may have arrived: found by prompt, model and time, or not."""
+"""Finding a job whose POST may have arrived, by prompt, model and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new kernel goes on with what an old one left, wherever it was left."""
+"""A new kernel continues what an earlier one left."""
 
 from __future__ import annotations
 

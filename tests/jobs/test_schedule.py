@@ -1,4 +1,4 @@
-"""When to ask: how long jobs take, and what their progress was worth."""
+"""When to poll: learned from how long jobs took and from their progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library: what is written is there, and one kernel at a time has a job."""
+"""The library: what is written can be read, and one kernel at a time owns a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job never goes back, whatever a server says and in whatever order."""
+"""A job never goes back, whatever the server says and in any order."""
 
 from __future__ import annotations
 

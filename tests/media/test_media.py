@@ -1,4 +1,4 @@
-"""Pictures out of videos: the right one, whole files, clear refusals."""
+"""Frames, sheets, GIFs and posters of videos, and clear refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests out of stored JSON, and calls as JSON that can be compared."""
+"""Requests from stored JSON, and calls as JSON for comparison."""
 
 from ipyreel.values import Image, VideoRequest
 

@@ -1,3 +1,5 @@
+"""`Retry-After` and its relatives: seconds, dates and nonsense."""
+
 import time
 
 import pytest

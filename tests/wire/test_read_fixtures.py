@@ -1,4 +1,4 @@
-"""Every answer of every server in `fixtures/read`, read as its file says."""
+"""Every stored answer in `fixtures/read` is read as its file says."""
 
 import json
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Whatever a server answers, it is read, or refused with one of the two errors."""
+"""Any answer of a server is read, or refused with one of two errors."""
 
 import json
 import math

@@ -1,3 +1,5 @@
+"""Texts of servers: cleaned, shortened, and without keys and signatures."""
+
 import base64
 import html
 import json

@@ -1,3 +1,5 @@
+"""Joining base URLs, escaping ids, and comparing origins."""
+
 from urllib.parse import unquote
 
 import pytest

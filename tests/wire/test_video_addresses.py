@@ -1,3 +1,5 @@
+"""Media types by the first bytes, and addresses of videos in answers."""
+
 import pytest
 
 from ipyreel.wire.job_fields import read_envelope

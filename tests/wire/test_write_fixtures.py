@@ -1,4 +1,4 @@
-"""Every call of every dialect, compared with the file that holds what the server wants."""
+"""Every call of every dialect, compared with the stored one."""
 
 import json
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Calls other than the stored ones, and what cannot be written."""
+
 import json
 import math
 from urllib.parse import urlencode

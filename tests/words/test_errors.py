@@ -1,4 +1,4 @@
-"""The errors: one tree, two lines each, and nothing that escapes `except Exception`."""
+"""The errors: one tree, at most two lines each, all caught by `except Exception`."""
 
 from __future__ import annotations
 

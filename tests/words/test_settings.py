@@ -1,4 +1,4 @@
-"""Settings: where they are read, which layer wins, and what a bad one is answered with."""
+"""Settings: where they are read, which layer wins, and what a wrong value is answered with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values: what goes out as JSON comes back as it was."""
+"""The values survive JSON unchanged."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the tests of the client share: a scripted server, made-up videos, a clock."""
+"""Helpers of the client's tests: a scripted server, small videos, a clock."""

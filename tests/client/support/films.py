@@ -1,4 +1,4 @@
-"""Videos small enough to write by hand, and bytes that only look like them."""
+"""Small videos made by hand, and bytes that only look like videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients of the scripted server, with time and chance in the test's hand."""
+"""Clients of the scripted server, with controlled time and randomness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server of raw sockets that answers as its script says, cuts and hangs included."""
+"""A server on raw sockets that answers by a script, including cuts and hangs."""
 
 from __future__ import annotations
 

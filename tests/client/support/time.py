@@ -1,4 +1,4 @@
-"""Time that passes only when somebody sleeps, and chance that is always the same."""
+"""A clock that moves only in `sleep`, and a constant instead of randomness."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ START = Path(__file__).with_name("start.png").read_bytes()
 """A picture of 1280x720, in bytes that no version of Pillow will write otherwise."""
 
 SPLIT = b"\r\n###\r\n"
-"""Stands between two requests of a stored conversation."""
+"""Separates two requests of a stored conversation."""
 
 
 def words(text):
@@ -313,7 +313,7 @@ class _Server(uvicorn.Server):
 
 
 class Stage:
-    """One server for all fakes, which play one after the other: starting it takes a while.
+    """One server for all fakes, one at a time: starting it takes a while.
 
     It has two ports, one for the fake and one for its CDN, so that they differ in origin.
     """
