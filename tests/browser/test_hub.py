@@ -98,6 +98,8 @@ def run(command, folder):
 class Hub(Server):
     """A JupyterHub whose configuration is what the page says, and where it listens."""
 
+    ready = "/hub/health"
+
     def __init__(self, root, home, gateway):
         self._gateway = gateway
         super().__init__(root, home)
@@ -169,7 +171,7 @@ def gateway(tmp_path_factory):
 def hub(students, gateway, tmp_path_factory):  # noqa: ARG001 - they must exist first
     home = tmp_path_factory.mktemp("hub-home")
     server = Hub(tmp_path_factory.mktemp("hub"), home, gateway.url)
-    yield server.wait_ready("/hub/health")
+    yield server.wait_ready()
     server.stop()
 
 

@@ -457,6 +457,12 @@ class Lab(Tab):
         """Return what a person reads below the cell."""
         return self.output(index).inner_text()
 
+    def set_source(self, index: int, source: str) -> None:
+        """Replace what stands in a cell."""
+        self._panel(
+            "panel.content.widgets[arg[0]].model.sharedModel.setSource(arg[1]);", [index, source]
+        )
+
     def save(self) -> Any:
         """Save the notebook; return it as it now lies on the disk."""
         self._panel("await panel.context.save();")
@@ -473,6 +479,12 @@ class Lab(Tab):
     def shutdown_kernel(self) -> None:
         """Stop the kernel; the notebook stays open."""
         self._panel("await panel.sessionContext.shutdown();")
+
+    def reload(self) -> None:
+        """Reload the page as a person does; the same notebook is opened again."""
+        self.page.reload()
+        self._wait_app()
+        self.open(self.path)
 
     # --- looking -----------------------------------------------------------------------
 
