@@ -25,14 +25,9 @@ from ipyreel.wire.text import clean, excerpt
 
 MODERATION = frozenset(
     {
-        "moderation_blocked",
+        *("moderation_blocked", "input_moderation", "output_moderation", "moderated"),
+        *("content_filter", "content_policy_violation", "sensitive_words_detected"),
         "sentinel_block",
-        "content_filter",
-        "content_policy_violation",
-        "input_moderation",
-        "output_moderation",
-        "sensitive_words_detected",
-        "moderated",
     }
 )
 """Codes of servers for a prompt or an image that moderation refused."""
@@ -40,55 +35,20 @@ MODERATION = frozenset(
 MODERATION_HINT = "The provider's moderation refused the prompt. Change it and run the cell again."
 
 _SENTENCES = (
-    "message",
-    "msg",
-    "error",
-    "detail",
-    "reason",
-    "description",
-    "err_msg",
-    "ErrMsg",
-    "error_msg",
-    "errmsg",
-    "errorMessage",
-    "error_message",
-    "status_msg",
-    "Message",
-    "Error",
-    "faultstring",
-    "title",
+    *("message", "msg", "error", "detail", "reason", "description"),
+    *("err_msg", "ErrMsg", "error_msg", "errmsg", "errorMessage", "error_message", "status_msg"),
+    *("Message", "Error", "faultstring", "title"),
 )
 """Where the text of an error is, inside an object that is one."""
 
 _REASONS = (
-    "fail_reason",
-    "failReason",
-    "failure_reason",
-    "error_message",
-    "error_msg",
-    "errorMessage",
-    "errmsg",
-    "err_msg",
-    "ErrMsg",
-    "failure",
-    "failMsg",
-    "fail_msg",
-    "err",
-    "errors",
-    "fault",
-    "base_resp",
-    "Response",
-    "ResponseMetadata",
-    "reason",
-    "message",
-    "Message",
-    "msg",
-    "status_msg",
-    "status_message",
-    "status_details",
-    "incomplete_details",
-    "detail",
-    "title",
+    *("fail_reason", "failReason", "failure_reason"),
+    *("error_message", "error_msg", "errorMessage", "errmsg", "err_msg", "ErrMsg"),
+    *("failure", "failMsg", "fail_msg", "err", "errors", "fault"),
+    *("base_resp", "Response", "ResponseMetadata"),
+    *("reason", "message", "Message", "msg"),
+    *("status_msg", "status_message", "status_details", "incomplete_details"),
+    *("detail", "title"),
 )
 """Where it is in a reply without `error`; MiniMax, Tencent and Volcengine are among them."""
 
