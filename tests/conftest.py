@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from httpx._transports import default
 from hypothesis import settings
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_core.utils import ensure_event_loop
@@ -47,6 +48,20 @@ def no_loop_left():
     """Close the event loop that jupyter_client and nbclient keep for this thread."""
     yield
     ensure_event_loop().close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_read_once():
+    """Share the certificates among the tests' own httpx clients: each would read them, in 20 ms."""
+    create = default.create_ssl_context
+    trust = create()
+
+    def shared(verify=True, **options):  # noqa: FBT002 - as httpx has it
+        return trust if verify is True else create(verify=verify, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(default, "create_ssl_context", shared)
+        yield
 
 
 @pytest.fixture(autouse=True)
