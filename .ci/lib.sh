@@ -46,6 +46,7 @@ install_system_packages() {
   has jq || missing+=(jq)
   has curl || missing+=(curl ca-certificates)
   has git || missing+=(git)
+  has sshfs || missing+=(sshfs openssh-sftp-server) # a network folder for tests/jobs
   [ -n "$(find /usr/share/fonts -name 'DejaVuSans*' -print -quit 2>/dev/null)" ] ||
     missing+=(fonts-dejavu-core)
   has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null ||

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -82,13 +87,56 @@ def test_this_machines_folders_are_found(tmp_path):
 def test_a_second_process_tries_whether_a_lock_excludes_it(path, monkeypatch):
     assert locks_exclude(path, NFS)
     assert names(path) == []
-    monkeypatch.setattr(network, "_PROBE", "pass")  # as where locks are not passed on
+    # A second process that SQLite's locks do not reach, as where they are not passed on.
+    opened = "sys.argv[1], "
+    assert opened in network._PROBE
+    blind = network._PROBE.replace(opened, '"file:" + sys.argv[1] + "?vfs=unix-none", uri=True, ')
+    monkeypatch.setattr(network, "_PROBE", blind)
     assert not locks_exclude(path, NFS)
+    assert names(path) == []
 
 
 @pytest.mark.parametrize("option", network.LOCAL_LOCKS)
 def test_locks_of_one_machine_exclude_nobody_else(path, option):
     assert not locks_exclude(path, Mount(kind="nfs", options=f"rw,{option},vers=3"))
+
+
+@pytest.fixture
+def machines(tmp_path):
+    """A folder as two machines have it: mounted twice by sshfs, which needs no SSH for that."""
+    server = next(Path("/usr/lib").glob("**/openssh/sftp-server"), None)
+    if not (shutil.which("sshfs") and server and os.access("/dev/fuse", os.W_OK)):
+        pytest.skip("no sshfs here")
+    (tmp_path / "served").mkdir()
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\nexec {server}\n", encoding="ascii")
+    ssh.chmod(0o755)
+    folders = [tmp_path / "one", tmp_path / "two"]
+    with contextlib.ExitStack() as stack:
+        for folder in folders:
+            folder.mkdir()
+            there = ["sshfs", "-o", f"ssh_command={ssh}", f"host:{tmp_path / 'served'}", folder]
+            subprocess.run(there, check=True, timeout=60)
+            stack.callback(subprocess.run, ["fusermount3", "-u", folder], check=True, timeout=60)
+        yield [folder / "library.sqlite" for folder in folders]
+
+
+def test_a_real_network_folder_is_found_and_left_to_one_kernel(machines, tmp_path):
+    here, there = machines
+    assert mount_of(here.parent).kind == "fuse.sshfs"
+    with contextlib.ExitStack() as both:
+        for path in (here, there):  # why: a lock of one machine says nothing to the other
+            other = path.with_name("other.sqlite")
+            connection = both.enter_context(closing(sqlite3.connect(other, isolation_level=None)))
+            connection.execute("BEGIN EXCLUSIVE")
+    with closing(JobStore(here)) as one, closing(JobStore(there)) as two:
+        one.insert(make_job(tmp_path, id="v1"))
+        assert network.promise(here).endswith("one kernel at a time")
+        with pytest.raises(StoreError, match=r"fuse\.sshfs, which does not keep kernels apart"):
+            two.newest()
+        one.close()
+        assert [job.id for job in two.newest()] == ["v1"]
+    assert mode_of(here) == "delete"
 
 
 @pytest.mark.usefixtures("on_nfs")
@@ -143,7 +191,7 @@ def test_where_locks_do_not_exclude_one_kernel_has_the_library_alone(path, tmp_p
     monkeypatch.setattr(network, "locks_exclude", lambda _path, _mount: False)
     with closing(JobStore(path)) as one, closing(JobStore(path)) as two:
         one.insert(make_job(tmp_path, id="v1"))
-        with pytest.raises(StoreError, match=r"file locks do not keep.*IPYREEL_HOME"):
+        with pytest.raises(StoreError, match=r"does not keep kernels apart.*IPYREEL_HOME"):
             two.newest()
         one.close()
         assert [job.id for job in two.newest()] == ["v1"]

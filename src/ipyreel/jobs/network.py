@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -26,9 +27,17 @@ KINDS = frozenset(
         *("nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afpfs", "webdav", "davfs"),
         *("lustre", "gpfs", "beegfs", "panfs", "wekafs", "orangefs", "afs", "9p", "ceph"),
         *("glusterfs", "fuse.glusterfs", "fuse.ceph", "fuse.sshfs", "fuse.rclone", "fuse.s3fs"),
+        *("fuse.gcsfuse", "fuse.juicefs"),
     }
 )
 """File systems that more than one machine may have mounted."""
+
+FUSE = "fuse."
+"""How the kinds of those begin on which one kernel has a library alone, whatever a lock does.
+
+sshfs locks within one machine only. GlusterFS passes locks on, but each client reads through a
+cache of its own: two of them damaged a library within 40 writes.
+"""
 
 LOCAL_LOCKS = ("nolock", "local_lock=all", "local_lock=posix", "nobrl")
 """Mount options with which a lock holds on one machine only (nfs(5), mount.cifs(8))."""
@@ -74,12 +83,12 @@ def promise(path: Path) -> str | None:
         return None
     if path.parent.is_dir() and locks_exclude(path, mount):
         return f"on {mount.kind}: no WAL; locks keep the kernels of this machine apart"
-    return f"on {mount.kind}, whose locks do not keep kernels apart: one kernel at a time"
+    return f"on {mount.kind}, which does not keep kernels apart: one kernel at a time"
 
 
 def locks_exclude(path: Path, mount: Mount) -> bool:
     """Tell whether a lock on a file here keeps another process out, on any machine."""
-    if any(word in mount.options.split(",") for word in LOCAL_LOCKS):
+    if mount.kind.startswith(FUSE) or any(word in mount.options.split(",") for word in LOCAL_LOCKS):
         return False
     probe = path.with_name(f"{path.name}.{os.getpid()}.probe")
     try:
@@ -124,18 +133,23 @@ def take_alone(path: Path, owner: str, mount: Mount) -> Path:
     Raises `StoreError` where another kernel has it.
     """
     mark = path.with_name(path.name + ".kernel")
-    if not _make(mark, owner):
-        holder = mark.read_text(encoding="utf-8")
-        if is_alive(holder) is False:
-            mark.unlink(missing_ok=True)
-        if holder != owner and not _make(mark, owner):
-            raise StoreError(
-                f"The library {path} is on {mount.kind}, where file locks do not keep kernels"
-                " apart, and another kernel uses it.",
-                hint="Set IPYREEL_HOME to a folder on a local disk, or end the other kernel. If"
-                f" there is none, delete {mark}.",
-            )
-    return mark
+    for _ in range(ATTEMPTS):
+        if _make(mark, owner):
+            return mark
+        # A file that is gone may be shown for a moment, from the cache of a network folder.
+        with contextlib.suppress(FileNotFoundError):
+            holder = mark.read_text(encoding="utf-8")
+            if holder == owner:
+                return mark
+            if is_alive(holder) is not False:
+                break
+            _clear(mark, holder)
+    raise StoreError(
+        f"The library {path} is on {mount.kind}, which does not keep kernels apart, and another"
+        " kernel uses it.",
+        hint="Set IPYREEL_HOME to a folder on a local disk, or end the other kernel. If there is"
+        f" none, delete {mark}.",
+    )
 
 
 def _make(mark: Path, owner: str) -> bool:
@@ -145,3 +159,13 @@ def _make(mark: Path, owner: str) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _clear(mark: Path, holder: str) -> None:
+    """Remove the mark of a kernel that ended, and not one that another kernel made meanwhile."""
+    aside = mark.with_name(f"{mark.name}.{secrets.token_hex(8)}")
+    mark.rename(aside)
+    if aside.read_text(encoding="utf-8") == holder:
+        aside.unlink()
+    else:
+        aside.rename(mark)
