@@ -8,6 +8,7 @@ import socket
 from ipaddress import ip_address
 from pathlib import Path
 
+import httpx
 import pytest
 from httpx._transports import default
 from hypothesis import settings
@@ -52,15 +53,17 @@ def no_loop_left():
 
 @pytest.fixture(scope="session", autouse=True)
 def certificates_read_once():
-    """Share the certificates among the tests' own httpx clients: each would read them, in 20 ms."""
-    create = default.create_ssl_context
+    """Share the certificates among all httpx clients: each would read them, in 20 ms."""
+    create = httpx.create_ssl_context
     trust = create()
 
     def shared(verify=True, **options):  # noqa: FBT002 - as httpx has it
-        return trust if verify is True else create(verify=verify, **options)
+        plain = verify is True and "SSL_CERT_FILE" not in os.environ
+        return trust if plain else create(verify=verify, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(default, "create_ssl_context", shared)
+        for module in (httpx, default):
+            patch.setattr(module, "create_ssl_context", shared)
         yield
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-import httpx
 import pytest
 
 from tests.conformance.shop import open_shop
@@ -25,18 +24,6 @@ def market(tmp_path_factory):
             return shops[name]
 
         yield visit
-
-
-@pytest.fixture(scope="session")
-def trust():
-    """Return the certificates, read once: reading them takes half of a case's time."""
-    return httpx.create_ssl_context()
-
-
-@pytest.fixture(autouse=True)
-def quick_start(trust, monkeypatch):
-    """Let every client use the certificates that were read already."""
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: trust)
 
 
 @pytest.fixture
