@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ipyreel.catalog import Catalog, KeyRing, Provider
 from ipyreel.catalog.choice import FALLBACK, require_base_url
@@ -18,7 +19,6 @@ from ipyreel.demo.process import DemoServer
 from ipyreel.errors import ConfigError
 from ipyreel.jobs.loop import LoopThread
 from ipyreel.jobs.run import JobConfig
-from ipyreel.values import Balance, Image, Offer, VideoFile, VideoJob, VideoPage, VideoRequest
 from ipyreel.wire.urls import same_origin
 
 
@@ -94,6 +94,36 @@ def _other_origin(name: str, url: str, current: str) -> ConfigError:
 
 
 T = TypeVar("T")
+P = ParamSpec("P")
+_Method = Callable[Concatenate[VideoClient, P], Coroutine[Any, Any, T]]
+
+
+def _blocking(method: _Method[P, T]) -> Callable[Concatenate[SyncVideoClient, P], T]:
+    """Return a method of `VideoClient` as one that blocks."""
+
+    @wraps(method)
+    def call(self: SyncVideoClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._run(method(self.asynchronous, *args, **kwargs))
+
+    return call
+
+
+def _iterating(
+    method: Callable[Concatenate[VideoClient, P], AsyncIterator[T]],
+) -> Callable[Concatenate[SyncVideoClient, P], Iterator[T]]:
+    """Return a method of `VideoClient` that yields as one that blocks for each item."""
+
+    @wraps(method)
+    def iterate(self: SyncVideoClient, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        items = method(self.asynchronous, *args, **kwargs)
+        while (item := self._run(_next(items))) is not None:
+            yield item
+
+    return iterate
+
+
+async def _next(items: AsyncIterator[T]) -> T | None:
+    return await anext(items, None)
 
 
 class SyncVideoClient:
@@ -103,7 +133,7 @@ class SyncVideoClient:
     ...     job = client.create_and_wait("A cat on a beach", seconds=4)
     ...     file = client.download(job, Path("cat.mp4"))
 
-    Takes the arguments of `VideoClient`, and its methods those of the methods of that name.
+    Takes the arguments of `VideoClient`, and its methods are those of it, by the same names.
     `asynchronous` is the client itself; its loop runs on a thread of its own.
     """
 
@@ -132,73 +162,22 @@ class SyncVideoClient:
         """Close the connections and end the thread; a later call starts it again."""
         self._thread.stop(self.asynchronous.aclose)
 
-    def create(self, request: VideoRequest | str, **fields: Any) -> VideoJob:
-        """Ask for a video, once."""
-        return self._run(self.asynchronous.create(request, **fields))
-
-    def create_and_wait(self, request: VideoRequest | str, **options: Any) -> VideoJob:
-        """Ask for a video and wait for it."""
-        return self._run(self.asynchronous.create_and_wait(request, **options))
-
-    def retrieve(self, remote_id: str, **options: Any) -> VideoJob:
-        """Ask once about a job."""
-        return self._run(self.asynchronous.retrieve(remote_id, **options))
-
-    def wait(self, job: VideoJob | str, **options: Any) -> VideoJob:
-        """Wait until a job has ended."""
-        return self._run(self.asynchronous.wait(job, **options))
-
-    def watch(self, job: VideoJob | str, **options: Any) -> Iterator[VideoJob]:
-        """Yield each answer about a job until it has ended."""
-        answers = self.asynchronous.watch(job, **options)
-        while (answer := self._run(_next(answers))) is not None:
-            yield answer
-
-    def list(self, **options: Any) -> VideoPage:
-        """Return one page of the account's jobs."""
-        return self._run(self.asynchronous.list(**options))
-
-    def jobs(self, **options: Any) -> Iterator[VideoJob]:
-        """Yield all of the account's jobs."""
-        found = self.asynchronous.jobs(**options)
-        while (job := self._run(_next(found))) is not None:
-            yield job
-
-    def download(self, job: VideoJob, target: Path, **options: Any) -> VideoFile:
-        """Fetch a finished job's video."""
-        return self._run(self.asynchronous.download(job, target, **options))
-
-    def delete(self, remote_id: str, **options: Any) -> bool:
-        """Delete a job and its file."""
-        return self._run(self.asynchronous.delete(remote_id, **options))
-
-    def remix(self, remote_id: str, prompt: str, **options: Any) -> VideoJob:
-        """Ask for a finished job's video with changes."""
-        return self._run(self.asynchronous.remix(remote_id, prompt, **options))
-
-    def edit(self, prompt: str, *, video: str | Path, **options: Any) -> VideoJob:
-        """Ask for a video with changes."""
-        return self._run(self.asynchronous.edit(prompt, video=video, **options))
-
-    def extend(self, prompt: str, **options: Any) -> VideoJob:
-        """Ask for what comes after the end of a video."""
-        return self._run(self.asynchronous.extend(prompt, **options))
-
-    def variant(self, remote_id: str, name: str = "thumbnail", **options: Any) -> Image:
-        """Fetch a picture of a finished job."""
-        return self._run(self.asynchronous.variant(remote_id, name, **options))
-
-    def models(self, **options: Any) -> tuple[str, ...]:
-        """Return the names of the models that the server offers to this key."""
-        return self._run(self.asynchronous.models(**options))
-
-    def offers(self) -> tuple[Offer, ...]:
-        """Return what the provider says about its models."""
-        return self._run(self.asynchronous.offers())
-
-    def balance(self) -> Balance | None:
-        """Return what is left on the key."""
-        return self._run(self.asynchronous.balance())
+    create = _blocking(VideoClient.create)
+    create_and_wait = _blocking(VideoClient.create_and_wait)
+    retrieve = _blocking(VideoClient.retrieve)
+    wait = _blocking(VideoClient.wait)
+    watch = _iterating(VideoClient.watch)
+    list = _blocking(VideoClient.list)
+    jobs = _iterating(VideoClient.jobs)
+    download = _blocking(VideoClient.download)
+    delete = _blocking(VideoClient.delete)
+    remix = _blocking(VideoClient.remix)
+    edit = _blocking(VideoClient.edit)
+    extend = _blocking(VideoClient.extend)
+    variant = _blocking(VideoClient.variant)
+    models = _blocking(VideoClient.models)
+    offers = _blocking(VideoClient.offers)
+    balance = _blocking(VideoClient.balance)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = self._thread.submit(work)
@@ -208,7 +187,3 @@ class SyncVideoClient:
             # Ctrl-C ends the work too, not the wait for it only.
             future.cancel()
             raise
-
-
-async def _next(items: AsyncIterator[VideoJob]) -> VideoJob | None:
-    return await anext(items, None)

@@ -409,6 +409,7 @@ class VideoClient:
 
     async def wait(
         self,
+        /,
         job: VideoJob | str,
         *,
         on_update: Callable[[VideoJob], object] | None = None,
@@ -425,6 +426,7 @@ class VideoClient:
 
     async def create_and_wait(
         self,
+        /,
         request: VideoRequest | str,
         *,
         interval: float = 10.0,
@@ -442,7 +444,7 @@ class VideoClient:
             job, interval=interval, deadline=deadline, on_update=on_update, headers=headers
         )
 
-    async def jobs(self, *, page_size: int = 20, **asking: Any) -> AsyncIterator[VideoJob]:
+    async def jobs(self, /, *, page_size: int = 20, **asking: Any) -> AsyncIterator[VideoJob]:
         """Yield all of the account's jobs, newest first, page after page; raises as `list`."""
         seen: set[str] = set()
         after: str | None = None
