@@ -245,7 +245,7 @@ class Session:
     def submit(
         self,
         *plans: Plan,
-        max_cost: float | None = None,
+        max_cost: Decimal | float | None = None,
         reuse: bool = False,
         parallel: int | None = None,
     ) -> list[JobSnapshot]:
@@ -291,7 +291,7 @@ class Session:
         return self.store.ended
 
     def refusal(
-        self, *plans: Plan, max_cost: float | None = None, reuse: bool = False
+        self, *plans: Plan, max_cost: Decimal | float | None = None, reuse: bool = False
     ) -> VideoError | None:
         """Return why `submit` would refuse these plans; None: it would send them."""
         try:
@@ -462,7 +462,7 @@ class Session:
         """Return what was spent since then (seconds since the epoch; None: in this session)."""
         return self.store.spent(self.started_at if since is None else since)
 
-    def limits(self, max_cost: float | None = None) -> list[Limit]:
+    def limits(self, max_cost: Decimal | float | None = None) -> list[Limit]:
         """Return the limits in force; `max_cost` is one more for a single cell, in USD."""
         settings = self.settings.with_values("option", max_cost=max_cost)
         if not settings.is_limited:
@@ -505,7 +505,7 @@ class Session:
             self.keys.require(plan.provider)
 
     def _checked(
-        self, plans: Sequence[Plan], *, max_cost: float | None, reuse: bool
+        self, plans: Sequence[Plan], *, max_cost: Decimal | float | None, reuse: bool
     ) -> list[JobSnapshot | None]:
         """Return the job that takes the place of each plan; raises when a new one is refused."""
         found: list[JobSnapshot | None] = [None] * len(plans)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from IPython.display import display
@@ -166,7 +167,7 @@ def _stopped(jobs: Sequence[Job]) -> VideoError:
 
 
 def dry_run(
-    screen: Screen, *plans: Plan, max_cost: float | None = None, reuse: bool = False
+    screen: Screen, *plans: Plan, max_cost: Decimal | float | None = None, reuse: bool = False
 ) -> list[str]:
     """Return the lines that say what sending these plans would do; of several, the first.
 

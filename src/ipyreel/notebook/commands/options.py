@@ -14,6 +14,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -303,7 +304,7 @@ class CellOptions:
     vary: tuple[tuple[str, str], ...] = ()
     rows: str | None = None
     parallel: int | None = None
-    max_cost: float | None = None
+    max_cost: Decimal | None = None
     output: str | None = None
     wait: bool = False
     reuse: bool = False
