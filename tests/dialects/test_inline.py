@@ -9,8 +9,6 @@ from tests.dialects.ask import at
 from tests.dialects.fakes.base import FILM, START
 from tests.dialects.fakes.dynamo import Dynamo
 
-ASK = {"model": "wan", "seconds": 4, "size": "832x480"}
-
 
 @pytest.mark.parametrize("images", [[], [START]], ids=["text", "image"])
 @pytest.mark.parametrize("extra", [{}, {"response_format": "url"}], ids=["inside", "by its URL"])
@@ -18,7 +16,7 @@ def test_the_answer_to_the_post_is_the_video(stage, tmp_path, images, extra):
     fake = Dynamo()
 
     async def ask(_table, client):
-        job = await client.create("a boat", images=images, extra=extra, **ASK)
+        job = await client.create("a boat", images=images, extra=extra, **Dynamo.ask)
         assert job.status == "completed"
         return await client.download(job, tmp_path / "boat.mp4")
 
@@ -31,7 +29,7 @@ def test_the_answer_to_the_post_is_the_video(stage, tmp_path, images, extra):
 
 def test_a_failure_has_its_reason(stage):
     async def ask(_table, client):
-        return await client.create("a boat", **ASK)
+        return await client.create("a boat", **Dynamo.ask)
 
     job = at(stage, Dynamo(fails=True), ask)
     assert (job.status, job.failure.message) == ("failed", "CUDA out of memory")
@@ -44,7 +42,7 @@ def test_an_answer_that_is_lost_is_unknown_and_cannot_be_looked_for(stage):
 
     async def ask(_table, client):
         with pytest.raises(SubmissionUnknown):
-            await client.create("a boat", **ASK)
+            await client.create("a boat", **Dynamo.ask)
         with pytest.raises(InvalidRequest, match="cannot list"):
             await client.list()
 

@@ -83,8 +83,8 @@ class Seen:
 class Fake:
     """A server of one dialect; subclasses say what it refuses and how it answers.
 
-    `fails`: the job ends badly; `late`: how often the file is said not to be ready after the
-    job is completed; `gone`: it has expired.
+    `fails`: the job ends badly; `drops`: the answer to a submission is lost; `late`: how often the
+    file is said not to be ready after the job is completed; `gone`: it has expired.
     """
 
     name = ""
@@ -97,8 +97,8 @@ class Fake:
     ask: dict = {}  # noqa: RUF012 - what a person asks for, never changed
     failure = "CUDA out of memory"
 
-    def __init__(self, *, fails=False, late=0, gone=False):
-        self.fails, self.late, self.gone = fails, late, gone
+    def __init__(self, *, fails=False, late=0, gone=False, drops=False):
+        self.fails, self.late, self.gone, self.drops = fails, late, gone, drops
         self.seen: list[Seen] = []
         self.jobs: dict[str, Job] = {}
         self.url = self.origin = ""
@@ -182,6 +182,8 @@ class Fake:
             answer = await self._answer(request, seen.path)
         except No as no:
             answer = JSONResponse(no.body, no.status, no.headers)
+        if self.drops and request.method == "POST":
+            wire.transport.abort()
         await answer(scope, receive, send)
 
     async def _answer(self, request, path):
@@ -254,7 +256,9 @@ class Cdn:
         self.seen.append(request)
         # S3 and TOS refuse a signed URL that comes with an Authorization header as well [U].
         bad = {"authorization", "api-key"} & set(request.headers)
-        if bad or request.url.query != "X-Signature=abc%2Fdef&e=1" or self.fake.gone:
+        if request.url.path == "/start.png" and not bad:
+            answer = Response(START, media_type="image/png")
+        elif bad or request.url.query != "X-Signature=abc%2Fdef&e=1" or self.fake.gone:
             answer = Response("<Error><Code>AccessDenied</Code></Error>", 403)
         elif self.fake.late:  # it has not got there yet
             self.fake.late -= 1

@@ -18,6 +18,7 @@ class Dynamo(Fake):
 
     name = provider = "dynamo"
     takes_key = False
+    ask = {"model": "wan", "seconds": 4, "size": "832x480"}  # noqa: RUF012
     failure = "CUDA out of memory"
     types = {  # noqa: RUF012
         "prompt": str,
