@@ -63,7 +63,7 @@ install_system_packages() {
 forget_settings() {
   local name
   for name in $(compgen -e); do
-    case $name in *_API_KEY | *_BASE_URL | IPYREEL_* | JUPYTER_* | PYTHONPATH | VIRTUAL_ENV)
+    case $name in *_API_KEY | *_BASE_URL | IPYREEL_* | JUPYTER_* | PYTHON* | VIRTUAL_ENV)
       unset "$name" ;;
     esac
   done
