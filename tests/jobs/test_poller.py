@@ -83,22 +83,26 @@ def test_an_end_ends_it(status):
     assert watch.questions == 3
 
 
-def test_without_history_the_waits_are_steady():
-    watch = Watch(*[video("in_progress")] * 8, video("completed"))
-    watch.run()
-    assert watch.waits == pytest.approx([NEXT] * 9)
+GOING = video("in_progress")
+BUSY, BROKEN = told_to_wait(1.0), refusal(ServerBroken, 502)
+WAITS = {
+    "no history": ([GOING] * 8, {}, [NEXT] * 9),
+    "after a restart": ([GOING], {"at_once": True}, [NEXT]),
+    "hints of the server": ([video(poll_after=7.0), GOING], {"hint": 4.0}, [4.0, 7.0, NEXT]),
+    "retry-after": (
+        [told_to_wait(33.0), told_to_wait(9e9), told_to_wait(0.0)],
+        {},
+        [NEXT, 33.0, 120.0, 1.0],
+    ),
+    "busy is no trouble": ([BUSY] * 3 + [BROKEN] * 2, {}, [NEXT, 1.0, 1.0, 1.0, 2.0, 4.0]),
+}
 
 
-def test_after_a_restart_the_first_question_comes_at_once():
-    watch = Watch(video("in_progress"), video("completed"), age=50.0)
-    watch.run(at_once=True)
-    assert watch.waits == pytest.approx([NEXT])
-
-
-def test_the_servers_hints_go_first():
-    watch = Watch(video(poll_after=7.0), video("in_progress"), video("completed"))
-    watch.run(hint=4.0)
-    assert watch.waits == pytest.approx([4.0, 7.0, NEXT])
+@pytest.mark.parametrize(("script", "how", "waits"), WAITS.values(), ids=WAITS)
+def test_the_waits_between_two_questions(script, how, waits):
+    watch = Watch(*script, video("completed"))
+    assert watch.run(**how).status == "completed"
+    assert watch.waits == pytest.approx(waits)
 
 
 def test_with_history_it_asks_when_jobs_usually_end():
@@ -198,20 +202,6 @@ def test_passing_trouble_backs_off_and_goes_on(error):
     assert watch.notes == [text] * 2
     assert text.endswith(".")
     assert "<" not in text
-
-
-def test_retry_after_is_done_as_told_and_capped():
-    watch = Watch(told_to_wait(33.0), told_to_wait(9e9), told_to_wait(0.0), video("completed"))
-    watch.run()
-    assert watch.waits == pytest.approx([NEXT, 33.0, 120.0, 1.0])
-    assert "patience" in watch.notes[0]
-
-
-def test_being_told_when_to_come_back_is_no_trouble_to_back_off_from():
-    busy, broken = told_to_wait(1.0), refusal(ServerBroken, 502)
-    watch = Watch(busy, busy, busy, broken, broken, video("completed"))
-    watch.run()
-    assert watch.waits == pytest.approx([NEXT, 1.0, 1.0, 1.0, 2.0, 4.0])
 
 
 @pytest.mark.parametrize(
