@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ipyreel.catalog.choice import base_url_of
+from ipyreel.catalog.choice import FALLBACK, require_base_url
 from ipyreel.catalog.offers import FILE, Offered, save_offers
 from ipyreel.client import VideoClient
 from ipyreel.errors import InvalidRequest, TransportError
@@ -27,9 +27,11 @@ def refresh(session: Session, name: str) -> Offered:
     was known stays.
     """
     row = session.catalog.provider(name)
-    url = base_url_of(row, session.keys.environ)
-    if url is None:
-        raise InvalidRequest(f"{row.name} has no address to ask.")
+    if row.name == FALLBACK:
+        raise InvalidRequest(
+            f"{row.name} is part of ipyreel: its models change only with a new version."
+        )
+    url = require_base_url(row, session.keys.environ)
     session.store.require_open()
     offers = _ask(session, name, VideoClient.offers)
     offered = Offered(base_url=url, asked_at=session.clock(), offers=offers)

@@ -109,3 +109,5 @@ def test_the_verbs_ask_keep_and_show(reel):
     assert KEY not in path.read_text()
     with pytest.raises(UsageError, match="has no route"):
         reel("balance sglang")
+    with pytest.raises(UsageError, match="demo is part of ipyreel"):
+        reel("models demo --refresh")
