@@ -93,7 +93,7 @@ def test_the_exported_page_has_it_too_whatever_the_order_of_the_jobs():
     jobs = [done(number) for number in range(6)]
     asked = []
     pieces = sweep_html.page_html(
-        info_of(ROWS), jobs, lambda at: asked.append(at) or films(jobs[at])[f"v{at}"], "Study"
+        info_of(ROWS), jobs, lambda at: asked.append(at) or films(jobs[at])[f"v{at}"], "Study", ""
     )
     page = "".join(pieces)
     assert asked == [0, 1, 2, 3, 4, 5]  # the rows were reversed, and so are the headers
@@ -104,9 +104,10 @@ def test_the_exported_page_has_it_too_whatever_the_order_of_the_jobs():
 def test_live_every_tile_and_header_has_its_place():
     grid = Grid(view_of([job(number) for number in range(16)], given=info_of(THREE)))
     assert grid._tiles.layout.grid_template_columns == "110px repeat(4,minmax(80px,180px))"
-    assert grid._outputs[0].layout.grid_area == "3/2"
-    assert grid._outputs[9].layout.grid_area == "4/3"  # wild, 4 s, seed 1, the second sample
-    assert grid._outputs[2].layout.grid_area == "7/2"  # calm, 4 s, seed 2
+    sheet = grid.children[-1].value
+    assert ".ipyreel-at-0{order:0;grid-area:3/2}" in sheet
+    assert ".ipyreel-at-9{order:9;grid-area:4/3}" in sheet  # wild, 4 s, seed 1, second sample
+    assert ".ipyreel-at-2{order:2;grid-area:7/2}" in sheet  # calm, 4 s, seed 2
     assert 'style="grid-area:1/1/auto/span 5">seed 1<' in grid._moving.value
     assert 'style="grid-area:2/4/auto/span 2">8 s<' in grid._moving.value
     grid.close()
