@@ -202,7 +202,7 @@ def test_hostile_words_are_text(label, prompt):
     for html in (
         sweep_html.grid_html(given, [hostile], {}),
         sweep_html.live_tile(given, 0, hostile, "order:0"),
-        "".join(sweep_html.page_html(given, [hostile], lambda _at: None, label)),
+        "".join(sweep_html.page_html(given, [hostile], lambda _at: None, label, "")),
     ):
         tags = set(re.findall(r"<(\w+)", html))
         assert tags <= {
