@@ -5,10 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
 
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
 from tests.support.demo import running_demo
+from tests.support.shells import PLAIN
+
+JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
+COLAB = FrontEnd(kind="colab", widgets=True, embeds=True)
+HEADLESS = FrontEnd(kind="headless", links=True, embeds=True, front_end=False)
+TERMINAL = FrontEnd(kind="terminal", html=False)
+
+
+@pytest.fixture
+def publisher(monkeypatch):
+    """What an IPython shell without the extension displays: `outputs`, the oldest first."""
+    shell = InteractiveShell.instance(config=PLAIN)
+    found = CapturingDisplayPublisher(parent=shell)
+    monkeypatch.setattr(shell, "display_pub", found)
+    yield found
+    InteractiveShell.clear_instance()
 
 
 @pytest.fixture
@@ -46,5 +64,5 @@ def screen(reel, monkeypatch):  # noqa: ARG001 - what is asked for here belongs 
     notebook.write_text("{}", encoding="utf-8")
     monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
     found = api.screen()
-    found.host = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
+    found.host = JUPYTER
     return found

@@ -1,20 +1,18 @@
-"""Cards: what is drawn depends on the last snapshot only, calmly, and ends static."""
+"""Cards: drawn from the last snapshot only, at most four times a second, and static at the end."""
 
 from __future__ import annotations
 
 import io
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.displaypub import CapturingDisplayPublisher
-from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets.widgets.widget import _instances
 
-from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.live.card import Card, JobView
 from ipyreel.notebook.live.live_output import LINGER, CardContext, short_error
 from ipyreel.notebook.live.plain import PageOutput, TextOutput
@@ -22,7 +20,8 @@ from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.notebook.screen import make_output
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
-from tests.support.shells import PLAIN
+from tests.notebook.conftest import HEADLESS, JUPYTER, TERMINAL
+from tests.support.demo import Clock
 
 JOB = JobSnapshot(
     id="v7f3a",
@@ -41,25 +40,13 @@ DONE = replace(
     file=VideoFile(path="/n/videos/a.mp4", size=9, sha256="0", media_type="video/mp4"),
 )
 FAILED = replace(JOB, status="failed", completed_at=1038.0, failure=Failure(message="refused"))
-JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
-HEADLESS = FrontEnd(kind="headless", embeds=True, front_end=False)
-TERMINAL = FrontEnd(kind="terminal", html=False)
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
 class Screen:
-    """What was published: each output with its updates."""
+    """What was published: outputs and their updates."""
 
     publisher: CapturingDisplayPublisher
-    seen: list = field(default_factory=list)
 
     @property
     def first(self):
@@ -71,12 +58,8 @@ class Screen:
 
 
 @pytest.fixture
-def screen(monkeypatch):
-    shell = InteractiveShell.instance(config=PLAIN)
-    publisher = CapturingDisplayPublisher(parent=shell)
-    monkeypatch.setattr(shell, "display_pub", publisher)
-    yield Screen(publisher)
-    InteractiveShell.clear_instance()
+def screen(publisher):
+    return Screen(publisher)
 
 
 def video(job: JobSnapshot) -> Notice:
@@ -84,7 +67,7 @@ def video(job: JobSnapshot) -> Notice:
 
 
 def view_of(job=JOB, **context) -> JobView:
-    return JobView([job], CardContext(**{"video": video, "clock": Clock(), **context}))
+    return JobView([job], CardContext(**{"video": video, "clock": Clock(1000.0), **context}))
 
 
 def card_of(job=JOB, **context) -> Card:
@@ -123,7 +106,7 @@ def snapshots():
 
 @given(st.lists(snapshots(), min_size=2, max_size=5))
 def test_a_card_that_was_updated_equals_one_made_new(jobs):
-    clock, hooks = Clock(), {"cancel": list, "retry": list, "typical": 90}
+    clock, hooks = Clock(1000.0), {"cancel": list, "retry": list, "typical": 90}
     updated = card_of(jobs[0], clock=clock, **hooks)
     for job in jobs[1:]:
         clock.now += 5
@@ -134,7 +117,7 @@ def test_a_card_that_was_updated_equals_one_made_new(jobs):
 
 
 def test_at_most_four_messages_a_second_and_the_last_state_arrives():
-    clock = Clock()
+    clock = Clock(1000.0)
     card = card_of(WORKING, clock=clock)
     sent = []
     for part in (card._phase, card._clock, card._body):
@@ -149,7 +132,7 @@ def test_at_most_four_messages_a_second_and_the_last_state_arrives():
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_card():
-    clock = Clock()
+    clock = Clock(1000.0)
     card = card_of(clock=clock)
     clock.now = 500.0
     card.update(WORKING)
@@ -174,7 +157,8 @@ def test_a_snapshot_that_was_overtaken_is_dropped():
     assert card.view.job.status == "in_progress"
 
 
-def test_one_output_two_lives(screen):
+def test_one_output_is_a_widget_and_then_static(screen):
+    before = set(_instances)
     card = card_of()
     card.show()
     card.update(DONE)
@@ -184,6 +168,8 @@ def test_one_output_two_lives(screen):
     assert first["text/plain"].startswith("Video v7f3a: apiyi sora-2 · 8 s · 1280×720\n")
     assert last == video(DONE)._repr_mimebundle_()
     assert card.ended
+    assert set(_instances) <= before  # no page shows a widget, so none stays behind
+    assert card._final_view.outputs == ()
 
 
 def saved(screen) -> str:
@@ -213,17 +199,6 @@ def test_the_saved_copy_holds_the_player_from_the_first_moment_until_the_end(scr
     assert card.ended
 
 
-def test_no_widget_stays_behind_when_nobody_looks(screen):
-    before = set(_instances)
-    card = card_of()
-    assert set(_instances) > before
-    card.show()
-    card.update(DONE)
-    assert screen.updates
-    assert set(_instances) <= before
-    assert card._final_view.outputs == ()
-
-
 def test_a_page_that_was_reloaded_keeps_the_widget_and_gets_the_video(screen):
     card = card_of()
     card.show()
@@ -244,25 +219,17 @@ def test_an_ended_job_is_static_from_the_start(screen):
     assert "Told apiyi to stop." in screen.first[0]["text/html"]
 
 
-def test_updates_from_a_thread(screen):
-    card = card_of()
+@pytest.mark.parametrize("delivers", [True, False])
+def test_where_threads_deliver_nothing_the_main_thread_does(screen, delivers):
+    card = card_of(threads_deliver=delivers)
     card.show()
     thread = threading.Thread(target=card.update, args=(DONE,))
     thread.start()
     thread.join()
-    assert screen.updates
-
-
-def test_where_threads_deliver_nothing_the_main_thread_does(screen):
-    card = card_of(threads_deliver=False)
-    card.show()
-    thread = threading.Thread(target=card.update, args=(DONE,))
-    thread.start()
-    thread.join()
-    assert not screen.updates
-    assert not card.ended
+    assert bool(screen.updates) is card.ended is delivers
     card.update(DONE)
     assert screen.updates
+    assert card.ended
 
 
 def test_a_video_that_cannot_show_itself_is_said_to_be(screen):
@@ -305,9 +272,6 @@ def test_what_goes_wrong_in_a_callback_is_shown():
     card._button.click()
     assert "RuntimeError: no &lt;way&gt;" in card._body.value
     assert not card._button.disabled
-
-
-def test_what_goes_wrong_later_is_shown_too():
     future = Future()
     card = card_of(cancel=lambda _id: future)
     card._button.click()
@@ -326,6 +290,7 @@ def test_what_goes_wrong_later_is_shown_too():
 )
 def test_the_button_is_there_when_it_does_something(job, hooks, shown):
     assert card_of(job, **hooks)._button.layout.display == shown
+    assert card_of(replace(FAILED, ready=True), retry=list).ended  # only the download failed
 
 
 def test_retry_goes_on_with_the_new_job():
@@ -334,11 +299,6 @@ def test_retry_goes_on_with_the_new_job():
     assert "paid" in card._button.tooltip
     card._button.click()
     assert card.view.job.id == "v9b2c"
-
-
-def test_retry_is_not_offered_where_only_the_download_is_missing():
-    card = card_of(replace(FAILED, ready=True), retry=list)
-    assert card.ended
 
 
 def test_a_failed_card_becomes_static_after_a_while(screen):
@@ -355,19 +315,11 @@ def test_a_failed_card_becomes_static_after_a_while(screen):
 # ---- without widgets ----------------------------------------------------------------------
 
 
-def make(host: FrontEnd, job: JobSnapshot = JOB):
-    view = JobView([job], CardContext(video=video, clock=Clock()))
-    return make_output(view, Card, host)
-
-
-def test_each_host_gets_its_card():
-    assert isinstance(make(JUPYTER), Card)
-    assert type(make(HEADLESS)) is PageOutput
-    assert type(make(TERMINAL)) is TextOutput
-
-
 def test_a_page_without_widgets_is_replaced_at_the_end(screen):
-    card = make(HEADLESS)
+    card, widget, text = (
+        make_output(view_of(), Card, host) for host in (HEADLESS, JUPYTER, TERMINAL)
+    )
+    assert [type(one) for one in (card, widget, text)] == [PageOutput, Card, TextOutput]
     card.show()
     card.update(WORKING)
     assert not screen.updates
@@ -388,15 +340,21 @@ UP = "\x1b[1A\r\x1b[K"
 
 def test_a_terminal_gets_one_line_that_updates_and_then_the_path(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    out = Terminal()
-    card = TextOutput(view_of(), out)
-    card.show()
-    card.tick()  # nothing is new, so nothing is written
-    card.update(WORKING)
-    card.update(DONE)
-    assert card.ended
+    out, file = Terminal(), io.StringIO()
+    for stream in (out, file):
+        card = TextOutput(view_of(), stream)
+        card.show()
+        card.tick()  # nothing is new, so nothing is written
+        card.update(WORKING)
+        card.update(DONE)
+        assert card.ended
+    assert "\r" not in file.getvalue()
     lines = [job_text.text(JOB, now=1000), job_text.text(WORKING, now=1000), job_text.text(DONE)]
     assert out.getvalue() == f"\n{UP}".join(lines) + "\n"
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = Terminal()
+    TextOutput(view_of(), narrow).show()
+    assert len(narrow.getvalue().rstrip()) <= 39  # a line that wrapped could not be redrawn
 
 
 def test_a_later_cell_of_a_terminal_overwrites_nothing():
@@ -410,13 +368,6 @@ def test_a_later_cell_of_a_terminal_overwrites_nothing():
     assert out.getvalue().count(UP) == 1
 
 
-def test_a_line_in_a_terminal_does_not_wrap(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "40")
-    out = Terminal()
-    TextOutput(view_of(), out).show()
-    assert len(out.getvalue().rstrip()) <= 39
-
-
 def test_a_thread_prints_nothing():
     out = Terminal()
     card = TextOutput(view_of(), out)
@@ -428,12 +379,3 @@ def test_a_thread_prints_nothing():
     assert out.getvalue() == shown
     card.tick()
     assert card.ended
-
-
-def test_a_file_gets_no_carriage_returns():
-    out = io.StringIO()
-    card = TextOutput(view_of(), out)
-    card.show()
-    card.update(WORKING)
-    card.update(DONE)
-    assert "\r" not in out.getvalue()

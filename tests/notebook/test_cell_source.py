@@ -1,4 +1,4 @@
-"""A request as a cell: what is read back is what was meant."""
+"""A request written as a cell is read back as the same request."""
 
 from __future__ import annotations
 

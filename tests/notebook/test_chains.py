@@ -1,4 +1,4 @@
-"""From one video to the next: remix, edit, extend, by a line, by a Job, in a terminal too."""
+"""Remix, edit and extend: by a line, by a Job, and in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No provider is chosen by accident, no job is paid twice, no file name is taken twice."""
+"""No provider is chosen by accident, no job is paid twice, no file is overwritten."""
 
 from __future__ import annotations
 

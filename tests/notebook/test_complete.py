@@ -1,4 +1,4 @@
-"""Tab offers what can stand there, and keeps Python's own names away."""
+"""Tab offers only what can follow."""
 
 from __future__ import annotations
 

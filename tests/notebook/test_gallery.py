@@ -1,4 +1,4 @@
-"""The gallery: one page at a time, posters made once, everything that can be done with a video."""
+"""The gallery: one page at a time, posters made once, and what can be done with a video."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
-from IPython.core.error import UsageError
 
 from ipyreel.catalog.rows import CHAINS
 from ipyreel.notebook import api
@@ -68,7 +67,7 @@ def test_a_job_that_ends_while_it_is_seen_gets_its_picture(screen, live):
 
 
 @pytest.mark.usefixtures("library")
-def test_a_page_holds_the_newest_and_the_next_the_rest(screen):
+def test_a_page_holds_the_newest_and_the_filters_narrow_all(screen):
     gallery = Gallery(screen)
     assert seen(gallery)[0] == "A balloon number 13"
     assert len(seen(gallery)) == PAGE
@@ -78,11 +77,6 @@ def test_a_page_holds_the_newest_and_the_next_the_rest(screen):
     assert gallery._next.disabled
     gallery._back.click()
     assert gallery._back.disabled
-
-
-@pytest.mark.usefixtures("library")
-def test_the_filters_narrow(screen):
-    gallery = Gallery(screen)
     gallery._next.click()
     gallery.filters.text.value = "number 7"
     assert seen(gallery) == ["A balloon number 7"]
@@ -125,7 +119,7 @@ def test_a_video_that_is_gone_has_a_plain_tile(library, screen):
     assert all("ipyreel-plain" in tile._picture.value for tile in gallery._tiles)
 
 
-def test_a_click_opens_the_video(library, screen):
+def test_a_click_opens_the_video_and_a_form_for_it(library, screen):
     gallery = Gallery(screen)
     gallery._tiles[0].button.click()
     data = gallery.opened.shown.outputs[0]["data"]
@@ -135,11 +129,6 @@ def test_a_click_opens_the_video(library, screen):
     assert str(library[-1].path) in gallery.opened._asked.children[0].value
     press(gallery.opened, "Close")
     assert gallery.opened.children == ()
-
-
-@pytest.mark.usefixtures("library")
-def test_re_run_with_changes_opens_the_form_filled_in(screen):
-    gallery = Gallery(screen)
     gallery._tiles[0].button.click()
     press(gallery.opened, "Re-run with changes")
     (form,) = gallery.opened._asked.children
@@ -201,9 +190,3 @@ def test_a_page_without_widgets(library, reel):
     assert shown._repr_mimebundle_()["text/html"].count("<figure") == 2  # 3 and 13
     assert "data:image/webp" in shown.html
     assert library[3].id in shown.text
-
-
-@pytest.mark.parametrize("line", ["remix", "remix v1", "edit", "extend v1", "compare v1"])
-def test_bad_words_are_one_line(reel, line):
-    with pytest.raises(UsageError):
-        reel.run_cell(f"%video {line}")

@@ -1,21 +1,18 @@
-"""The grid of a sweep: drawn from the last snapshots only, calmly, and static at the end."""
+"""The grid of a sweep: drawn from the last snapshots only, and static at the end."""
 
 from __future__ import annotations
 
 import re
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from IPython.core.displaypub import CapturingDisplayPublisher
-from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets.widgets.widget import _instances
 
-from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.live.grid import Grid, SweepView
 from ipyreel.notebook.live.live_output import LINGER, PACE, SAVED_PACE, CardContext
@@ -25,20 +22,8 @@ from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.screen import make_output
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
-from tests.support.shells import PLAIN
-
-JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
-COLAB = FrontEnd(kind="colab", widgets=True, embeds=True)
-HEADLESS = FrontEnd(kind="headless", links=True, embeds=True, front_end=False)
-TERMINAL = FrontEnd(kind="terminal", html=False)
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.notebook.conftest import COLAB, HEADLESS, JUPYTER, TERMINAL
+from tests.support.demo import Clock
 
 
 def job(number: int, **fields) -> JobSnapshot:
@@ -68,15 +53,6 @@ BOARD = SweepInfo(labels=LABELS, prompt="A sea", inner=2)
 
 
 @pytest.fixture
-def screen(monkeypatch):
-    shell = InteractiveShell.instance(config=PLAIN)
-    publisher = CapturingDisplayPublisher(parent=shell)
-    monkeypatch.setattr(shell, "display_pub", publisher)
-    yield publisher
-    InteractiveShell.clear_instance()
-
-
-@pytest.fixture
 def folder(tmp_path):
     """A notebook's folder with four small files in it."""
     (tmp_path / "videos").mkdir()
@@ -89,7 +65,7 @@ def context_of(folder="/n", host=JUPYTER, **given) -> CardContext:
     def video(snapshot):
         return Video(snapshot.file.path, snapshot, host=host, folder=folder)
 
-    return CardContext(**{"video": video, "clock": Clock(), **given})
+    return CardContext(**{"video": video, "clock": Clock(1000.0), **given})
 
 
 def view_of(jobs, *, folder="/n", host=JUPYTER, given=BOARD, limit=20_000_000, **hooks):
@@ -273,7 +249,7 @@ def snapshots(number):
 
 @given(st.data())
 def test_a_grid_that_was_updated_equals_one_made_new(data):
-    clock = Clock()
+    clock = Clock(1000.0)
     hooks = {"cancel_all": list, "cancel": print, "retry": print}
     rows = [[job(n), *data.draw(snapshots(n))] for n in range(3)]
     given = SweepInfo(labels=LABELS[:3])
@@ -293,7 +269,7 @@ def test_a_grid_that_was_updated_equals_one_made_new(data):
 
 
 def test_forty_jobs_are_at_most_four_bundles_a_second():
-    clock = Clock()
+    clock = Clock(1000.0)
     given = SweepInfo(labels=tuple(f"seed {n}" for n in range(40)))
     grid = grid_of([job(n, progress=0) for n in range(40)], clock=clock, given=given)
     sent = []
@@ -310,7 +286,7 @@ def test_forty_jobs_are_at_most_four_bundles_a_second():
 
 
 def test_a_tile_is_made_anew_only_for_the_job_that_moved(monkeypatch):
-    clock, made, make = Clock(), [], sweep_html.live_tile
+    clock, made, make = Clock(1000.0), [], sweep_html.live_tile
     monkeypatch.setattr(
         sweep_html,
         "live_tile",
@@ -340,13 +316,13 @@ def test_a_finished_video_plays_while_the_others_move(folder):
     grid.close()
 
 
-def test_one_output_two_lives(screen, folder):
+def test_one_output_is_a_widget_and_then_static(publisher, folder):
     before = set(_instances)
     grid = grid_of([job(0), job(1)], folder=folder, given=SweepInfo(labels=LABELS[:2]))
     grid.show()
     grid.update(done(0, folder))
     grid.update(done(1, folder))
-    first, last = screen.outputs
+    first, last = publisher.outputs
     assert "application/vnd.jupyter.widget-view+json" in first["data"]
     assert "not finished when this was saved" in first["data"]["text/html"]
     assert last["update"]
@@ -354,33 +330,6 @@ def test_one_output_two_lives(screen, folder):
     assert "2 jobs · 2 done" in last["data"]["text/plain"]
     assert grid.ended
     assert set(_instances) <= before
-
-
-def test_a_page_that_was_reloaded_keeps_the_grid(screen, folder):
-    grid = grid_of([job(0)], folder=folder, given=SweepInfo(labels=("",)))
-    grid.show()
-    grid._view_count = 1
-    grid.update(done(0, folder))
-    assert screen.outputs[-1]["update"]
-    assert grid.children == (grid._final_view,)
-    assert "<video" in grid._final_view.outputs[0]["data"]["text/html"]
-    grid._view_count = 0
-    assert grid.comm is None
-
-
-def test_updates_from_threads_where_they_arrive_and_where_they_do_not(screen, folder):
-    for delivers in (True, False):
-        screen.outputs.clear()
-        given = SweepInfo(labels=("",))
-        grid = grid_of([job(0)], folder=folder, given=given, threads_deliver=delivers)
-        grid.show()
-        thread = threading.Thread(target=grid.update, args=(done(0, folder),))
-        thread.start()
-        thread.join()
-        assert grid.ended == delivers
-        grid.tick()
-        assert grid.ended
-        assert screen.outputs[-1]["update"]
 
 
 def test_what_is_unknown_may_be_found_for_a_while():
@@ -405,16 +354,6 @@ def test_cancel_all_calls_back_and_shows_what_went_wrong():
     future.set_exception(RuntimeError("no <way>"))
     assert "RuntimeError: no &lt;way&gt;" in grid._prompt.value
     assert not grid._button.disabled
-    grid.close()
-
-
-def test_an_error_of_the_callback_itself_is_shown():
-    def broken():
-        raise RuntimeError("nobody there")
-
-    grid = grid_of([job(0)], cancel_all=broken, given=SweepInfo(labels=("",)))
-    grid._button.click()
-    assert "nobody there" in grid._prompt.value
     grid.close()
 
 
@@ -448,7 +387,7 @@ def test_one_job_is_cancelled_from_its_tile():
 
 
 def test_a_retry_takes_the_place_of_what_failed(folder):
-    clock, new = Clock(), job(3, request=FAILED.request)
+    clock, new = Clock(1000.0), job(3, request=FAILED.request)
     grid = grid_of([done(0), done(1), FAILED], folder=folder, given=ONE, clock=clock,
                    retry=lambda _id: grid.update(replace(new, progress=40)) or new)  # fmt: skip
     assert not grid.ended  # all jobs are, but there is something to be done
@@ -465,27 +404,16 @@ def test_a_retry_takes_the_place_of_what_failed(folder):
     assert grid.ended
 
 
-def test_a_grid_waits_for_a_retry_and_then_is_static(screen, folder):
-    clock = Clock()
-    grid = grid_of([done(0), FAILED], folder=folder, clock=clock, retry=print)
-    grid.show()
-    clock.now += LINGER - 1
-    grid.tick()
-    assert not grid.ended
-    clock.now += 2
-    grid.tick()
-    assert grid.ended
-    assert "No &lt;b&gt;boats" in screen.outputs[-1]["data"]["text/html"]
-
-
-def test_what_is_saved_beside_a_live_grid(screen, folder):
-    clock = Clock()
+def test_what_is_saved_beside_a_live_grid(publisher, folder):
+    clock = Clock(1000.0)
     view = view_of([job(0), job(1), job(2)], folder=folder, given=ONE, clock=clock)
     grid = Grid(view)
     grid.keep_copy()
 
     def saved():
-        return [one["data"]["text/html"] for one in screen.outputs if "ipyreel-saved" in str(one)]
+        return [
+            one["data"]["text/html"] for one in publisher.outputs if "ipyreel-saved" in str(one)
+        ]
 
     grid.show()
     grid.update(done(0, folder))
@@ -499,7 +427,7 @@ def test_what_is_saved_beside_a_live_grid(screen, folder):
     assert [page.count("<video") for page in saved()] == [0, 1, 2]
     grid.update(done(2, folder))
     assert grid.ended
-    assert screen.outputs[-1]["data"] == {"text/html": "", "text/plain": ""}
+    assert publisher.outputs[-1]["data"] == {"text/html": "", "text/plain": ""}
 
 
 def test_snapshots_of_other_jobs_and_old_ones_are_dropped():
@@ -513,30 +441,13 @@ def test_snapshots_of_other_jobs_and_old_ones_are_dropped():
 # ---- without widgets ----------------------------------------------------------------------
 
 
-def make(host, jobs, folder="/n"):
-    given = SweepInfo(labels=LABELS[: len(jobs)])
-    return make_output(view_of(jobs, folder=folder, host=host, given=given), Grid, host)
-
-
-def test_each_host_gets_its_grid():
-    assert isinstance(make(JUPYTER, [job(0)]), Grid)
-    assert type(make(HEADLESS, [job(0)])) is PageOutput
-    assert type(make(TERMINAL, [job(0)])) is TextOutput
-
-
-def test_a_page_is_replaced_once_at_the_end(screen, folder):
-    grid = make(HEADLESS, [job(0), job(1)], folder)
-    grid.show()
-    grid.update(done(0, folder))
-    assert len(screen.outputs) == 1
-    grid.update(done(1, folder))
-    grid.tick()
-    assert [one["update"] for one in screen.outputs] == [False, True]
-    assert screen.outputs[-1]["data"]["text/html"].count("<video") == 2
-
-
 def test_a_terminal_gets_one_line_and_then_one_for_each_job(capsys):
-    grid = make(TERMINAL, [job(0), job(1)])
+    given = SweepInfo(labels=LABELS[:2])
+    grid, page, widget = (
+        make_output(view_of([job(0), job(1)], host=host, given=given), Grid, host)
+        for host in (TERMINAL, HEADLESS, JUPYTER)
+    )
+    assert [type(one) for one in (grid, page, widget)] == [TextOutput, PageOutput, Grid]
     grid.show()
     grid.update(job(0, progress=50))
     grid.update(done(0))

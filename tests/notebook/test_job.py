@@ -76,15 +76,6 @@ def test_an_unknown_submission_says_so_and_is_never_sent_again(live, monkeypatch
     assert len(live.log("create")) == 1
 
 
-def test_cancel_returns_what_was_done(live):
-    held(live)
-    job = api.submit("A red balloon")
-    assert "lab" in job.cancel() or "nothing will be billed" in job.cancel()
-    assert job.status == "cancelled"
-    with pytest.raises(JobFailed, match="cancelled"):
-        job.wait()
-
-
 def test_the_functions_find_the_jobs(live):
     held(live)
     job = api.submit("A red balloon")

@@ -1,4 +1,4 @@
-"""A kernel of a real Jupyter server finds that server, and what it serves."""
+"""A kernel finds its Jupyter server, and what that serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom, in a kernel of its own, and is stored without outputs."""
+"""Every notebook runs from top to bottom in its own kernel, and is stored without outputs."""
 
 from __future__ import annotations
 
@@ -51,8 +51,14 @@ def _runs(item):
     return getattr(item, "function", None) is test_a_notebook_runs_from_top_to_bottom
 
 
+IN_A_BROWSER = {"00_quickstart"}
+"""Run by `tests/browser/test_lab.py`."""
+
+
 @pytest.mark.notebook
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path.stem not in IN_A_BROWSER], ids=by_name
+)
 def test_a_notebook_runs_from_top_to_bottom(path, runs):
     here, done = runs[path].result()
     outputs = [one for cell in done.cells for one in cell.get("outputs", [])]

@@ -1,4 +1,4 @@
-"""The first line of a cell: what is read, what is refused, and in which words."""
+"""The first line of a cell: what is read, what is refused, and the messages."""
 
 from __future__ import annotations
 

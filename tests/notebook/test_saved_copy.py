@@ -1,4 +1,4 @@
-"""What is left of a form and a gallery in a saved notebook: an output of its own."""
+"""What is saved of a form and a gallery: an output of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The screen: it keeps its cards current, and closes what a cell that runs again leaves behind."""
+"""The screen keeps its cards current, and closes the panels of an earlier run of a cell."""
 
 from __future__ import annotations
 

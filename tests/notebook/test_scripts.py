@@ -1,4 +1,4 @@
-"""Plain Python: scripts that end, threads, forks, and sessions that were closed."""
+"""Plain Python: scripts that end, threads, forks, and closed sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps from the cell and from Python: what is sent, what is shown, what is refused."""
+"""Sweeps from cells and from Python: what is sent, shown and refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from PIL import Image
 from ipyreel import export_html
 from ipyreel.errors import InvalidRequest, StoreError, VideoError, WaitTimeout
 from ipyreel.notebook import api
-from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.job_list import JobList
 from tests.notebook.conftest import hurry
 
@@ -35,12 +34,6 @@ def test_every_combination_is_a_job(reel, live):
     assert seas.done()
     assert len(seas.failed) == 0
     assert live.posts() == 4
-
-
-def test_one_combination_is_a_job_of_its_own(reel):
-    job = reel.run_cell(cell("one --vary mood=calm -w")).result
-    assert isinstance(job, Job)
-    assert reel.user_ns["one"].request.prompt == "A calm sea"
 
 
 def test_values_from_variables(reel):
@@ -88,21 +81,12 @@ def test_count_repeats(reel):
 @pytest.mark.parametrize(
     ("line", "prompt", "words"),
     [
-        ("--vary seconds=4,abc", "A sea", ["--vary seconds=abc"]),
-        ("--vary seconds", "A sea", ["--vary", "field=a,b,c"]),
-        ("--vary secnds=4,8", "A sea", ["secnds", "Did you mean seconds?"]),
-        ("--vary mood=", "A sea", ["--vary", "'mood='"]),
         ("--vary mood=calm,,wild", "A {mood} sea", ["a value is empty"]),
         ("--vary mood=$nothing", "A {mood} sea", ["no variable nothing"]),
         ("--vary 'mood=[1,'", "A {mood} sea", ["--vary mood", "JSON"]),
-        ("--vary seed=1,1", "A sea", ["1 is listed twice", "--count"]),
-        ("--vary seed=1,2 --vary seed=3", "A sea", ["seed is given twice"]),
         ("--vary seconds=1,2 -s 3", "A sea", ["--vary seconds", "remove one"]),
-        ("--vary prompt=a,b", "A sea", ["{prompt}", "---"]),
         ("--vary mood=calm", "A {mood} {colour} sea", ["colour"]),
-        ("--count 0", "A sea", ["--count", "'0'"]),
         ("--count 2000", "A sea", ["2000 jobs", "at most 1000"]),
-        ("--parallel x", "A sea", ["--parallel", "'x'"]),
         ("-n 2 -o a.mp4", "A sea", ["--output a.mp4", "one file", "makes 2"]),
         ("-p apiyi -m sora-2 --vary seconds=4,8,9", "A sea", ["9 s (3 of 3)", "4, 8 or 12"]),
         ("--vary provider=lab,nope", "A sea", ["nope"]),
@@ -203,24 +187,6 @@ def test_cancel_stops_all_and_says_what_it_did(reel, live):
     assert {job.status for job in seas} == {"cancelled"}
     assert live.posts() == 1
     assert "All jobs had already ended" in seas.cancel()
-
-
-def test_resume_shows_what_was_left_as_one_grid(reel, live, capsys):
-    live.faults.add({"step": "retrieve", "count": 3, "do": {"job": {"status": "queued"}}})
-    seas = reel.run_cell(cell("--vary mood=calm,wild,dark -s 1 --parallel 1")).result
-    while seas[0].remote_id is None:
-        pass
-    api.close()  # as if the kernel had ended
-    hurry()
-    text = repr(reel.run_cell("%video resume").result)
-    assert (text.count("resumed."), text.count("never sent")) == (1, 2)
-    text = repr(reel.run_cell(f"%video resume {seas.id}").result)
-    assert text.count("sent now") == 2
-    reel.run_cell("%video wait")
-    out = capsys.readouterr().out
-    assert "3 jobs · 3 done" in out
-    assert "A {mood} sea" in out
-    assert live.posts() == 3
 
 
 @pytest.mark.usefixtures("reel")

@@ -1,4 +1,4 @@
-"""IPython in a real terminal: one line that is redrawn, and the name of the job after Out[n]."""
+"""IPython in a real terminal: one line is redrawn, and Out[n] names the job."""
 
 from __future__ import annotations
 
