@@ -1,4 +1,4 @@
-"""The guards of conftest.py hold."""
+"""The guards of conftest.py work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Combinations: how many, in what order, what each is called, and what is refused."""
+"""Sweeps: number, order and labels of the combinations, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From prompt to playing video, as a person sees it: JupyterLab, Chromium, the demo provider."""
+"""From a prompt to a playing video in JupyterLab and Chromium, with the demo provider."""
 
 from __future__ import annotations
 

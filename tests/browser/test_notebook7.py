@@ -1,4 +1,4 @@
-"""The scenarios of JupyterLab in Notebook 7: what works in the one works in the other."""
+"""The tests of JupyterLab, repeated in Notebook 7."""
 
 from __future__ import annotations
 

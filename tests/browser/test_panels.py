@@ -1,4 +1,4 @@
-"""Form, gallery and compare as a person uses them, in JupyterLab and Chromium."""
+"""Form, gallery and compare in JupyterLab and Chromium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep as a person sees it: small cards become one grid of videos, and stay it when saved."""
+"""A sweep in JupyterLab: live cards become a grid of videos, which is saved."""
 
 from __future__ import annotations
 

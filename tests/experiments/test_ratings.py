@@ -1,4 +1,4 @@
-"""Ratings and votes: kept, undone, exchanged, and safe from a file that somebody else wrote."""
+"""Ratings and votes: kept, undone, exchanged, and safe from files of others."""
 
 from __future__ import annotations
 

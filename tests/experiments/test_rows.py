@@ -1,4 +1,4 @@
-"""Rows of data: what is read, what each column does, and what is refused."""
+"""Rows of data: how they are read, what each column does, what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kernel leaves that ends between giving a file its name and taking the part's away."""
+"""What is left when a kernel ends between naming a file and removing its part."""
 
 from __future__ import annotations
 

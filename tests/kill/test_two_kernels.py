@@ -1,4 +1,4 @@
-"""Two kernels, one library, twenty jobs: each is polled by one of them, and taken over once."""
+"""Two kernels share a library of twenty jobs: one polls each job, and one takes over."""
 
 from __future__ import annotations
 

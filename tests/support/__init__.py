@@ -1,1 +1,1 @@
-"""What the tests share: a real kernel, a real JupyterLab, and the laws of the house."""
+"""Shared by the tests: real kernels, JupyterLab, the demo server, the architecture rules."""

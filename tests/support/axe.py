@@ -1,4 +1,4 @@
-"""axe-core on parts of a page: what it finds there that keeps people out.
+"""Runs axe-core on parts of a page, and returns the serious accessibility faults.
 
 The package brings `axe.min.js` (MPL-2.0) with it, so that nothing is fetched.
 """
@@ -12,8 +12,8 @@ SCRIPT = files("axe_playwright_python") / "axe.min.js"
 GRAVE = ("serious", "critical")
 
 _RUN = """async part => {
-  // JupyterLab's body has no height and hides what overflows, so that axe takes all text in it
-  // for invisible, and judges none.
+  // JupyterLab's body has no height and hides what overflows, so axe would regard all of its
+  // text as invisible.
   document.body.style.height = '100vh';
   const {passes, violations} = await axe.run(part, {resultTypes: ['passes', 'violations']});
   document.body.style.height = '';
@@ -28,7 +28,7 @@ _RUN = """async part => {
 def grave_faults(page: Any, part: str) -> tuple[list[str], int]:
     """Return the serious and critical faults below a selector, and how many texts were read.
 
-    Only what lies within the window is judged: make it tall.
+    Only what is inside the window is checked: make it tall.
     """
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(SCRIPT.read_text("utf-8"))

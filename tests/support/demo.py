@@ -23,7 +23,7 @@ from ipyreel.demo.server import DemoApp, DemoConfig, create_app, serve_in_thread
 
 @dataclass
 class LiveDemo:
-    """A demo server that runs: `url` is its base URL (with /v1), `home` where its jobs lie."""
+    """A running demo server: `url` is its base URL (with /v1), `home` the folder of its jobs."""
 
     url: str
     home: Path
@@ -32,7 +32,7 @@ class LiveDemo:
 
     @property
     def provider(self) -> Provider:
-        """What replies to the requests."""
+        """What answers the requests."""
         return self.app.provider
 
     @property

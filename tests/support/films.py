@@ -1,4 +1,4 @@
-"""Real videos made large: the same pictures, and as many bytes as a test wants."""
+"""Makes real videos larger: the same pictures, with noise up to a wanted size."""
 
 from __future__ import annotations
 

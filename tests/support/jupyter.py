@@ -1,4 +1,4 @@
-"""The surroundings of a Jupyter process under test: its own folders, and nobody's keys."""
+"""The environment of a Jupyter process under test: folders of its own, and no keys."""
 
 from __future__ import annotations
 

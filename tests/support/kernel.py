@@ -1,4 +1,4 @@
-"""A real kernel, spoken to in messages: what goes over iopub is kept, with its parents."""
+"""A real kernel, controlled by messages; all iopub messages are kept."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from typing_extensions import Self
 from tests.support.jupyter import KERNEL_NAME, environment
 
 PATIENCE = 60.0
-"""Seconds until a message that does not come is a failure; good runs never see it."""
+"""Seconds until a missing message is a failure."""
 
 Message = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """What became of a cell: its reply, and every message that named it as parent."""
+    """A cell that ran: its reply, and every message that has it as its parent."""
 
     msg_id: str
     status: str
@@ -72,7 +72,7 @@ class Kernel:
     """A kernel process of the interpreter under test; a context manager.
 
     `home` is its own home (library, settings, IPython); start a second one with the same
-    `home` to see what survived. `allow_stdin=False` is what nbclient and papermill say.
+    `home` to see what survived. `allow_stdin=False` is what nbclient and papermill use.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Kernel:
         self._env = environment(home, **{"IPYREEL_TRUST": str(cwd), **env})
         folder = str(Path(self._env["JUPYTER_PATH"]) / "kernels")
         specs = KernelSpecManager(kernel_dirs=[folder], ensure_native_kernel=False)
-        # Its connection file lies in the kernel's own home, not in that of who runs the tests.
+        # In the kernel's own home, not in that of the person who runs the tests.
         connection = Path(self._env["JUPYTER_RUNTIME_DIR"]) / f"kernel-{os.urandom(6).hex()}.json"
         self._manager = KernelManager(
             kernel_name=KERNEL_NAME, kernel_spec_manager=specs, connection_file=str(connection)
@@ -122,10 +122,10 @@ class Kernel:
                 self._news.notify_all()
         ensure_event_loop().close()  # the one that jupyter_client made for this thread
 
-    # --- what was said -----------------------------------------------------------------
+    # --- messages -----------------------------------------------------------------
 
     def messages(self, parent: str | None = None) -> list[Message]:
-        """Return what iopub said so far, or what it said with `parent` as its parent."""
+        """Return the iopub messages so far, or those with this parent."""
         with self._news:
             return [m for m in self._heard if parent in {None, m["parent_header"].get("msg_id")}]
 
@@ -136,7 +136,7 @@ class Kernel:
         parent: str | None = None,
         timeout: float = PATIENCE,
     ) -> Message:
-        """Return the first message, heard before or later, that the condition takes."""
+        """Return the first message, past or future, that meets the condition."""
         deadline = time.monotonic() + timeout
         with self._news:
             while True:
@@ -165,7 +165,7 @@ class Kernel:
         return self.wait(self.send(code), timeout)
 
     def evaluate(self, expression: str, timeout: float = PATIENCE) -> str:
-        """Return the repr of an expression in the kernel, or fail with what it raised."""
+        """Return the repr of an expression in the kernel, or fail with the error it raised."""
         cell = self.run(f"print(repr({expression}))", timeout)
         assert cell.status == "ok", cell.error
         return cell.stdout.rstrip("\n")
@@ -175,7 +175,7 @@ class Kernel:
         reply = self._client._recv_reply(self._client.complete(code), timeout=timeout)
         return list(reply["content"]["matches"])
 
-    # --- its life ----------------------------------------------------------------------
+    # --- the process ----------------------------------------------------------------------
 
     @property
     def pid(self) -> int:
@@ -191,7 +191,7 @@ class Kernel:
         self._manager.interrupt_kernel()
 
     def kill(self) -> None:
-        """End the process as a crash does: no handler, no clean-up, no farewell."""
+        """End the process as a crash does: no handler and no clean-up run."""
         os.kill(self.pid, signal.SIGKILL)
         self._manager.provisioner.process.wait()
 

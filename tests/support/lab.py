@@ -36,7 +36,7 @@ __all__ = ["LAB", "NOTEBOOK", "Lab", "LabServer", "open_page", "write_notebook"]
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(os.environ.get("IPYREEL_SCREENSHOTS") or ROOT / "screenshots")
 PATIENCE = 60.0
-"""Seconds until a condition that does not come true is a failure; good runs never see it."""
+"""Seconds until a condition that stays false is a failure."""
 
 VIEWPORT = {"width": 1280, "height": 1000}
 
@@ -58,7 +58,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "checkForUpdates": False,
         "doNotDisturbMode": True,
     },
-    # A save happens when a test says so, never in between.
+    # Only tests save.
     "docmanager-extension/plugin": {"autosave": False},
 }
 
@@ -72,7 +72,7 @@ HARMLESS = (
     # renderers.ts), so that the browser's first request for a linked video goes astray.
     re.compile(r"404 \(Not Found\) \(https?://[^/]+/(?!files/)[^?]*\.mp4\)"),
 )
-"""Console errors that JupyterLab makes by itself."""
+"""Console errors of JupyterLab itself."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def launch_chromium(playwright: Playwright, executable: str, *flags: str) -> Bro
 
 
 class Server:
-    """One server process on a port of its own: what is below `root`, at `url`."""
+    """One server process on its own port, which serves the files below `root` at `url`."""
 
     ready = "/api/status"  # what answers as soon as the server is up
 
@@ -132,7 +132,7 @@ class Server:
             )
 
     def _prepare(self) -> None:
-        """Write what has to be there before the process starts."""
+        """Write the files that the process needs at its start."""
 
     def _command(self) -> list[str]:
         raise NotImplementedError
@@ -144,7 +144,7 @@ class Server:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{self.url}{self.ready}", timeout=5).close()  # noqa: S310
                 return self
-            time.sleep(0.05)  # the pace of asking, not a wait for luck
+            time.sleep(0.05)  # between two requests
         log = self.log.read_text(encoding="utf-8", errors="replace")
         self.stop()
         raise RuntimeError(f"the server did not come up; its log ends:\n{log[-3000:]}")
@@ -156,7 +156,7 @@ class Server:
             with urllib.request.urlopen(f"{self.url}/api/kernels", timeout=5) as reply:  # noqa: S310
                 if all(one["execution_state"] == "idle" for one in json.load(reply)):
                     return
-            time.sleep(0.1)  # the pace of asking, not a wait for luck
+            time.sleep(0.1)  # between two requests
         raise AssertionError("a kernel did not become idle")
 
     def stop(self) -> None:
@@ -172,8 +172,8 @@ class Server:
 class LabServer(Server):
     """One JupyterLab or Notebook 7: serves `root`, keeps its own things under `home`.
 
-    A second server with another `home` has another signing secret, so that it takes every
-    notebook of the first for untrusted. With `kernels=False` it has no kernel to offer.
+    A second server with another `home` has another signing secret, so that no notebook of the first
+    is trusted. With `kernels=False` it has no kernel to offer.
     """
 
     def __init__(
@@ -279,7 +279,7 @@ class Tab:
 class Lab(Tab):
     """One page with JupyterLab in it, and at most one notebook.
 
-    Cells are counted from 0. `console_errors` collects what the page complained of.
+    Cells are counted from 0. `console_errors` collects errors and exceptions of the page.
     """
 
     prefix = ""  # of the names of its pictures
@@ -311,7 +311,7 @@ class Lab(Tab):
         self.page.set_viewport_size(dict(VIEWPORT))  # type: ignore[arg-type]
         self.use_theme("light")
 
-    # --- what the page complained of ---------------------------------------------------
+    # --- console errors ---------------------------------------------------
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -1,4 +1,4 @@
-"""Notebooks written by tests."""
+"""Writes notebooks for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run in a process of its own: watch what one statement does behind its words.
+"""Records the side effects of one statement; run in a process of its own.
 
 `python quiet.py import|load_ext` prints as JSON: modules newly imported, files opened, sockets
 and processes made, threads left running, and names of environment variables read.
@@ -13,18 +13,18 @@ import sys
 import threading
 
 CODE = (".py", ".pyc", ".so", ".pyd", ".dll", ".pth", ".zip")
-"""What Python itself opens to load a module."""
+"""Files that Python itself opens to load a module."""
 
 STARTS = ("socket.", "subprocess.", "os.posix_spawn", "os.fork", "sqlite3.", "os.mkdir")
 STARTS += ("os.putenv", "_thread.start_new_thread", "urllib.Request")
-"""Audit events of something begun or changed."""
+"""Audit events of actions, not of reads."""
 
 watching = False
 seen: dict[str, list[str]] = {"files": [], "effects": [], "environ": []}
 
 
 def hook(event, args):
-    """Note what an audit event tells, while watching."""
+    """Record an audit event, while watching."""
     if not watching:
         return
     if event == "open" and isinstance(args[0], str | bytes):
@@ -36,7 +36,7 @@ def hook(event, args):
 
 
 class Watched(type(os.environ)):
-    """An environment that notes which names are asked for."""
+    """An environment that records which names are read."""
 
     def __getitem__(self, key):
         if watching:
@@ -50,7 +50,7 @@ class Watched(type(os.environ)):
 
 
 def open_shell():
-    """Return a shell with no history, so that what it does later is the extension's doing."""
+    """Return a shell without a history file, so that later effects come from the extension."""
     shell_module = importlib.import_module("IPython.core.interactiveshell")
     config = importlib.import_module("traitlets.config").Config()
     config.HistoryManager.enabled = False
@@ -58,7 +58,7 @@ def open_shell():
 
 
 def main(what):
-    """Do one thing under watch and print what was seen."""
+    """Run the statement and print what was recorded."""
     global watching  # noqa: PLW0603
     shell = open_shell() if what == "load_ext" else None
     if shell:  # the first cell loads parts of IPython itself

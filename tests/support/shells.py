@@ -1,4 +1,4 @@
-"""How IPython is set up in tests: plain, and without the history file that outlives a test."""
+"""Settings for IPython in tests: no colours, and no history file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Voilà: runs a notebook for each visitor, and serves the result as a page."""
+"""A real Voilà, which runs a notebook for each visitor and serves the result as a page."""
 
 from __future__ import annotations
 
