@@ -81,6 +81,7 @@ def test_an_end_ends_it(status):
     assert watch.run() is end
     assert [one.status for one in watch.seen] == ["queued", "in_progress", status]
     assert watch.questions == 3
+    assert (watch.poller.lesson is None) is (status == "cancelled")
 
 
 GOING = video("in_progress")
