@@ -20,7 +20,7 @@ from ipyreel.catalog import Provider
 from ipyreel.errors import StoreError, SubmissionUnknown, TransportError
 from ipyreel.jobs import manager as manager_module
 from ipyreel.jobs import store as store_module
-from ipyreel.jobs.manager import JobManager
+from ipyreel.jobs.manager import SILENCE, JobManager
 from ipyreel.jobs.run import JobConfig
 from ipyreel.jobs.store import JobStore
 from ipyreel.values import Failure, VideoPage, VideoRequest
@@ -39,39 +39,75 @@ STEPS = st.sampled_from([0, 1, 2, 3, 5, 8, TURNS])
 """Turns until the next thing happens: kernels are stopped and killed in the middle of work."""
 
 KERNEL = st.integers(0, KERNELS - 1)
-RESUME = st.tuples(st.just("resume"), KERNEL, st.integers(0, 1), st.booleans())
+JOB = st.integers(0, 1)
+RESUME = st.tuples(st.just("resume"), KERNEL, JOB, st.booleans(), st.booleans())
 ACTIONS = st.one_of(
     st.tuples(st.just("send"), KERNEL, st.sampled_from(ANSWERS)),
     st.tuples(st.sampled_from(["stop", "wake", "kill"]), KERNEL),
     st.tuples(st.sampled_from(["stop", "wake"]), KERNEL),
     RESUME,
     RESUME,
+    # A kernel is stopped in the middle of its work, and goes on after another had its turn.
+    st.tuples(st.just("overtake"), KERNEL, KERNEL, JOB, st.sampled_from([True, "seen", 70.0])),
+    st.tuples(st.just("overtake"), KERNEL, KERNEL, JOB, st.sampled_from([True, "seen", 70.0])),
+    st.tuples(st.just("delete"), KERNEL, JOB),
+    st.just(("move",)),
     st.tuples(st.just("pass"), st.sampled_from([0.0, 2.0, 6.0, 31.0, 70.0])),
     st.just(("answer",)),
 )
 
 
 class Owned(JobStore):
-    """A store that notes, after each write of a job, where it met another owner's row."""
+    """A store that notes which write or claim of a job breaks a rule.
 
-    broken: list[str]
+    It is not raised: the manager would take it for a bug of one job.
+    """
+
+    kernel: Kernel
 
     def save(self, job, *, answer=None):
+        before = self._current().get(job.id)
         super().save(job, answer=answer)
-        self._check(job)
+        self._check(job, before)
 
     def mark_sent(self, job):
-        before = self.get(job.id)
+        before = self._current().get(job.id)
         super().mark_sent(job)
-        if before.sent_at is not None or before.remote_id is not None:
-            self.broken.append(f"{job.id} was marked as sent twice")
-        self._check(job)
+        if before and (before.sent_at is not None or before.remote_id is not None):
+            self._note(f"marked {job.id} as sent twice")
+        self._check(job, before)
 
-    def _check(self, job):
+    def _check(self, job, before):
         ((owner,),) = self.database.rows("SELECT owner FROM jobs WHERE id = ?", (job.id,))
         if owner != self.owner:
-            # Not raised: the manager would take it for a bug of one job.
-            self.broken.append(f"{self.owner} wrote {job.id} of {owner}")
+            self._note(f"wrote {job.id} of {owner}")
+        if before and before.remote_id not in {None, job.remote_id}:
+            self._note(f"forgot that {job.id} is {before.remote_id}")
+        if before is None and self.database.identity in self.kernel.world.deleted.get(job.id, ()):
+            self._note(f"wrote the deleted {job.id}")
+
+    def claim(self, job_id, *, silent=None, take=False):
+        before = self._current().sighting(job_id)
+        claimed = super().claim(job_id, silent=silent, take=take)
+        world, owner = self.kernel.world, before and before.owner
+        if claimed and owner not in {None, self.owner} and not self.kernel.takes:
+            alive = world.is_alive(owner)
+            silence = self.kernel.awake - world.named(owner).heard.get(self.owner, 0.0)
+            if alive or (alive is None and silence < SILENCE):
+                self._note(f"took {job_id} from {owner}, silent for {silence} s")
+        return claimed
+
+    def beat(self):
+        self.kernel.heard = {one.name: one.awake for one in self.kernel.world.kernels}
+        return super().beat()
+
+    def _current(self):
+        """Have the file open that stands there now: reading alone goes on in a moved one."""
+        self.database.change(lambda _connection: None)
+        return self
+
+    def _note(self, what):
+        self.kernel.world.broken.append(f"{self.owner} {what}")
 
 
 @dataclass
@@ -95,7 +131,8 @@ class Kernel:
     """A process: its store, its manager, and whether it gets any turns."""
 
     def __init__(self, world, number):
-        self.world, self.alive = world, True
+        self.world, self.alive, self.takes = world, True, False
+        self.awake, self.heard = 0.0, {}  # seconds; those of each kernel at our last beat
         self.host = number % 2
         self.name = f"kernel {number} of host {self.host}"
         self.turns = asyncio.Event()
@@ -103,7 +140,7 @@ class Kernel:
         self.tasks = []
         self.provider = Provider(name="fake", title="fake", routes=frozenset({"list"}))
         self.store = Owned(world.path, owner=self.name, monotonic=world.clock)
-        self.store.broken = world.broken
+        self.store.kernel = self
         self.manager = JobManager(
             store=self.store,
             loop=self,
@@ -194,6 +231,13 @@ class Kernel:
         )
 
 
+def move_away(path):
+    for ending in ("-wal", "-shm", ""):
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(path.with_name(f"aside{ending}"))
+
+
 class World:
     """Kernels on one library, a server, and time."""
 
@@ -202,7 +246,10 @@ class World:
         self.now, self.sleepers, self.broken = 0.0, [], []
         self.server = Server()
         self.kernels = [Kernel(self, number) for number in range(KERNELS)]
-        self.jobs = []
+        self.jobs, self.deleted, self.moved = [], {}, False
+
+    def named(self, owner):
+        return next(one for one in self.kernels if one.name == owner)
 
     def clock(self):
         return self.now
@@ -218,22 +265,27 @@ class World:
 
     def is_alive(self, owner):
         """Answer as `owners.is_alive` does for the kernel that is doing something now."""
-        found = next(one for one in self.kernels if one.name == owner)
+        found = self.named(owner)
         return None if found.host != ACTING.get().host else found.alive
 
-    async def pass_time(self, seconds):
+    async def do_pass(self, seconds):
         end = self.now + seconds
         while True:
             due = sorted((at for at, _ in self.sleepers if at <= end))
             if not due:
                 break
-            self.now = max(self.now, due[0])
+            self._age(max(self.now, due[0]))
             for at, woken in [one for one in self.sleepers if one[0] <= self.now]:
                 self.sleepers.remove((at, woken))
                 if not woken.done():
                     woken.set_result(None)
             await self.settle()
-        self.now = end
+        self._age(end)
+
+    def _age(self, now):
+        for kernel in self.kernels:
+            kernel.awake += now - self.now if kernel.turns.is_set() else 0.0
+        self.now = now
 
     async def settle(self, turns=TURNS):
         for _ in range(turns):
@@ -241,12 +293,16 @@ class World:
         assert not self.broken, self.broken
 
     async def do(self, turns, action, *of):
-        kernel = self.kernels[of[0]] if action not in {"pass", "answer"} else None
-        if action == "pass":
-            await self.pass_time(of[0])
-        elif action == "answer":
-            self.server.late.set()
-        elif action == "kill":
+        if action in {"pass", "answer", "move", "overtake"}:
+            await getattr(self, f"do_{action}")(*of)
+        else:
+            self.act(self.kernels[of[0]], action, *of[1:])
+        await self.settle(turns)
+        for prompt, accepted in self.server.accepted.items():
+            assert len(accepted) == 1, f"{prompt} was sent twice"
+
+    def act(self, kernel, action, *of):
+        if action == "kill":
             kernel.alive = False
             kernel.turns.clear()
         elif not kernel.alive:
@@ -256,10 +312,10 @@ class World:
         elif action == "wake":
             kernel.turns.set()
         elif kernel.turns.is_set():
-            self.command(kernel, action, *of[1:])
-        await self.settle(turns)
-        for prompt, accepted in self.server.accepted.items():
-            assert len(accepted) == 1, f"{prompt} was sent twice"
+            self.command(kernel, action, *of)
+
+    async def do_answer(self):
+        self.server.late.set()
 
     def command(self, kernel, action, *of):
         if action == "send":
@@ -272,7 +328,44 @@ class World:
         elif self.jobs:
             job = self.jobs[-1 - min(of[0], len(self.jobs) - 1)]
             with contextlib.suppress(StoreError), kernel.acting():
-                kernel.manager.resume(kernel.store.get(job.id), take=of[1])
+                if action == "delete":
+                    self.delete(kernel, job)
+                else:
+                    self.resume(kernel, job, *of[1:])
+
+    def resume(self, kernel, job, take, stale):
+        """Resume a job; `stale`: as it was when it was made, as an old handle has it."""
+        kernel.takes = take
+        found = kernel.store.get(job.id)
+        if found is not None:
+            kernel.manager.resume(job if stale else found, take=take)
+        kernel.takes = False
+
+    def delete(self, kernel, job):
+        kernel.takes = True
+        if kernel.store.claim(job.id, take=True):
+            kernel.store.delete(job.id)
+            self.deleted.setdefault(job.id, []).append(kernel.store.database.identity)
+        kernel.takes = False
+
+    async def do_move(self):
+        """Move the library away, as a kernel does that finds it damaged; once is enough."""
+        if not self.moved:
+            self.moved = True
+            move_away(self.path)
+
+    async def do_overtake(self, slow, quick, which, how):
+        """Stop a kernel, have another one resume a job, and let the first go on."""
+        slow, quick = self.kernels[slow], self.kernels[quick]
+        if slow is quick or not (slow.alive and quick.alive):
+            return
+        slow.turns.clear()
+        quick.turns.set()
+        self.command(quick, "resume", which, how is True, how == "seen")
+        await self.settle()
+        if isinstance(how, float):
+            await self.do_pass(how)
+        slow.turns.set()
 
     async def end(self):
         """Let everybody wake, let time pass, and see what the library says."""
@@ -281,12 +374,16 @@ class World:
             if kernel.alive:
                 kernel.turns.set()
         await self.settle()
-        await self.pass_time(400.0)
+        await self.do_pass(400.0)
+        library = JobStore(self.path, owner="who looks")  # a dead kernel has the old file open
         for job in self.jobs:
-            row = self.kernels[0].store.get(job.id)
-            if self.server.accepted.get(job.request.prompt):
+            row = library.get(job.id)
+            if row is None:
+                assert self.moved or job.id in self.deleted
+            elif self.server.accepted.get(job.request.prompt):
                 # Known by its id, or at least as one that may have arrived.
                 assert row.remote_id is not None or row.sent_at is not None
+        library.close()
         for kernel in self.kernels:
             for task in kernel.tasks:
                 task.cancel()

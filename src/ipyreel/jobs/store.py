@@ -82,7 +82,7 @@ _SIGHTING = (
     "SELECT jobs.owner, kernels.beat, jobs.heartbeat FROM jobs"
     " LEFT JOIN kernels ON kernels.owner = jobs.owner WHERE id = ?"
 )
-_BEAT = "INSERT INTO kernels VALUES (?, 1) ON CONFLICT (owner) DO UPDATE SET beat = beat + 1"
+_BEAT = "INSERT OR REPLACE INTO kernels VALUES (?, ?)"
 _SELECTED = ", ".join(FIELDS)
 
 _COUNTS = (
@@ -120,6 +120,7 @@ class JobStore:
         self._written_in: dict[str, Identity | None] = {}
         """In which file the row of each job of ours was written last."""
         self._written_at = monotonic()
+        self._beats = 0
 
     @property
     def owner(self) -> str:
@@ -410,7 +411,10 @@ class JobStore:
         """Say that we are alive; returns the ids of the jobs that are ours."""
 
         def work(connection: sqlite3.Connection) -> set[str]:
-            connection.execute(_BEAT, (self.owner,))
+            # Counted here: in a new file that took the library's place, a count that begins
+            # again would look like silence.
+            self._beats += 1
+            connection.execute(_BEAT, (self.owner, self._beats))
             found = connection.execute("SELECT id FROM jobs WHERE owner = ?", (self.owner,))
             return {job_id for (job_id,) in found}
 
