@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +28,7 @@ from ipyreel.jobs.manager import job_price
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import is_unsent
 from ipyreel.settings import Settings
-from ipyreel.values import Chain, Estimate, JobSnapshot, Money, VideoRequest
+from ipyreel.values import Chain, Estimate, Image, JobSnapshot, Money, VideoRequest
 from ipyreel.wire.writer import unsupported_fields
 
 _NAMES = {
@@ -209,6 +209,7 @@ class Planner:
         request = complete_request(request, provider)
         check_request(request, provider, model, catalog=self.catalog)
         request, fitted = _fit_images(request, model)
+        _refuse_changed(request.images)
         asked = self.catalog.model(as_sent(request).model or provider.default_model, provider)
         cost = estimate(request, provider, asked)
         job_id = new_id()
@@ -278,16 +279,28 @@ def _fit_images(request: VideoRequest, model: Model | None) -> tuple[VideoReques
     return replace(request, images=tuple(image for image, _ in fitted)), notes
 
 
+def _refuse_changed(images: Iterable[Image]) -> None:
+    """Raise InvalidRequest for an image that is not the one that was used before."""
+    for image in images:
+        if image.data is not None and image.sha256 not in {None, image.to_dict()["sha256"]}:
+            raise InvalidRequest(f"The image {image.source} is not the one that was used.")
+
+
 def refuse_existing(output: Path) -> None:
     """Raise InvalidRequest when there is a file of that name."""
     if output.exists():
         raise InvalidRequest(f"--output {output} exists and is not overwritten.", hint=OTHER_NAME)
 
 
-def equal_jobs(plans: Sequence[Plan], store: JobStore) -> list[JobSnapshot | None]:
-    """Return for each plan an equal job, finished with its file or active, each job once."""
+def equal_jobs(
+    plans: Sequence[Plan], store: JobStore, besides: Iterable[str] = ()
+) -> list[JobSnapshot | None]:
+    """Return for each plan an equal job, finished with its file or active, each job once.
+
+    `besides` are the ids of jobs that are none of them.
+    """
     found: list[JobSnapshot | None] = []
-    taken: set[str] = set()
+    taken = set(besides)
     for plan in plans:
         fingerprint = plan.job.request.fingerprint(plan.provider.name)
         while job := store.finished_like(fingerprint, besides=taken):

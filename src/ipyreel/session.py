@@ -247,6 +247,7 @@ class Session:
         *plans: Plan,
         max_cost: Decimal | float | None = None,
         reuse: bool = False,
+        besides: Iterable[str] = (),
         parallel: int | None = None,
     ) -> list[JobSnapshot]:
         """Write the jobs into the library and send them; returns as soon as they are written.
@@ -256,12 +257,13 @@ class Session:
 
         `max_cost` is in USD for all of them together; the smallest of it and of the settings'
         limits applies. `reuse`: an equal job that is finished or active takes the place of a new
-        one. At most `parallel` are sent at once (None: all). Raises `VideoError` when a limit is
-        exceeded, a key is missing or a file name is taken; then nothing was sent.
+        one, but for those whose ids are in `besides`. At most `parallel` are sent at once (None:
+        all). Raises `VideoError` when a limit is exceeded, a key is missing or a file name is
+        taken; then nothing was sent.
         """
         self.store.require_open()
         self.require_settings()
-        check = partial(self._checked, plans, max_cost=max_cost, reuse=reuse)
+        check = partial(self._checked, plans, max_cost=max_cost, reuse=reuse, besides=besides)
         found = check()
         for plan, old in zip(plans, found, strict=True):
             if old is None:
@@ -429,12 +431,14 @@ class Session:
 
     def again(self, job: JobSnapshot) -> JobSnapshot:
         """Send the request of an ended job again, as a new job; it is paid again."""
+        return self.submit(self.plan_again(job))[0]
+
+    def plan_again(self, job: JobSnapshot) -> Plan:
+        """Return the plan to send the request of a job again, as a new job."""
         planner = self.planner(provider=job.provider)
         folder = Path(job.target).parent
         plan = planner.plan(job.request, folder=folder, now=self.clock())
-        if job.request.chain is not None:
-            plan = self._beside(job, plan)
-        return self.submit(plan)[0]
+        return plan if job.request.chain is None else self._beside(job, plan)
 
     def chain(
         self, job: JobSnapshot, how: Chain, prompt: str, *, seconds: float | None = None
@@ -505,12 +509,17 @@ class Session:
             self.keys.require(plan.provider)
 
     def _checked(
-        self, plans: Sequence[Plan], *, max_cost: Decimal | float | None, reuse: bool
+        self,
+        plans: Sequence[Plan],
+        *,
+        max_cost: Decimal | float | None,
+        reuse: bool,
+        besides: Iterable[str] = (),
     ) -> list[JobSnapshot | None]:
         """Return the job that takes the place of each plan; raises when a new one is refused."""
         found: list[JobSnapshot | None] = [None] * len(plans)
         if reuse:
-            found = equal_jobs(plans, self.store)
+            found = equal_jobs(plans, self.store, besides)
         new = [plan for plan, old in zip(plans, found, strict=True) if old is None]
         refuse_taken_names([plan.job for plan in new], self.store)
         if limits := self.limits(max_cost):

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyreel.errors import InvalidRequest
+from ipyreel.experiments.recipe import cell_of
 from ipyreel.notebook.commands import options
 from ipyreel.notebook.commands.prompts import interpolate
-from ipyreel.notebook.panels.form import cell_of
 from ipyreel.values import VideoRequest
 
 words = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(str.strip)

@@ -109,6 +109,7 @@ LAZY = {
     ("__init__.py", "unload_ipython_extension"): "called by IPython only",
     ("__init__.py", "__getattr__"): "the exports load on first use",
     ("notebook/handles/job_list.py", "_opinions"): "what comes after the videos is rarely used",
+    ("notebook/commands/sweeps.py", "read_plan"): "few cells are read from a file",
     ("notebook/magics.py", "_heavy"): "%load_ext imports nothing heavy; the first use does",
     ("demo/pytest_plugin.py", "serve_videos"): "pytest loads the plugin in every project",
     ("demo/render_queue.py", "renderer"): "PyAV, numpy and Pillow: a stub server works without",

@@ -96,6 +96,8 @@ class VideoMagics(Magics):
             return verbs.help_line() if cell is None else verbs.help_cell()
         screen = _heavy("screen").current()
         screen.catch_up()
+        if cell is None and "--from" in line.split():
+            cell = ""  # IPython runs no cell magic without a line below it
         if cell is None:
             return _heavy("commands.verbs").run(screen, line)
         return _heavy("commands.cells").run(screen, line, cell)

@@ -114,7 +114,7 @@ class Screen:
             reused=frozenset(item.job for item in sweep.items if item.reused),
             differs=tuple(item.differs for item in sweep.items),
         )
-        return self.jobs((item.job for item in sweep.items), info, sweep=sweep.id)
+        return self.jobs((item.job for item in sweep.items), info, sweep=sweep.id or None)
 
     def video(self, snapshot: JobSnapshot) -> Video:
         """Return the video of a completed job, with its own player options or the session's."""

@@ -47,12 +47,13 @@ def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
             f"Line {at} is a second %%video: put it in a cell of its own.",
             hint="A line --- separates several prompts of one cell.",
         )
-    sweep, plans = _settle(screen, said, cell, names)
+    sweep, plans, notes = _settle(screen, said, cell, names)
     parallel = said.parallel or screen.session.settings.parallel
     if said.dry_run:
         head = sweeps.summary(screen.session, sweep, plans, parallel) if sweep else []
-        head += _filled_in(said, cell, sweep)
-        return Listing(*head, *dry_run(screen, *plans, max_cost=said.max_cost, reuse=said.reuse))
+        return Listing(
+            *notes, *head, *dry_run(screen, *plans, max_cost=said.max_cost, reuse=said.reuse)
+        )
     found = screen.session.submit(
         *plans, max_cost=said.max_cost, reuse=said.reuse, parallel=parallel
     )
@@ -62,8 +63,7 @@ def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
     if said.name is not None:
         getattr(screen.shell, "user_ns", {})[said.name] = shown
     reused = reuse_note(plans, found, elsewhere=screen.session.manager.is_elsewhere)
-    filled = _filled_in(said, cell, sweep)
-    if notices := [*filled, *filter(None, [reused]), *_warnings(plans)]:
+    if notices := [*notes, *filter(None, [reused]), *_warnings(plans)]:
         display(Notice(*notices))
     show(screen, shown, player=_player(screen, said), wait=said.wait)
     return shown
@@ -85,8 +85,22 @@ def show(
 
 def _settle(
     screen: Screen, said: CellOptions, cell: str, names: Names
+) -> tuple[Sweep | None, tuple[Plan, ...], list[str]]:
+    """Return the plans of a cell with notes; the sweep is None where it asks for one video."""
+    if said.plan is not None:
+        sweep, then = sweeps.read_plan(said, cell)
+        plans = sweeps.plan_all(screen.session, sweep)
+        now = job_text.total_cost([plan.estimate.usd for plan in plans])
+        note = f"Estimate when the file was written: {then}; now: {now}."
+        return sweep if len(plans) > 1 else None, plans, [note]
+    found, plans = _asked(screen, said, cell, names)
+    return found, plans, _filled_in(said, cell, found)
+
+
+def _asked(
+    screen: Screen, said: CellOptions, cell: str, names: Names
 ) -> tuple[Sweep | None, tuple[Plan, ...]]:
-    """Return the plans of a cell; the sweep is None where it asks for one video."""
+    """Return the plans of the options and prompts in a cell."""
     session, prompts = screen.session, split_prompts(cell)
     base = VideoRequest(
         prompt=prompts[0],

@@ -125,6 +125,13 @@ OPTIONS: tuple[Option, ...] = (
         "set fields and fill {names}",
         _text,
     ),
+    Option(
+        ("--from",),
+        "FILE",
+        "make the videos of a file that films.to_toml() wrote; a line of the cell that begins "
+        "with # is a comment",
+        _text,
+    ),
     Option(("--parallel",), "N", "at most N jobs of a sweep at a time", READERS["parallel"]),
     Option(
         ("--max-cost",), "USD", "refuse to send if the estimate is higher", _without("", "max_cost")
@@ -288,8 +295,8 @@ class CellOptions:
     """What the first line of a cell says; None: nothing was said.
 
     `images` and `rows` are words as typed (`expand` resolves them), `extra` is read as JSON,
-    `vary` holds fields with their values as typed, `max_cost` is in USD, `seconds` is the length
-    of the clip, `width` is in CSS pixels.
+    `vary` holds fields with their values as typed, `plan` is the path of a file with all of it,
+    `max_cost` is in USD, `seconds` is the length of the clip, `width` is in CSS pixels.
     """
 
     name: str | None = None
@@ -303,6 +310,7 @@ class CellOptions:
     count: int | None = None
     vary: tuple[tuple[str, str], ...] = ()
     rows: str | None = None
+    plan: str | None = None
     parallel: int | None = None
     max_cost: Decimal | None = None
     output: str | None = None
@@ -338,6 +346,7 @@ def parse(line: str, names: Names | None = None) -> CellOptions:
     return CellOptions(
         name=name,
         images=said.pop("image", ()),
+        plan=said.pop("from", None),
         extra=dict(said.pop("extra", ())),
         show="embed" if embed else "link" if link else None,
         **said,

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from ipyreel.errors import InvalidRequest, StoreError
+from ipyreel.errors import InvalidRequest
 from ipyreel.experiments.rows import Row, expand_rows, read_rows
 from ipyreel.images import read_image
-from ipyreel.jobs.files import new_id
-from ipyreel.jobs.run import log
 from ipyreel.notebook.commands import options
 from ipyreel.notebook.commands.options import CellOptions, Names
 from ipyreel.notebook.commands.prompts import interpolate
-from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.job_list import JobList, record
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import table_text
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
 from ipyreel.session import Session
 from ipyreel.sweeps import FIELDS, Axis, Sweep, expand, names_in, read_axis
-from ipyreel.values import Image, JobSnapshot, SavedSweep, SweepItem, VideoRequest
+from ipyreel.values import Image, JobSnapshot, SweepItem, VideoRequest
 
 
 def read_cell(base: VideoRequest, said: CellOptions, prompts: Sequence[str], names: Names) -> Sweep:
@@ -63,6 +61,31 @@ def read_table(
         fill=None if said.raw else lambda text, row: interpolate(text, {**names, **row}),
         read_image=read_named,
     )
+
+
+def read_plan(said: CellOptions, cell: str) -> tuple[Sweep, str]:
+    """Return the sweep of a cell with `--from`, and its estimate when the file was written.
+
+    Its prompts are used as they are, without the notebook's variables. Raises `ConfigError` for
+    what is wrong in the file, `InvalidRequest` for what the cell says besides.
+    """
+    bare = CellOptions()
+    for name in _PLANNED:
+        if getattr(said, name) != getattr(bare, name):
+            word = {"images": "image"}.get(name, name)
+            raise InvalidRequest(f"--from {said.plan}: the file says it all; remove --{word}.")
+    if any(line.strip() and not line.lstrip().startswith("#") for line in cell.splitlines()):
+        raise InvalidRequest(f"--from {said.plan}: the file has the prompts; remove those here.")
+    # Few cells need it, so it is not loaded with the others.
+    recipe = importlib.import_module("ipyreel.experiments.recipe")
+    found = recipe.read_recipe(Path(str(said.plan)).expanduser(), read_image)
+    return found.sweep, job_text.total_cost(found.prices)
+
+
+_PLANNED = (
+    "provider", "model", "seconds", "size", "seed", "images", "extra", "count", "vary", "rows",
+    "output", "raw",
+)  # fmt: skip
 
 
 def read_fields(
@@ -188,33 +211,7 @@ def job_list(
         )
         for job, plan, variant in zip(found, plans, sweep.variants, strict=True)
     ]
-    info = SweepInfo(
-        labels=tuple(item.label for item in items),
-        prompt=sweep.prompt,
-        inner=sweep.inner,
-        reused=frozenset(item.job for item in items if item.reused),
-        differs=tuple(item.differs for item in items),
-    )
-    kept = _keep(screen.session, sweep, items)
-    return screen.jobs((item.job for item in items), info, sweep=kept)
-
-
-def _keep(session: Session, sweep: Sweep, items: Sequence[SweepItem]) -> str | None:
-    """Record in the library that these jobs are one sweep; returns the sweep's id."""
-    saved = SavedSweep(
-        id=new_id(kind="s"),
-        prompt=sweep.prompt,
-        columns=sweep.inner,
-        created_at=session.clock(),
-        items=tuple(items),
-    )
-    try:
-        session.store.keep_sweep(saved)
-    except StoreError as error:
-        # The jobs are being sent by now, and none of them needs the record.
-        log.warning("a sweep was not recorded: %s", error)
-        return None
-    return saved.id
+    return screen.saved_sweep(record(screen.session, sweep.prompt, sweep.inner, items))
 
 
 def summary(session: Session, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> list[str]:
@@ -228,7 +225,7 @@ def summary(session: Session, sweep: Sweep, plans: Sequence[Plan], parallel: int
         )
         for variant, plan in zip(sweep.variants, plans, strict=True)
     ]
-    cost = total_cost([plan.estimate.usd for plan in plans])
+    cost = job_text.total_cost([plan.estimate.usd for plan in plans])
     return [
         f"{len(plans)} jobs, {cost} in total; at most {parallel} at a time.",
         *([f"{job_text.dollars(left)} of the budget is left."] if left is not None else []),
@@ -237,12 +234,3 @@ def summary(session: Session, sweep: Sweep, plans: Sequence[Plan], parallel: int
         "",
         f"The first of them, {sweep.variants[0].label}:",
     ]
-
-
-def total_cost(costs: Sequence[Decimal | float | None]) -> str:
-    """Return the sum of estimates in words; unknown prices are counted, never taken as 0."""
-    known = [cost for cost in costs if cost is not None]
-    missing = len(costs) - len(known)
-    if not known:
-        return job_text.money(None)
-    return job_text.money(sum(known)) + (f" and {missing} without a known price" if missing else "")

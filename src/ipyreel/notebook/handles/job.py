@@ -17,7 +17,7 @@ from ipyreel.jobs.loop import nested_wait, wait_async, wait_blocking
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import job_text
 from ipyreel.session import Session
-from ipyreel.values import Chain, JobSnapshot, JobStatus, VideoRequest
+from ipyreel.values import Chain, JobSnapshot, JobStatus, SavedSweep, VideoRequest
 
 T = TypeVar("T")
 
@@ -34,6 +34,9 @@ class JobScreen(Protocol):
 
     def job(self, job_id: str, /) -> Job:
         """Return the handle of a job."""
+
+    def saved_sweep(self, sweep: SavedSweep, /) -> Any:
+        """Return the JobList of a recorded sweep."""
 
     def video(self, snapshot: JobSnapshot, /) -> Video:
         """Return the video of a completed job."""

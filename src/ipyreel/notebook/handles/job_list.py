@@ -15,14 +15,18 @@ from typing import Any, overload
 from ipyreel.errors import InvalidRequest, StoreError, VideoError, WaitTimeout
 from ipyreel.jobs.files import new_id
 from ipyreel.jobs.loop import wait_async, wait_blocking
+from ipyreel.jobs.run import log
 from ipyreel.notebook.handles.job import Job, JobScreen, require_asyncio, wait_on
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import sweep_html, sweep_text
 from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Report
+from ipyreel.session import Session
 from ipyreel.sweeps import tell_apart
-from ipyreel.values import NOTHING, JobSnapshot, Json
+from ipyreel.values import NOTHING, JobSnapshot, Json, SavedSweep, SweepItem
+
+_RECIPES = "ipyreel.notebook.handles.recipes"
 
 
 class JobList(Sequence[Job]):
@@ -48,7 +52,8 @@ class JobList(Sequence[Job]):
         self._made_on = screen
 
     @property
-    def _differs(self) -> tuple[Mapping[str, Json], ...]:
+    def differs(self) -> tuple[Mapping[str, Json], ...]:
+        """How each job differs from the others, by the names of the fields."""
         return self.info.differs or (NOTHING,) * len(self.ids)
 
     @property
@@ -70,7 +75,7 @@ class JobList(Sequence[Job]):
     def _only(self, some: slice | Sequence[int]) -> JobList:
         at = range(len(self))[some] if isinstance(some, slice) else some
         labels = tuple(self.info.labels[index] for index in at)
-        differs = tuple(self._differs[index] for index in at)
+        differs = tuple(self.differs[index] for index in at)
         info = replace(self.info, labels=labels, differs=differs, inner=1)
         return JobList(self._screen, (self.ids[index] for index in at), info)
 
@@ -175,7 +180,7 @@ class JobList(Sequence[Job]):
         """Return plain data by the jobs' ids, with what differs under its own name."""
         jobs = self.snapshots
         rated = self._opinions().ratings_as_rows(self._screen.session, jobs)
-        rows = zip(jobs, self.labels, self._differs, strict=True)
+        rows = zip(jobs, self.labels, self.differs, strict=True)
         return {
             job.id: {**row_of(job, label, differs), **rated.get(job.id, {})}
             for job, label, differs in rows
@@ -189,7 +194,7 @@ class JobList(Sequence[Job]):
         """
         session, prompt = self._screen.session, self.info.prompt
         found: Report = self._opinions().results_of_jobs(
-            session, self.snapshots, self._differs, prompt
+            session, self.snapshots, self.differs, prompt
         )
         return found
 
@@ -208,7 +213,7 @@ class JobList(Sequence[Job]):
         `StoreError` when it cannot be written.
         """
         written: Path = self._opinions().to_dataset(
-            self._screen.session, folder, self.snapshots, self.labels, self._differs,
+            self._screen.session, folder, self.snapshots, self.labels, self.differs,
             self.info.prompt,
         )  # fmt: skip
         return written
@@ -234,9 +239,38 @@ class JobList(Sequence[Job]):
         It ends after so many votes of `who` (None: the user), and shows the result. Raises
         `InvalidRequest` unless there are videos of two settings.
         """
-        _, labels = self._opinions().settings_of(self.snapshots, self._differs, self.info.prompt)
+        _, labels = self._opinions().settings_of(self.snapshots, self.differs, self.info.prompt)
         module = self._opinions("ipyreel.notebook.panels.judge")
         return module.open_judge(self._screen, self, labels, votes=votes, who=who)
+
+    def to_cell(self) -> str:
+        """Return the `%%video` cell that makes the same jobs again.
+
+        Raises `InvalidRequest` where no cell does, such as for rows of data.
+        """
+        text: str = self._opinions(_RECIPES).cell_of_list(self)
+        return text
+
+    def to_toml(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
+        """Return the whole plan as TOML, which `%%video --from FILE` makes again.
+
+        Prompts, fields, seeds, and the names of providers and models; no address, key or header.
+        With a `path` it is written there, too. Raises `InvalidRequest` when that file exists.
+        """
+        text: str = self._opinions(_RECIPES).toml_of_list(self, path, overwrite=overwrite)
+        return text
+
+    def rerun(self, *, missing: bool = True, max_cost: float | None = None) -> JobList:
+        """Send again what has no video and is not on its way; return the list with new jobs.
+
+        Says the price first. What was sent goes on, an equal video takes the place of a new one,
+        and limits apply to all new jobs together; `max_cost` is one more, in USD. With
+        `missing=False` everything is sent and paid again. Raises `VideoError`; then nothing was
+        sent.
+        """
+        recipes = self._opinions(_RECIPES)
+        found: JobList = recipes.rerun(self._screen, self, missing=missing, max_cost=max_cost)
+        return found
 
     @staticmethod
     def _opinions(name: str = "ipyreel.notebook.handles.opinions") -> Any:
@@ -271,7 +305,7 @@ class JobList(Sequence[Job]):
         return hash(self.ids)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        info = replace(self.info, differs=tuple(map(dict, self._differs)))
+        info = replace(self.info, differs=tuple(map(dict, self.differs)))
         return JobList, (self._screen, self.ids, info, self.id)
 
     def __repr__(self) -> str:
@@ -279,6 +313,26 @@ class JobList(Sequence[Job]):
             return f"<JobList {sweep_text.text(self.info, self.snapshots)}>"
         except StoreError as error:  # one of them was deleted
             return f"<JobList of {len(self)}: {error.message}>"
+
+
+def record(
+    session: Session, prompt: str | None, columns: int, items: Sequence[SweepItem]
+) -> SavedSweep:
+    """Record in the library that these jobs are one sweep; without an id where that fails."""
+    saved = SavedSweep(
+        id=new_id(kind="s"),
+        prompt=prompt,
+        columns=columns,
+        created_at=session.clock(),
+        items=tuple(items),
+    )
+    try:
+        session.store.keep_sweep(saved)
+    except StoreError as error:
+        # The jobs are being sent by now, and none of them needs the record.
+        log.warning("a sweep was not recorded: %s", error)
+        return replace(saved, id="")
+    return saved
 
 
 def row_of(job: JobSnapshot, label: str, differs: Mapping[str, Json]) -> dict[str, Json]:

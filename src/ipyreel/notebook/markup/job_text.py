@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -258,3 +258,12 @@ def text(
         size = f" ({amount(snapshot.file.size)})" if snapshot.file else ""
         second = one_line((place or path(snapshot)) + size)
     return f"{first}\n  {second}" if second else first
+
+
+def total_cost(costs: Sequence[Decimal | float | None]) -> str:
+    """Return the sum of estimates in words; unknown prices are counted, never taken as 0."""
+    known = [cost for cost in costs if cost is not None]
+    missing = len(costs) - len(known)
+    if not known:
+        return money(None)
+    return money(sum(known)) + (f" and {missing} without a known price" if missing else "")

@@ -1,0 +1,116 @@
+"""Makes the jobs that a person holds again: as a cell, as a file, or by sending what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from IPython.display import display
+
+from ipyreel.errors import InvalidRequest, StoreError
+from ipyreel.experiments.recipe import Recipe, as_it_was, cell_of_jobs, to_toml
+from ipyreel.images import read_image
+from ipyreel.jobs.transitions import is_unsent, resumable
+from ipyreel.notebook.handles.job import JobScreen
+from ipyreel.notebook.handles.job_list import JobList, record
+from ipyreel.notebook.markup import job_text
+from ipyreel.notebook.markup.tables import Notice
+from ipyreel.plan import Plan, equal_jobs
+from ipyreel.session import Session
+from ipyreel.sweeps import Sweep, Variant
+from ipyreel.values import Image, JobSnapshot, SweepItem
+
+
+def cell_of_list(films: JobList) -> str:
+    """Return the `%%video` cell that makes the same jobs again."""
+    asked = [(job.provider, job.request) for job in films.snapshots]
+    return cell_of_jobs(asked, films.differs, films.info.prompt)
+
+
+def toml_of_list(films: JobList, path: str | Path | None, *, overwrite: bool) -> str:
+    """Return the jobs as a file for `--from`, and write it where a path is given."""
+    jobs = films.snapshots
+    variants = tuple(
+        Variant(request=job.request, provider=job.provider, label=label, differs=differing)
+        for job, label, differing in zip(jobs, films.labels, films.differs, strict=True)
+    )
+    sweep = Sweep(variants=variants, prompt=films.info.prompt, inner=films.info.inner)
+    text = to_toml(Recipe(sweep=sweep, prices=tuple(job.estimate for job in jobs)))
+    if path is not None:
+        target = Path(path).expanduser()
+        try:
+            with target.open("w" if overwrite else "x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        except FileExistsError:
+            raise InvalidRequest(f"{target}: it exists; overwrite=True replaces it.") from None
+        except OSError as error:
+            raise StoreError(f"{target} could not be written: {error.strerror}.") from error
+    return text
+
+
+def rerun(screen: JobScreen, films: JobList, *, missing: bool, max_cost: float | None) -> JobList:
+    """Send jobs again, in their places in a new list; those with a video are kept if `missing`.
+
+    What is on its way goes on, and an equal job that is finished or active takes the place of a
+    new one, so that nothing is paid twice.
+    """
+    session, jobs = screen.session, films.snapshots
+    again = [not missing or _lacks_video(session, job) for job in jobs]
+    kept = [job for job, new in zip(jobs, again, strict=True) if not new]
+    plans = [_plan(session, job) for job, new in zip(jobs, again, strict=True) if new]
+    ids = {job.id for job in kept}
+    display(Notice(_announced(session, plans, len(jobs), ids if missing else None)))
+    sent = session.submit(
+        *plans,
+        max_cost=max_cost,
+        reuse=missing,
+        besides=ids,
+        parallel=session.settings.parallel,
+    )
+    for job in kept:
+        gone = job.status == "completed" and not Path(job.target).exists()
+        if job.status != "unknown" and (resumable(job) or gone):
+            session.resume(job.id)  # at no cost: it was sent
+    if not plans:
+        return films
+    new_ids, fresh = iter(sent), {plan.job.id for plan in plans}
+    places = [next(new_ids).id if new else job.id for job, new in zip(jobs, again, strict=True)]
+    items = [
+        SweepItem(job=place, label=label, differs=differing, reused=place not in fresh)
+        for place, label, differing in zip(places, films.labels, films.differs, strict=True)
+    ]
+    shown: JobList = screen.saved_sweep(record(session, films.info.prompt, films.info.inner, items))
+    return shown
+
+
+def _lacks_video(session: Session, job: JobSnapshot) -> bool:
+    """Whether a job has to be paid (again) to have its video."""
+    if job.ended:
+        return job.status != "completed" and not resumable(job)
+    return is_unsent(job) and not session.manager.has_owner(job.id)
+
+
+def _plan(session: Session, job: JobSnapshot) -> Plan:
+    images = tuple(map(_with_pixels, job.request.images))
+    return session.plan_again(replace(job, request=replace(job.request, images=images)))
+
+
+def _with_pixels(image: Image) -> Image:
+    if image.data is not None or image.url is not None:
+        return image
+    return as_it_was(read_image(image.source), image.sha256 or "")
+
+
+def _announced(session: Session, plans: list[Plan], total: int, besides: set[str] | None) -> str:
+    """Say what is sent now, and at what price."""
+    equal: list[JobSnapshot | None] = [None] * len(plans)
+    if besides is not None:
+        equal = equal_jobs(plans, session.store, besides=besides)
+    paid = [
+        plan.estimate.usd
+        for plan, old in zip(plans, equal, strict=True)
+        if old is None or (is_unsent(old) and not old.ended)
+    ]
+    if not paid:
+        return "Nothing has to be sent again."
+    return f"Sending {len(paid)} of {total} again: {job_text.total_cost(paid)}."
