@@ -227,7 +227,7 @@ class JobList(Sequence[Job]):
                 info, self.snapshots, lambda at: _embedded(self[at]), title,
                 results.html if results.data.votes else "",
             )  # fmt: skip
-        _, labels = self._opinions().settings_of(self.snapshots, self._differs, self.info.prompt)
+        _, labels = self._opinions().settings_of(self.snapshots, self.differs, self.info.prompt)
         pieces: Iterator[str] = self._opinions("ipyreel.notebook.handles.voting").voting_page(
             self.videos, labels, self.info.prompt, results, title=title, votes=votes
         )

@@ -71,7 +71,7 @@ def places(info: SweepInfo) -> tuple[list[str], Markup, str]:
         wide = len(one.columns) * across
         heads += [_head(one.title, row, 1, wide + 1)] if one.title else []
         row += bool(one.title)
-        heads.append(_head(one.corner, row, 1))
+        heads.append(_head(one.corner, row, 1, name="ipyreel-name ipyreel-corner"))
         for at, name in enumerate(one.columns):
             heads.append(_head(name, row, 2 + at * across, across))
         for name, cells in zip(one.rows, one.cells, strict=True):
@@ -89,8 +89,8 @@ def places(info: SweepInfo) -> tuple[list[str], Markup, str]:
     return found, Markup("".join(heads)), template
 
 
-def _head(name: str, row: int, column: int, span: int = 1) -> Markup:
-    return element("div", name, class_="ipyreel-name",
+def _head(text: str, row: int, column: int, span: int = 1, *, name: str = "ipyreel-name") -> Markup:
+    return element("div", text, class_=name,
                    style=f"grid-area:{row}/{column}/auto/span {span}")  # fmt: skip
 
 
