@@ -79,10 +79,11 @@ def test_ratings_come_back_as_columns(reel, films):
 
 
 def press(judge, name):
-    """Click a button of the panel, if it is shown."""
-    shown = [one for row in judge.children for one in getattr(row, "children", ())]
-    found = {getattr(one, "description", None): one for one in shown}
-    found[name].click()
+    """Click a button of the panel."""
+    waiting = [judge]
+    while (one := waiting.pop(0)) and getattr(one, "description", None) != name:
+        waiting += getattr(one, "children", ())
+    one.click()
 
 
 def status(judge):
@@ -105,9 +106,8 @@ def test_blind_pairs_until_there_are_enough_votes(reel, films):
     judge._heard(None, {"key": "right", "turn": judge._turn}, [])
     judge._heard(None, {"key": "undo", "turn": judge._turn}, [])
     press(judge, "↓ Tie")
-    assert judge._keys.turn == judge._turn
     press(judge, "Right →")
-    assert judge._keys.turn == 0  # the arrows are the page's again
+    assert judge._stage.outputs == ()
     text = films.results().text
     assert "3 votes by 1 person." in text
     assert text in judge.static_copy()["text/plain"]

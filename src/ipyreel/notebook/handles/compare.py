@@ -62,17 +62,17 @@ class Row:
         return "\n".join(job_text.one_line(f"{label}: {video.place}") for label, video in pairs)
 
 
-def blind_html(left: Video, right: Video, prompt: str | None) -> str:
+def blind_html(left: Video, right: Video, prompt: str | None, turn: int) -> str:
     """Return two videos that play in step, and nothing that tells which is which.
 
-    `prompt` is what both have in common, as it was typed.
+    `prompt` is what both have in common, as it was typed; `turn` tells this pair from others.
     """
     cells = [
         element("figure", _player(video, name, "This video cannot be shown here."),
                 element("figcaption", name, style=_LABEL), style=_CELL)
         for video, name in ((left, "Left"), (right, "Right"))
     ]  # fmt: skip
-    return in_step(prompt, cells, frame_rate((left, right)), "blind.js")
+    return in_step(prompt, cells, frame_rate((left, right)), "blind.js", data_turn=str(turn))
 
 
 def in_step(

@@ -13,7 +13,6 @@ from random import Random
 from typing import Any
 
 import ipywidgets as widgets
-from traitlets import Int
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.experiments.pairs import Pair, is_between, next_pair
@@ -65,7 +64,7 @@ class Judge(Panel):
         self._stage = widgets.Output(_dom_classes=("ipyreel-stage",))
         self._result, self._hint = widgets.HTML(), widgets.HTML()
         self._undo = _button("Undo", "Take your last vote back", self._take_back)
-        self._stop = _button("Stop and show the result", "Votes are kept", self._end)
+        self._stop = _button("", "", self._end)
         self._again = _button("", "", self._go_on)
         self._keys = _keys(self._heard)
         answers = (
@@ -73,13 +72,22 @@ class Judge(Panel):
             _button("↓ Tie", "Both are equally good", lambda _: self._cast("tie")),
             _button("Right →", "The right video is better", lambda _: self._cast("right")),
         )
-        self._answers = widgets.HBox(answers, _dom_classes=("ipyreel-bar-row", "ipyreel-answers"))
-        # Hidden: where anywidget is missing, an error stands in its place.
-        self._hidden = widgets.Box(
-            () if self._keys is None else (self._keys,), _dom_classes=("ipyreel-sheet",)
+        self._judging = widgets.VBox(
+            (
+                self._stage,
+                widgets.HBox(answers, _dom_classes=("ipyreel-bar-row", "ipyreel-answers")),
+                self._hint,
+            )
         )
         super().__init__(screen, name=f"judge {jobs.id or 'JOBS'}", wide=True)
         self.add_class("ipyreel-judge")
+        bar = widgets.HBox(
+            (self.status, self._undo, self._stop, self._again), _dom_classes=("ipyreel-bar-row",)
+        )
+        # Hidden: where anywidget is missing, an error stands in its place.
+        keys = () if self._keys is None else (self._keys,)
+        hidden = widgets.Box(keys, _dom_classes=("ipyreel-sheet",))
+        self.place(self._result, bar, self._judging, hidden)
         self._hint.value = "" if self._keys is not None else hint_html(NO_PACKAGE)
         self._ask()
 
@@ -107,33 +115,28 @@ class Judge(Panel):
 
     def _show(self, pair: Pair) -> None:
         self._pair = pair
+        self._turn += 1
         left, right = (self._screen.video(self._of[one]) for one in (pair.left, pair.right))
-        html = blind_html(left, right, self._jobs.info.prompt)
+        html = blind_html(left, right, self._jobs.info.prompt, self._turn)
         self._stage.outputs = (output({"text/html": html, "text/plain": "Two videos"}),)
-        self._take_turn(self._turn + 1)
         count = self._cast_so_far
         self.say(f"{count} of {self._goal} votes. Which video is better?")
-        self._undo.disabled = count == 0
-        bar = widgets.HBox((self.status, self._undo, self._stop), _dom_classes=("ipyreel-bar-row",))
-        self.place(bar, self._stage, self._answers, self._hint, self._hidden)
-        self.renew()
+        self._turn_to(judging=True, more="")
 
-    def _take_turn(self, turn: int) -> None:
-        self._turn = turn
-        if self._keys is not None:
-            self._keys.turn = turn if self._pair else 0
+    def _turn_to(self, *, judging: bool, more: str) -> None:
+        """Show the pair or the result; the widgets stay, since new views would miss a key."""
+        self._result.layout.display = "none" if judging else None
+        self._judging.layout.display = None if judging else "none"
+        set_button(self._stop, "Stop and show the result" if judging else "", "Votes are kept")
+        set_button(self._again, more, "Show more pairs")
+        self.renew()
 
     def _finish(self, *, can_go_on: bool) -> None:
         self._pair = None
-        self._take_turn(self._turn)
         self._stage.outputs = ()
         self._result.value = self._jobs.results().html
-        name = f"Judge {self._more} more" if can_go_on else ""
-        set_button(self._again, name, "Show more pairs")
         self.say(*([] if can_go_on else ["Every pair was judged. "]), "Votes are in the library.")
-        bar = widgets.HBox((self.status, self._again), _dom_classes=("ipyreel-bar-row",))
-        self.place(self._result, bar, self._hidden)
-        self.renew()
+        self._turn_to(judging=False, more=f"Judge {self._more} more" if can_go_on else "")
 
     @guarded
     def _cast(self, winner: Winner) -> None:
@@ -189,7 +192,7 @@ class Judge(Panel):
     def static_copy(self) -> MimeBundle:
         """Return the result once it is shown; before, nothing that could sway who judges."""
         html = element("div", repr(self), style="opacity:0.75")
-        if self._result in self.children:
+        if self._pair is None:
             result = self._jobs.results()
             return {"text/html": result.html + html, "text/plain": f"{result.text}\n{self!r}"}
         return {"text/html": html, "text/plain": repr(self)}
@@ -231,10 +234,9 @@ def _keys(heard: Callable[..., None]) -> Any:
         return None
 
     class Keys(anywidget.AnyWidget):
-        """Sends keys, each with the turn of the pair that was seen."""
+        """Sends keys, each with the turn of the pair that is seen."""
 
         _esm = static("judge.js")
-        turn = Int(0).tag(sync=True)
 
     keys = Keys()
     keys.on_msg(heard)

@@ -16,17 +16,27 @@ function hide(video) {
   video.addEventListener('loadedmetadata', take);
 }
 
-const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+let begun = matchMedia('(prefers-reduced-motion: reduce)').matches;
+function begin() {
+  if (begun || !videos.every(video => video.isConnected && video.readyState >= 2)) return;
+  begun = true;
+  play();
+}
+
 for (const video of videos) {
   hide(video);
-  video.addEventListener('loadeddata', () => {
-    if (videos.every(one => one.readyState >= 2) && !playing && !still) play();
-  });
+  video.addEventListener('loadeddata', begin);
 }
+// This runs before the output is on the page.
+new IntersectionObserver(begin).observe(videos[0]);
 
 const painted = paint;
 paint = () => {
   painted();
   const gone = videos.filter(video => !video.isConnected && video.src.startsWith('blob:'));
-  for (const video of gone) URL.revokeObjectURL(video.src);
+  for (const video of gone) {
+    URL.revokeObjectURL(video.src);
+    video.removeAttribute('src');
+    video.load();
+  }
 };

@@ -24,13 +24,15 @@ function listen(panel, model) {
   const press = event => {
     const what = KEYS[event.key];
     const native = event.target.matches('input') || (what === 'play' && event.target.closest('button'));
-    const other = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey && what !== 'undo';
-    if (!what || native || other || !model.get('turn')) return;
+    const other = event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && what !== 'undo');
+    const turn = Number(panel.querySelector('[data-turn]')?.dataset.turn);
+    if (!what || native || other || !turn) return;
     event.preventDefault();
     event.stopPropagation();
     if (event.repeat) return;
-    if (what === 'play') panel.querySelector('.ipyreel-compare-button')?.click();
-    else model.send({key: what, turn: model.get('turn')});
+    if (what === 'play') return void panel.querySelector('.ipyreel-compare-button')?.click();
+    panel.focus({preventScroll: true}); // what has the focus may go with this pair
+    model.send({key: what, turn}); // of the pair that was seen
   };
   // A button that was clicked keeps the focus, and space would press it again.
   const click = event => {
@@ -46,11 +48,6 @@ function listen(panel, model) {
 
 function render({model, el}) {
   let gone = false, stop = () => {};
-  const turned = () => {
-    const panel = el.closest('.ipyreel-judge');
-    // What had the focus may have gone with the pair before.
-    if (panel && document.activeElement === document.body) panel.focus({preventScroll: true});
-  };
   connected(el).then(() => {
     const panel = el.closest('.ipyreel-judge');
     if (gone || !panel) return;
@@ -63,10 +60,8 @@ function render({model, el}) {
     if (wantsKeys(panel)) panel.focus({preventScroll: true});
     model.send({key: 'here'});
   });
-  model.on('change:turn', turned);
   return () => {
     gone = true;
-    model.off('change:turn', turned);
     stop();
   };
 }
