@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import subprocess
-import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -15,8 +10,7 @@ import pytest
 from jupyter_client import BlockingKernelClient
 
 from ipyreel.notebook import jupyter_server
-from ipyreel.notebook.jupyter_server import Server
-from tests.support.lab import free_port
+from tests.support.lab import Server, free_port
 
 TOKEN = "secret-of-the-server"
 ASK = """import json, os, pathlib
@@ -32,34 +26,27 @@ print(json.dumps({
 }))"""
 
 
-class Running:
+class Running(Server):
     """A Jupyter server with one kernel, asked as a front end asks it."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.port, self.runtime = root, free_port(), root.parent / "runtime"
-        env = {**os.environ, "JUPYTER_RUNTIME_DIR": str(self.runtime), "JUPYTER_NO_CONFIG": "1"}
-        command = [
-            *(sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser"),
+    ready = "/api"  # the one address that needs no token
+
+    def _command(self):
+        return [
+            *("jupyter_server", "--allow-root", "--no-browser"),
             *(f"--port={self.port}", "--ServerApp.port_retries=0"),
-            *(f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={TOKEN}"),
+            *(f"--ServerApp.root_dir={self.root}", f"--IdentityProvider.token={TOKEN}"),
+            f"--ServerApp.base_url={self.base_url}",
         ]
-        with (root.parent / "server.log").open("wb") as log:
-            self.process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while not self.answers():
-            assert time.monotonic() < deadline, (root.parent / "server.log").read_text()
-            time.sleep(0.05)  # the pace of asking, not a wait for luck
+
+    def start_kernel(self):
+        """Open the notebook, as a person does."""
         self.kernel = self.ask("POST", "sessions", self.session("sub/a.ipynb"))["kernel"]["id"]
-        file = self.runtime / f"kernel-{self.kernel}.json"
+        file = Path(self._env["JUPYTER_RUNTIME_DIR"]) / f"kernel-{self.kernel}.json"
         self.client = BlockingKernelClient(connection_file=str(file))
         self.client.load_connection_file()
-        self.client.start_channels()
+        self.client.start_channels(hb=False)  # which misses beats on a busy machine
         self.client.wait_for_ready(60)
-
-    def answers(self):
-        with contextlib.suppress(OSError):
-            return bool(self.ask("GET", "status"))
-        return False
 
     @staticmethod
     def session(path, **kernel):
@@ -71,8 +58,8 @@ class Running:
         }
 
     def ask(self, method, path, data=None):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/{path}",
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.url}/api/{path}",
             method=method,
             data=None if data is None else json.dumps(data).encode(),
             headers={"Authorization": f"token {TOKEN}", "Content-Type": "application/json"},
@@ -93,14 +80,13 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path):
-    root = tmp_path / "root"
-    (root / "sub").mkdir(parents=True)
-    (root / "sub" / "a.ipynb").write_text("{}")
-    server = Running(root)
+    (tmp_path / "root" / "sub").mkdir(parents=True)
+    (tmp_path / "root" / "sub" / "a.ipynb").write_text("{}")
+    server = Running(tmp_path / "root", tmp_path / "home", base_url="/user/zoe/")
+    server.wait_ready().start_kernel()
     yield server
     server.client.stop_channels()
-    server.process.terminate()
-    server.process.wait(20)
+    server.stop()
 
 
 def test_a_kernel_knows_where_its_notebook_is_and_what_is_served(running):
@@ -131,7 +117,7 @@ def test_what_leaves_the_root_by_a_link_is_not_served(tmp_path):
     (root / "out").symlink_to(outside)
     (root / "inner").symlink_to(root / "videos")
     (tmp_path / "link").symlink_to(root)
-    server = Server(root, "http://127.0.0.1:1/", "")
+    server = jupyter_server.Server(root, "http://127.0.0.1:1/", "")
     assert server.serves(root / "videos" / "a.mp4")
     assert server.serves(root / "inner" / "a.mp4")
     assert not server.serves(root / "out" / "a.mp4")
@@ -139,7 +125,7 @@ def test_what_leaves_the_root_by_a_link_is_not_served(tmp_path):
 
 
 def test_a_server_without_a_token_or_an_answer_is_not_checked(tmp_path):
-    server = Server(tmp_path, f"http://127.0.0.1:{free_port()}/", "")
+    server = jupyter_server.Server(tmp_path, f"http://127.0.0.1:{free_port()}/", "")
     assert server.notebooks("k") is None
     assert server.check(tmp_path) == (None, "not checked: the server has no token")
     gone = server._replace(token=TOKEN)
