@@ -107,7 +107,7 @@ class Kernel:
     shop: Shop
     home: Path
     base_url: str | None = None
-    deadline: float = 600.0
+    deadline: float = 300.0
     timeouts: Timeouts = field(
         default_factory=lambda: Timeouts(create=30, poll=30, read=30, first_byte=30)
     )
