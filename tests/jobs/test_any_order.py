@@ -41,6 +41,8 @@ STEPS = st.sampled_from([0, 1, 2, 3, 5, 8, TURNS])
 KERNEL = st.integers(0, KERNELS - 1)
 JOB = st.integers(0, 1)
 RESUME = st.tuples(st.just("resume"), KERNEL, JOB, st.booleans(), st.booleans())
+HOW = st.sampled_from(["take", "stale", "watch"])
+OVERTAKE = st.tuples(st.just("overtake"), KERNEL, KERNEL, JOB, HOW, STEPS)
 ACTIONS = st.one_of(
     st.tuples(st.just("send"), KERNEL, st.sampled_from(ANSWERS)),
     st.tuples(st.sampled_from(["stop", "wake", "kill"]), KERNEL),
@@ -48,10 +50,11 @@ ACTIONS = st.one_of(
     RESUME,
     RESUME,
     # A kernel is stopped in the middle of its work, and goes on after another had its turn.
-    st.tuples(st.just("overtake"), KERNEL, KERNEL, JOB, st.sampled_from([True, "seen", 70.0])),
-    st.tuples(st.just("overtake"), KERNEL, KERNEL, JOB, st.sampled_from([True, "seen", 70.0])),
+    OVERTAKE,
+    OVERTAKE,
     st.tuples(st.just("delete"), KERNEL, JOB),
     st.just(("move",)),
+    st.just(("sleep",)),
     st.tuples(st.just("pass"), st.sampled_from([0.0, 2.0, 6.0, 31.0, 70.0])),
     st.just(("answer",)),
 )
@@ -293,7 +296,7 @@ class World:
         assert not self.broken, self.broken
 
     async def do(self, turns, action, *of):
-        if action in {"pass", "answer", "move", "overtake"}:
+        if action in {"pass", "answer", "move", "overtake", "sleep"}:
             await getattr(self, f"do_{action}")(*of)
         else:
             self.act(self.kernels[of[0]], action, *of[1:])
@@ -354,17 +357,26 @@ class World:
             self.moved = True
             move_away(self.path)
 
-    async def do_overtake(self, slow, quick, which, how):
+    async def do_sleep(self):
+        """Have everybody sleep for a while, as the containers of one laptop do."""
+        awake = [kernel for kernel in self.kernels if kernel.turns.is_set()]
+        for kernel in awake:
+            kernel.turns.clear()
+        await self.do_pass(70.0)
+        for kernel in awake:
+            kernel.turns.set()
+
+    async def do_overtake(self, slow, quick, which, how, turns):
         """Stop a kernel, have another one resume a job, and let the first go on."""
         slow, quick = self.kernels[slow], self.kernels[quick]
         if slow is quick or not (slow.alive and quick.alive):
             return
         slow.turns.clear()
         quick.turns.set()
-        self.command(quick, "resume", which, how is True, how == "seen")
-        await self.settle()
-        if isinstance(how, float):
-            await self.do_pass(how)
+        self.command(quick, "resume", which, how == "take", how == "stale")
+        await self.settle(turns)
+        if how == "watch":
+            await self.do_pass(70.0)
         slow.turns.set()
 
     async def end(self):

@@ -236,3 +236,11 @@ def test_a_job_that_an_old_kernel_left(bench, fields, note):
 def test_an_ended_job_that_an_old_kernel_left(bench):
     job = bench.left_behind(status="failed", failure=Failure(message="x"))
     assert bench.manager.cancel(job).result(BOUND) == job
+
+
+def test_deleting_a_job_that_may_be_at_the_server_claims_nothing(bench):
+    job = bench.left_behind(status="unknown", sent_at=START)
+    said = bench.manager.delete(job).result(BOUND)
+    assert said == "fake is not known to have it. Deleted here."
+    assert bench.client.log == []
+    assert bench.store.get(job.id) is None

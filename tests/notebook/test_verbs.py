@@ -325,3 +325,9 @@ def test_resume_by_the_id_of_the_server_and_from_another_kernel(reel, live, monk
     assert live.posts() == 1
     with pytest.raises(InvalidRequest, match="belongs to one job"):
         api.resume(remote_id=remote_id)
+
+
+def test_the_doctor_says_that_a_proxy_needs_an_extra(reel, monkeypatch):
+    monkeypatch.setenv("APIYI_API_KEY", KEY)
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    assert 'pip install "ipyreel[socks]"' in said(reel, "doctor apiyi")
