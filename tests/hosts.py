@@ -1,7 +1,7 @@
 """Prints what works where: `python -m tests.hosts`, or with the names of some hosts.
 
 Each cell of the table is a test that drives the host; what cannot be run on this machine, or
-has no test, says so.
+has no test, says so. `.ci/long hosts` installs what it can before it runs this.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ EARLY, PLACES = "tests/browser/test_saved_early.py::", "tests/browser/test_showi
 VOILA, PLAYS = "tests/browser/test_voila.py::", "tests/browser/test_documents.py::"
 JOURNEY = "test_the_card_moves_while_a_cell_blocks_and_its_video_is_saved"
 WHILE = "test_what_was_saved_while_jobs_ran_shows_their_videos"
-TERMINAL, SCREEN = "tests/notebook/test_terminal.py::", "tests/notebook/test_screen.py::"
+TERMINAL = "tests/notebook/test_terminal.py::"
+MARIMO = "tests/browser/test_marimo.py::test_a_job_is_told_and_then_shown"
+CODE = "tests/browser/test_code_server.py::test_saved_videos_play"
+TOGETHER = "tests/browser/test_collaboration.py::test_two_people_in_one_notebook"
+HUB = "tests/browser/test_hub.py::"
+STUDENT = HUB + "test_a_student_has_a_key_and_budgets_and_saves_the_video"
+OTHERS = HUB + "test_another_student_sees_the_examples_and_nothing_else"
 SCRIPTS = "tests/notebook/test_scripts.py::"
-FROM_DISK = "test_a_document_plays_from_the_disk"
 
 
 def document(tool: str, shown: str) -> tuple[str, ...]:
     """Return the row of a tool that runs a notebook to its end and writes it."""
-    node = f"{PLAYS}{FROM_DISK}[{tool}]"
-    return ("-", node, node, node, "-", "-", shown)
-
-
-def never(why: str) -> tuple[str, ...]:
-    """Return the row of a host that was not run here."""
-    return (*(["-"] * (len(COLUMNS) - 1)), why)
+    node = f"{PLAYS}test_a_document_plays_for_whoever_opens_it[{tool}]"
+    return ("-", *([node] * 4), "-", shown)
 
 
 HOSTS: dict[str, tuple[str, ...]] = {
@@ -63,10 +63,17 @@ HOSTS: dict[str, tuple[str, ...]] = {
         *(["-"] * 4),
         "embedded",
     ),
+    "JupyterHub": (STUDENT, STUDENT, STUDENT, OTHERS, STUDENT, OTHERS, "as JupyterLab"),
     "collaboration": (
-        *([EARLY + "test_a_second_browser_and_cells_that_moved_show_the_videos"] * 2),
-        *(["-"] * 4),
-        "two browsers on one notebook, without jupyter-collaboration",
+        *([TOGETHER] * 3),
+        "-",
+        TOGETHER,
+        "-",
+        "as JupyterLab; only the browser that ran the cell shows the card",
+    ),
+    "code-server": (
+        *("-", "-", CODE, "-", CODE, "-"),
+        "embedded, larger files linked; no HTML in a folder that is not trusted",
     ),
     # `jupyter execute` is the command of nbclient.
     "nbclient": document("jupyter execute", "embedded; --link links"),
@@ -81,6 +88,12 @@ HOSTS: dict[str, tuple[str, ...]] = {
         *(["-"] * 4),
         "a line of text, then the path",
     ),
+    "jupyter console": (
+        "-",
+        TERMINAL + "test_the_console_of_jupyter_prints_a_line_and_then_the_path",
+        *(["-"] * 4),
+        "lines of text, then the path",
+    ),
     "plain Python": (
         "-",
         SCRIPTS + "test_a_script_that_ends_right_after_submit_has_sent_it",
@@ -89,19 +102,16 @@ HOSTS: dict[str, tuple[str, ...]] = {
     ),
     "marimo": (
         "-",
-        SCREEN + "test_jobs_and_videos_are_plain_text_html_for_other_front_ends",
+        MARIMO,
         *(["-"] * 4),
-        "embedded; a rerun of the cell updates it (tried in marimo 0.25)",
+        "embedded; a rerun of the cell updates it",
     ),
-    "JupyterHub": never("not run: as JupyterLab, see notebooks/70_for_teachers.ipynb"),
-    "code-server": never("not run: no code-server here; embedded, larger files linked"),
-    "jupyter console": never("not run"),
 }
 """Host -> what is tested for each column: a test, "-" for nothing, and text in the last one."""
 
 
 def outcomes(nodes: list[str]) -> dict[str, str]:
-    """Run tests, one file at a time; return "yes", "NO" or why not, by the test."""
+    """Run tests, one file at a time; return "yes", "NO" or why it was not run."""
     found: dict[str, str] = {}
     for file in sorted({node.partition("::")[0] for node in nodes}):
         names = {node for node in nodes if node.startswith(f"{file}::")}
@@ -119,7 +129,8 @@ def outcome(case: ET.Element) -> str:
     """Return what became of one test."""
     if case.find("failure") is not None or case.find("error") is not None:
         return "NO"
-    return "not run here" if case.find("skipped") is not None else "yes"
+    skipped = case.find("skipped")
+    return "yes" if skipped is None else f"not run: {skipped.get('message')}"
 
 
 def main(names: list[str]) -> int:

@@ -47,7 +47,8 @@ def examine(session: Session, name: str, place: Callable[[Path], str] = str) -> 
     row = session.catalog.provider(name)
     checks = [*_settings(session), _key(session, row), _address(session, row)]
     if row.name == FALLBACK:
-        checks = [*_settings(session), _demo_packages()]
+        packages = _demo_packages()
+        checks = [*_settings(session), packages, *([_captions()] if packages.ok else [])]
     if all(one.ok is not False for one in checks):
         checks.append(_answer(session, row))
         checks += [*_models(session, row), *_balance(session, row)] if checks[-1].ok else []
@@ -93,6 +94,20 @@ def _demo_packages() -> Check:
         return Check(name="demo packages", ok=True, text="all installed")
     text = f"missing: {', '.join(missing)}"
     return Check(name="demo packages", ok=False, text=text, advice='pip install "ipyreel[demo]"')
+
+
+def _captions() -> Check:
+    """Report the fonts for the captions of the demo's videos; it works without them, too."""
+    from ipyreel.demo.art.caption import missing_scripts  # noqa: PLC0415 - an extra
+
+    missing = missing_scripts()
+    if not missing:
+        return Check(name="demo captions", ok=True, text="fonts for Chinese, Japanese and Korean")
+    advice = (
+        "install a font such as Noto Sans CJK or WenQuanYi (apt-get install fonts-wqy-microhei)"
+    )
+    text = f"no font for {', '.join(missing)}"
+    return Check(name="demo captions", ok=None, text=text, advice=advice)
 
 
 def _answer(session: Session, row: Provider) -> Check:

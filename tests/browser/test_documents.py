@@ -1,23 +1,24 @@
-"""What papermill, nbconvert and `jupyter execute` (nbclient) leave plays from the disk."""
+"""What papermill, nbconvert and `jupyter execute` (nbclient) leave plays on every desk."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
+from nbformat.sign import NotebookNotary
 
 from tests.support.demo import running_demo
 from tests.support.jupyter import environment
-from tests.support.lab import PATIENCE, write_notebook
+from tests.support.lab import write_notebook
 
 pytestmark = pytest.mark.browser
 
 CELLS = ["%load_ext ipyreel", "%%video clip --seconds 4\nwaves", "clip.status"]
-NBCONVERT = "nbconvert --to html --execute --output out in.ipynb"
+NBCONVERT = "nbconvert --to notebook --execute --output out in.ipynb"
 DATA = "data:video/mp4;base64,"
 TOOLS = {
     "papermill that names its output": (
@@ -30,10 +31,10 @@ TOOLS = {
         "../aus gabe/out.ipynb",
         DATA,
     ),
-    "nbconvert": (["-m", *NBCONVERT.split()], "out.html", DATA),
+    "nbconvert": (["-m", *NBCONVERT.split()], "out.ipynb", DATA),
     "nbconvert to elsewhere": (
         ["-m", *NBCONVERT.replace("in.ipynb", "../in.ipynb").split(), "--output-dir=../aus gabe"],
-        "../aus gabe/out.html",
+        "../aus gabe/out.ipynb",
         DATA,
     ),
     "jupyter execute": (
@@ -67,37 +68,47 @@ def run(arguments, folder, home):
     )
 
 
-def as_page(document):
-    """Return the document as HTML beside it, as nbconvert makes it."""
-    if document.suffix == ".html":
-        return document
-    body, _ = HTMLExporter().from_notebook_node(nbformat.read(document, as_version=4))
-    page = document.with_suffix(".html")
-    page.write_text(body, encoding="utf-8")
-    return page
-
-
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_document_plays_from_the_disk(browser, provider, tmp_path, tool):
+def test_a_document_plays_for_whoever_opens_it(
+    browser, provider, open_page, serve, app, tool
+):  # fmt: skip
     arguments, written, source = TOOLS[tool]
-    folder = tmp_path / "ein Ordner ü"
-    elsewhere = folder / "lauf"
-    for one in (elsewhere, folder / "aus gabe"):
-        one.mkdir(parents=True)
-    here = elsewhere if written.startswith("..") else folder
+    reader = open_page(serve(app, kernels=False))
+    root = reader.server.root
+    folder = root / "documents" / tool / "ein Ordner ü"
+    here = folder / "lauf" if written.startswith("..") else folder
+    for one in (here, folder / "aus gabe"):
+        one.mkdir(parents=True, exist_ok=True)
     (here / "ipyreel.toml").write_text(provider, encoding="utf-8")
     write_notebook(folder / "in.ipynb", CELLS)
-    ran = run(arguments, here, tmp_path / "kernel")
+    ran = run(arguments, here, folder.parent / "kernel")
     assert ran.returncode == 0, ran.stderr[-3000:]
+    document = (here / written).resolve()
+    check_page(browser, document, source)
+    trusted = shutil.copy(document, document.with_name("trusted.ipynb"))
+    for path in (document, trusted):
+        notebook = nbformat.read(path, as_version=4)
+        # papermill may put a cell of parameters before it.
+        (index,) = (n for n, cell in enumerate(notebook.cells) if cell.source == CELLS[1])
+        reader.open(str(path.relative_to(root)), kernel=False)
+        assert reader.is_trusted(index) == (path == trusted)
+        assert reader.play(index) > 0
+        # From now on: what is signed is the content, whatever its name.
+        NotebookNotary(data_dir=f"{reader.server.home}/jupyter-data").sign(notebook)
+    reader.screenshot("documents-in-lab", cell=index)
+
+
+def check_page(browser, document, source):
+    """Check that a browser plays the document as HTML from the disk."""
+    body, _ = HTMLExporter().from_notebook_node(nbformat.read(document, as_version=4))
+    html = document.with_suffix(".html")
+    html.write_text(body, encoding="utf-8")
     page = browser.new_page()
     page.route("http*://**", lambda route: route.abort())  # MathJax and the like, from afar
-    page.goto(as_page(Path(here / written).resolve()).as_uri())
+    page.goto(html.as_uri())
     video = page.locator(".jp-OutputArea-output video")
     assert video.count() == 1
-    page.wait_for_function(
-        "() => document.querySelector('video').readyState >= 2", timeout=PATIENCE * 1000
-    )
     assert video.get_attribute("src").startswith(source)
     assert video.evaluate("v => { v.muted = true; return v.play().then(() => v.duration > 0); }")
-    assert str(tmp_path) not in page.locator(".jp-OutputArea-output").first.inner_text()
+    assert str(document.parent) not in page.locator(".jp-OutputArea-output").first.inner_text()
     page.close()

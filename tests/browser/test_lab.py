@@ -111,6 +111,7 @@ def test_texts_are_shown_as_they_are(server, lab):
     assert lab.output(1).locator("mjx-container").count() == 0
     # The server of these tests has no token, and so cannot be asked.
     assert "not checked: the server has no token" in lab.output_text(3)
+    assert "demo captions" in lab.output_text(3)
     with pytest.raises(AssertionError, match="many"):
         lab.run_cell(4)
     (line,) = [line for line in lab.output_text(4).splitlines() if line.strip()]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from ipyreel.demo.art.canvas import Canvas, doubled, sprite_of
-from ipyreel.demo.art.caption import _readable, caption
+from ipyreel.demo.art.caption import _readable, caption, missing_scripts
 from ipyreel.demo.art.figures import ROLES
 from ipyreel.demo.art.picture import PLACES
 from ipyreel.demo.art.words import _flat, _named, read_scene, tables
@@ -199,6 +199,7 @@ def test_a_machine_without_fonts_still_gets_a_caption():
     assert np.asarray(caption("a red balloon", 320, 180))[..., :3].max() > 200
     assert _readable("über café – 🎈", 12)[0] == "uber cafe -"
     assert "14 characters" in _readable("一段八秒的产品演示动画一二三", 12)[0]
+    assert missing_scripts() == ["Chinese", "Japanese", "Korean"]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (8, 9), (61, 30)])

@@ -151,7 +151,7 @@ def test_jobs_and_videos_are_plain_text_html_for_other_front_ends(screen, live):
     screen.host = FrontEnd(kind="marimo", embeds=True, threads_deliver=False)
     live.faults.add({**STUCK, "count": 2})
     job = api.submit("A boat")
-    assert "run %video show" in job._repr_html_().lower()
+    assert f"Run ipyreel.job(&quot;{job.id}&quot;) to see it." in job._repr_html_()
     video = job.wait()
     pages = [one._repr_html_() for one in (job, video, api.history())]
     assert all(type(page) is str and "data:video/mp4;base64," in page for page in pages)

@@ -1,4 +1,4 @@
-"""IPython in a real terminal: one line is redrawn, and Out[n] names the job."""
+"""A real terminal: IPython redraws one line, and Jupyter's console prints lines as they come."""
 
 from __future__ import annotations
 
@@ -14,17 +14,30 @@ PROMPT = r"In \[{}\]: "
 
 
 @pytest.fixture
-def terminal(live, tmp_path):  # noqa: ARG001 - it is there for the toml it wrote
-    env = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "TERM": "xterm"}
-    command = ["-m", "IPython", "--simple-prompt", "--no-banner", "--no-confirm-exit"]
-    opened = pexpect.spawn(
-        sys.executable, [*command, "--colors=NoColor"], env=env, encoding="utf-8", timeout=60,
-        dimensions=(40, 120),
-    )  # fmt: skip
-    opened.expect(PROMPT.format(1))
-    yield opened
-    opened.sendline("exit()")
-    opened.expect(pexpect.EOF)
+def start(live, tmp_path):  # noqa: ARG001 - it is there for the toml it wrote
+    """Return a function that starts `python -m` with a module and options."""
+    opened = []
+
+    def spawn(*command):
+        places = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
+        env = {**os.environ, **{name: str(tmp_path / name) for name in places}, "TERM": "xterm"}
+        opened.append(
+            pexpect.spawn(
+                sys.executable, ["-m", *command, "--simple-prompt"], env=env, encoding="utf-8",
+                timeout=60, dimensions=(40, 120),
+            )
+        )  # fmt: skip
+        opened[0].expect(PROMPT.format(1))
+        return opened[0]
+
+    yield spawn
+    opened[0].sendline("exit")
+    opened[0].expect(pexpect.EOF)
+
+
+@pytest.fixture
+def terminal(start):
+    return start("IPython", "--no-banner", "--no-confirm-exit", "--colors=NoColor")
 
 
 def run(terminal, number, line):
@@ -57,3 +70,12 @@ def test_a_cell_that_does_not_wait_names_its_job(terminal):
     text = run(terminal, 2, cell(""))
     assert re.search(r"Video (v\w+): \w+ .*\nOut\[2\]: Job \1\n", text)
     assert "Done" in run(terminal, 3, "_.wait()")
+
+
+def test_the_console_of_jupyter_prints_a_line_and_then_the_path(start):
+    pytest.importorskip("jupyter_console", reason="jupyter-console is not installed")
+    console = start("jupyter_console")
+    run(console, 1, "%load_ext ipyreel")
+    assert re.search(r"Video v\w+: \w+ .*\n", run(console, 2, f"clip = {cell('')}"))
+    text = run(console, 3, "video = clip.wait()")
+    assert os.path.isfile(re.search(r"Done .*\n  (/\S+\.mp4) \(", text)[1])  # noqa: PTH113 - as printed

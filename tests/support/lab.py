@@ -109,6 +109,7 @@ def launch_chromium(playwright: Playwright, executable: str, *flags: str) -> Bro
 class Server:
     """One server process on its own port, which serves the files below `root` at `url`."""
 
+    program: tuple[str, ...] = (sys.executable, "-m")
     ready = "/api/status"  # what answers as soon as the server is up
 
     def __init__(self, root: Path, home: Path, *, base_url: str = "/", **env: str) -> None:
@@ -123,7 +124,7 @@ class Server:
         self._prepare()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._command()],
+                [*self.program, *self._command()],
                 cwd=root,
                 env=self._env,
                 stdin=subprocess.DEVNULL,

@@ -70,6 +70,9 @@ UPWARD: dict[tuple[str, str], str] = {}
 DEMO_MAY = {"demo", "values", "errors", "_version"}
 """What the demo server may import: it is reached by HTTP, and shares no behaviour with us."""
 
+DEMO_SEEN = {("connections", "ipyreel.demo.process"), ("doctor", "ipyreel.demo.art.caption")}
+"""What may be imported of the demo server: what starts it, and what knows its fonts."""
+
 DOORS = {
     "IPython": ("notebook/",),
     "anywidget": ("notebook/panels/judge.py",),
@@ -111,6 +114,7 @@ LAZY = {
     ("notebook/handles/job_list.py", "_opinions"): "what comes after the videos is rarely used",
     ("notebook/commands/sweeps.py", "read_plan"): "few cells are read from a file",
     ("notebook/magics.py", "_heavy"): "%load_ext imports nothing heavy; the first use does",
+    ("doctor.py", "_captions"): "only where the demo's packages are there",
     ("demo/pytest_plugin.py", "serve_videos"): "pytest loads the plugin in every project",
     ("demo/render_queue.py", "renderer"): "PyAV, numpy and Pillow: a stub server works without",
     ("jobs/loop.py", "_module"): "nest_asyncio or nest_asyncio2, whichever is safe here",
@@ -277,7 +281,7 @@ def _may_import(module: Module, target: str, name: str) -> bool:
     if here == "demo":
         return target in DEMO_MAY
     if target == "demo":
-        return here == "connections" and f"{name}.".startswith("ipyreel.demo.process.")
+        return any(here == room and f"{name}.".startswith(f"{part}.") for room, part in DEMO_SEEN)
     if not target or here not in LEVEL:  # the facade, or a room that no level knows
         return False
     if here == "notebook" and target in ASKS_SESSION:

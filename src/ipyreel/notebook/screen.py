@@ -247,11 +247,18 @@ class Screen:
             video=self.video,
             link=self._link,
             place=self.place,
+            show=self._how_to_show,
             clock=self.session.clock,
             cell=self._count,
             threads_deliver=self.host.pushes,
             **hooks,
         )
+
+    def _how_to_show(self, name: str) -> str:
+        """Return what to run for a job or a sweep; marimo has no magics."""
+        if self.host.kind != "marimo":
+            return f"%video show {name}"
+        return f'ipyreel.job("{name}")' if name.startswith("v") else "ipyreel.history()"
 
     def _link(self, job: JobSnapshot) -> str | None:
         """Return the URL that the file of an unfinished job will have; None: it is embedded."""

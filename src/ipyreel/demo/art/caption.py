@@ -20,6 +20,9 @@ _FONTS = (
     "DroidSansFallbackFull.ttf", "msyh.ttc", "simsun.ttc", "YuGothM.ttc", "malgun.ttf",
     "PingFang.ttc", "Hiragino Sans GB.ttc", "Arial Unicode.ttf",
 )  # fmt: skip
+SCRIPTS = {"Chinese": "水墨风格", "Japanese": "さくら", "Korean": "한국어"}
+"""A few words in the scripts that take a font of their own."""
+
 _LONGEST = 400
 _LINES = 3
 _TINY = 96
@@ -75,6 +78,11 @@ def _readable(prompt: str, size: int) -> tuple[str, Font]:
     if lost > len(text.replace(" ", "")) // 2:
         kept = f"(a prompt of {len(text)} characters, in a script this machine has no font for)"
     return " ".join(kept.split()), best
+
+
+def missing_scripts() -> list[str]:
+    """Return the scripts of `SCRIPTS` that no font of this machine can write."""
+    return [name for name, sample in SCRIPTS.items() if _readable(sample, 12)[0] != sample]
 
 
 def _wrap(text: str, font: Font, room: float) -> list[str]:

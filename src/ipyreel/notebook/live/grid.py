@@ -123,7 +123,7 @@ class SweepView(JobsView):
         note = ""
         if coming:
             players = all(video.src for video in coming.values())
-            note = job_text.unfinished(self._name or "ID", player=players)
+            note = job_text.unfinished(self.context.show(self._name or "ID"), player=players)
             lines |= dict.fromkeys(coming, _COMING)
         html = sweep_html.grid_html(self.info, self.jobs, {**videos, **coming}, note)
         text = sweep_text.text(self.info, self.jobs, lines)

@@ -46,15 +46,16 @@ class CardContext:
 
     `video` makes the object that shows a completed job, `link` returns the URL that the video of
     an unfinished one will have (None: it will be embedded), `place` names a file in saved text,
-    `clock` is in seconds since the epoch, `typical` is how long such jobs take in seconds.
-    `cell` names the cell that is running. `cancel` and `retry` take a job's id and are called
-    on the thread on which the click arrives; `retry` returns the snapshot of the new job, which
-    takes the old one's place.
+    `show` returns the command that shows a job or a sweep by its id, `clock` is in seconds since
+    the epoch, `typical` is how long such jobs take in seconds. `cell` names the cell that is
+    running. `cancel` and `retry` take a job's id and are called on the thread on which the click
+    arrives; `retry` returns the snapshot of the new job, which takes the old one's place.
     """
 
     video: Callable[[JobSnapshot], Any]
     link: Callable[[JobSnapshot], str | None] = lambda _job: None
     place: Callable[[str], str] = str
+    show: Callable[[str], str] = "%video show {}".format
     clock: Callable[[], float] = time.time
     cell: Callable[[], object] = str
     typical: float | None = None
@@ -76,7 +77,7 @@ class CardContext:
     def bundle(self, job: JobSnapshot) -> MimeBundle:
         """Return what is saved of a job: its video, or its state in words."""
         if job.status != "completed":
-            html = job_html.static_html(job, self.link(job))
+            html = job_html.static_html(job, self.link(job), self.show(job.id))
             return {"text/html": html, "text/plain": self.saved_text(job)}
         try:
             bundle: MimeBundle = self.video(job)._repr_mimebundle_()
@@ -92,7 +93,7 @@ class CardContext:
         if job.ended or job.status == "unknown":
             return job_text.text(job, place=self.place(job_text.path(job)))
         facts = " · ".join((job_text.maker(job), *job_text.settings(job)))
-        return f"Video {job.id}: {facts}\n  {job_text.unfinished(job.id, player=False)}"
+        return f"Video {job.id}: {facts}\n  {job_text.unfinished(self.show(job.id), player=False)}"
 
 
 class JobsView:

@@ -205,20 +205,22 @@ def _note(sentence: str, colour: str) -> Markup:
     return element("div", sentence, style=style, dir="auto")
 
 
-def static_html(snapshot: JobSnapshot, link: str | None = None) -> str:
+def static_html(snapshot: JobSnapshot, link: str | None = None, command: str = "") -> str:
     """Return the saved form of any state but "completed".
 
     A failed, cancelled or unknown job: what happened, and what to do. Any other job: what is true
     while it runs, and when the video is there; `link` is the URL that the file will have, None
-    where it will be embedded. The player loads nothing by itself, so that a page that is open
-    asks for no file that does not exist yet.
+    where it will be embedded, and `command` shows the job. The player loads nothing by itself, so
+    that a page that is open asks for no file that does not exist yet.
     """
     caption = (_prompt(snapshot.request.prompt), _small(snapshot, _facts(snapshot)))
     if snapshot.status in {"failed", "cancelled", "unknown"}:
         colour = _RED if snapshot.status == "failed" else _GREY
         note = _note(job_text.sentence(snapshot), colour)
         return _paper(_head(snapshot, colour), note, *caption)
-    note = _note(job_text.unfinished(snapshot.id, player=link is not None), _GREY)
+    note = _note(
+        job_text.unfinished(command or f"%video show {snapshot.id}", player=link is not None), _GREY
+    )
     if link is None:
         return _paper(note, *caption)
     size = frame(snapshot, None)

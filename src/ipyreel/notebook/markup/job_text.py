@@ -211,15 +211,15 @@ def sentence(snapshot: JobSnapshot) -> str:
     return "" if snapshot.ended or not snapshot.note else one_line(snapshot.note)
 
 
-def unfinished(what: str, *, player: bool) -> str:
+def unfinished(command: str, *, player: bool) -> str:
     """Return the sentence that is saved while a job runs, and that stays true when it has ended.
 
-    `what` is what `%video show` takes; `player`: there is a player beside the sentence.
+    `command` shows it; `player`: there is a player beside the sentence.
     """
     start = "This was being made when the notebook was saved."
     if not player:
-        return f"{start} Run %video show {what} to see it."
-    return f"{start} If the player stays empty, run %video show {what}."
+        return f"{start} Run {command} to see it."
+    return f"{start} If the player stays empty, run {command}."
 
 
 def _doubt(snapshot: JobSnapshot) -> str:
