@@ -146,3 +146,8 @@ def test_a_file_that_is_somebody_elses_is_not_overwritten(tmp_path, text):
     with pytest.raises(StoreError, match="left alone"):
         write_sidecar(job)
     assert (tmp_path / "clip.json").read_text(encoding="utf-8") == text
+
+
+def test_a_folder_that_is_gone_is_a_clear_error(tmp_path):
+    with pytest.raises(StoreError, match=r"Could not write .*gone"):
+        write_sidecar(make_job(tmp_path / "gone"))

@@ -205,21 +205,23 @@ def test_what_may_patch_asyncio(python, ipykernel, nest2, expected):
     assert why_not is None or ("nest-asyncio2>=1.7.3" in why_not and why_not.endswith("."))
 
 
-def test_a_loop_that_cannot_be_patched_is_left_alone(monkeypatch):
+def test_a_wait_is_not_nested_where_that_cannot_be_done(monkeypatch):
     class Patch:
         @staticmethod
         def apply(loop):
             raise ValueError(f"Can't patch loop of type {type(loop)}")
 
-    monkeypatch.setattr("ipyreel.jobs.loop.choose_patch", lambda *_: ("patch", None))
-    monkeypatch.setattr("ipyreel.jobs.loop._module", lambda _: Patch)
-
     async def main():
         return nested_wait(concurrent.futures.Future())
 
+    result, why_not = nested_wait(concurrent.futures.Future())
+    assert (result, "No loop" in why_not) == (None, True)
+    monkeypatch.setattr("ipyreel.jobs.loop.choose_patch", lambda *_: (None, "It does harm."))
+    assert asyncio.run(main()) == (None, "It does harm.")
+    monkeypatch.setattr("ipyreel.jobs.loop.choose_patch", lambda *_: ("patch", None))
+    monkeypatch.setattr("ipyreel.jobs.loop._module", lambda _: Patch)
     result, why_not = asyncio.run(main())
-    assert result is None
-    assert "cannot be nested" in why_not
+    assert (result, "cannot be nested" in why_not) == (None, True)
 
 
 NESTED = """
