@@ -31,8 +31,9 @@ def start(live, tmp_path):  # noqa: ARG001 - it is there for the toml it wrote
         return opened[0]
 
     yield spawn
-    opened[0].sendline("exit")
-    opened[0].expect(pexpect.EOF)
+    for one in opened:
+        one.sendline("exit")
+        one.expect(pexpect.EOF)
 
 
 @pytest.fixture
