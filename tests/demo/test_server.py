@@ -235,6 +235,9 @@ def test_an_input_image_in_every_form(start, png):
         ):
             reply = http.post("/videos", json={"prompt": "x", **fields})
             assert reply.status_code == 200, fields
+        other = "data:image/png;base64," + base64.b64encode(png(48, 64)).decode()
+        two = http.post("/videos", json={"prompt": "x", "images": [data, other]})
+        assert two.json()["error"]["param"] == "input_reference"
         jobs = demo.jobs
         assert {jobs.image(record) for record in jobs.all()} == {image}
 
