@@ -42,9 +42,10 @@ KERNEL = st.integers(0, KERNELS - 1)
 JOB = st.integers(0, 1)
 RESUME = st.tuples(st.just("resume"), KERNEL, JOB, st.booleans(), st.booleans())
 HOW = st.sampled_from(["take", "stale", "watch"])
-OVERTAKE = st.tuples(st.just("overtake"), KERNEL, KERNEL, JOB, HOW, STEPS)
+OVERTAKE = st.tuples(st.just("overtake"), KERNEL, JOB, HOW, STEPS)
+SEND = st.tuples(st.just("send"), KERNEL, st.sampled_from(ANSWERS))
 ACTIONS = st.one_of(
-    st.tuples(st.just("send"), KERNEL, st.sampled_from(ANSWERS)),
+    SEND,
     st.tuples(st.sampled_from(["stop", "wake", "kill"]), KERNEL),
     st.tuples(st.sampled_from(["stop", "wake"]), KERNEL),
     RESUME,
@@ -328,13 +329,16 @@ class World:
             self.jobs.append(job)
             with kernel.acting():
                 kernel.manager.submit(job)
-        elif self.jobs:
-            job = self.jobs[-1 - min(of[0], len(self.jobs) - 1)]
+        else:
+            job = self.job(of[0])
             with contextlib.suppress(StoreError), kernel.acting():
                 if action == "delete":
                     self.delete(kernel, job)
                 else:
                     self.resume(kernel, job, *of[1:])
+
+    def job(self, which):
+        return self.jobs[-1 - min(which, len(self.jobs) - 1)]
 
     def resume(self, kernel, job, take, stale):
         """Resume a job; `stale`: as it was when it was made, as an old handle has it."""
@@ -366,9 +370,11 @@ class World:
         for kernel in awake:
             kernel.turns.set()
 
-    async def do_overtake(self, slow, quick, which, how, turns):
-        """Stop a kernel, have another one resume a job, and let the first go on."""
-        slow, quick = self.kernels[slow], self.kernels[quick]
+    async def do_overtake(self, quick, which, how, turns):
+        """Stop the kernel that has a job, have another one resume it, and let the first go on."""
+        job, quick = self.job(which), self.kernels[quick]
+        sighting = quick.store.sighting(job.id)
+        slow = self.named(sighting.owner) if sighting and sighting.owner else quick
         if slow is quick or not (slow.alive and quick.alive):
             return
         slow.turns.clear()
@@ -406,8 +412,8 @@ class World:
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.lists(st.tuples(STEPS, ACTIONS), min_size=5, max_size=30))
-def test_in_any_order_a_job_is_sent_once_and_written_by_its_owner(tmp_path_factory, actions):
+@given(st.tuples(STEPS, SEND), st.lists(st.tuples(STEPS, ACTIONS), min_size=5, max_size=30))
+def test_in_any_order_a_job_is_sent_once_and_written_by_its_owner(tmp_path_factory, first, actions):
     folder = tmp_path_factory.mktemp("world")
 
     async def play():
@@ -415,7 +421,7 @@ def test_in_any_order_a_job_is_sent_once_and_written_by_its_owner(tmp_path_facto
         with pytest.MonkeyPatch.context() as patch:
             for module in (store_module, manager_module):
                 patch.setattr(module, "is_alive", world.is_alive)
-            for turns, action in actions:
+            for turns, action in [first, *actions]:
                 await world.do(turns, *action)
             await world.end()
 
