@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.commands.prompts import interpolate
-from ipyreel.sweeps import MOST, Axis, cut, expand, names_in, read_axis, short_texts, tell_apart
-from ipyreel.values import Image, VideoRequest
+from ipyreel.sweeps import MOST, Axis, expand, names_in, read_axis, short_texts, tell_apart
+from ipyreel.values import VideoRequest
 
 BASE = VideoRequest(prompt="")
 
@@ -41,12 +41,6 @@ def test_the_first_axis_changes_slowest():
     ]
     assert found.variants[3].differs == {"seconds": 8.0, "seed": 2}
     assert (found.prompt, found.inner) == ("A sea", 2)
-
-
-def test_nothing_varied_is_one_request():
-    found = expand(BASE, prompts=["A sea"])
-    assert [variant.label for variant in found.variants] == [""]
-    assert found.variants[0].request.prompt == "A sea"
 
 
 def test_words_of_the_prompt_fields_and_extras():
@@ -102,13 +96,6 @@ def test_our_own_axes_shadow_no_name_of_the_person():
     assert found.variants[3].differs == {"prompt": "a cat", "take": "far"}
     assert found.variants[3].label == "a cat · far"
     assert found.prompt == "{prompt}, {take}"
-
-
-def test_images_replace_each_other():
-    one, two = Image(source="shots/a.png", data=b"1"), Image(source="b.png", data=b"2")
-    found = expand(BASE, prompts=["A sea"], axes=[Axis(name="image", values=(one, two))])
-    assert [variant.label for variant in found.variants] == ["image a.png", "image b.png"]
-    assert [variant.request.images for variant in found.variants] == [(one,), (two,)]
 
 
 def test_several_prompts_are_told_apart():
@@ -198,8 +185,3 @@ def test_jobs_from_elsewhere_are_told_apart():
     assert tell_apart(asked[:1]) == [""]
     assert tell_apart([asked[0], asked[0]]) == ["", ""]
     assert tell_apart([]) == []
-
-
-def test_a_long_value_is_cut():
-    assert cut("word " * 20).endswith("…")
-    assert len(cut("word " * 20)) <= 40

@@ -64,13 +64,9 @@ def test_a_cell_that_waits_redraws_its_line_and_ends_with_the_path(terminal):
     )
     assert last[1] == last[3]
     assert os.path.isfile(last[2])  # noqa: PTH113 - a path as it was printed
-
-
-def test_a_cell_that_does_not_wait_names_its_job(terminal):
-    run(terminal, 1, "%load_ext ipyreel")
-    text = run(terminal, 2, cell(""))
-    assert re.search(r"Video (v\w+): \w+ .*\nOut\[2\]: Job \1\n", text)
-    assert "Done" in run(terminal, 3, "_.wait()")
+    text = run(terminal, 3, cell(""))  # which does not wait, and names its job
+    assert re.search(r"Video (v\w+): \w+ .*\nOut\[3\]: Job \1\n", text)
+    assert "Done" in run(terminal, 4, "_.wait()")
 
 
 def test_the_console_of_jupyter_prints_a_line_and_then_the_path(start):
