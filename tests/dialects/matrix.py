@@ -28,7 +28,7 @@ SOURCES = {
     "apiyi": "documentation of the vendor, 2026-11",
     "aiid": "documentation of the vendor and a client of it, 2026-11",
     "new-api": "source (823e263), partly run",
-    "litellm": "LiteLLM 1.109.1, run",
+    "litellm": "LiteLLM 1.108.7 and 1.109.1, run (`.ci/long litellm`)",
     "sglang": "SGLang 0.5.23, run",
     "vllm-omni": "vLLM-Omni 0.30.0, run",
     "trtllm": "source (0076e93)",

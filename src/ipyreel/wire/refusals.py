@@ -152,6 +152,8 @@ def reason_in(answer: Mapping[str, Json], *, only_error: bool = False) -> Reason
     inner: Mapping[str, Json] = error if isinstance(error, dict) else {}
     message = sentence(error)
     code = _first(("code", "type"), inner)
+    if code is not None and code.isdigit() and code_of(inner.get("type")) in _BY_CODE:
+        code = code_of(inner.get("type"))  # LiteLLM repeats the status as the code
     if not only_error:
         message = message or _elsewhere(answer)
         code = code or _first(_CODES, answer) or _first((*_CODES, "status_code"), *_objects(answer))
@@ -242,6 +244,9 @@ _BY_CODE: Mapping[str, type[ProviderError]] = MappingProxyType(
         "task_not_exist": JobNotFound,  # new-api sends this with a 400
         "model_not_found": RequestRejected,  # apiyi: a 503, when the key's group lacks it
         "invalid_api_key": AuthenticationFailed,
+        # LiteLLM without a database says this of every key but its own, with a 400
+        # (proxy/auth/user_api_key_auth.py, 1.108.7).
+        "no_db_connection": AuthenticationFailed,
         "insufficient_quota": PaymentRequired,  # OpenAI: a 429 that does not pass
         "insufficient_user_quota": PaymentRequired,
         "insufficient_balance": PaymentRequired,
