@@ -20,7 +20,7 @@ from ipyreel.catalog import Provider
 from ipyreel.errors import StoreError, SubmissionUnknown, TransportError
 from ipyreel.jobs import manager as manager_module
 from ipyreel.jobs import store as store_module
-from ipyreel.jobs.manager import SILENCE, JobManager
+from ipyreel.jobs.manager import BEAT, SILENCE, JobManager
 from ipyreel.jobs.run import JobConfig
 from ipyreel.jobs.store import JobStore
 from ipyreel.values import Failure, VideoPage, VideoRequest
@@ -96,13 +96,13 @@ class Owned(JobStore):
         world, owner = self.kernel.world, before and before.owner
         if claimed and owner not in {None, self.owner} and not self.kernel.takes:
             alive = world.is_alive(owner)
-            silence = self.kernel.awake - world.named(owner).heard.get(self.owner, 0.0)
+            silence = self.kernel.looked - world.named(owner).heard.get(self.owner, 0.0)
             if alive or (alive is None and silence < SILENCE):
                 self._note(f"took {job_id} from {owner}, silent for {silence} s")
         return claimed
 
     def beat(self):
-        self.kernel.heard = {one.name: one.awake for one in self.kernel.world.kernels}
+        self.kernel.heard = {one.name: one.looked for one in self.kernel.world.kernels}
         return super().beat()
 
     def _current(self):
@@ -136,7 +136,8 @@ class Kernel:
 
     def __init__(self, world, number):
         self.world, self.alive, self.takes = world, True, False
-        self.awake, self.heard = 0.0, {}  # seconds; those of each kernel at our last beat
+        # Seconds awake; how long each kernel had looked at our last beat; seconds asleep since.
+        self.awake, self.heard, self.asleep = 0.0, {}, 0.0
         self.host = number % 2
         self.name = f"kernel {number} of host {self.host}"
         self.turns = asyncio.Event()
@@ -157,6 +158,11 @@ class Kernel:
                 deadline=1e9,
             ),
         )
+
+    @property
+    def looked(self):
+        """Seconds in which it looked; who wakes counts two beats of its sleep at most."""
+        return self.awake + min(self.asleep, 2 * BEAT)
 
     # what the manager asks of its loop
 
@@ -288,7 +294,10 @@ class World:
 
     def _age(self, now):
         for kernel in self.kernels:
-            kernel.awake += now - self.now if kernel.turns.is_set() else 0.0
+            if kernel.turns.is_set():
+                kernel.awake, kernel.asleep = kernel.looked + now - self.now, 0.0
+            else:
+                kernel.asleep += now - self.now
         self.now = now
 
     async def settle(self, turns=TURNS):
