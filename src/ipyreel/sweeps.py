@@ -274,7 +274,7 @@ def word_of(name: str, value: Any, *, bare: bool = False) -> str:
     """
     if value is None or value == "":
         return f"no {name}"
-    if name == "seconds":
+    if name == "seconds" and isinstance(value, int | float):
         return f"{value:g} s"
     if name == "size":
         return re.sub(r"(?<=\d)x(?=\d)", "×", str(value))

@@ -130,3 +130,12 @@ def test_rows_that_cannot_be_read_are_one_sentence(given, said):
         read_rows(given)
     assert said in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_fields_are_kept_as_they_are_sent():
+    rows = [{"seconds": "4", "seed": 1.0}, {"seconds": "8", "seed": None}]
+    made = expand_rows(VideoRequest(prompt="A sea"), rows, read_image=None).variants
+    assert [one.label for one in made] == ["4 s · seed 1", "8 s · no seed"]
+    assert made[0].differs == {"seconds": 4.0, "seed": 1}
+    with pytest.raises(InvalidRequest, match="row 1: seed"):
+        expand_rows(VideoRequest(prompt="x"), [{"seed": "one"}], read_image=None)

@@ -138,11 +138,13 @@ def expand_rows(
     _refuse_clash(base, provider, columns)
     if len(rows) * count > MOST:
         raise InvalidRequest(f"This makes {len(rows) * count} jobs; a sweep has at most {MOST}.")
+    asked = [
+        _request(base, row, at, words, fill, read_image) for at, row in enumerate(rows, start=1)
+    ]
     labels = _labels(rows, [name for name in columns if name in words or name in FIELDS], words)
     variants = []
-    for at, row in enumerate(rows):
-        request, named = _request(base, row, at + 1, words, fill, read_image)
-        differs = {name: _json(value) for name, value in row.items()}
+    for at, (row, (request, named)) in enumerate(zip(rows, asked, strict=True)):
+        differs = {name: _json(_read(name, value)) for name, value in row.items()}
         for take in range(1, count + 1):
             seed = None if request.seed is None else request.seed + take - 1
             again = {TAKE: take} if count > 1 else {}
@@ -197,7 +199,7 @@ def _labels(rows: Sequence[Row], columns: Sequence[str], words: set[str]) -> lis
     """Return what tells the rows apart, and their numbers where that is not enough."""
     varied = [name for name in columns if len({str(_json(row.get(name))) for row in rows}) > 1]
     found = [
-        " · ".join(word_of(name, _number(name, row.get(name)), bare=name in words)
+        " · ".join(word_of(name, _read(name, row.get(name)), bare=name in words)
                    for name in varied)
         for row in rows
     ]  # fmt: skip
@@ -207,8 +209,9 @@ def _labels(rows: Sequence[Row], columns: Sequence[str], words: set[str]) -> lis
     return found
 
 
-def _number(name: str, value: Any) -> Any:
-    return read_field(name, value, "") if name == "seconds" and value is not None else value
+def _read(name: str, value: Any) -> Any:
+    """Return a field as it is sent: a CSV file has text, a column with gaps has floats."""
+    return read_field(name, value, "") if name in FIELDS and value is not None else value
 
 
 def _json(value: Any) -> Json:

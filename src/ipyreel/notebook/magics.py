@@ -19,7 +19,7 @@ from traitlets import TraitError, TraitType, observe
 
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.notebook.commands import complete
-from ipyreel.notebook.commands.options import document, wants_help
+from ipyreel.notebook.commands.options import VERBS, document, wants_help
 from ipyreel.settings import READERS, Settings
 
 
@@ -96,7 +96,8 @@ class VideoMagics(Magics):
             return verbs.help_line() if cell is None else verbs.help_cell()
         screen = _heavy("screen").current()
         screen.catch_up()
-        if cell is None and "--from" in line.split():
+        words = line.split()
+        if cell is None and "--from" in words and words[0] not in VERBS:
             cell = ""  # IPython runs no cell magic without a line below it
         if cell is None:
             return _heavy("commands.verbs").run(screen, line)

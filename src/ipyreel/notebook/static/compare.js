@@ -29,11 +29,14 @@ function gather() {
     known.add(video);
     if (!alone) video.tabIndex = 0;
     video.controls = touch;
-    video.addEventListener('loadedmetadata', () => show(frame));
+    video.addEventListener('loadedmetadata', () => {
+      gather();
+      if (alone || frame) video.currentTime = moment(video);
+      paint();
+    });
   }
   videos = [...place.querySelectorAll('video')]
     .filter(video => !group || video.closest('[data-in]')?.dataset.in.split(' ').includes(group));
-  for (const video of videos) video.muted = muted;
   seconds = Math.max(0, ...videos.map(video => video.duration || 0));
   last = Math.max(0, Math.round(seconds * rate) - 1);
 }
@@ -66,7 +69,10 @@ function play() {
   show(frame < last ? frame : 0);
   playing = true;
   start();
-  for (const video of videos) video.play().catch(() => {});
+  for (const video of videos) {
+    video.muted = muted;
+    video.play().catch(() => {});
+  }
   cancelAnimationFrame(turn);
   turn = requestAnimationFrame(tick);
   paint();
@@ -113,7 +119,11 @@ const back = button('◀', 'One frame back (left arrow)', () => step(-1));
 const next = button('▶', 'One frame on (right arrow)', () => step(1));
 back.setAttribute('aria-label', 'One frame back');
 next.setAttribute('aria-label', 'One frame on');
-const mute = button('Sound', 'Sound on or off', () => { muted = !muted; gather(); paint(); });
+const mute = button('Sound', 'Sound on or off', () => {
+  muted = !muted;
+  for (const video of videos) video.muted = muted;
+  paint();
+});
 const again = button('Loop', 'Start again at the end', () => { loop = !loop; paint(); });
 const bar = make('input', {
   type: 'range', min: 0, step: 1, value: 0, class: 'ipyreel-compare-bar', 'aria-label': 'Frame of all videos',
