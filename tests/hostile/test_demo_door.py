@@ -306,7 +306,7 @@ def test_no_body_makes_the_server_fail(tmp_path_factory, dialect):
         httpx.Client(base_url=demo.origin, trust_env=False) as http,
     ):
 
-        @settings(max_examples=100, deadline=None)
+        @settings(max_examples=40, deadline=None)
         @given(
             st.sampled_from(routes),
             st.dictionaries(st.sampled_from(FIELDS), ANYTHING),

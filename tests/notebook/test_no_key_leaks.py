@@ -232,6 +232,7 @@ def test_no_key_is_found_anywhere(demo, tmp_path):
     folder = tmp_path / "notebook"
     folder.mkdir()
     (folder / "ipyreel.toml").write_text(TOML.format(url=demo.url), encoding="utf-8")
+    (folder / "day.ipynb").write_text("{}", encoding="utf-8")  # beside it, videos are linked
     env = {
         "APIYI_API_KEY": KEYS["apiyi"],
         "SHOP_API_KEY": KEYS["shop"],
