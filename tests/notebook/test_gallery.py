@@ -91,6 +91,31 @@ def test_a_page_holds_the_newest_and_the_filters_narrow_all(screen):
     assert [value for _, value in gallery.filters.provider.options] == ["", "lab"]
 
 
+def test_stars_notes_and_tags_are_kept_found_and_taken_back(library, screen):
+    gallery = Gallery(screen)
+    stars = gallery._tiles[0].stars
+    stars.value = 4
+    assert said(gallery) == f"{library[-1].id}: ★★★★☆"
+    gallery._tiles[0].button.click()
+    press(gallery.opened, "Note and tags")
+    note, tags, _ = gallery.opened._asked.children
+    note.value, tags.value = "sharp at last", "keep, sea"
+    press(gallery.opened, "Save note and tags")
+    assert "★★★★ · sharp at last · keep, sea" in gallery.static_copy()["text/html"]
+    for least, opinion, found in ((4, "", PAGE), (5, "", 0), (0, "SHARP sea", PAGE), (0, "x", 0)):
+        gallery.filters.stars.value, gallery.filters.opinion.value = least, opinion
+        assert len(seen(gallery)) == found  # all are of the same bytes
+    gallery.filters.opinion.value = ""
+    assert stars.value == 4
+    stars.value = 0
+    press(gallery.opened, "Note and tags")
+    note, tags, _ = gallery.opened._asked.children
+    assert (note.value, tags.value) == ("sharp at last", "keep, sea")
+    note.value = tags.value = ""
+    press(gallery.opened, "Save note and tags")
+    assert "★" not in gallery.static_copy()["text/html"]
+
+
 def test_an_empty_library_says_so(screen):
     assert said(Gallery(screen)) == "The library is empty."
 

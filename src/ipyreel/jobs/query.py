@@ -25,11 +25,14 @@ class Query:
 
     What is empty or None does not narrow the search.
 
-    `text`: words that are all in the prompt, in any case (of ASCII letters). `since` and
+    `text`: words that are all in the prompt, in any case (of ASCII letters); `opinion`: in tags
+    and notes of one rating. `stars`: as many in the mean, or more. `since` and
     `until` are in seconds since the epoch; `order` is a name in `ORDERS`.
     """
 
     text: str = ""
+    stars: int = 0
+    opinion: str = ""
     provider: str | None = None
     model: str | None = None
     states: tuple[JobStatus, ...] = ()
@@ -49,6 +52,13 @@ class Query:
     def _conditions(self) -> Iterator[tuple[str, tuple[object, ...]]]:
         for word in self.text.split():
             yield "instr(lower(prompt), lower(?)) > 0", (word,)
+        rated = "json_extract(file, '$.sha256') IN (SELECT video FROM ratings {})"
+        if self.stars:
+            yield rated.format("GROUP BY video HAVING avg(stars) >= ?"), (self.stars,)
+        words = self.opinion.split()
+        if words:
+            each = " AND ".join(["instr(lower(tags || ' ' || note), lower(?)) > 0"] * len(words))
+            yield rated.format(f"WHERE {each}"), tuple(words)
         for name, value in (("provider", self.provider), ("model", self.model)):
             if value is not None:
                 yield f"{name} = ?", (value,)

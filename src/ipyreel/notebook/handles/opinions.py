@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.experiments.datasets import VOTES, Entry, read_dataset, write_dataset
-from ipyreel.experiments.ratings import Opinions
+from ipyreel.experiments.ratings import Opinions, Rating, current_user
 from ipyreel.experiments.results import results_of
 from ipyreel.jobs.files import new_id
 from ipyreel.notebook.markup import job_text
@@ -28,6 +29,26 @@ def video_of(job: JobSnapshot) -> str:
     if job.file is None:
         raise InvalidRequest(f"{job.id} has no video to judge: it is {job.status}.")
     return job.file.sha256
+
+
+def own_ratings(session: Session, jobs: Sequence[JobSnapshot]) -> dict[str, Rating]:
+    """Return what the user thinks of the videos of jobs, by their SHA-256."""
+    found, who = opinions_of(session).ratings(videos_of(jobs)), current_user()
+    return {video: one for video, some in found.items() for one in some if one.who == who}
+
+
+def change_rating(session: Session, job: JobSnapshot, **new: Any) -> None:
+    """Change the user's `stars`, `note` or `tags` for a video, or several of them.
+
+    A rating with nothing left in it is taken back.
+    """
+    video, known = video_of(job), own_ratings(session, [job])
+    said = {name: getattr(known.get(video), name, ()) for name in ("stars", "note", "tags")} | new
+    if any(said.values()):
+        stars, note = said["stars"] or None, said["note"] or ""
+        opinions_of(session).rate(video, stars=stars, note=note, tags=said["tags"])
+    else:
+        opinions_of(session).forget(video)
 
 
 def videos_of(jobs: Sequence[JobSnapshot]) -> list[str]:

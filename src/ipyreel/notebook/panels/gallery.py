@@ -17,6 +17,7 @@ import ipywidgets as widgets
 from ipyreel.errors import InvalidRequest
 from ipyreel.jobs.query import Query
 from ipyreel.notebook import reports
+from ipyreel.notebook.handles.opinions import change_rating, own_ratings, video_of
 from ipyreel.notebook.live.live_output import MimeBundle, output
 from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Report
@@ -54,7 +55,7 @@ class Gallery(Panel):
         self._jobs: Sequence[JobSnapshot] = ()
         self._followed: set[str] = set()
         self.filters = Filters(self._narrowed)
-        self._tiles = tuple(Tile(self._opener(place)) for place in range(PAGE))
+        self._tiles = tuple(Tile(self._opener(place), self._rater(place)) for place in range(PAGE))
         self.grid = widgets.VBox(self._tiles, _dom_classes=("ipyreel-shelf",))
         self._back = _button("‹ Previous", "The page before", self._turned(-1))
         self._next = _button("Next ›", "The next page", self._turned(1))
@@ -86,6 +87,15 @@ class Gallery(Panel):
     def _opener(self, place: int) -> Callable[[Any], None]:
         return lambda button: self.act(lambda _: self.opened.look_at(self._jobs[place]), button)
 
+    def _rater(self, place: int) -> Callable[[int], None]:
+        def rate(stars: int) -> None:
+            job = self._jobs[place]
+            change_rating(self._screen.session, job, stars=stars)
+            self.say(f"{job.id}: {'★' * stars}{'☆' * (5 - stars)}")
+            self.renew()
+
+        return lambda stars: self.act(lambda _: rate(stars), None)
+
     @guarded
     def act(self, hook: Callable[[Any], object], button: object) -> None:
         """Run a button's callback under the lock, with its errors shown."""
@@ -100,10 +110,13 @@ class Gallery(Panel):
             self._page = (self._total - 1) // PAGE if self._total else 0
             self.load()
             return
+        ratings = own_ratings(session, self._jobs)
         self._turn += 1
         for place, tile in enumerate(self._tiles):
             job = self._jobs[place] if place < len(self._jobs) else None
             tile.show(job, self._posters.cached(job) if job else None, session.clock())
+            if job is not None:
+                tile.show_stars(job, ratings.get(job.file.sha256) if job.file else None)
         self._back.disabled = self._page == 0
         self._next.disabled = (self._page + 1) * PAGE >= self._total
         self.say(self._counted())
@@ -114,7 +127,8 @@ class Gallery(Panel):
     def static_copy(self) -> MimeBundle:
         """Return what is saved: the page that is shown, what is open, and what was sent."""
         head, jobs = super().static_copy(), self.saved_jobs.bundle()
-        page = page_html([(job, self._posters.small(job)) for job in self._jobs])
+        posters = [(job, self._posters.small(job)) for job in self._jobs]
+        page = page_html(posters, own_ratings(self._screen.session, self._jobs))
         html = (head["text/html"], page, *self.opened.static_html(), jobs["text/html"])
         texts = (
             head["text/plain"],
@@ -183,10 +197,12 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             "Re-run with changes", "Open the form with this request", self._fill_form
         )
         self._chains = {how: self._chain_button(how) for how in CHAINS}
+        self._opinion = self._does("Note and tags", "Say why", self._ask_opinion)
         self._where = self._does("Show path", "Show where the file is", self._show_path)
         self._delete = self._does("Delete", "Delete the job, after confirmation", self._ask_delete)
         close = self._does("Close", "Close this video", lambda _: self.look_at(None))
-        self._actions = _bar(self._again, *self._chains.values(), self._where, self._delete, close)
+        chains = self._chains.values()
+        self._actions = _bar(self._again, *chains, self._opinion, self._where, self._delete, close)
         self._asked = widgets.VBox()
         self.below = widgets.VBox(_dom_classes=("ipyreel-cards",))
         super().__init__((), _dom_classes=("ipyreel-opened",))
@@ -261,6 +277,24 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._gallery.load()
         self._gallery.say(f"Sent: {new.id}.")
 
+    def _ask_opinion(self, _button: object) -> None:
+        session, job = self._screen.session, self._chosen
+        known = own_ratings(session, [job]).get(video_of(job))
+        note = widgets.Textarea(description="Note", rows=2, value=known.note if known else "")
+        tags = widgets.Text(description="Tags, separated by commas")
+        tags.value = ", ".join(known.tags) if known else ""
+        note.layout.width = tags.layout.width = "auto"
+
+        def keep(_button: object) -> None:
+            said = (tag.strip() for tag in tags.value.split(","))
+            change_rating(session, job, note=note.value.strip(), tags=tuple(filter(None, said)))
+            self._asked.children = ()
+            self._gallery.say(f"{job.id}: note and tags are saved.")
+            self._gallery.renew()
+
+        save = self._does("Save note and tags", "Keep them in the library", keep)
+        self._asked.children = (note, tags, _bar(save))
+
     def _show_path(self, _button: object) -> None:
         job = self._chosen
         path = job.file.path if job.file else job.target
@@ -307,7 +341,8 @@ def open_gallery(screen: Screen, text: str = "") -> Gallery | Report:
     plain = reports.jobs(screen.session, jobs, title=f"The newest of {total} jobs")
     if not screen.host.html or not jobs:
         return plain
-    html = page_html([(job, posters.make(job)) for job in jobs])
+    pictures = [(job, posters.make(job)) for job in jobs]
+    html = page_html(pictures, own_ratings(screen.session, jobs))
     return Report(plain.text, html)
 
 

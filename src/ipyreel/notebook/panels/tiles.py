@@ -13,6 +13,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from ipyreel.errors import VideoError
+from ipyreel.experiments.ratings import Rating
 from ipyreel.jobs.query import Query
 from ipyreel.media import save_poster, thumbnail
 from ipyreel.notebook.live.live_output import set_traits
@@ -78,6 +79,8 @@ STATES: Mapping[str, tuple[JobStatus, ...]] = MappingProxyType(
     }
 )
 TIMES = (("Any time", 0.0), ("Last day", DAY), ("Last 7 days", 7 * DAY), ("Last 30 days", 30 * DAY))
+STARS = (*((f"{n} star{'s' * (n > 1)}", n) for n in range(1, 6)), ("No rating", 0))
+LEAST = (("Any", 0), *((f"{n} and more", n) for n in range(1, 5)), ("5", 5))
 SORTS = (
     ("Newest first", "newest"),
     ("Oldest first", "oldest"),
@@ -101,7 +104,10 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.state = _list("State", [("All", ()), *STATES.items()])
         self.time = _list("Created", TIMES)
         self.sort = _list("Order", SORTS)
-        fields = (self.text, self.provider, self.model, self.state, self.time, self.sort)
+        self.stars = _list("Stars", LEAST)
+        self.opinion = widgets.Text(description="Search tags and notes", layout=auto)
+        made = (self.text, self.provider, self.model, self.state, self.time, self.sort)
+        fields = (*made, self.stars, self.opinion)
         for field in fields:
             field.add_class("ipyreel-third")
             field.observe(on_change, "value")
@@ -110,7 +116,8 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     @property
     def narrow(self) -> bool:
         """Whether anything but the order is set."""
-        fields = (self.text, self.provider, self.model, self.state, self.time)
+        made = (self.text, self.provider, self.model, self.state, self.time)
+        fields = (*made, self.stars, self.opinion)
         return any(field.value for field in fields)
 
     def offer(self, makers: Sequence[tuple[str, str | None]]) -> None:
@@ -127,6 +134,8 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         """Return the query; `now` is in seconds since the epoch."""
         return Query(
             text=self.text.value,
+            stars=self.stars.value,
+            opinion=self.opinion.value,
             provider=self.provider.value or None,
             model=self.model.value or None,
             states=self.state.value,
@@ -144,14 +153,30 @@ def _list(label: str, options: Any) -> Any:
 
 
 class Tile(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """One video of the page; a click anywhere on it opens it."""
+    """One video of the page; a click anywhere on it opens it, one on a star rates it."""
 
-    def __init__(self, on_click: Callable[[Any], None]) -> None:
+    def __init__(self, on_click: Callable[[Any], None], on_rate: Callable[[int], None]) -> None:
         self._picture, self._facts = widgets.HTML(), widgets.HTML()
         self.button = widgets.Button()
         self.button.on_click(on_click)
-        parts = (self._picture, self.button, self._facts)
+        self.stars = widgets.ToggleButtons(
+            options=STARS, value=0, _dom_classes=("ipyreel-stars",), layout=widgets.Layout()
+        )
+        self._shown, self._on_rate = 0, on_rate
+        self.stars.observe(self._rated, "value")
+        parts = (self._picture, self.button, self._facts, self.stars)
         super().__init__(parts, _dom_classes=("ipyreel-pick",))
+
+    def _rated(self, change: Mapping[str, Any]) -> None:
+        if change["new"] != self._shown:  # by a person, and not by `show`
+            self._shown = change["new"]
+            self._on_rate(self._shown)
+
+    def show_stars(self, job: JobSnapshot, rating: Rating | None) -> None:
+        """Show the stars that somebody gave; none where there is no video."""
+        self._shown = (rating.stars if rating is not None else None) or 0
+        set_traits(self.stars, value=self._shown)
+        set_traits(self.stars.layout, display=None if job.file is not None else "none")
 
     def show(self, job: JobSnapshot | None, poster: bytes | None, now: float) -> None:
         """Show a job, or nothing; `now` is in seconds since the epoch."""
@@ -189,15 +214,19 @@ def _age(seconds: float) -> str:
     return "just now"
 
 
-def page_html(jobs: Sequence[tuple[JobSnapshot, bytes | None]]) -> str:
-    """Return a page of tiles as plain HTML that needs no kernel."""
+def page_html(
+    jobs: Sequence[tuple[JobSnapshot, bytes | None]], ratings: Mapping[str, Rating]
+) -> str:
+    """Return a page of tiles as plain HTML that needs no kernel; `ratings` are by SHA-256."""
     cells = []
     for job, poster in jobs:
         picture = element("img", src=_uri(poster), alt="", style=_IMG) if poster else None
         prompt = element("div", job_text.one_line(job.request.prompt, 90), dir="auto")
         # Its day and not its age: this is saved.
         day = time.strftime("%Y-%m-%d", time.localtime(job.created_at))
-        line = (job_text.phase(job), job_text.maker(job), *job_text.settings(job), day, job.id)
+        line = [job_text.phase(job), job_text.maker(job), *job_text.settings(job), day, job.id]
+        if job.file is not None and (rating := ratings.get(job.file.sha256)) is not None:
+            line += filter(None, ("★" * (rating.stars or 0), rating.note, ", ".join(rating.tags)))
         small = element("div", " · ".join(line), style=_SMALL)
         cells.append(element("figure", picture, prompt, small, style=_CELL))
     return element("div", *cells, style=_GRID)
