@@ -196,7 +196,7 @@ def test_the_help_and_the_table_have_every_option():
     for row in OPTIONS:
         assert row.usage in options.document()
         assert row.help in readme
-    assert {row.dest for row in OPTIONS} - {"embed", "link", "image"} <= set(
+    assert {row.dest for row in OPTIONS} - {"embed", "link", "image", "from"} <= set(
         CellOptions.__dataclass_fields__
     )
 
