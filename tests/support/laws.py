@@ -111,7 +111,7 @@ LAZY = {
     ("__init__.py", "load_ipython_extension"): "called by IPython only",
     ("__init__.py", "unload_ipython_extension"): "called by IPython only",
     ("__init__.py", "__getattr__"): "the exports load on first use",
-    ("notebook/handles/job_list.py", "_opinions"): "what comes after the videos is rarely used",
+    ("notebook/handles/job_list.py", "_later"): "what comes after the videos is rarely used",
     ("notebook/commands/sweeps.py", "read_plan"): "few cells are read from a file",
     ("notebook/magics.py", "_heavy"): "%load_ext imports nothing heavy; the first use does",
     ("doctor.py", "_captions"): "only where the demo's packages are there",

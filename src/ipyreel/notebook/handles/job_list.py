@@ -26,8 +26,6 @@ from ipyreel.session import Session
 from ipyreel.sweeps import tell_apart
 from ipyreel.values import NOTHING, JobSnapshot, Json, SavedSweep, SweepItem
 
-_RECIPES = "ipyreel.notebook.handles.recipes"
-
 
 class JobList(Sequence[Job]):
     """Jobs in order: `await jobs` or `jobs.wait()` waits for all of them.
@@ -179,7 +177,7 @@ class JobList(Sequence[Job]):
     def to_dict(self) -> dict[str, dict[str, Json]]:
         """Return plain data by the jobs' ids, with what differs under its own name."""
         jobs = self.snapshots
-        rated = self._opinions().ratings_as_rows(self._screen.session, jobs)
+        rated = _later("handles.opinions").ratings_as_rows(self._screen.session, jobs)
         rows = zip(jobs, self.labels, self.differs, strict=True)
         return {
             job.id: {**row_of(job, label, differs), **rated.get(job.id, {})}
@@ -192,15 +190,12 @@ class JobList(Sequence[Job]):
         Win rates with 95 % intervals and a score for each setting, and each varied field by
         itself; `data` has the numbers.
         """
-        session, prompt = self._screen.session, self.info.prompt
-        found: Report = self._opinions().results_of_jobs(
-            session, self.snapshots, self.differs, prompt
-        )
+        found: Report = _later("handles.opinions").results_of_list(self._screen.session, self)
         return found
 
     def export_votes(self, path: str | Path) -> Path:
         """Write the ratings and votes on these videos as a file that `merge_votes` reads."""
-        opinions = self._opinions()
+        opinions = _later("handles.opinions")
         found = opinions.opinions_of(self._screen.session)
         written: Path = found.export(path, opinions.videos_of(self.snapshots))
         return written
@@ -212,10 +207,8 @@ class JobList(Sequence[Job]):
         another library. Raises `InvalidRequest` when the folder exists or there are no videos,
         `StoreError` when it cannot be written.
         """
-        written: Path = self._opinions().to_dataset(
-            self._screen.session, folder, self.snapshots, self.labels, self.differs,
-            self.info.prompt,
-        )  # fmt: skip
+        opinions = _later("handles.opinions")
+        written: Path = opinions.to_dataset(self._screen.session, self, folder)
         return written
 
     def _pieces(self, title: str, votes: int | None) -> Iterator[str]:
@@ -227,10 +220,8 @@ class JobList(Sequence[Job]):
                 info, self.snapshots, lambda at: _embedded(self[at]), title,
                 results.html if results.data.votes else "",
             )  # fmt: skip
-        _, labels = self._opinions().settings_of(self.snapshots, self.differs, self.info.prompt)
-        pieces: Iterator[str] = self._opinions("ipyreel.notebook.handles.voting").voting_page(
-            self.videos, labels, self.info.prompt, results, title=title, votes=votes
-        )
+        voting = _later("handles.voting")
+        pieces: Iterator[str] = voting.voting_page(self, results, title=title, votes=votes)
         return pieces
 
     def judge(self, votes: int = 20, *, who: str | None = None) -> Any:
@@ -239,16 +230,14 @@ class JobList(Sequence[Job]):
         It ends after so many votes of `who` (None: the user), and shows the result. Raises
         `InvalidRequest` unless there are videos of two settings.
         """
-        _, labels = self._opinions().settings_of(self.snapshots, self.differs, self.info.prompt)
-        module = self._opinions("ipyreel.notebook.panels.judge")
-        return module.open_judge(self._screen, self, labels, votes=votes, who=who)
+        return _later("panels.judge").open_judge(self._screen, self, votes=votes, who=who)
 
     def to_cell(self) -> str:
         """Return the `%%video` cell that makes the same jobs again.
 
         Raises `InvalidRequest` where no cell does, such as for rows of data.
         """
-        text: str = self._opinions(_RECIPES).cell_of_list(self)
+        text: str = _later("handles.recipes").cell_of_list(self)
         return text
 
     def to_toml(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
@@ -257,7 +246,7 @@ class JobList(Sequence[Job]):
         Prompts, fields, seeds, and the names of providers and models; no address, key or header.
         With a `path` it is written there, too. Raises `InvalidRequest` when that file exists.
         """
-        text: str = self._opinions(_RECIPES).toml_of_list(self, path, overwrite=overwrite)
+        text: str = _later("handles.recipes").toml_of_list(self, path, overwrite=overwrite)
         return text
 
     def rerun(self, *, missing: bool = True, max_cost: float | None = None) -> JobList:
@@ -268,14 +257,9 @@ class JobList(Sequence[Job]):
         `missing=False` everything is sent and paid again. Raises `VideoError`; then nothing was
         sent.
         """
-        recipes = self._opinions(_RECIPES)
+        recipes = _later("handles.recipes")
         found: JobList = recipes.rerun(self._screen, self, missing=missing, max_cost=max_cost)
         return found
-
-    @staticmethod
-    def _opinions(name: str = "ipyreel.notebook.handles.opinions") -> Any:
-        """Return a module of what comes after the videos: few notebooks need it."""
-        return importlib.import_module(name)
 
     def to_pandas(self) -> Any:
         """Return a DataFrame with one row for each job; raises `InvalidRequest` without pandas."""
@@ -313,6 +297,11 @@ class JobList(Sequence[Job]):
             return f"<JobList {sweep_text.text(self.info, self.snapshots)}>"
         except StoreError as error:  # one of them was deleted
             return f"<JobList of {len(self)}: {error.message}>"
+
+
+def _later(name: str) -> Any:
+    """Return a module of what comes after the videos: it builds on this one, and few need it."""
+    return importlib.import_module(f"ipyreel.notebook.{name}")
 
 
 def record(

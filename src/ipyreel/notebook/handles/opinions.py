@@ -12,6 +12,7 @@ from ipyreel.experiments.datasets import VOTES, Entry, read_dataset, write_datas
 from ipyreel.experiments.ratings import Opinions, Rating, current_user
 from ipyreel.experiments.results import results_of
 from ipyreel.jobs.files import new_id
+from ipyreel.notebook.handles.job_list import JobList
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.results import ResultsReport
 from ipyreel.session import Session
@@ -63,14 +64,15 @@ def ratings_as_rows(session: Session, jobs: Sequence[JobSnapshot]) -> dict[str, 
 
 
 def settings_of(
-    jobs: Sequence[JobSnapshot], differs: Sequence[Mapping[str, Json]], prompt: str | None
+    films: JobList, jobs: Sequence[JobSnapshot]
 ) -> tuple[dict[str, Mapping[str, Json]], dict[str, str]]:
-    """Return the varied fields of each video, and the name of its setting.
+    """Return the varied fields of each video of `jobs`, the list's, and the name of its setting.
 
     Jobs with equal fields are samples of one setting; notes and the numbers of repeats are no
-    fields. `prompt` is the one they share, as it was typed.
+    fields.
     """
-    words = words_of(prompt, differs)
+    differs = films.differs
+    words = words_of(films.info.prompt, differs)
     varied = {
         name for name in (name for some in differs for name in some)
         if len({str(some.get(name)) for some in differs}) > 1
@@ -89,14 +91,10 @@ def settings_of(
     return settings, labels
 
 
-def results_of_jobs(
-    session: Session,
-    jobs: Sequence[JobSnapshot],
-    differs: Sequence[Mapping[str, Json]],
-    prompt: str | None,
-) -> ResultsReport:
-    """Return what votes between these videos have decided; the rest is as in `settings_of`."""
-    settings, labels = settings_of(jobs, differs, prompt)
+def results_of_list(session: Session, films: JobList) -> ResultsReport:
+    """Return what votes between these videos have decided."""
+    jobs = films.snapshots
+    settings, labels = settings_of(films, jobs)
     costs = defaultdict[str, list[str]](list)
     for job in jobs:
         if job.file is not None:
@@ -108,23 +106,16 @@ def results_of_jobs(
     return ResultsReport(results_of(votes, settings, labels), each)
 
 
-def to_dataset(
-    session: Session,
-    folder: str | Path,
-    jobs: Sequence[JobSnapshot],
-    labels: Sequence[str],
-    differs: Sequence[Mapping[str, Json]],
-    prompt: str | None,
-) -> Path:
+def to_dataset(session: Session, films: JobList, folder: str | Path) -> Path:
     """Write those of the jobs that have a video; raises `InvalidRequest` where none has."""
     finished = [
         Entry(job=job, label=label, differs=differing)
-        for job, label, differing in zip(jobs, labels, differs, strict=True)
+        for job, label, differing in zip(films.snapshots, films.labels, films.differs, strict=True)
         if job.file is not None
     ]
     if not finished:
         raise InvalidRequest("None of these jobs has a video to write.")
-    return write_dataset(Path(folder), finished, prompt, opinions_of(session))
+    return write_dataset(Path(folder), finished, films.info.prompt, opinions_of(session))
 
 
 def load_dataset(session: Session, folder: str | Path) -> SavedSweep:

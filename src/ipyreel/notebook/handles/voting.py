@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
@@ -11,7 +11,8 @@ from ipyreel.experiments.pairs import balanced_order
 from ipyreel.experiments.ratings import FORMAT
 from ipyreel.jobs.files import new_id
 from ipyreel.notebook.handles.compare import frame_rate, in_step
-from ipyreel.notebook.handles.video import Video
+from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.opinions import settings_of
 from ipyreel.notebook.markup import voting
 from ipyreel.notebook.markup.tables import Report
 from ipyreel.notebook.markup.voting import Film
@@ -20,30 +21,24 @@ MOST_PAIRS = 500
 """Pairs that a page holds; each reader begins at another one."""
 
 
-def voting_page(
-    videos: Sequence[Video],
-    labels: Mapping[str, str],
-    prompt: str | None,
-    results: Report,
-    *,
-    title: str,
-    votes: int,
-) -> Iterator[str]:
-    """Give the pieces of the page; `labels` has the setting of each video by its SHA-256.
+def voting_page(films: JobList, results: Report, *, title: str, votes: int) -> Iterator[str]:
+    """Give the pieces of the page, which asks for `votes` votes.
 
-    It asks for `votes` votes. Raises `InvalidRequest` unless there are videos of two settings.
+    Raises `InvalidRequest` unless there are videos of two settings.
     """
+    videos = films.videos
+    _, labels = settings_of(films, films.snapshots)
     found = {one.snapshot.file.sha256: one for one in videos if one.snapshot and one.snapshot.file}
     there = {video: label for video, label in labels.items() if video in found}
     pairs = balanced_order(there, max(votes, MOST_PAIRS), Random())  # noqa: S311 - no secrets
     if not pairs:
         raise InvalidRequest("A page of votes needs finished videos of at least two settings.")
     stand = in_step(
-        prompt, voting.players(), frame_rate(videos[:2]), "vote.js",
+        films.info.prompt, voting.players(), frame_rate(videos[:2]), "vote.js",
         **voting.question(pairs, goal=votes, page_id=new_id(), form=FORMAT),
     )  # fmt: skip
-    films = (
+    shown = (
         Film(sha256=sha256, label=label, src=replace(found[sha256], how="embed").src or "")
         for sha256, label in there.items()
     )
-    return voting.page_html(title, stand, films, results.html)
+    return voting.page_html(title, stand, shown, results.html)

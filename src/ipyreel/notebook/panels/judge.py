@@ -19,7 +19,7 @@ from ipyreel.experiments.pairs import Pair, is_between, next_pair
 from ipyreel.experiments.ratings import Vote, Winner, current_user
 from ipyreel.notebook.handles.compare import blind_html
 from ipyreel.notebook.handles.job_list import JobList
-from ipyreel.notebook.handles.opinions import opinions_of
+from ipyreel.notebook.handles.opinions import opinions_of, settings_of
 from ipyreel.notebook.live.live_output import MimeBundle, output, set_button, set_traits
 from ipyreel.notebook.markup.html import element, static
 from ipyreel.notebook.markup.tables import Notice
@@ -206,12 +206,12 @@ class Judge(Panel):
         )
 
 
-def open_judge(
-    screen: Screen, jobs: JobList, labels: Mapping[str, str], *, votes: int, who: str | None
-) -> Judge | Notice:
+def open_judge(screen: Screen, jobs: JobList, *, votes: int, who: str | None) -> Judge | Notice:
     """Return the panel; where no widgets are shown, a notice that says what to use instead."""
-    there = {one.file.sha256 for one in jobs.snapshots if one.file and Path(one.file.path).exists()}
-    labels = {video: label for video, label in labels.items() if video in there}
+    snapshots = jobs.snapshots
+    there = {one.file.sha256 for one in snapshots if one.file and Path(one.file.path).exists()}
+    _, known = settings_of(jobs, snapshots)
+    labels = {video: label for video, label in known.items() if video in there}
     if len(set(labels.values())) < 2:  # noqa: PLR2004 - a pair
         raise InvalidRequest(
             "Judging needs finished videos of at least two settings.",
