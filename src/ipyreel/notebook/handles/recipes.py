@@ -60,6 +60,8 @@ def rerun(screen: JobScreen, films: JobList, *, missing: bool, max_cost: float |
     plans = [_plan(session, job) for job, new in zip(jobs, again, strict=True) if new]
     ids = {job.id for job in kept}
     display(Notice(_announced(session, plans, len(jobs), ids if missing else None)))
+    if unknown := [job.id for job in kept if job.status == "unknown"]:
+        display(Notice(f"May have been sent, so left alone: {', '.join(unknown)}."))
     sent = session.submit(
         *plans,
         max_cost=max_cost,
