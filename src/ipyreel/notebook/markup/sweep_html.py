@@ -235,7 +235,7 @@ def _table(info: SweepInfo, one: Matrix) -> Markup:
         )
         for name, cells in zip(one.rows, one.cells, strict=True)
     )
-    corner = element("td", one.corner, style=f"{_SIDE};{_DIM}")
+    corner = element("td", one.corner, style=f"{_SIDE};font-weight:400;{_DIM}")
     style = f"{_TABLE};max-width:{matrix_width(info, one)}px;min-width:{_least_width(one)}px"
     table = element(
         "table",
