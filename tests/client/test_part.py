@@ -216,6 +216,7 @@ def test_one_writer_at_a_time(kind, memory):
     part.close()
     again = kind(memory.target, memory)
     again.open()
+    assert again.path == part.path
     filled(again)
     assert again.publish("video/mp4").read_bytes() == FILM
 

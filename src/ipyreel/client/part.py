@@ -240,8 +240,13 @@ class Part:
         if file is None:
             record.discard()
             return False
+        try:
+            self._lock_file(file, record.path)
+        except DownloadError:
+            # It is another program's: left as it is, also while it is empty.
+            os.close(file)
+            raise
         self.path, self._record, self._file = record.path, record, file
-        self._lock_file(file)
         if record.source is not None and record.source.validator:
             self.source = record.source
             self._hash_again(file)
@@ -254,7 +259,7 @@ class Part:
         found = os.fstat(self._file)
         if hasattr(os, "fchmod"):
             os.fchmod(self._file, 0o600)
-        self._lock_file(self._file)
+        self._lock_file(self._file, self.path)
         self._record = PartRecord(
             path=self.path,
             device=found.st_dev,
@@ -366,14 +371,14 @@ class Part:
             raise OSError(errno.EBADF, "the part file is closed")
         return self._file
 
-    def _lock_file(self, file: int) -> None:
+    def _lock_file(self, file: int, path: Path) -> None:
         """Keep a second kernel from writing into the same part."""
         try:
             _lock_now(file)
         except (BlockingIOError, PermissionError) as error:
             raise DownloadError(
                 f"Another program is downloading {self.target} right now.",
-                path=str(self.path),
+                path=str(path),
                 hint="Wait for it, or stop it.",
             ) from error
         except OSError:
