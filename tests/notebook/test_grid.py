@@ -109,6 +109,8 @@ def test_one_line_sums_up():
         "6 jobs · 1 done · 1 failed · 1 cancelled · 1 unknown · 1 running · 1 waiting"
         " · $0.40 of $2.40"
     )
+    kept = sweep_text.counts(SweepInfo(labels=("",) * 6), jobs, saved=True)
+    assert kept[5:-1] == ["2 not finished when this was saved"]
 
 
 @pytest.mark.parametrize(

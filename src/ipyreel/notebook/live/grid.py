@@ -68,9 +68,6 @@ def _classes(index: int, *, hidden: bool) -> tuple[str, ...]:
     return ("ipyreel-tile-button", *gone, f"ipyreel-at-{index}")
 
 
-_COMING = "not finished when this was saved"
-
-
 class SweepView(JobsView):
     """The jobs of a sweep as they are shown without widgets.
 
@@ -124,14 +121,14 @@ class SweepView(JobsView):
         if coming:
             players = all(video.src for video in coming.values())
             note = job_text.unfinished(self.context.show(self._name or "ID"), player=players)
-            lines |= dict.fromkeys(coming, _COMING)
+            lines |= dict.fromkeys(coming, sweep_text.COMING)
         html = sweep_html.grid_html(self.info, self.jobs, {**videos, **coming}, note)
-        text = sweep_text.text(self.info, self.jobs, lines)
+        text = sweep_text.text(self.info, self.jobs, lines, saved=True)
         return {"text/html": html, "text/plain": f"{text}\n{note}".strip()}
 
     def _coming(self, job: JobSnapshot) -> TileVideo:
         link = self.context.link(job)
-        where = _COMING if link is None else job.id
+        where = sweep_text.COMING if link is None else job.id
         return TileVideo(src=link, where=where, preload="none")
 
     def videos(self, jobs: Iterable[JobSnapshot]) -> dict[str, TileVideo]:

@@ -304,7 +304,7 @@ def width_of(info: SweepInfo) -> int:
 
 
 def _heading(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> Iterator[Markup]:
-    first, *rest = sweep_text.counts(info, jobs)
+    first, *rest = sweep_text.counts(info, jobs, saved=True)
     text = element("span", "".join(f" · {part}" for part in rest), style=_DIM)
     yield element("div", element("b", first, style="font-weight:500"), text)
     if info.prompt:

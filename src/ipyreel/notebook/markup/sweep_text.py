@@ -67,12 +67,20 @@ def waits(job: JobSnapshot) -> bool:
     return job.status == "submitting" and job.sent_at is None
 
 
-def counts(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> list[str]:
-    """Return the parts of the line above the grid: `12 jobs`, `7 done`, ..., the money."""
+COMING = "not finished when this was saved"
+
+
+def counts(info: SweepInfo, jobs: Sequence[JobSnapshot], *, saved: bool = False) -> list[str]:
+    """Return the parts of the line above the grid: `12 jobs`, `7 done`, ..., the money.
+
+    What is `saved` stays true: jobs that run now will have ended when it is read.
+    """
     found = Counter(map(_kind, jobs))
     reused = sum(job.id in info.reused for job in jobs)
     parts = [f"{len(jobs)} jobs" if len(jobs) != 1 else "1 job"]
-    kinds = ("done", "failed", "cancelled", "unknown", "running", "waiting")
+    if saved:
+        found[COMING] = found.pop("running", 0) + found.pop("waiting", 0)
+    kinds = ("done", "failed", "cancelled", "unknown", "running", "waiting", COMING)
     parts += [f"{found[kind]} {kind}" for kind in kinds if found[kind]]
     parts += [f"{reused} reused"] if reused else []
     return [*parts, money(job for job in jobs if job.id not in info.reused)]
@@ -121,13 +129,18 @@ def state(job: JobSnapshot) -> str:
 
 
 def text(
-    info: SweepInfo, jobs: Sequence[JobSnapshot], results: Mapping[str, str] = MappingProxyType({})
+    info: SweepInfo,
+    jobs: Sequence[JobSnapshot],
+    results: Mapping[str, str] = MappingProxyType({}),
+    *,
+    saved: bool = False,
 ) -> str:
     """Return the whole sweep as plain lines, one for each job, below its matrix if it is one.
 
-    `results` has lines that stand for the state, by the jobs' ids, such as one on the file.
+    `results` has lines that stand for the state, by the jobs' ids, such as one on the file;
+    `saved` is as in `counts`.
     """
-    lines = [" · ".join(counts(info, jobs))]
+    lines = [" · ".join(counts(info, jobs, saved=saved))]
     lines += [job_text.one_line(info.prompt, 300)] if info.prompt else []
     if found := info.matrices:
         lines += [line for one in found for line in _table(one, jobs)]
