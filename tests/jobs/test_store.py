@@ -283,6 +283,11 @@ def test_beats_count_up_and_say_what_is_ours(store, other, tmp_path):
     other.insert(make_job(tmp_path, id="v2"))
     assert [store.beat() for _ in range(3)] == [{"v1"}] * 3
     assert other.sighting("v1").beat == 3
+    # In a file that took its place it counts on: an equal count would look like silence.
+    store.path.rename(tmp_path / "aside")
+    store.save(store.get("v1"))
+    store.beat()
+    assert JobStore(store.path).sighting("v1").beat == 4
     store.release()
     assert store.database.rows("SELECT * FROM kernels") == []
 
