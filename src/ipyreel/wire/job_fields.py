@@ -16,13 +16,13 @@ from ipyreel.wire.text import excerpt
 
 _WORDS: dict[ServerStatus, str] = {
     "queued": "queued pending submitted not_start created waiting queue queueing preparing "
-    "preprocessing unknown",
+    "preprocessing unknown 排队中",
     "in_progress": "in_progress processing running generating postprocessing rendering in_queue "
-    "started active",
+    "started active 处理中 生成中",
     "completed": "completed complete succeeded succeed success successful done finished finish "
-    "generated ready ok",
+    "generated ready ok 成功 完成 已完成 生成成功",
     "failed": "failed failure fail error errored rejected aborted timeout timed_out moderated "
-    "content_moderated nsfw",
+    "content_moderated content_filtered censored nsfw nsfw_detected 失败 生成失败",
     "cancelled": "cancelled canceled cancelling deleted expired",
 }
 
@@ -59,6 +59,11 @@ class JobFields:
     status: ServerStatus | None
     addresses: tuple[str, ...]
     raw: Json
+
+    @property
+    def has_own_id(self) -> bool:
+        """Whether the id is a job's: a `request_id` may be that of the server's log."""
+        return any(_is_id(self.fields.get(name)) for name in _IDS)
 
 
 def find_job(body: Json, *, creating: bool = False) -> JobFields | None:

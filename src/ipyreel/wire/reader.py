@@ -46,6 +46,7 @@ from ipyreel.wire.refusals import (
     describe_unreadable,
     is_success,
     leftover,
+    names_error,
     read_error,
     reason_in,
 )
@@ -92,7 +93,8 @@ def read_job(
         if not is_success(reply.status_code):
             raise read_error(reply, now=now, creating=creating)
         raise _unreadable(reply, "The server's reply is no JSON object.")
-    if _refuses(answer, reply.status_code, asked=remote_id is not None):
+    logged = creating and not answer.has_own_id and names_error(reply)
+    if logged or _refuses(answer, reply.status_code, asked=remote_id is not None):
         raise read_error(reply, now=now, creating=creating)
     job = _job(answer, reply, remote_id=remote_id, now=now)
     if job is None:

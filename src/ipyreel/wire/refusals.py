@@ -42,7 +42,7 @@ _SENTENCES = (
 """Where the text of an error is, inside an object that is one."""
 
 _REASONS = (
-    *("fail_reason", "failReason", "failure_reason"),
+    *("fail_reason", "failReason", "failure_reason", "task_status_msg"),
     *("error_message", "error_msg", "errorMessage", "errmsg", "err_msg", "ErrMsg"),
     *("failure", "failMsg", "fail_msg", "err", "errors", "fault"),
     *("base_resp", "Response", "ResponseMetadata"),
@@ -71,7 +71,7 @@ _ORDINARY = frozenset(
 )
 """Fields of a job that are never the reason of its failure."""
 
-_NO_REASON = frozenset({"success", "ok", "none", "null", "succeeded"})
+_NO_REASON = frozenset({"success", "ok", "none", "null", "succeed", "succeeded"})
 _NO_CODE = frozenset({"", "0", "200", "201", "202", "success", "ok", "none", "null"})
 _DEEPEST = 4
 _FEW = 3
