@@ -312,6 +312,17 @@ def test_what_an_ended_session_could_not_give_back_is_free(store, other):
     assert other.claim("v1")
 
 
+def test_in_a_new_library_an_earlier_owner_does_not_write_over_the_later_one(store, other, job):
+    assert other.claim("v1", take=True)
+    database.move_aside(store.path, database.identity_of(store.path))
+    other.save(replace(job, note="from the later owner"))
+    for write in (store.save, store.mark_sent):
+        with pytest.raises(OwnershipLost):
+            write(replace(job, note="from the earlier owner", sent_at=1.0))
+    assert other.get("v1").note == "from the later owner"
+    assert held_by(other) == other.owner
+
+
 def test_after_a_long_silence_a_lost_library_takes_the_jobs_with_it(tmp_path):
     now = [0.0]
     store = JobStore(tmp_path / "library.sqlite", monotonic=lambda: now[0])
