@@ -46,7 +46,8 @@ def test_a_visitor_sees_the_card_move_and_the_video_play(voila, visit):
     assert "embedded" in visit.text()
     assert not [url for url in visit.asked if ".mp4" in url]
     visit.screenshot("voila-light")
-    assert [path.parent for path in voila.root.rglob("*.mp4")] == [voila.root / "videos"]
+    # The job of the first visit may have ended, too.
+    assert {path.parent for path in voila.root.rglob("*.mp4")} == {voila.root / "videos"}
 
 
 def test_what_is_waited_for_needs_no_widget_in_the_page(voila, visit):
