@@ -122,9 +122,13 @@ class SweepView(JobsView):
             players = all(video.src for video in coming.values())
             note = job_text.unfinished(self.context.show(self._name or "ID"), player=players)
             lines |= dict.fromkeys(coming, sweep_text.COMING)
+        text = f"{sweep_text.text(self.info, self.jobs, lines, saved=True)}\n{note}".strip()
+        magics = self._name is not None and self.context.show(self._name).startswith("%")
+        if magics and not note and len(videos) > 1:
+            # A button would need a kernel, and this is saved.
+            note = f"%video judge {self._name} asks which is better, in blind pairs."
         html = sweep_html.grid_html(self.info, self.jobs, {**videos, **coming}, note)
-        text = sweep_text.text(self.info, self.jobs, lines, saved=True)
-        return {"text/html": html, "text/plain": f"{text}\n{note}".strip()}
+        return {"text/html": html, "text/plain": text}
 
     def _coming(self, job: JobSnapshot) -> TileVideo:
         link = self.context.link(job)
