@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from email.utils import formatdate
 
 import pytest
+from PIL import Image as Picture
 
 from ipyreel.catalog import Secret
 from ipyreel.client import Timeouts
@@ -22,6 +24,7 @@ from ipyreel.errors import (
     TransportError,
     VideoError,
 )
+from ipyreel.images import read_image
 from ipyreel.values import Image, VideoRequest
 from tests.client.support.films import PNG
 from tests.client.support.rows import KEY, QUEUED, client
@@ -336,6 +339,22 @@ def test_a_whole_request_is_taken_and_added_to():
         "a": 1,
         "b": 2,
     }
+
+
+def test_an_extra_wins_and_goes_out_as_it_is_typed():
+    request = VideoRequest(prompt="a cat", seconds=8, extra={"seconds": 4})
+    _, server, _ = create(reply(200, QUEUED), request=request)
+    assert server.posts[0].json["seconds"] == 4  # the row would send text
+
+
+def test_a_gif_is_sent_as_the_png_of_its_first_picture():
+    data = io.BytesIO()
+    pictures = [Picture.new("RGB", (4, 4), name) for name in ("red", "blue")]
+    pictures[0].save(data, "GIF", save_all=True, append_images=pictures[1:])
+    found = read_image(data.getvalue())
+    assert found.media_type == "image/png"
+    with Picture.open(io.BytesIO(found.data)) as opened:
+        assert opened.convert("RGB").getpixel((0, 0)) == (255, 0, 0)
 
 
 def test_a_key_is_asked_for_where_one_is_needed():

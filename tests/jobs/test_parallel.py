@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ipyreel.errors import StoreError
+from ipyreel.errors import RateLimited, StoreError
 from ipyreel.jobs.manager import ParallelLimit
 from ipyreel.values import VideoRequest
 from tests.jobs.fakes import BOUND, Gate, video
@@ -88,3 +88,22 @@ def test_all_rows_are_written_or_none_and_nothing_is_sent(bench):
     assert bench.store.newest() == []
     assert bench.manager.active() == []
     assert bench.client.log == []
+
+
+def test_a_server_that_takes_one_job_at_a_time_gets_the_next_when_it_has_room(bench):
+    busy, gate = RateLimited("One job at a time.", status_code=429), Gate(video())
+    bench.client.create_steps = [video(), busy, busy, video()]
+    bench.client.retrieve_steps = [gate, video("completed")]
+    first = bench.begin(gate)
+    second, seen = bench.watch()
+    assert second.status == "completed"
+    assert any("--parallel 1" in job.note for job in seen if job.note)
+    gate.open()
+    assert bench.end(first).status == "completed"
+    assert len(bench.client.posts) == 4  # two were refused
+
+
+def test_a_server_that_is_busy_with_the_jobs_of_others_refuses_ours(bench):
+    bench.client.create_steps = [RateLimited("Busy.", status_code=429)]
+    assert bench.submit().status == "failed"
+    assert len(bench.client.posts) == 1

@@ -14,7 +14,14 @@ from pathlib import Path
 from ipyreel.client import Timeouts, VideoClient
 from ipyreel.client.download import inspect_file
 from ipyreel.client.part import PartRecord
-from ipyreel.errors import InvalidRequest, JobFailed, StoreError, SubmissionUnknown, VideoError
+from ipyreel.errors import (
+    InvalidRequest,
+    JobFailed,
+    RateLimited,
+    StoreError,
+    SubmissionUnknown,
+    VideoError,
+)
 from ipyreel.jobs import transitions
 from ipyreel.jobs.files import make_folder, write_sidecar
 from ipyreel.jobs.owners import OwnershipLost, lost
@@ -30,6 +37,9 @@ log = logging.getLogger("ipyreel")
 
 HAND_IN = (1.0, 5.0, 30.0, 120.0)
 """Seconds between attempts to save an answer that came when another kernel had the job."""
+
+BUSY = 30.0
+"""Seconds until a server that was busy with our other jobs is asked again."""
 
 REDRAW = 0.25
 """Seconds between two snapshots while bytes come in: no eye needs more."""
@@ -170,8 +180,7 @@ class Run:
         active = self.active
         _refuse_lost_images(active.snapshot)
         try:
-            answer = await self.client.create(active.snapshot.request, on_send=self._mark_sent)
-            video = transitions.without_files(answer)
+            video = transitions.without_files(await self._create_in_turn())
         except SubmissionUnknown as error:
             active.error = error
             active.change(transitions.unknown(active.snapshot, error.failure(), self._now()))
@@ -181,6 +190,27 @@ class Run:
         finally:
             active.sending = False
         return await self._look_for()
+
+    async def _create_in_turn(self) -> VideoJob:
+        """Create the job; a server that takes no more while others of ours run is asked later."""
+        while True:
+            try:
+                request = self.active.snapshot.request
+                return await self.client.create(request, on_send=self._mark_sent)
+            except RateLimited as error:  # noqa: PERF203 - a network call each
+                if not self._others_run():
+                    raise
+                wait = "It waits until another job ends; --parallel 1 sends one at a time."
+                self.active.trouble(f"{error.message} {wait}", self._now())
+                await self.rules.sleep(BUSY)
+
+    def _others_run(self) -> bool:
+        """Return whether another job of ours is active at the same provider."""
+        own = self.active.snapshot
+        return any(
+            job.provider == own.provider and job.id != own.id and job.remote_id is not None
+            for job in self.active.store.in_flight()
+        )
 
     def _mark_sent(self, leaving: bool) -> None:  # noqa: FBT001 - the client's callback
         # Saved before the first byte leaves; if that fails, StoreError keeps the POST here.
