@@ -25,7 +25,8 @@ function make(tag, attributes = {}, ...children) {
 }
 
 function gather() {
-  for (const video of [...place.querySelectorAll('video')].filter(one => !known.has(one))) {
+  const all = [...place.querySelectorAll('video')];
+  for (const video of all.filter(one => !known.has(one))) {
     known.add(video);
     if (!alone) video.tabIndex = 0;
     video.controls = touch;
@@ -35,8 +36,7 @@ function gather() {
       paint();
     });
   }
-  videos = [...place.querySelectorAll('video')]
-    .filter(video => !group || video.closest('[data-in]')?.dataset.in.split(' ').includes(group));
+  videos = all.filter(video => !group || video.closest('[data-in]')?.dataset.in.split(' ').includes(group));
   seconds = Math.max(0, ...videos.map(video => video.duration || 0));
   last = Math.max(0, Math.round(seconds * rate) - 1);
 }
@@ -117,8 +117,8 @@ const button = (name, hint, act) =>
 const go = button('Play', 'Play or pause all (space)', () => (playing ? pause() : play()));
 const back = button('◀', 'One frame back (left arrow)', () => step(-1));
 const next = button('▶', 'One frame on (right arrow)', () => step(1));
-back.setAttribute('aria-label', 'One frame back');
-next.setAttribute('aria-label', 'One frame on');
+back.ariaLabel = 'One frame back';
+next.ariaLabel = 'One frame on';
 const mute = button('Sound', 'Sound on or off', () => {
   muted = !muted;
   for (const video of videos) video.muted = muted;
@@ -138,12 +138,12 @@ for (const [at, name] of (groups?.split('\n') || []).entries()) which.append(mak
 
 function paint() {
   go.textContent = playing ? 'Pause' : 'Play';
-  mute.setAttribute('aria-pressed', String(!muted));
-  again.setAttribute('aria-pressed', String(loop));
+  mute.ariaPressed = !muted;
+  again.ariaPressed = loop;
   bar.max = last;
   bar.value = frame;
   const at = `${(frame / rate).toFixed(2)} s`;
-  bar.setAttribute('aria-valuetext', `frame ${frame} of ${last}, ${at}`);
+  bar.ariaValueText = `frame ${frame} of ${last}, ${at}`;
   time.textContent = `${at} · frame ${frame}/${last}`;
 }
 
