@@ -283,8 +283,8 @@ def test_the_gallery_finds_one_of_500_and_opens_it(server, lab):
     lab.wait_for(STATUS, arg=f"13 to 24 of {MANY}")
     gallery.get_by_label("Search prompts").fill(f"castle number {PLACE}")
     lab.wait_for(STATUS, arg="1 to 1 of 1")
-    tile = gallery.locator(".ipyreel-pick button:visible")
-    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-pick button')]"
+    tile = gallery.locator(".ipyreel-pick button.widget-button:visible")
+    lab.wait_for("() => [...document.querySelectorAll('.ipyreel-pick button.widget-button')]"
                  ".filter(button => button.checkVisibility()).length === 1")  # fmt: skip
     lab.wait_for(PICTURES, arg=1)
     assert fetched == []
