@@ -24,14 +24,14 @@ class ResultsReport(Report):
     def __init__(self, results: Results, costs: Mapping[str, str]) -> None:
         parts = [_head(results), *([_table(results, costs)] if results.standings else [])]
         lines = [*map(str, results.contrasts), *filter(None, [results.why_no_scores])]
-        parts += [Notice(*lines)] if lines else []
+        parts += [Notice(*lines)] if lines and results.votes else []
         super().__init__("\n".join(one.text for one in parts), "".join(one.html for one in parts))
         self.data = results
 
 
 def _head(results: Results) -> Report:
     if not results.votes:
-        return Notice("No votes yet: %video vote BETTER WORSE records one.")
+        return Notice("No votes yet: %video judge JOBS asks for them, %video vote records one.")
     people = "1 person" if results.voters == 1 else f"{results.voters} people"
     votes = "1 vote" if results.votes == 1 else f"{results.votes} votes"
     lines = [f"{votes} by {people}."]
