@@ -33,7 +33,12 @@ ROOM = 4 * 2**30
 
 
 def pytest_configure(config):
-    """Keep temporary folders in memory: on a disk, most of the time goes into `fsync`."""
+    """Keep temporary folders in memory, and have pytest-xdist begin with the browser tests.
+
+    On a disk, most of the time goes into `fsync`. By itself pytest-xdist begins with the files of
+    most tests; those of the browser have few and long ones, and one of them would end alone.
+    """
+    config.option.loadscopereorder = False
     if config.option.basetemp is None and MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
         no_scripts = os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
         if not no_scripts and shutil.disk_usage(MEMORY).free > ROOM:
