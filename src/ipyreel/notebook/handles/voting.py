@@ -34,7 +34,7 @@ def voting_page(films: JobList, results: Report, *, title: str, votes: int) -> I
     if not pairs:
         raise InvalidRequest("A page of votes needs finished videos of at least two settings.")
     stand = in_step(
-        films.info.prompt, voting.players(), frame_rate(videos[:2]), "vote.js",
+        films.info.prompt, voting.players(), frame_rate(videos[:2]), "blind.js", "vote.js",
         **voting.question(pairs, goal=votes, page_id=new_id(), form=FORMAT),
     )  # fmt: skip
     shown = (

@@ -1,4 +1,4 @@
-// Joined to compare.js for `%video judge`: nothing on the page may tell which video is which, not
+// Joined to compare.js where people judge: nothing on the page may tell which video is which, not
 // even the name of a file, which has the prompt in it.
 
 function hide(video) {
@@ -16,7 +16,8 @@ function hide(video) {
   video.addEventListener('loadedmetadata', take);
 }
 
-let begun = matchMedia('(prefers-reduced-motion: reduce)').matches;
+const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+let begun = still;
 function begin() {
   if (begun || !videos.every(video => video.isConnected && video.readyState >= 2)) return;
   begun = true;
@@ -25,7 +26,8 @@ function begin() {
 
 for (const video of videos) {
   hide(video);
-  video.addEventListener('loadeddata', begin);
+  // Each is first set to its first frame, and may be ready only after that.
+  video.addEventListener('canplay', begin);
 }
 // This runs before the output is on the page.
 new IntersectionObserver(begin).observe(videos[0]);

@@ -1,4 +1,4 @@
-// Joined to compare.js on a page that asks for votes: shows pair after pair, and offers the votes
+// Joined to compare.js and blind.js on a page that asks for votes: shows pair after pair, and offers the votes
 // as a file. Nothing is sent anywhere.
 
 const {title, sets, goal: most, id} = home.dataset;
@@ -33,7 +33,7 @@ function ask() {
   asked = done ? null : pairs[(state.first + count) % pairs.length];
   pause();
   frame = 0;
-  fresh = true;
+  begun = still;
   if (asked) videos.forEach((video, side) => { video.src = films.get(asked[side]); });
   for (const part of home.querySelectorAll('.ipyreel-shown, [role=group]')) part.hidden = done;
   for (const button of Object.values(answers)) button.disabled = done;
@@ -98,17 +98,6 @@ document.addEventListener('keydown', event => {
   else if (what === 'undo') takeBack();
   else vote(what);
 }, true);
-
-const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-let fresh = false;
-for (const video of videos) {
-  // Each is set to its first frame, and is ready only after that.
-  video.addEventListener('canplay', () => {
-    if (!fresh || !videos.every(one => one.readyState >= 2)) return;
-    fresh = false;
-    if (!calm) play();
-  });
-}
 
 // The videos stand below this script.
 document.addEventListener('DOMContentLoaded', () => {
