@@ -203,7 +203,7 @@ configs:
 
 # Generated videos and preferences
 
-{videos} generated videos, and {votes} votes by {people} people on which of two is better.
+Generated videos: {videos}. Votes on which of two is better: {votes}. People who voted: {people}.
 
 Made by:
 
