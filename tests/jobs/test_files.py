@@ -132,6 +132,15 @@ def test_the_sidecar_has_no_pixels_and_takes_any_extra_value(tmp_path):
     assert json.loads(text)["request"]["extra"] == {"path": str(Path("/a"))}
 
 
+def test_what_a_killed_kernel_left_of_a_sidecar_goes(tmp_path):
+    left, other = tmp_path / "clip.json.0123456789abcdef.part", tmp_path / "clip.json.mine.part"
+    for path in (left, other):
+        path.touch()
+    write_sidecar(finished(tmp_path))
+    assert not left.exists()
+    assert other.exists()
+
+
 def test_the_sidecar_of_the_same_job_is_written_again(tmp_path):
     job = finished(tmp_path, id="v111111")
     write_sidecar(job)

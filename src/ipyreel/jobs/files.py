@@ -6,6 +6,8 @@ a name break the links of a notebook. Letters of every script stay, since links 
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import json
 import os
 import secrets
@@ -127,7 +129,15 @@ def write_sidecar(job: JobSnapshot) -> Path:
         os.replace(part, path)  # noqa: PTH105 - Path.replace says the same with less certainty
     except OSError as error:
         raise StoreError(f"Could not write {path}: {error.strerror or error}.") from error
+    _remove_leftovers(path)
     return path
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what kernels that were killed while they wrote this file have left of it."""
+    for left in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * 16}.part"):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 def describe(job: JobSnapshot) -> dict[str, object]:
