@@ -107,3 +107,20 @@ def test_a_server_that_is_busy_with_the_jobs_of_others_refuses_ours(bench):
     bench.client.create_steps = [RateLimited("Busy.", status_code=429)]
     assert bench.submit().status == "failed"
     assert len(bench.client.posts) == 1
+
+
+def test_a_job_that_an_ended_kernel_left_keeps_no_other_waiting_for_ever(bench):
+    bench.left_behind(status="in_progress", remote_id="video_9", sent_at=1.0)
+    bench.client.create_steps = [RateLimited("Busy.", status_code=429)]
+    assert bench.submit().status == "failed"
+    assert len(bench.client.posts) > 1
+
+
+def test_a_job_that_waits_for_a_busy_server_can_be_cancelled(make_bench):
+    bench = make_bench(deadline=1e12)
+    bench.left_behind(status="in_progress", remote_id="video_9", sent_at=1.0)
+    bench.client.create_steps = [RateLimited("Busy.", status_code=429)]
+    job = bench.job()
+    bench.manager.submit(job)
+    ended = bench.manager.cancel(job).result(timeout=BOUND)
+    assert (ended.status, ended.sent_at) == ("cancelled", None)

@@ -192,13 +192,17 @@ class Run:
         return await self._look_for()
 
     async def _create_in_turn(self) -> VideoJob:
-        """Create the job; a server that takes no more while others of ours run is asked later."""
+        """Create the job; a server that takes no more while others of ours run is asked later.
+
+        Not for ever: a job that an ended kernel left in the library seems to run, too.
+        """
+        until = self.rules.monotonic() + self.rules.deadline
         while True:
             try:
                 request = self.active.snapshot.request
                 return await self.client.create(request, on_send=self._mark_sent)
             except RateLimited as error:  # noqa: PERF203 - a network call each
-                if not self._others_run():
+                if self.rules.monotonic() >= until or not self._others_run():
                     raise
                 wait = "It waits until another job ends; --parallel 1 sends one at a time."
                 self.active.trouble(f"{error.message} {wait}", self._now())
