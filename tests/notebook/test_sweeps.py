@@ -13,6 +13,7 @@ from ipyreel import export_html
 from ipyreel.errors import InvalidRequest, StoreError, VideoError, WaitTimeout
 from ipyreel.notebook import api
 from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.screen import Screen
 from tests.notebook.conftest import hurry
 
 KEY = "sk-0123456789abcdef-secret"
@@ -162,13 +163,17 @@ def test_one_failing_and_one_refused_job_stop_no_other(reel, live, capsys):
     assert "Failed: The provider gave no reason." in out
 
 
-def test_stopping_the_wait_leaves_all_running(reel, live, monkeypatch):
+@pytest.mark.parametrize(
+    ("owner", "name"), [(JobList, "wait"), (Screen, "show_all"), (Screen, "settle")]
+)
+def test_stopping_the_wait_leaves_all_running(reel, live, monkeypatch, owner, name):
     live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued", "progress": 0}}})
 
     def interrupted(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(JobList, "wait", interrupted)
+    monkeypatch.setattr(JobList, "wait", lambda *_args, **_options: None)
+    monkeypatch.setattr(owner, name, interrupted)
     with pytest.raises(VideoError, match="Stopped waiting; 2 of 2 jobs go on"):
         reel.run_cell(cell("seas --vary mood=calm,wild -s 1 -w"))
     assert not any(job.done() for job in reel.user_ns["seas"])

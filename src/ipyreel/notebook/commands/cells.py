@@ -72,15 +72,27 @@ def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
 def show(
     screen: Screen, shown: Job | JobList, *, player: PlayerOptions | None = None, wait: bool = False
 ) -> None:
-    """Show what was just sent in this cell, and wait for its end where that is wanted."""
-    if isinstance(shown, JobList):
-        screen.show_all(shown, player)
-    else:
-        screen.show(shown, player)
+    """Show what was just sent in this cell, and wait for its end where that is wanted.
+
+    Raises `VideoError` where that is interrupted, from the first output on.
+    """
+    jobs = shown if isinstance(shown, JobList) else [shown]
+    try:
+        if isinstance(shown, JobList):
+            screen.show_all(shown, player)
+        else:
+            screen.show(shown, player)
+        if wait or _always_waits(screen):
+            _wait(screen, shown)
+    except KeyboardInterrupt:
+        # An error, so that "Run All" stops as the person wants.
+        raise _stopped(jobs) from None
+
+
+def _always_waits(screen: Screen) -> bool:
+    """Tell whether every cell waits: a setting, or nobody who would look at a later output."""
     setting = screen.session.settings.wait
-    # Where nobody will ever look, an output is recorded once: it has to be the video.
-    if wait or setting is True or (setting == "auto" and not screen.host.front_end):
-        _wait(screen, shown)
+    return setting is True or (setting == "auto" and not screen.host.front_end)
 
 
 def _settle(
@@ -158,14 +170,10 @@ def _player(screen: Screen, said: CellOptions) -> PlayerOptions:
 
 
 def _wait(screen: Screen, shown: Job | JobList) -> None:
-    jobs = shown if isinstance(shown, JobList) else [shown]
     try:
         shown.wait()
-    except KeyboardInterrupt:
-        # An error, so that "Run All" stops as the person wants.
-        raise _stopped(jobs) from None
     finally:
-        screen.settle(*jobs)
+        screen.settle(*(shown if isinstance(shown, JobList) else [shown]))
     if isinstance(shown, JobList):
         shown.check()
 
