@@ -55,8 +55,10 @@ install_system_packages() {
   echo "installing: ${missing[*]}"
   [ "$(id -u)" -eq 0 ] || sudo=sudo
   export DEBIAN_FRONTEND=noninteractive
-  $sudo apt-get update -q
-  $sudo apt-get install -q -y --no-install-recommends "${missing[@]}"
+  # Another program may be installing something at this moment.
+  local apt=($sudo apt-get -q -o DPkg::Lock::Timeout=600)
+  "${apt[@]}" update
+  "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
 }
 
 # Keys and settings of this machine must not change a result; nor may an active environment.

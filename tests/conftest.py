@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from httpx._transports import default
 from hypothesis import settings
 from IPython.core.interactiveshell import InteractiveShell
@@ -54,6 +55,15 @@ def no_loop_left():
     """Close the event loop that jupyter_client and nbclient keep for this thread."""
     yield
     ensure_event_loop().close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_httpx():
+    """Give httpx a minute where a test sets no timeout: its own 5 s are short on a busy machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for part in ("connect", "read", "write", "pool"):
+            patch.setattr(DEFAULT_TIMEOUT_CONFIG, part, 60.0)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,7 +22,8 @@ import pytest
 from ipyreel.demo.requests import Refused
 from tests.support.demo import running_demo
 from tests.support.jupyter import package_folder
-from tests.support.lab import ROOT, Lab, Server, free_port, write_notebook
+from tests.support.lab import ROOT, Lab, Server, write_notebook
+from tests.support.ports import free_port
 
 
 def for_all(path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 from email.utils import formatdate
 
 import pytest
@@ -30,6 +29,7 @@ from tests.client.support.films import PNG
 from tests.client.support.rows import KEY, QUEUED, client
 from tests.client.support.server import Server, cut, hang, reply, reset
 from tests.client.support.time import Time, run
+from tests.support.ports import free_port
 
 
 def create(*script, request="a cat", time=None, fields=None, options=None, **asked):
@@ -218,14 +218,11 @@ def test_a_post_may_be_ambiguous_after_a_429_too():
 
 
 def test_nobody_at_the_door_is_tried_again_with_growing_waits():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
     time, heard = Time(), []
 
     async def main():
         async with Server(reply()) as server:
-            options = {"base_url": f"http://127.0.0.1:{port}/v1"}
+            options = {"base_url": f"http://127.0.0.1:{free_port()}/v1"}
             async with client(server, time, **options) as ours:
                 await ours.create("a cat", on_send=heard.append)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import logging
-import socket
 import zlib
 
 import httpx
@@ -23,6 +22,7 @@ from ipyreel.errors import (
 from ipyreel.values import HttpCall
 from tests.client.support.server import Server, cut, hang, reply, reset
 from tests.client.support.time import run
+from tests.support.ports import free_port
 
 KEY = "sk-very-secret-key-0123456789"
 GET = HttpCall(method="GET", path="/videos/x")
@@ -163,15 +163,9 @@ def test_what_breaks_after_the_request_may_have_arrived(handler):
 
 
 def test_a_silent_server_may_have_heard():
-    error, _ = exchange(hang, call=POST, timeout=0.2)
+    error, _ = exchange(hang, call=POST, timeout=0.5)
     assert isinstance(error, TransportError)
     assert error.sent
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])

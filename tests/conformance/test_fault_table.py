@@ -7,7 +7,6 @@ Real sockets, a real server and a real session; only time is simulated. The case
 from __future__ import annotations
 
 import hashlib
-import socket
 import sqlite3
 from contextlib import ExitStack
 from dataclasses import replace
@@ -33,6 +32,7 @@ from tests.conformance.shop import (
 )
 from tests.conformance.table import DONE, rule
 from tests.support.demo import Clock
+from tests.support.ports import free_port
 
 CASES = [*submit_cases(), *poll_cases(), *content_cases()]
 SHORT = 0.1
@@ -77,7 +77,7 @@ def _check_resumed(case, kernel, job):
 def test_a_server_that_starts_later_gets_one_request(tmp_path, home):
     shop = Shop(kind="openai", demo=None, clock=Clock())
     with ExitStack() as stack:
-        port = _closed_port()
+        port = free_port()
 
         def on_wait(_seconds):
             if shop.demo is None and len(kernel.waits) > 1:
@@ -187,18 +187,11 @@ def _timeouts(case):
     return Timeouts(**given)
 
 
-def _closed_port():
-    """Return a port that no server listens on."""
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        return door.getsockname()[1]
-
-
 def _door(case, shop):
     """Return the base URL for a case that cannot reach the vendor; None: the true one."""
     doors = {
         None: None,
-        "refused": f"http://127.0.0.1:{_closed_port()}/v1",
+        "refused": f"http://127.0.0.1:{free_port()}/v1",
         "dns": "https://nobody.invalid/v1",
         "tls": shop.demo.url.replace("http://", "https://"),
     }

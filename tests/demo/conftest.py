@@ -31,7 +31,7 @@ def start(tmp_path, clock):
 
         def __enter__(self):
             demo = self.context.__enter__()
-            self.http = httpx.Client(base_url=demo.url, trust_env=False, timeout=20)
+            self.http = httpx.Client(base_url=demo.url, trust_env=False, timeout=60)
             return demo, self.http
 
         def __exit__(self, *error):

@@ -58,7 +58,7 @@ def test_it_says_one_line_of_json_when_it_is_ready():
         assert list(jobs.glob("video_*.json"))
         if os.name == "posix":  # Ctrl-C
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
             assert b"Traceback" not in process.stderr.read()
 
 

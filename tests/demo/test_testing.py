@@ -26,7 +26,7 @@ ASK = {"prompt": "a red balloon"}
 
 def client(server):
     headers = {"authorization": f"Bearer {server.key}"}
-    return httpx.Client(base_url=server.url, headers=headers, trust_env=False, timeout=20)
+    return httpx.Client(base_url=server.url, headers=headers, trust_env=False, timeout=60)
 
 
 def test_a_server_for_a_block():
@@ -173,7 +173,7 @@ def test_a_stub_needs_no_extra_but_the_web_server(tmp_path):
             form = {"prompt": (None, "x"), "video": ("a.mp4", b"x", "video/mp4")}
             assert http.post("/videos/edits", files=form).status_code == 501
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert 'pip install "ipyreel[demo]"' in json.loads(done.stdout)["hint"]

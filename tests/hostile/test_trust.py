@@ -362,5 +362,5 @@ def test_a_job_that_remembers_another_address_waits_and_says_why(opened, tmp_pat
         again.use("apiyi", base_url=evil.url)
         assert [one.id for one in again.manager.active()] == ["left"]
         again.listen("left", lambda _job: asked.set())
-        assert asked.wait(30)
+        assert asked.wait(60)
         assert evil.log("retrieve")

@@ -170,7 +170,7 @@ def test_a_retry_goes_where_the_video_is(live, clip):
     session.use("lab", base_url="http://127.0.0.1:9/v1")
     again = session.again(new.snapshot)
     assert again.base_url == home
-    assert session.future(again.id).result(20).status == "completed"
+    assert session.future(again.id).result(60).status == "completed"
 
 
 def test_a_terminal_sees_its_line_move(clip, capsys):

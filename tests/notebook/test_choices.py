@@ -141,7 +141,7 @@ def test_reuse_takes_an_equal_job_that_is_still_active(reel, live, capsys):
 
 def test_reuse_resumes_an_equal_job_after_a_restart(reel, live, capsys):
     first = reel.run_cell(CELL).result
-    api.screen().session.manager.placed(first.id).result(10)
+    api.screen().session.manager.placed(first.id).result(60)
     api.close()
     again = reel.run_cell(CELL).result
     assert "an equal job, active: it is used" in capsys.readouterr().out
@@ -156,7 +156,7 @@ def test_reuse_names_a_job_that_another_kernel_works_on(reel, live, capsys):
     (job,) = other.submit(other.plan(VideoRequest(prompt="A boat", seconds=2, size="64x64")))
     assert reel.run_cell(CELL).result.id == job.id
     assert "an equal job, active in another kernel: it is used" in capsys.readouterr().out
-    other.manager.placed(job.id).result(10)
+    other.manager.placed(job.id).result(60)
     other.close()
     assert live.posts() == 1
 
@@ -165,7 +165,7 @@ def test_reuse_takes_the_jobs_of_a_sweep_in_every_state_and_in_turn(reel, live, 
     reel.run_cell("%%video -s 1 --size 64x64 --seed 1 -w\nA boat")
     live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued"}}})
     left = reel.run_cell(SWEEP.replace("1,2,3", "2,3,4")).result
-    api.screen().session.manager.placed(left[0].id).result(10)
+    api.screen().session.manager.placed(left[0].id).result(60)
     api.close()  # one was sent, two wait for their turn
     seas = reel.run_cell(SWEEP.replace("1,2,3", "1,2,3,4,5")).result
     assert seas.ids[1:4] == left.ids
@@ -174,7 +174,7 @@ def test_reuse_takes_the_jobs_of_a_sweep_in_every_state_and_in_turn(reel, live, 
         " 2 not sent yet (no price known)."
     ) in capsys.readouterr().out
     session = api.screen().session
-    session.manager.placed(seas.ids[4]).result(10)
+    session.manager.placed(seas.ids[4]).result(60)
     assert len(session.manager.unsent()) == 2  # these take turns with it
     session.cancel_all(seas.ids)
 

@@ -63,7 +63,7 @@ def test_a_job_that_ends_while_it_is_seen_gets_its_picture(screen, live):
     assert "ipyreel-plain" in picture.value
     picture.observe(lambda change: there.set() if "<img" in change["new"] else None, "value")
     job.wait()
-    assert there.wait(30)
+    assert there.wait(60)
 
 
 @pytest.mark.usefixtures("library")

@@ -46,7 +46,7 @@ def test_a_wait_that_is_given_up_leaves_the_job_alone(live):
     asyncio.run(give_up())
     assert not job.done()
     live.faults.clear()
-    assert job.wait(30).path
+    assert job.wait(60).path
     assert live.posts() == 1
 
 
@@ -56,7 +56,7 @@ def test_what_went_wrong_is_raised_and_kept(live):
     )
     job = api.submit("A red balloon")
     with pytest.raises(JobFailed, match="no fuel") as caught:
-        job.wait(30)
+        job.wait(60)
     assert caught.value.job.id == job.id
     api.close()  # a new kernel knows it from the library
     with pytest.raises(JobFailed, match="no fuel"):
@@ -69,7 +69,7 @@ def test_an_unknown_submission_says_so_and_is_never_sent_again(live, monkeypatch
     live.faults.add({"step": "list", "do": {"status": 404}})
     job = api.submit("A red balloon")
     with pytest.raises(SubmissionUnknown):
-        job.wait(30)
+        job.wait(60)
     assert job.status == "unknown"
     assert isinstance(job.error, SubmissionUnknown)
     assert "unknown" in repr(job).lower()
@@ -81,7 +81,7 @@ def test_the_functions_find_the_jobs(live):
     job = api.submit("A red balloon")
     assert [one.id for one in api.in_flight()] == [job.id]
     live.faults.clear()
-    job.wait(30)
+    job.wait(60)
     assert api.in_flight() == []
     assert [one.id for one in api.history("balloon")] == [job.id]
     assert api.job().id == job.id
@@ -117,7 +117,7 @@ def test_a_job_is_its_id_wherever_it_is_kept(live):
         assert keep(films).to_dict() == films.to_dict()
     kept = pickle.dumps((job, films))
     assert len(kept) < 2000
-    films.wait(30)
+    films.wait(60)
     api.close()  # a later kernel has another session
     again, listed = pickle.loads(kept)  # noqa: S301 - as above
     assert again.video.path.exists()
@@ -136,7 +136,7 @@ def test_store_keeps_a_job(reel):
 def test_a_deleted_job_can_still_be_printed(reel):
     job = api.submit("A red balloon")
     films = api.history()
-    assert job.wait(30).path == job.path
+    assert job.wait(60).path == job.path
     reel.run_cell(f"%video delete {job.id}")
     assert repr(job) == f"<Job {job.id}: not in the library>"
     assert job.id in repr(films)
@@ -150,7 +150,7 @@ def test_another_loop_than_asyncio_is_told_so():
         next(job.__await__())
     with pytest.raises(VideoError, match="needs an asyncio loop"):
         next(api.history().__await__())
-    job.wait(30)
+    job.wait(60)
 
 
 def test_awaiting_on_a_loop_that_is_not_asyncios_is_one_sentence(reel, live):  # noqa: ARG001 - it closes the session

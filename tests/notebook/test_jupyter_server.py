@@ -10,7 +10,8 @@ import pytest
 from jupyter_client import BlockingKernelClient
 
 from ipyreel.notebook import jupyter_server
-from tests.support.lab import Server, free_port
+from tests.support.lab import Server
+from tests.support.ports import free_port
 
 TOKEN = "secret-of-the-server"
 ASK = """import json, os, pathlib

@@ -23,7 +23,7 @@ def test_a_cell_gives_a_job_under_its_name_and_as_its_value(reel, live):
     job = reel.user_ns["clip"]
     assert isinstance(job, Job)
     assert result.result.id == job.id
-    video = job.wait(30)
+    video = job.wait(60)
     assert job.status == "completed"
     assert job.done()
     assert Path(video.path).read_bytes() == live.video_bytes(job.remote_id)

@@ -144,6 +144,6 @@ def test_what_a_kernel_left_unsent_is_sent_once(reel, live):
     reel.run_cell("%video resume")
     # A POST that the closed kernel was waiting for may have arrived: that job is left alone.
     unknown = sum(job.status == "unknown" for job in found)
-    assert len(found.wait(timeout=30)) == 4 - unknown
+    assert len(found.wait(timeout=60)) == 4 - unknown
     assert live.posts() <= 4
     assert found.ids == seas.ids

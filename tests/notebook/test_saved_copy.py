@@ -138,11 +138,11 @@ def test_a_form_is_saved_with_what_it_made(screen, live, screens):
     form._submit.click()
     (card,) = form.cards.children
     (job,) = screen.session.history()
-    screen.session.future(job.id).result(30)
+    screen.session.future(job.id).result(60)
     card._button.click()  # Retry
     new = screen.session.history()[0]
     assert new.id != job.id
-    screen.session.future(new.id).result(30)
+    screen.session.future(new.id).result(60)
     form.renew()  # as the poller does, which may not have come to it yet
     assert re.findall(r'<video src="(videos/[^"]+)"', html(below)) == [
         f"videos/{new.target.rpartition('/')[2]}"
@@ -157,7 +157,7 @@ def test_a_gallery_is_saved_as_the_page_that_is_seen(screen, screens):
         screen.session.plan(VideoRequest(prompt=f"A <b>boat</b> {n}", seed=n)) for n in range(14)
     ]
     for job in screen.session.submit(*planned):
-        screen.session.future(job.id).result(30)
+        screen.session.future(job.id).result(60)
     gallery = open_gallery(screen)
     gallery._ipython_display_()
     _, below = screens()

@@ -235,7 +235,7 @@ def test_a_job_is_found_by_the_name_it_has_in_the_notebook(reel, live):
     seas = reel.run_cell("%%video seas --vary seed=1,2 -w\nA sea").result
     for word in ("clip", "$clip", "{clip.id}"):
         assert reel.run_cell(f"%video show {word}").result == clip
-        assert reel.run_cell(f"%video remix {word} at night").result.wait(30)
+        assert reel.run_cell(f"%video remix {word} at night").result.wait(60)
     assert reel.run_cell("%video show seas").result == seas
     for word in ("seas[-1]", "$seas[1]", "{seas[1].id}"):
         assert reel.run_cell(f"%video show {word}").result == seas[1]
@@ -316,11 +316,11 @@ def test_resume_by_the_id_of_the_server_and_from_another_kernel(reel, live, monk
     live.faults.add({"step": "list", "do": {"status": 404}})
     job = made(reel, "")
     with pytest.raises(SubmissionUnknown):
-        job.wait(30)
+        job.wait(60)
     live.faults.clear()
     (remote_id,) = live.job_ids()
     said(reel, f"resume {job.id} {remote_id}")
-    assert job.wait(30).path.exists()
+    assert job.wait(60).path.exists()
     assert job.remote_id == remote_id
     assert live.posts() == 1
     with pytest.raises(InvalidRequest, match="belongs to one job"):

@@ -19,7 +19,7 @@ from typing_extensions import Self
 
 from tests.support.jupyter import KERNEL_NAME, environment
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a missing message is a failure."""
 
 Message = Mapping[str, Any]

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -30,12 +29,13 @@ from typing_extensions import Self
 
 from tests.support.jupyter import environment
 from tests.support.notebooks import write_notebook
+from tests.support.ports import free_port
 
 __all__ = ["LAB", "NOTEBOOK", "Lab", "LabServer", "open_page", "write_notebook"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(os.environ.get("IPYREEL_SCREENSHOTS") or ROOT / "screenshots")
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a condition that stays false is a failure."""
 
 VIEWPORT = {"width": 1280, "height": 1000}
@@ -154,7 +154,7 @@ class Server:
         """Wait until no kernel is busy, whether or not a page is open."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            with urllib.request.urlopen(f"{self.url}/api/kernels", timeout=5) as reply:  # noqa: S310
+            with urllib.request.urlopen(f"{self.url}/api/kernels", timeout=60) as reply:  # noqa: S310
                 if all(one["execution_state"] == "idle" for one in json.load(reply)):
                     return
             time.sleep(0.1)  # between two requests
@@ -216,13 +216,6 @@ class LabServer(Server):
         if not self._kernels:
             command.append("--KernelSpecManager.allowed_kernelspecs=none")
         return command
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 FACTS = """v => ({width: v.videoWidth, height: v.videoHeight, duration: v.duration,

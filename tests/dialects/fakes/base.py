@@ -331,7 +331,7 @@ class Stage:
         run = {"target": self._server.run, "args": (self._socks,), "daemon": True}
         self._thread = threading.Thread(**run)
         self._thread.start()
-        assert up.wait(20), "the stage did not start"
+        assert up.wait(60), "the stage did not start"
 
     async def _app(self, scope, receive, send):
         at_home = scope["server"][1] == self._ports[0]
