@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -302,12 +303,11 @@ def equal_jobs(
     found: list[JobSnapshot | None] = []
     taken = set(besides)
     for plan in plans:
-        fingerprint = plan.job.request.fingerprint(plan.provider.name)
-        while job := store.finished_like(fingerprint, besides=taken):
-            taken.add(job.id)
-            if Path(job.target).exists():
-                break
-        job = job or store.active_like(fingerprint, besides=taken)
+        equal = store.equal(plan.job.request.fingerprint(plan.provider.name))
+        free = [job for job in equal if job.id not in taken]
+        finished = (job for job in free if job.ended and Path(job.target).exists())
+        active = (job for job in free if not job.ended)
+        job = next(chain(finished, active), None)
         if job is not None:
             taken.add(job.id)
         found.append(job)

@@ -28,6 +28,7 @@ from ipyreel.errors import ConfigError, InvalidRequest, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
 from ipyreel.jobs.loop import LoopThread
 from ipyreel.jobs.manager import JobManager, ParallelLimit
+from ipyreel.jobs.query import Query
 from ipyreel.jobs.run import JobConfig, Listener
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import is_unsent, resumable
@@ -350,8 +351,8 @@ class Session:
         return [job for job in self.store.in_flight() if job.id not in own]
 
     def history(self, text: str = "", *, limit: int = 50) -> list[JobSnapshot]:
-        """Return the newest jobs, filtered by `text` in the prompt."""
-        return self.store.newest(limit, text=text)
+        """Return the newest jobs, those with all words of `text` in the prompt."""
+        return self.store.page(Query(text=text, limit=limit))[0]
 
     def resume(
         self,

@@ -15,7 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ipyreel.jobs.store import _INSERT, COLUMNS, JobStore, to_row
+from ipyreel.jobs.query import Query
+from ipyreel.jobs.rows import COLUMNS, to_row
+from ipyreel.jobs.store import _INSERT, JobStore
 from ipyreel.values import JobSnapshot, VideoFile, VideoRequest
 from tests.benchmarks.table import Figure, say
 
@@ -124,7 +126,7 @@ def _asked(path: Path, count: int, rounds: int) -> list[Figure]:
         _figure("list the newest 50", store.newest, by_hand(NEWEST), rounds * 5),
         _figure(
             "search all prompts for a word",
-            lambda: store.newest(text=NEEDLE),
+            lambda: store.page(Query(text=NEEDLE, limit=50)),
             by_hand(FOUND, NEEDLE),
             rounds,
         ),

@@ -69,9 +69,9 @@ class Owned(JobStore):
 
     kernel: Kernel
 
-    def save(self, job, *, answer=None):
+    def save(self, job):
         before = self._current().get(job.id)
-        super().save(job, answer=answer)
+        super().save(job)
         self._check(job, before)
 
     def mark_sent(self, job):

@@ -9,6 +9,7 @@ import pytest
 
 from ipyreel.errors import InvalidRequest, MissingKey, VideoError
 from ipyreel.jobs.loop import LoopThread
+from ipyreel.jobs.query import Query
 from ipyreel.values import Failure, Image, VideoRequest
 from tests.jobs.fakes import BOUND, PROMPT, START, Gate, small_mp4, video
 
@@ -143,7 +144,7 @@ def test_a_job_from_elsewhere_gets_its_words_from_the_server(bench):
     assert end.request == VideoRequest(prompt="a dog", model="m-7", seconds=8.0, size="1280x720")
     assert bench.client.log == ["retrieve", "retrieve", "download"]
     assert bench.client.posts == []
-    assert bench.store.newest(text="dog") == [end]
+    assert bench.store.page(Query(text="dog"))[0] == [end]
 
 
 def test_a_prompt_of_ours_is_not_replaced(bench):

@@ -139,7 +139,7 @@ def tell():
     for row in session.catalog.providers.values():
         yield f"{row} {session.keys.find(row)!r} {session.keys.where(row)}"
     for job in ipyreel.history(limit=100):
-        yield from (repr(job), repr(job.snapshot), repr(session.store.answer(job.id)))
+        yield from (repr(job), repr(job.snapshot))
         error = job.error
         while error is not None:
             yield from (repr(error), str(error), repr(vars(error)), repr(error.args))

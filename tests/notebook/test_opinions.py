@@ -219,7 +219,7 @@ def test_a_dataset_is_loaded_once_into_another_library(elsewhere):
     assert api.screen().session.spent(0) == spent  # somebody else paid for them
     assert api.screen().session.in_flight() == []
     fingerprint = films[0].snapshot.request.fingerprint("lab")
-    assert api.screen().session.store.finished_like(fingerprint) is None
+    assert api.screen().session.store.equal(fingerprint) == []
 
 
 def test_ones_own_dataset_adds_nothing(films, folder):

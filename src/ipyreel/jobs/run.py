@@ -83,7 +83,7 @@ class ActiveJob:
     watching: bool = False
     resumed: bool = False
 
-    def change(self, job: JobSnapshot, *, answer: object = None, save: bool = True) -> None:
+    def change(self, job: JobSnapshot, *, save: bool = True) -> None:
         """Take the next snapshot, save it and call the listeners.
 
         Raises `OwnershipLost`, and then nothing has changed.
@@ -93,7 +93,7 @@ class ActiveJob:
             return
         if save:
             try:
-                self.store.save(job, answer=answer)
+                self.store.save(job)
             except OwnershipLost:
                 raise
             except StoreError as error:
@@ -272,7 +272,7 @@ class Run:
     def _save_accepted(self, video: VideoJob) -> bool:
         accepted = transitions.accepted(self.active.snapshot, video, self._now())
         try:
-            self.active.change(accepted, answer=video.raw)
+            self.active.change(accepted)
         except OwnershipLost:
             return False
         return True
@@ -321,7 +321,7 @@ class Run:
 
     def _observe(self, video: VideoJob) -> None:
         job = _with_prompt(self.active.snapshot, video)
-        self.active.change(transitions.observed(job, video, self._now()), answer=video.raw)
+        self.active.change(transitions.observed(job, video, self._now()))
 
     async def _deliver(self, video: VideoJob, *, fresh: bool) -> None:
         active = self.active

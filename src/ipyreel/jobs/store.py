@@ -9,8 +9,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,50 +18,22 @@ from ipyreel.jobs.database import Database, Identity, readable, storable
 from ipyreel.jobs.loop import process_ends
 from ipyreel.jobs.owners import SessionClosed, Sighting, end_owner, is_alive, lost, new_owner
 from ipyreel.jobs.query import ORDERS, Query
+from ipyreel.jobs.rows import (
+    ACTIVE,
+    COLUMNS,
+    COUNTS,
+    FIELDS,
+    PRICE,
+    from_row,
+    to_json,
+    to_row,
+    usd_of,
+)
 from ipyreel.jobs.schedule import Lesson
-from ipyreel.values import (
-    MICROS,
-    Failure,
-    JobSnapshot,
-    JobStatus,
-    Money,
-    SavedSweep,
-    SweepItem,
-    VideoFile,
-    VideoRequest,
-)
-
-IN_FLIGHT: tuple[JobStatus, ...] = (
-    "submitting",
-    "queued",
-    "in_progress",
-    "downloading",
-    "unknown",
-)
-_ACTIVE = f"status IN ({', '.join(map(repr, IN_FLIGHT))})"
+from ipyreel.values import JobSnapshot, Money, SavedSweep, SweepItem
 
 LEASE = 30.0
 """Seconds since its last write for which a kernel is sure that nobody took its jobs over."""
-
-AT_ONCE = 500
-"""Ids in one query: some builds of SQLite take 999 values."""
-
-COLUMNS = (
-    *("id", "provider", "base_url", "model", "prompt", "request", "fingerprint", "status"),
-    *("remote_id", "raw_status", "progress", "ready", "received", "total", "note", "failure"),
-    *("estimate_micros", "cost_micros", "target", "file"),
-    *("created_at", "sent_at", "updated_at", "completed_at", "expires_at"),
-)
-"""The columns of a job, but for who has it and the server's last answer."""
-
-FIELDS = tuple(name for name in COLUMNS if name not in {"model", "prompt", "fingerprint"})
-"""The columns that a job is read from: those three are for searching, and in the request."""
-
-_scan = json.JSONDecoder().raw_decode
-"""What `json.loads` does in the end, for texts that begin with their value, as ours do.
-
-Looking for spaces around it takes an eighth of the time in which a list of jobs is read.
-"""
 
 _INSERT = (
     f"INSERT INTO jobs ({', '.join(COLUMNS)}, owner)"  # noqa: S608 - our own names
@@ -72,7 +43,7 @@ _RESTORE = _INSERT.replace("INSERT", "INSERT OR IGNORE", 1)
 _UPDATE = (
     "UPDATE jobs SET "  # noqa: S608 - our own names
     + ", ".join(f"{name} = :{name}" for name in COLUMNS if name != "id")
-    + ", answer = coalesce(:answer, answer) WHERE id = :id AND owner = :owner"
+    + " WHERE id = :id AND owner = :owner"
 )
 _MARK_SENT = (
     _UPDATE.replace(" WHERE", ", sender = :owner WHERE", 1)
@@ -83,16 +54,6 @@ _SIGHTING = (
     " LEFT JOIN kernels ON kernels.owner = jobs.owner WHERE id = ?"
 )
 _BEAT = "INSERT OR REPLACE INTO kernels VALUES (?, ?)"
-_SELECTED = ", ".join(FIELDS)
-
-_COUNTS = (
-    "(status NOT IN ('failed', 'cancelled') OR cost_micros IS NOT NULL"
-    " OR (status = 'failed' AND (ready = 1 OR note IS NOT NULL))"
-    " OR (status = 'cancelled' AND sent_at IS NOT NULL))"
-)
-"""Which jobs cost something, or may: not those that were never sent, nor those of which the server
-said that they failed. A failed job with a note was given up by us (`transitions.given_up`)."""
-
 Select = Callable[[Sequence[JobSnapshot]], Sequence[JobSnapshot]]
 """Returns which of some new jobs to write; called in the transaction that writes them."""
 
@@ -176,16 +137,13 @@ class JobStore:
         self._note_written(*(job.id for job in written))
         return written
 
-    def save(self, job: JobSnapshot, *, answer: object = None) -> None:
-        """Write how a job of ours stands now, and the server's last answer where there is one."""
-        text = None if answer is None else json.dumps(answer, ensure_ascii=False, default=str)
-        row = {**to_row(job), "answer": storable(text), "owner": self.owner}
-        self.database.change(lambda connection: self._update(connection, _UPDATE, row))
-        self._note_written(job.id)
+    def save(self, job: JobSnapshot) -> None:
+        """Write how a job of ours stands now."""
+        self._update(job, _UPDATE)
 
     def rename(self, job_id: str, target: str) -> bool:
         """Give the file of an ended job another name; False when the job has not ended."""
-        free = f"coalesce(owner, '') IN ('', ?) AND NOT {_ACTIVE}"
+        free = f"coalesce(owner, '') IN ('', ?) AND NOT {ACTIVE}"
         query = f"UPDATE jobs SET target = ? WHERE id = ? AND {free}"  # noqa: S608
         return bool(self.database.write(query, (target, job_id, self.owner)))
 
@@ -196,9 +154,7 @@ class JobStore:
         nothing may leave.
         """
         self.require_open()
-        row = {**to_row(job), "answer": None, "owner": self.owner}
-        self.database.change(lambda connection: self._update(connection, _MARK_SENT, row))
-        self._note_written(job.id)
+        self._update(job, _MARK_SENT)
 
     def is_sending(self, job_id: str) -> bool | None:
         """Tell whether another kernel marked a job as sent and lives: its POST may still come.
@@ -209,20 +165,22 @@ class JobStore:
         sender = rows[0][0] if rows else None
         return False if sender in {None, self.owner} else is_alive(sender)
 
-    def _update(
-        self, connection: sqlite3.Connection, statement: str, row: Mapping[str, object]
-    ) -> None:
-        if connection.execute(statement, row).rowcount:
-            return
-        job_id = str(row["id"])
-        # A row that is missing in another file than it was written to last: that file was moved
-        # aside, and the job goes on in the new one. Not after a long silence, in which another
-        # kernel may have taken it over there.
-        before = self._written_in.get(job_id)
-        moved = before not in {None, self.database.identity}
-        sure = self._monotonic() - self._written_at < LEASE
-        if not (moved and sure and connection.execute(_RESTORE, row).rowcount):
-            raise lost(job_id)
+    def _update(self, job: JobSnapshot, statement: str) -> None:
+        row = {**to_row(job), "owner": self.owner}
+
+        def work(connection: sqlite3.Connection) -> None:
+            if connection.execute(statement, row).rowcount:
+                return
+            # A row that is missing in another file than it was written to last: that file was
+            # moved aside, and the job goes on in the new one. Not after a long silence, in which
+            # another kernel may have taken it over there.
+            moved = self._written_in.get(job.id) not in {None, self.database.identity}
+            sure = self._monotonic() - self._written_at < LEASE
+            if not (moved and sure and connection.execute(_RESTORE, row).rowcount):
+                raise lost(job.id)
+
+        self.database.change(work)
+        self._note_written(job.id)
 
     def _note_written(self, *job_ids: str) -> None:
         self._written_in.update(dict.fromkeys(job_ids, self.database.identity))
@@ -247,12 +205,9 @@ class JobStore:
         where = "WHERE substr(id, 1, length(?)) = ? OR remote_id = ?"
         return self._select(where + " ORDER BY created_at DESC LIMIT 20", (word, word, word))
 
-    def newest(self, limit: int = 50, *, text: str = "") -> list[JobSnapshot]:
-        """Return the newest jobs first, those with `text` in the prompt if it is given."""
-        if not text:
-            return self._select("ORDER BY created_at DESC LIMIT ?", (limit,))
-        where = "WHERE instr(lower(prompt), lower(?)) > 0 ORDER BY created_at DESC LIMIT ?"
-        return self._select(where, (text, limit))
+    def newest(self, limit: int = 50) -> list[JobSnapshot]:
+        """Return the newest jobs first."""
+        return self._select("ORDER BY created_at DESC LIMIT ?", (limit,))
 
     def page(self, query: Query) -> tuple[list[JobSnapshot], int]:
         """Return one page of what a query finds, and how many jobs it finds in all."""
@@ -263,44 +218,32 @@ class JobStore:
 
     def makers(self) -> list[tuple[str, str | None]]:
         """Return each provider and model that made something, or was asked to."""
-        rows = self.database.rows("SELECT DISTINCT provider, model FROM jobs ORDER BY 1, 2", ())
+        rows = self.database.rows("SELECT DISTINCT provider, model FROM jobs ORDER BY 1, 2")
         return [(provider, model) for provider, model in rows]
 
     def in_flight(self) -> list[JobSnapshot]:
         """Return the jobs that have not ended, oldest first."""
-        return self._select(f"WHERE {_ACTIVE} ORDER BY created_at")
+        return self._select(f"WHERE {ACTIVE} ORDER BY created_at")
 
     def undelivered(self) -> list[JobSnapshot]:
         """Return the jobs whose file the server has ready and the download failed."""
         return self._select("WHERE status = 'failed' AND ready = 1 ORDER BY created_at")
 
-    def finished_like(
-        self, fingerprint: str, *, besides: Collection[str] = ()
-    ) -> JobSnapshot | None:
-        """Return the newest completed job with this fingerprint, or None.
+    def equal(self, fingerprint: str) -> list[JobSnapshot]:
+        """Return the active and the completed jobs with this fingerprint, the newest first.
 
-        Those whose ids are in `besides` do not count, nor those that came with a dataset: anybody
-        may have written what it says of its videos.
+        Not those that came with a dataset: anybody may have written what it says of its videos.
         """
-        condition = "status = 'completed' AND sent_at IS NOT NULL"
-        return self._newest_like(fingerprint, condition, besides)
+        good = f"({ACTIVE} OR (status = 'completed' AND sent_at IS NOT NULL))"
+        return self._select(
+            f"WHERE fingerprint = ? AND {good} ORDER BY created_at DESC", (fingerprint,)
+        )
 
     def with_video(self, sha256: str) -> str | None:
         """Return the id of the oldest job whose file has this SHA-256, or None."""
         query = "SELECT id FROM jobs WHERE instr(file, ?) ORDER BY created_at LIMIT 1"
         rows = self.database.rows(query, (sha256,))
         return rows[0][0] if rows else None
-
-    def active_like(self, fingerprint: str, *, besides: Collection[str] = ()) -> JobSnapshot | None:
-        """Return the newest job with this fingerprint that has not ended, or None."""
-        return self._newest_like(fingerprint, _ACTIVE, besides)
-
-    def _newest_like(
-        self, fingerprint: str, condition: str, besides: Collection[str]
-    ) -> JobSnapshot | None:
-        where = f"WHERE fingerprint = ? AND {condition} ORDER BY created_at DESC"
-        rows = self._select(where, (fingerprint,))
-        return next((job for job in rows if job.id not in besides), None)
 
     def knows_remote(self, provider: str, remote_id: str) -> bool:
         """Tell whether some job of the library already stands for this one of the server."""
@@ -341,18 +284,17 @@ class JobStore:
         A job that failed at its server counts only if that named a cost. The ids in `besides` do
         not count.
         """
-        skipped = ", ".join("?" * len(besides))
         rows = self.database.rows(
             "SELECT coalesce(sum(micros), 0), coalesce(sum(micros) FILTER (WHERE active), 0),"  # noqa: S608 - our own names
             " count(*) FILTER (WHERE micros IS NULL) FROM ("
-            " SELECT coalesce(cost_micros, estimate_micros) AS micros,"
-            f" {_ACTIVE} AS active FROM jobs"
-            f" WHERE (created_at >= ? OR sent_at >= ?) AND {_COUNTS} AND id NOT IN ({skipped})"
+            f" SELECT {PRICE} AS micros, {ACTIVE} AS active FROM jobs"
+            f" WHERE (created_at >= ? OR sent_at >= ?) AND {COUNTS}"
+            " AND id NOT IN (SELECT value FROM json_each(?))"
             " UNION ALL SELECT micros, 0 FROM deleted_costs WHERE sent_at >= ?)",
-            (since, since, *besides, since),
+            (since, since, json.dumps(list(besides)), since),
         )
         total, active, unpriced = rows[0]
-        return Money(usd=to_usd(total), reserved=to_usd(active), unpriced=int(unpriced))
+        return Money(usd=usd_of(total), reserved=usd_of(active), unpriced=int(unpriced))
 
     def costs(self) -> list[tuple[str, str, str, int, Decimal, int]]:
         """Return what was spent: day (local), provider, model, jobs, USD, jobs without a price.
@@ -361,18 +303,11 @@ class JobStore:
         """
         rows = self.database.rows(
             "SELECT date(created_at, 'unixepoch', 'localtime') AS day, provider,"  # noqa: S608
-            " coalesce(model, ''), count(*),"
-            " coalesce(sum(coalesce(cost_micros, estimate_micros)), 0),"
-            " count(*) FILTER (WHERE coalesce(cost_micros, estimate_micros) IS NULL) FROM jobs"
-            f" WHERE sent_at IS NOT NULL AND {_COUNTS} GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3",
-            (),
+            f" coalesce(model, ''), count(*), coalesce(sum({PRICE}), 0),"
+            f" count(*) FILTER (WHERE {PRICE} IS NULL) FROM jobs"
+            f" WHERE sent_at IS NOT NULL AND {COUNTS} GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3"
         )
-        return [(*row[:4], to_usd(row[4]), row[5]) for row in rows]
-
-    def answer(self, job_id: str) -> Any:
-        """Return the server's last answer on a job as it came, or None."""
-        rows = self.database.rows("SELECT answer FROM jobs WHERE id = ?", (job_id,))
-        return json.loads(rows[0][0]) if rows and rows[0][0] else None
+        return [(*row[:4], usd_of(row[4]), row[5]) for row in rows]
 
     # ---- owners
 
@@ -459,14 +394,13 @@ class JobStore:
         """Forget a job of ours, but not what it cost; its file is not touched."""
 
         def work(connection: sqlite3.Connection) -> None:
-            ours = "id = ? AND owner = ?", (job_id, self.owner)
+            ours = job_id, self.owner
             connection.execute(
-                "INSERT OR REPLACE INTO deleted_costs"  # noqa: S608 - our own names
-                " SELECT id, max(sent_at, created_at), coalesce(cost_micros, estimate_micros)"
-                f" FROM jobs WHERE {ours[0]} AND sent_at IS NOT NULL AND {_COUNTS}",
-                ours[1],
+                f"INSERT OR REPLACE INTO deleted_costs SELECT id, max(sent_at, created_at), {PRICE}"  # noqa: S608 - our own names
+                f" FROM jobs WHERE id = ? AND owner = ? AND sent_at IS NOT NULL AND {COUNTS}",
+                ours,
             )
-            if connection.execute(f"DELETE FROM jobs WHERE {ours[0]}", ours[1]).rowcount:  # noqa: S608
+            if connection.execute("DELETE FROM jobs WHERE id = ? AND owner = ?", ours).rowcount:
                 connection.execute("DELETE FROM places WHERE job = ?", (job_id,))
                 connection.execute("DELETE FROM parts WHERE job = ?", (job_id,))
 
@@ -483,7 +417,7 @@ class JobStore:
                 at,
                 item.job,
                 item.label,
-                json.dumps(dict(item.differs), ensure_ascii=False, default=str),
+                to_json(dict(item.differs)),
                 int(item.reused),
             )
             for at, item in enumerate(sweep.items)
@@ -525,64 +459,10 @@ class JobStore:
 
     def sweeps_of(self, jobs: Collection[str]) -> dict[str, str]:
         """Return the id of the sweep for which each of these jobs was made, where there is one."""
-        asked, found = tuple(jobs), dict[str, str]()
-        for start in range(0, len(asked), AT_ONCE):
-            some = asked[start : start + AT_ONCE]
-            marks = ", ".join("?" * len(some))
-            query = f"SELECT job, sweep FROM places WHERE NOT reused AND job IN ({marks})"  # noqa: S608
-            found.update(self.database.rows(query, some))
-        return found
+        among = "job IN (SELECT value FROM json_each(?))"
+        query = f"SELECT job, sweep FROM places WHERE NOT reused AND {among}"  # noqa: S608
+        return dict(self.database.rows(query, (json.dumps(list(jobs)),)))
 
     def _select(self, where: str, values: Sequence[object] = ()) -> list[JobSnapshot]:
-        query = f"SELECT {_SELECTED} FROM jobs {where}"  # noqa: S608 - our own names
+        query = f"SELECT {', '.join(FIELDS)} FROM jobs {where}"  # noqa: S608 - our own names
         return [from_row(row) for row in self.database.rows(query, values)]
-
-
-def to_usd(micros: int) -> Decimal:
-    """Return an amount in USD, exactly."""
-    return Decimal(micros) / MICROS
-
-
-def to_micros(usd: Decimal | None) -> int | None:
-    """Return USD as whole millionths, whose sums are exact."""
-    return None if usd is None else round(usd * MICROS)
-
-
-def to_row(job: JobSnapshot) -> dict[str, object]:
-    """Return the values of all columns, as SQLite takes them."""
-    row: dict[str, object] = {
-        name: getattr(job, name) for name in COLUMNS if hasattr(JobSnapshot, name)
-    }
-    row["model"] = job.request.model
-    # This column is only for searching, and SQLite searches in text, not in bytes.
-    row["prompt"] = job.request.prompt.encode("utf-8", "replace").decode()
-    row["request"] = _json(job.request.to_dict())
-    row["fingerprint"] = job.request.fingerprint(job.provider)
-    row["ready"] = int(job.ready)
-    row["estimate_micros"] = to_micros(job.estimate)
-    row["cost_micros"] = to_micros(job.cost)
-    row["failure"] = None if job.failure is None else _json(job.failure.to_dict())
-    row["file"] = None if job.file is None else _json(asdict(job.file))
-    return {name: storable(value) for name, value in row.items()}
-
-
-def from_row(row: tuple[Any, ...]) -> JobSnapshot:
-    """Return the job that the values of `FIELDS` stand for; images come without their pixels."""
-    if bytes in map(type, row):
-        row = tuple(map(readable, row))
-    found = dict(zip(FIELDS, row, strict=True))
-    found["request"] = VideoRequest.from_dict(_scan(found["request"])[0])
-    if found["failure"]:
-        found["failure"] = Failure(**_scan(found["failure"])[0])
-    if found["file"]:
-        found["file"] = VideoFile(**_scan(found["file"])[0])
-    found["ready"] = bool(found["ready"])
-    for name in ("estimate", "cost"):
-        micros = found.pop(f"{name}_micros")
-        found[name] = None if micros is None else to_usd(micros)
-    return JobSnapshot(**found)
-
-
-def _json(value: object) -> str:
-    # As it is, not as escapes: two escaped surrogates side by side come back as one character.
-    return json.dumps(value, ensure_ascii=False, default=str)

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ipyreel.values import Failure, JobSnapshot, JobStatus, Json, VideoFile, VideoJob
+from ipyreel.values import Failure, JobSnapshot, JobStatus, VideoFile, VideoJob
 
 GONE = 410
 """The HTTP status that says a file was there and will not come back."""
 
 _ORDER: tuple[JobStatus, ...] = ("submitting", "unknown", "queued", "in_progress", "downloading")
 
-
 LONGEST = 10_000
-"""Characters of one text in a server's answer that are kept: no field but a file is longer."""
+"""Characters of the longest address: what is longer is a file."""
 
 
 def without_files(video: VideoJob) -> VideoJob:
@@ -28,20 +27,7 @@ def without_files(video: VideoJob) -> VideoJob:
     urls = video.urls
     if video.status != "completed":
         urls = tuple(url for url in urls if len(url) <= LONGEST)
-    try:
-        return replace(video, raw=_cut(video.raw), urls=urls)
-    except RecursionError:
-        return replace(video, raw=None, urls=urls)
-
-
-def _cut(value: Json) -> Json:
-    if isinstance(value, str) and len(value) > LONGEST:
-        return f"{value[:100]}... ({len(value)} characters)"
-    if isinstance(value, list):
-        return [_cut(one) for one in value]
-    if isinstance(value, dict):
-        return {name: _cut(one) for name, one in value.items()}
-    return value
+    return replace(video, raw=None, urls=urls)
 
 
 def sending(job: JobSnapshot, now: float) -> JobSnapshot:
