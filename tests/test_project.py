@@ -40,6 +40,10 @@ def commands(name, readme="README.md"):
     return re.findall(rf"<!-- command: {name} -->\s*```\w*\n(.+?)\n```", text, re.DOTALL)
 
 
+def read_text(path):
+    return path.read_text(encoding="utf-8")
+
+
 def names_of(requirements):
     found = (re.match(r"[\w.-]+", text) for text in requirements)
     return {match.group().lower().replace("_", "-") for match in found if match}
@@ -48,6 +52,13 @@ def names_of(requirements):
 def test_nothing_else_lies_at_the_top():
     found = {path.relative_to(ROOT).parts[0] for path in project_files()}
     assert {name for name in found if not name.startswith(".")} - {"PKG-INFO"} == TOP
+
+
+def test_the_tests_that_texts_name_exist():
+    named = re.findall(r"(tests/\S+\.py)::(\w+)", "".join(map(read_text, TEXTS)))
+    assert named
+    for path, name in named:
+        assert f"def {name}(" in read_text(ROOT / path), f"{path}::{name}"
 
 
 @pytest.mark.parametrize("name", ["run", "run-headless", "test"])
