@@ -42,6 +42,9 @@ AIMS: tuple[Aim, ...] = ("submit", "poll", "download", "finish")
 LIFE = 2.6
 """Seconds a job takes here from the cell to its file, roughly and at least."""
 
+GIVEN_UP = 40.0
+"""Seconds after which a moment has not come: the job was too quick, or was past it."""
+
 WIDTHS = {"submit": 0.6, "poll": 1.2, "download": 0.6, "finish": 0.001}
 """Seconds that a phase lasts here after it is first seen from outside, roughly."""
 
@@ -243,11 +246,8 @@ def prepare(kernel: Kernel) -> None:
 
 
 def await_moment(stage: Stage, kill: Kill, process: subprocess.Popen[bytes]) -> None:
-    """Return when the kernel is to be killed, or has killed itself.
-
-    A moment that never comes (the job was too quick, or was past it) is given up.
-    """
-    deadline = time.monotonic() + 4 * LIFE
+    """Return when the kernel is to be killed, or has killed itself."""
+    deadline = time.monotonic() + GIVEN_UP
     if kill.how == "clock":
         time.sleep(kill.wait)
     elif kill.how == "sight":
