@@ -314,6 +314,11 @@ def equal_jobs(
     return found
 
 
+def cost_with_reuse(plan: Plan, equal: JobSnapshot | None) -> Decimal | None:
+    """Return what a plan would cost in USD where an equal job, if there is one, is used."""
+    return plan.estimate.usd if equal is None or is_unsent(equal) else Decimal(0)
+
+
 def reuse_note(
     plans: Sequence[Plan], jobs: Sequence[JobSnapshot], *, elsewhere: Callable[[str], bool]
 ) -> str | None:

@@ -452,6 +452,19 @@ def test_an_extra_field_that_may_change_the_price_is_refused_by_a_limit(reel, la
     assert lab() == 0
 
 
+def test_a_dry_run_shows_what_would_be_paid_beside_the_jobs_that_are_reused(reel, lab):
+    line = "%%video -s 2 --size 64x64 --reuse"
+    done = reel.run_cell(f"{line} --seed 1 -w\nA boat").result.id
+    dry = repr(reel.run_cell(f"{line} --seed 1 --max-cost 0 --dry-run\nA boat").result)
+    assert f"{done} is an equal job, finished: it is used" in dry
+    assert "estimate  free" in dry
+    assert "refused" not in dry
+    dry = repr(reel.run_cell(f"{line} --vary seed=1,2 --dry-run\nA boat").result)
+    assert "1 of 2 jobs are equal to earlier ones" in dry
+    assert "2 jobs, about $0.20 in total" in dry
+    assert lab() == 1
+
+
 @pytest.mark.usefixtures("lab")
 def test_zero_lets_what_is_known_to_be_free_through():
     ipyreel.use(max_cost=0, budget=0, budget_day=0, budget_total=0)

@@ -27,7 +27,7 @@ from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import PlayerOptions
 from ipyreel.notebook.markup.tables import Listing, Notice, Report
 from ipyreel.notebook.screen import Screen
-from ipyreel.plan import Plan, reuse_note
+from ipyreel.plan import Plan, cost_with_reuse, equal_jobs, reuse_note
 from ipyreel.sweeps import Sweep
 from ipyreel.values import FormPart, HttpCall, VideoRequest
 
@@ -50,10 +50,13 @@ def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
     sweep, plans, notes = _settle(screen, said, cell, names)
     parallel = said.parallel or screen.session.settings.parallel
     if said.dry_run:
-        head = sweeps.summary(screen.session, sweep, plans, parallel) if sweep else []
-        return Listing(
-            *notes, *head, *dry_run(screen, *plans, max_cost=said.max_cost, reuse=said.reuse)
-        )
+        equal = equal_jobs(plans, screen.session.store) if said.reuse else [None] * len(plans)
+        costs = [cost_with_reuse(plan, old) for plan, old in zip(plans, equal, strict=True)]
+        head = sweeps.summary(screen.session, sweep, plans, costs, parallel) if sweep else []
+        found = [old or plan.job for plan, old in zip(plans, equal, strict=True)]
+        reused = reuse_note(plans, found, elsewhere=screen.session.manager.is_elsewhere)
+        what = dry_run(screen, *plans, max_cost=said.max_cost, reuse=said.reuse, cost=costs[0])
+        return Listing(*notes, *filter(None, [reused]), *head, *what)
     found = screen.session.submit(
         *plans, max_cost=said.max_cost, reuse=said.reuse, parallel=parallel
     )
@@ -189,11 +192,16 @@ def _stopped(jobs: Sequence[Job]) -> VideoError:
 
 
 def dry_run(
-    screen: Screen, *plans: Plan, max_cost: Decimal | float | None = None, reuse: bool = False
+    screen: Screen,
+    *plans: Plan,
+    cost: Decimal | None,
+    max_cost: Decimal | float | None = None,
+    reuse: bool = False,
 ) -> list[str]:
     """Return the lines that say what sending these plans would do; of several, the first.
 
-    `max_cost` is in USD. Where a limit or a missing key would refuse them, that is said.
+    `cost` is what the first one would cost, `max_cost` the limit, both in USD. Where a limit or a
+    missing key would refuse them, that is said.
     """
     plan = plans[0]
     call = screen.session.call(plan)
@@ -209,7 +217,7 @@ def dry_run(
         *_body(call),
         "",
         f"provider  {plan.provider.name} ({plan.why})",
-        f"estimate  {job_text.money(plan.estimate.usd)}{field}",
+        f"estimate  {job_text.money(cost)}{field}",
         f"files     {screen.place(video)}",
         f"          {screen.place(sidecar)}",
         *_warnings(plans),

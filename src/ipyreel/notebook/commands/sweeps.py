@@ -7,6 +7,7 @@ import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -214,20 +215,25 @@ def job_list(
     return screen.saved_sweep(record(screen.session, sweep.prompt, sweep.inner, items))
 
 
-def summary(session: Session, sweep: Sweep, plans: Sequence[Plan], parallel: int) -> list[str]:
+def summary(
+    session: Session,
+    sweep: Sweep,
+    plans: Sequence[Plan],
+    costs: Sequence[Decimal | None],
+    parallel: int,
+) -> list[str]:
     """Return what a dry run says of a sweep: how many jobs, their cost, how they differ."""
     left = session.budget_left()
     rows = [
         (
             variant.label,
             f"{plan.provider.name} {plan.job.request.model or ''}".strip(),
-            job_text.money(plan.estimate.usd),
+            job_text.money(cost),
         )
-        for variant, plan in zip(sweep.variants, plans, strict=True)
+        for variant, plan, cost in zip(sweep.variants, plans, costs, strict=True)
     ]
-    cost = job_text.total_cost([plan.estimate.usd for plan in plans])
     return [
-        f"{len(plans)} jobs, {cost} in total; at most {parallel} at a time.",
+        f"{len(plans)} jobs, {job_text.total_cost(costs)} in total; at most {parallel} at a time.",
         *([f"{job_text.dollars(left)} of the budget is left."] if left is not None else []),
         "",
         *table_text((), rows, frozenset(), None).splitlines(),

@@ -167,7 +167,7 @@ def _chain(how: Chain) -> Callable[[Screen, Words, Said], object]:
         plan = screen.session.chain(source, how, prompt, seconds=said.get("seconds"))
         limit: Any = said.get("max_cost")
         if "dry_run" in said:
-            return Listing(*cells.dry_run(screen, plan, max_cost=limit))
+            return Listing(*cells.dry_run(screen, plan, cost=plan.estimate.usd, max_cost=limit))
         (new,) = screen.session.submit(plan, max_cost=limit)
         job = screen.job(new.id)
         cells.show(screen, job, wait="wait" in said)
