@@ -350,9 +350,12 @@ class Session:
         own = {job.id for job in self.manager.active()}
         return [job for job in self.store.in_flight() if job.id not in own]
 
-    def history(self, text: str = "", *, limit: int = 50) -> list[JobSnapshot]:
-        """Return the newest jobs, those with all words of `text` in the prompt."""
-        return self.store.page(Query(text=text, limit=limit))[0]
+    def history(
+        self, text: str = "", *, limit: int = 50, stars: int = 0, tags: Iterable[str] = ()
+    ) -> list[JobSnapshot]:
+        """Return the newest jobs with all words of `text` in the prompt, and rated like that."""
+        query = Query(text=text, stars=stars, tags=tuple(tags), limit=limit)
+        return self.store.page(query)[0]
 
     def resume(
         self,

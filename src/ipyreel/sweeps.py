@@ -142,6 +142,19 @@ def words_of(prompt: str | None, differs: Iterable[Mapping[str, Json]]) -> set[s
     return {name for text in texts for name in names_in(text)}
 
 
+def with_columns(known: Mapping[str, Json], differs: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a row of a table with what differs as further columns.
+
+    A column of somebody's data that has the name of one of ours becomes `row_NAME`.
+    """
+    more = {
+        f"row_{name}" if name in known else name: value
+        for name, value in differs.items()
+        if name not in known or (name not in FIELDS and value != known[name])
+    }
+    return {**known, **more}
+
+
 def expand(
     base: VideoRequest,
     *,

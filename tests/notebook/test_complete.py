@@ -74,6 +74,8 @@ def test_of_a_cell(before, expected):
         ("compare v1 ", ["clip", "v1"]),
         ("resume v1 --", ["--provider", "--take", "--output"]),
         ("extend v1 --s", ["--seconds"]),
+        ("history dog --", ["--rating", "--tag"]),
+        ("rerun c", ["clip"]),
         ("edit v1 'at night' ", ["--max-cost", "--wait", "--dry-run"]),
     ],
 )

@@ -78,6 +78,37 @@ def test_ratings_come_back_as_columns(reel, films):
     assert films.to_dict()[films[0].id]["stars"] == 4
 
 
+def test_the_history_is_narrowed_by_stars_and_tags(reel, films):
+    api.rate(films[0], 4, "overseas", tags=["keep"])
+    api.rate(films[1], 2, tags=["sea"])
+    for line, found in [("--rating 4", films[:1]), ("--rating 2 calm", films[:2]),
+                        ("--tag sea", films[1:2]), ("--tag sea --tag keep", ())]:  # fmt: skip
+        text = said(reel, f"history {line}")
+        assert [job for job in films if job.id in text] == list(found)
+    assert api.history(rating=3, tags=["keep"]) == films[:1]
+
+
+def test_columns_of_rows_are_lost_under_none_of_our_names(reel, tmp_path):
+    row = {
+        "id": 7,
+        "notes": "mine",
+        "file_name": "a.txt",
+        "seconds": 1,
+        "who": "Ann",
+        "prompt": "sea",
+    }
+    reel.user_ns["rows"] = [row, {**row, "id": 8}]
+    films = reel.run_cell("%%video films --rows $rows --size 64x64 -w\nA {prompt}").result
+    api.rate(films[0], 4, "sharp")
+    found = films.to_dict()[films[0].id]
+    assert (found["id"], found["row_id"]) == (films[0].id, 7)
+    assert (found["notes"], found["row_notes"], found["who"]) == ("sharp", "mine", "Ann")
+    assert (found["prompt"], found["row_prompt"]) == ("A sea", "sea")
+    assert "row_seconds" not in found
+    line, _ = lines(films.to_dataset(tmp_path / "given") / "metadata.jsonl")
+    assert (line["file_name"], line["row_file_name"]) == (f"videos/{films[0].id}.mp4", "a.txt")
+
+
 def press(judge, name):
     """Click a button of the panel."""
     waiting = [judge]

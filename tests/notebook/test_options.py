@@ -159,7 +159,8 @@ def test_backslashes_and_json_are_kept(line, said):
 @pytest.mark.parametrize(
     ("verb", "line", "said", "words"),
     [
-        ("history", "don't stop", {}, ["don't", "stop"]),
+        ("history", "don't stop --rating=4", {"rating": 4}, ["don't", "stop"]),
+        ("history", "--tag 'night sky' --tag sea", {"tag": ("night sky", "sea")}, []),
         ("edit", "v1 it's 'at night' --max-cost $2", {"max_cost": 2}, ["v1", "it's", "'at night'"]),
         ("extend", 'v1 -s 4 "and on" -w', {"seconds": 4, "wait": True}, ["v1", '"and on"']),
         ("remix", "v1 -- --wait for me", {}, ["v1", "--wait", "for", "me"]),

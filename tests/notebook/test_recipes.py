@@ -113,6 +113,7 @@ def test_only_what_failed_is_sent_again(reel, live):
     # Neither the new list nor the old one pays for it again.
     assert full.rerun() is full
     assert seas.rerun().ids == full.ids
+    assert reel.run_cell(f"%video rerun {seas.id}").result == full
     assert live.posts() == 4
     assert set(full.rerun(missing=False).ids).isdisjoint(full.ids)
 

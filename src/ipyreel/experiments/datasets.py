@@ -25,6 +25,7 @@ from ipyreel.errors import DownloadError, InvalidRequest, StoreError
 from ipyreel.experiments.ratings import Opinions, Vote
 from ipyreel.experiments.rows import read_bytes
 from ipyreel.jobs.files import new_id
+from ipyreel.sweeps import with_columns
 from ipyreel.values import JobSnapshot, Json, VideoFile, VideoRequest
 
 METADATA, VOTES, PREFERENCES = "metadata.jsonl", "votes.json", "preferences.jsonl"
@@ -82,14 +83,13 @@ def _fill(folder: Path, entries: Sequence[Entry], template: str | None, opinions
         _copy(file, folder / names[job])
     videos = [file.sha256 for file in files.values()]
     thoughts = opinions.summaries(videos)
-    rows = [
-        {
-            "file_name": names[entry.job.id],
-            **_row(entry, files[entry.job.id], template),
-            **thoughts.get(files[entry.job.id].sha256, {}),
-        }
-        for entry in entries
-    ]
+    rows = []
+    for entry in entries:
+        file = files[entry.job.id]
+        ours = {"file_name": names[entry.job.id], **_row(entry, file, template)}
+        # Columns keep one type each, as Arrow tables need it.
+        theirs = {name: None if one is None else str(one) for name, one in entry.differs.items()}
+        rows.append(with_columns({**ours, **thoughts.get(file.sha256, {})}, theirs))
     _write_lines(folder / METADATA, rows)
     prompts = {files[entry.job.id].sha256: entry.job.request.prompt for entry in entries}
     places = {file.sha256: names[job] for job, file in files.items()}
@@ -117,9 +117,8 @@ def _copy(file: VideoFile, target: Path) -> None:
 
 
 def _row(entry: Entry, file: VideoFile, template: str | None) -> dict[str, Json]:
-    """Return what is known of a video; columns keep one type each, as Arrow tables need it."""
     job, request = entry.job, entry.job.request
-    known: dict[str, Json] = {
+    return {
         "id": job.id,
         "label": entry.label,
         "prompt": request.prompt,
@@ -138,8 +137,6 @@ def _row(entry: Entry, file: VideoFile, template: str | None) -> dict[str, Json]
         "bytes": file.size,
         "sha256": file.sha256,
     }
-    fields = {name: None if value is None else str(value) for name, value in entry.differs.items()}
-    return {**fields, **known}
 
 
 def _text(value: Mapping[str, Json]) -> str:

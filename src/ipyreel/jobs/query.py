@@ -26,18 +26,18 @@ class Query:
     What is empty or None does not narrow the search.
 
     `text`: words that are all in the prompt, in any case (of ASCII letters); `opinion`: in tags
-    and notes of one rating. `stars`: as many in the mean, or more. `since` and
-    `until` are in seconds since the epoch; `order` is a name in `ORDERS`.
+    and notes of one rating. `stars`: as many in the mean, or more; `tags`: whole ones, all of
+    which somebody gave. `since` is in seconds since the epoch; `order` is a name in `ORDERS`.
     """
 
     text: str = ""
     stars: int = 0
     opinion: str = ""
+    tags: tuple[str, ...] = ()
     provider: str | None = None
     model: str | None = None
     states: tuple[JobStatus, ...] = ()
     since: float | None = None
-    until: float | None = None
     order: str = "newest"
     limit: int = 12
     offset: int = 0
@@ -59,6 +59,9 @@ class Query:
         if words:
             each = " AND ".join(["instr(lower(tags || ' ' || note), lower(?)) > 0"] * len(words))
             yield rated.format(f"WHERE {each}"), tuple(words)
+        for tag in self.tags:
+            has = "WHERE EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)"
+            yield rated.format(has), (tag,)
         for name, value in (("provider", self.provider), ("model", self.model)):
             if value is not None:
                 yield f"{name} = ?", (value,)
@@ -66,5 +69,3 @@ class Query:
             yield f"status IN ({', '.join('?' * len(self.states))})", self.states
         if self.since is not None:
             yield "created_at >= ?", (self.since,)
-        if self.until is not None:
-            yield "created_at < ?", (self.until,)

@@ -106,12 +106,15 @@ def in_flight() -> list[Job]:
     return [screen().job(snapshot.id) for snapshot in screen().session.in_flight()]
 
 
-def history(text: str = "", *, limit: int = 50) -> JobList:
-    """Return the newest jobs, those with `text` in the prompt if it is given.
+def history(
+    text: str = "", *, limit: int = 50, rating: int = 0, tags: Iterable[str] = ()
+) -> JobList:
+    """Return the newest jobs, those with all words of `text` in the prompt if it is given.
 
-    The result is a sequence of Jobs; `to_pandas()` and `to_dict()` return it as rows.
+    `rating`: only videos with so many stars in the mean, or more; `tags`: with all of these. The
+    result is a sequence of Jobs; `to_pandas()` and `to_dict()` return it as rows.
     """
-    found = screen().session.history(text, limit=limit)
+    found = screen().session.history(text, limit=limit, stars=rating, tags=tags)
     of = screen().session.store.sweeps_of([one.id for one in found])
     info = replace(info_of(found), differs=tuple({"sweep": of.get(one.id)} for one in found))
     return screen().jobs((one.id for one in found), info)

@@ -42,6 +42,12 @@ def _whole(value: str) -> int:
         raise ValueError("takes a whole number") from None
 
 
+def _stars(value: str) -> int:
+    if value not in {*"12345"}:
+        raise ValueError("takes 1 to 5 stars")
+    return int(value)
+
+
 def _vary(value: str) -> tuple[str, str]:
     name, equals, values = value.partition("=")
     if not equals or not name.strip() or not values.strip():
@@ -156,7 +162,8 @@ VERB_OPTIONS: tuple[Option, ...] = (
     Option(("--keep",), None, "store the key in the keyring"),
     Option(("--take",), None, "take the job from another kernel, even a living one"),
     Option(("--as",), "NAME", "who judges (default: the user of this machine)", _text),
-    Option(("--tag",), "TAG", "a tag for the video", _text, repeats=True),
+    Option(("--tag",), "TAG", "a tag of the video", _text, repeats=True),
+    Option(("--rating",), "1-5", "only videos with so many stars or more", _stars),
     Option(("--votes",), "N", "votes to ask for (default: 20)", READERS["parallel"]),
     Option(("--tie",), None, "both videos are equally good"),
     Option(("--undo",), None, "take the last vote back"),
@@ -212,8 +219,12 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         ),
         "jobs": Verb(usage="jobs", help="List the active jobs."),
         "history": Verb(
-            usage="history [TEXT]", help="List the newest jobs, or those with TEXT.",
-            most=None, free=True,
+            usage="history [TEXT]",
+            help="List the newest jobs, or those with TEXT. Takes --rating N (stars or more), "
+            "--tag TAG.",
+            options=("--rating", "--tag"),
+            most=None,
+            free=True,
         ),
         "cost": Verb(
             usage="cost [day] [provider] [model]",
@@ -267,6 +278,14 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             most=1,
         ),
         "results": _of("job", "results JOBS", "Show what votes on a sweep decided.", least=1),
+        "rerun": Verb(
+            usage="rerun JOBS",
+            help="Send again what is missing or failed in a sweep, price first. Takes --max-cost.",
+            options=("--max-cost",),
+            of="job",
+            least=1,
+            most=1,
+        ),
         "form": Verb(usage="form", help="Open a form that shows the price as you type."),
         "gallery": Verb(
             usage="gallery [TEXT]", help="Browse the library as pictures.", most=None, free=True

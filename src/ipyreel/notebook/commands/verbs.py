@@ -103,8 +103,9 @@ def _jobs(screen: Screen, _words: Words, _said: Said) -> Report:
     return reports.jobs(screen.session, screen.session.in_flight(), title="Active jobs")
 
 
-def _history(screen: Screen, words: Words, _said: Said) -> Report:
-    found = screen.session.history(options.unquoted(" ".join(words)))
+def _history(screen: Screen, words: Words, said: Said) -> Report:
+    text, tags = options.unquoted(" ".join(words)), said.get("tag", ())
+    found = screen.session.history(text, stars=said.get("rating", 0), tags=tags)
     return reports.jobs(screen.session, found, title="Newest jobs")
 
 
@@ -215,6 +216,10 @@ def _judge(screen: Screen, words: Words, said: Said) -> object:
 
 def _results(screen: Screen, words: Words, _said: Said) -> Report:
     return _several(screen, "results", words[0]).results()
+
+
+def _rerun(screen: Screen, words: Words, said: Said) -> object:
+    return _several(screen, "rerun", words[0]).rerun(max_cost=said.get("max_cost"))
 
 
 def _several(screen: Screen, verb: str, word: str) -> JobList:
@@ -338,6 +343,7 @@ _RUN: Mapping[str, Callable[[Screen, Words, Said], object]] = MappingProxyType(
         "vote": _vote,
         "judge": _judge,
         "results": _results,
+        "rerun": _rerun,
         "form": lambda screen, _words, _said: open_form(screen),
         "gallery": lambda screen, words, _: open_gallery(screen, options.unquoted(" ".join(words))),
         "key": _key,

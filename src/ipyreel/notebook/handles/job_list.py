@@ -23,7 +23,7 @@ from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Report
 from ipyreel.session import Session
-from ipyreel.sweeps import tell_apart
+from ipyreel.sweeps import tell_apart, with_columns
 from ipyreel.values import NOTHING, JobSnapshot, Json, SavedSweep, SweepItem
 
 
@@ -175,12 +175,16 @@ class JobList(Sequence[Job]):
         self._screen.show_again(self)
 
     def to_dict(self) -> dict[str, dict[str, Json]]:
-        """Return plain data by the jobs' ids, with what differs under its own name."""
+        """Return plain data by the jobs' ids, with what differs under its own name.
+
+        Once one of them is rated, `stars` is the mean, and `notes` and `tags` are everyone's. A
+        column of your rows that has the name of one of ours is `row_NAME`.
+        """
         jobs = self.snapshots
         rated = _later("handles.opinions").ratings_as_rows(self._screen.session, jobs)
         rows = zip(jobs, self.labels, self.differs, strict=True)
         return {
-            job.id: {**row_of(job, label, differs), **rated.get(job.id, {})}
+            job.id: with_columns({**row_of(job, label), **rated.get(job.id, {})}, differs)
             for job, label, differs in rows
         }
 
@@ -324,10 +328,10 @@ def record(
     return saved
 
 
-def row_of(job: JobSnapshot, label: str, differs: Mapping[str, Json]) -> dict[str, Json]:
+def row_of(job: JobSnapshot, label: str) -> dict[str, Json]:
     """Return one job as plain data: times in seconds since the epoch, money in USD."""
     request, file, failure = job.request, job.file, job.failure
-    known = {
+    return {
         "id": job.id,
         "label": label,
         "status": job.status,
@@ -351,7 +355,6 @@ def row_of(job: JobSnapshot, label: str, differs: Mapping[str, Json]) -> dict[st
         "code": failure.code if failure else None,
         "remote_id": job.remote_id,
     }
-    return {**known, **{name: value for name, value in differs.items() if name not in known}}
 
 
 def _took(job: JobSnapshot) -> float | None:
