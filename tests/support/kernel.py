@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -83,9 +84,14 @@ class Kernel:
         specs = KernelSpecManager(kernel_dirs=[folder], ensure_native_kernel=False)
         # In the kernel's own home, not in that of the person who runs the tests.
         connection = Path(self._env["JUPYTER_RUNTIME_DIR"]) / f"kernel-{os.urandom(6).hex()}.json"
+        # Sockets in a folder of its own: between choosing a free TCP port and using it, another
+        # process may take it. Their paths may be 107 bytes long, which homes of tests are.
+        self._sockets = tempfile.TemporaryDirectory(prefix="kernel-")
         self._manager = KernelManager(
             kernel_name=KERNEL_NAME, kernel_spec_manager=specs, connection_file=str(connection)
         )
+        if os.name != "nt":
+            self._manager.transport, self._manager.ip = "ipc", f"{self._sockets.name}/socket"
         self._cwd = cwd
         self._allow_stdin = allow_stdin
         self._heard: list[Message] = []
@@ -109,6 +115,7 @@ class Kernel:
         if self._manager.has_kernel:
             self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
+        self._sockets.cleanup()
 
     def _listen(self) -> None:
         """Keep every iopub message; only this thread reads that socket."""
