@@ -19,7 +19,7 @@ _HOME = {
     "JobList": "ipyreel.notebook.handles.job_list",
     "Session": "ipyreel.session",
     "Video": "ipyreel.notebook.handles.video",
-    "SyncVideoClient": "ipyreel.connections",
+    "SyncVideoClient": "ipyreel.sync_client",
     "VideoClient": "ipyreel.client",
     "VideoError": "ipyreel.errors",
     "VideoRequest": "ipyreel.values",

@@ -11,12 +11,11 @@ from pathlib import Path
 from ipyreel.account import balance, balance_text
 from ipyreel.catalog import Provider
 from ipyreel.catalog.choice import FALLBACK, base_url_of
-from ipyreel.client.addresses import strip_query
 from ipyreel.errors import JobNotFound, TransportError, VideoError
 from ipyreel.jobs.loop import wait_blocking
 from ipyreel.jobs.network import promise
 from ipyreel.session import Session
-from ipyreel.wire.urls import join_base
+from ipyreel.wire.urls import join_base, strip_query
 
 NOBODY = "ipyreel-doctor"
 """An id that no server knows: a working server answers "not found"."""

@@ -21,7 +21,6 @@ from ipyreel.catalog.checks import (
     warnings,
 )
 from ipyreel.catalog.choice import FALLBACK, Choice, Chooser, require_base_url
-from ipyreel.client.addresses import is_loopback, strip_query
 from ipyreel.errors import InvalidRequest
 from ipyreel.images import fit_image
 from ipyreel.jobs.files import new_id, sidecar_path, target_path
@@ -30,6 +29,7 @@ from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import is_unsent
 from ipyreel.settings import Settings
 from ipyreel.values import Chain, Estimate, Image, JobSnapshot, Money, VideoRequest
+from ipyreel.wire.urls import is_loopback, strip_query
 from ipyreel.wire.writer import unsupported_fields
 
 _NAMES = {

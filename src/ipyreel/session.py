@@ -16,13 +16,13 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ipyreel import client as clients
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
 from ipyreel.catalog.choice import FALLBACK, Chooser, base_url_of, require_base_url, with_offers
 from ipyreel.catalog.keys import TYPED
 from ipyreel.catalog.loader import built_in_names
-from ipyreel.client import VideoClient
 from ipyreel.connections import Connections
 from ipyreel.errors import ConfigError, InvalidRequest, StoreError, VideoError
 from ipyreel.jobs.files import make_folder, new_id
@@ -49,6 +49,9 @@ from ipyreel.settings import Layer, Settings
 from ipyreel.trust import Trust
 from ipyreel.values import Chain, HttpCall, JobSnapshot, Money, VideoRequest
 from ipyreel.wire.urls import base_url_problem
+
+if TYPE_CHECKING:
+    from ipyreel.client import VideoClient
 
 ENOUGH = 3
 """Past jobs of a provider and model needed before the remaining time is shown."""
@@ -238,7 +241,9 @@ class Session:
         # The port of the demo server is not known before it runs.
         base_url = plan.job.base_url or "http://127.0.0.1/v1"
         key = self.keys.find(plan.provider)
-        client = VideoClient(plan.provider, key=key, base_url=base_url, catalog=self.catalog)
+        client = clients.VideoClient(
+            plan.provider, key=key, base_url=base_url, catalog=self.catalog
+        )
         return client.preview(plan.job.request)
 
     # ---- jobs ---------------------------------------------------------------------------

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ipyreel.client.addresses import (
-    Gate,
-    is_loopback,
-    is_near,
-    is_public,
-    numeric,
-    proxy_for,
-    strip_query,
-)
+from ipyreel.client.addresses import Gate, is_near, is_public, proxy_for
 from ipyreel.errors import TransportError
+from ipyreel.wire.urls import is_loopback, numeric, strip_query
 from tests.client.support.time import run
 
 PUBLIC = ("93.184.216.34",)

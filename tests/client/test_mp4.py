@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyreel.client.download import inspect_file
-from ipyreel.client.mp4 import read_container
+from ipyreel.client.mp4 import inspect_file, read_container
 from ipyreel.errors import DownloadError
 from tests.client.support.films import FTYP, JPEG, box, mp4, mvhd, trak
 

@@ -1,8 +1,23 @@
-"""The client of the `/v1/videos` API, usable alone."""
+"""The client of the `/v1/videos` API, usable alone.
+
+Importing the package imports no HTTP: `VideoClient` is fetched when it is first used, in a
+notebook on the thread of the jobs, while the cell that made the first job goes on.
+"""
 
 from __future__ import annotations
 
-from ipyreel.client.client import VideoClient
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ipyreel.client.retry import DownloadPolicy, RetryPolicy, Timeouts
 
+if TYPE_CHECKING:
+    from ipyreel.client.client import VideoClient
+
 __all__ = ["DownloadPolicy", "RetryPolicy", "Timeouts", "VideoClient"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "VideoClient":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module("ipyreel.client.client").VideoClient

@@ -8,20 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import re
 import socket
 from collections.abc import Awaitable, Callable
 from urllib.request import getproxies, proxy_bypass
 
 from ipyreel.errors import TransportError
+from ipyreel.wire.urls import Address, is_loopback, numeric
 
 Resolve = Callable[[str, int], Awaitable[tuple[str, ...]]]
 """Turns a host name and a port into numeric addresses; raises OSError when it cannot."""
 
 Origin = tuple[str, str, int]
 """Scheme, host (as DNS spells it) and port of a URL."""
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """IPv6 addresses of which a gateway makes the IPv4 address in their last 32 bits (RFC 6052)."""
@@ -36,33 +34,6 @@ METADATA = frozenset(
 
 CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
 """Addresses that are neither public nor, to `ipaddress`, private (RFC 6598)."""
-
-
-def strip_query(url: str) -> str:
-    """Return a URL as it may be shown: without its query, fragment and userinfo."""
-    start = re.split(r"[?#]", url, maxsplit=1)[0]
-    return re.sub(r"^([a-z][a-z0-9+.-]*://)[^/]*@", r"\1", start, flags=re.IGNORECASE)
-
-
-def numeric(host: str) -> Address | None:
-    """Return the address that a host is spelled as, None for a name.
-
-    An IPv4 address written as IPv6 (`::ffff:127.0.0.1`) is returned as IPv4.
-    """
-    try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is, by its spelling, this machine."""
-    address = numeric(host)
-    if address is not None:
-        return address.is_loopback
-    name = host.lower().rstrip(".")
-    return name == "localhost" or name.endswith(".localhost")
 
 
 def is_public(host: str) -> bool:

@@ -21,7 +21,6 @@ from ipyreel.catalog import (
 )
 from ipyreel.catalog.keys import read_headers, read_key
 from ipyreel.client.account import ask_balance, ask_offers
-from ipyreel.client.addresses import strip_query
 from ipyreel.client.download import Download, OnProgress
 from ipyreel.client.http import Headers, Http, HttpClient, Transport
 from ipyreel.client.inputs import OK, RequestWriter, file_part, id_or_part, is_video, request_of
@@ -53,6 +52,7 @@ from ipyreel.wire.job_fields import meaning
 from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, sniff
 from ipyreel.wire.reader import read_character, read_deleted, read_job, read_models, read_page
 from ipyreel.wire.refusals import read_error
+from ipyreel.wire.urls import strip_query
 from ipyreel.wire.writer import (
     character_call,
     content_call,

@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from ipyreel.client.addresses import strip_query
 from ipyreel.client.http import Http, Refused
-from ipyreel.client.mp4 import Container, read_container
+from ipyreel.client.mp4 import read_container, video_file
 from ipyreel.client.part import (
     Part,
     PartMemory,
     Source,
     content_range,
     final_path,
-    hash_file,
     is_empty_claim,
     name_taken,
 )
@@ -41,6 +39,7 @@ from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
 from ipyreel.wire.parse import retry_after
 from ipyreel.wire.refusals import read_error
 from ipyreel.wire.text import clean
+from ipyreel.wire.urls import strip_query
 
 OnProgress = Callable[[int, int | None], None]
 """Called with the bytes that are here and those of the whole file (None: not known)."""
@@ -511,29 +510,7 @@ def finish(part: Part) -> VideoFile:
     except DownloadError as error:
         raise NotVideo(error.message, path=error.path) from error
     sha256, size = part.sha256, part.size
-    return _video_file(part.publish(facts.media_type), facts, size=size, sha256=sha256)
-
-
-def inspect_file(path: Path) -> VideoFile | None:
-    """Return what is known of a finished file; None when it is no whole video."""
-    try:
-        facts = read_container(path)
-        size, sha256 = hash_file(path)
-    except (DownloadError, OSError):
-        return None
-    return _video_file(path, facts, size=size, sha256=sha256)
-
-
-def _video_file(path: Path, facts: Container, *, size: int, sha256: str) -> VideoFile:
-    return VideoFile(
-        path=str(path),
-        size=size,
-        sha256=sha256,
-        media_type=facts.media_type,
-        width=facts.width,
-        height=facts.height,
-        seconds=facts.seconds,
-    )
+    return video_file(part.publish(facts.media_type), facts, size=size, sha256=sha256)
 
 
 def not_video(stream: Stream, body: bytes, *, now: float) -> NotVideo:

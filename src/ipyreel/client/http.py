@@ -22,7 +22,6 @@ from ipyreel._version import __version__
 from ipyreel.catalog.keys import Secret, read_key
 from ipyreel.catalog.loader import OUR_HEADERS
 from ipyreel.client import addresses
-from ipyreel.client.addresses import strip_query
 from ipyreel.client.retry import Timeouts, within
 from ipyreel.client.stream import IDENTITY, MAX_REPLY, Stream, decoder, encode_body, encodings
 from ipyreel.errors import (
@@ -35,7 +34,7 @@ from ipyreel.errors import (
 from ipyreel.values import NOTHING, HttpCall, HttpReply
 from ipyreel.wire.parse import request_id
 from ipyreel.wire.text import KeyMask, clean
-from ipyreel.wire.urls import join_base, resolve
+from ipyreel.wire.urls import is_loopback, join_base, resolve, strip_query
 
 HttpClient = httpx.AsyncClient
 """A client of the caller's own."""
@@ -415,7 +414,7 @@ class Http:
 
     def _plain_is_fine(self, url: httpx.URL) -> bool:
         if url.scheme == "http":
-            return self._allow_plain or addresses.is_loopback(url.host)
+            return self._allow_plain or is_loopback(url.host)
         return url.scheme == "https"
 
     def _own_headers(self, *, masked: bool = False) -> dict[str, str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ipyreel.catalog import Catalog, Model, Provider, check_request, complete_request
-from ipyreel.client.addresses import strip_query
 from ipyreel.client.http import Http
 from ipyreel.client.retry import within
 from ipyreel.errors import InvalidRequest, TransportError, VideoError
@@ -16,6 +15,7 @@ from ipyreel.images import MAX_IMAGE, image_of_bytes, read_image, too_large
 from ipyreel.values import NOTHING, FormPart, HttpCall, HttpReply, Image, Json, VideoRequest
 from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
 from ipyreel.wire.refusals import wants_form
+from ipyreel.wire.urls import strip_query
 from ipyreel.wire.writer import chain_call, create_call, needs_image_bytes
 
 OK = 200

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ipyreel.client.part import hash_file
 from ipyreel.errors import DownloadError
+from ipyreel.values import VideoFile
 from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
 
 NOT_WALKED = frozenset({"video/webm", "video/x-msvideo"})
@@ -145,3 +147,26 @@ def _track_size(file: BinaryIO, trak: Box) -> tuple[int, int]:
             width, height = struct.unpack(">II", _content(file, box)[-8:])
             return width >> 16, height >> 16
     return 0, 0
+
+
+def inspect_file(path: Path) -> VideoFile | None:
+    """Return what is known of a finished file; None when it is no whole video."""
+    try:
+        facts = read_container(path)
+        size, sha256 = hash_file(path)
+    except (DownloadError, OSError):
+        return None
+    return video_file(path, facts, size=size, sha256=sha256)
+
+
+def video_file(path: Path, facts: Container, *, size: int, sha256: str) -> VideoFile:
+    """Return what was found in a finished file."""
+    return VideoFile(
+        path=str(path),
+        size=size,
+        sha256=sha256,
+        media_type=facts.media_type,
+        width=facts.width,
+        height=facts.height,
+        seconds=facts.seconds,
+    )

@@ -20,10 +20,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from ipyreel.client.addresses import strip_query
 from ipyreel.errors import DownloadError
 from ipyreel.values import Json
 from ipyreel.wire.media_types import VIDEO_SUFFIXES
+from ipyreel.wire.urls import strip_query
 
 if sys.platform == "win32":
     import msvcrt

@@ -15,9 +15,8 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ipyreel.client import VideoClient
 from ipyreel.errors import (
     AuthenticationFailed,
     ConfigError,
@@ -35,7 +34,10 @@ from ipyreel.jobs.store import JobStore, Select
 from ipyreel.values import JobSnapshot
 from ipyreel.wire.urls import same_origin
 
-Connect = Callable[[str, str | None], Awaitable[VideoClient]]
+if TYPE_CHECKING:
+    from ipyreel.client import VideoClient
+
+Connect = Callable[[str, str | None], "Awaitable[VideoClient]"]
 """Gives a client for (provider, base URL of the job or None)."""
 
 ParallelLimit = asyncio.Semaphore

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ipyreel.client import VideoClient
 from ipyreel.errors import VideoError
 from ipyreel.values import JobSnapshot, VideoJob
-from ipyreel.wire.reader import LONGEST_PROMPT
-from ipyreel.wire.text import clean
+from ipyreel.wire.text import LONGEST_PROMPT, clean
+
+if TYPE_CHECKING:
+    from ipyreel.client import VideoClient
 
 PAGES = 5
 """Pages read at the most: the job is new, and lists begin with the newest."""

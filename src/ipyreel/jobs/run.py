@@ -10,10 +10,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ipyreel.client import Timeouts, VideoClient
-from ipyreel.client.download import inspect_file
+from ipyreel.client.mp4 import inspect_file
 from ipyreel.client.part import PartRecord
+from ipyreel.client.retry import Timeouts
 from ipyreel.errors import (
     InvalidRequest,
     JobFailed,
@@ -30,6 +31,9 @@ from ipyreel.jobs.recover import find_accepted
 from ipyreel.jobs.schedule import KEPT, Lesson, Schedule
 from ipyreel.jobs.store import JobStore
 from ipyreel.values import ENDED, Failure, JobSnapshot, VideoFile, VideoJob
+
+if TYPE_CHECKING:
+    from ipyreel.client import VideoClient
 
 Listener = Callable[[JobSnapshot], None]
 

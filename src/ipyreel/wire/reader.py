@@ -50,7 +50,7 @@ from ipyreel.wire.refusals import (
     read_error,
     reason_in,
 )
-from ipyreel.wire.text import clean, excerpt
+from ipyreel.wire.text import LONGEST_PROMPT, clean, excerpt
 
 _REFUSALS = frozenset({401, 402, 403, 407, 429})
 _CREATED = ("created_at", "created", "createdAt")
@@ -58,8 +58,6 @@ _COMPLETED = ("completed_at", "completedAt", "finish_time", "finished_at")
 _LENGTHS = ("seconds", "duration", "duration_s", "duration_seconds")
 _NO_CONTENT, _CONFLICT = 204, 409
 _SUCCESS = re.compile(r"succe|complet|finish|done|generated|ready", re.IGNORECASE)
-LONGEST_PROMPT = 100_000
-"""Characters of a prompt that are read."""
 
 
 def read_job(

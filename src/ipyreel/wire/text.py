@@ -9,6 +9,9 @@ from collections.abc import Iterator
 MESSAGE_LIMIT = 2_000
 """Characters of a server's message that are kept."""
 
+LONGEST_PROMPT = 100_000
+"""Characters of a prompt that are read."""
+
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SCHEMES = r"\b(?:https?|wss?|ftp|s3|gs|oss)://"
 _HIDDEN: tuple[tuple[re.Pattern[str], str], ...] = (

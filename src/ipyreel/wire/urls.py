@@ -1,11 +1,15 @@
-"""Joins base URLs and paths, encodes ids, compares origins."""
+"""Joins base URLs and paths, encodes ids, compares origins, reads hosts."""
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 from ipyreel.errors import ConfigError
 from ipyreel.wire.text import clean
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PORTS = {"http": 80, "https": 443}
 _ROUTE = "/videos"
@@ -99,3 +103,30 @@ def same_origin(one: str, other: str) -> bool:
         return _origin(one) == _origin(other)
     except ValueError:
         return False
+
+
+def strip_query(url: str) -> str:
+    """Return a URL as it may be shown: without its query, fragment and userinfo."""
+    start = re.split(r"[?#]", url, maxsplit=1)[0]
+    return re.sub(r"^([a-z][a-z0-9+.-]*://)[^/]*@", r"\1", start, flags=re.IGNORECASE)
+
+
+def numeric(host: str) -> Address | None:
+    """Return the address that a host is spelled as, None for a name.
+
+    An IPv4 address written as IPv6 (`::ffff:127.0.0.1`) is returned as IPv4.
+    """
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is, by its spelling, this machine."""
+    address = numeric(host)
+    if address is not None:
+        return address.is_loopback
+    name = host.lower().rstrip(".")
+    return name == "localhost" or name.endswith(".localhost")
