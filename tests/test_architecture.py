@@ -18,6 +18,7 @@ from tests.support.laws import (
     cycles,
     length,
     lines_of_code,
+    loaded_with,
     modules_of_one_cell,
     offences,
     read_model_names,
@@ -46,6 +47,13 @@ def test_every_test_module_obeys(law):
 
 def test_no_modules_import_each_other_in_a_circle():
     assert cycles(MODULES) == []
+
+
+def test_a_cell_of_one_video_loads_nothing_that_comes_after_the_videos():
+    loaded = loaded_with("ipyreel.notebook.commands.cells", MODULES)
+    assert "ipyreel.notebook.screen" in loaded
+    after = ("ipyreel.experiments", "ipyreel.notebook.job_list", "ipyreel.notebook.panels")
+    assert not [name for name in loaded if name.startswith(after)]
 
 
 def test_one_cell_passes_few_modules():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Job": "ipyreel.notebook.handles.job",
-    "JobList": "ipyreel.notebook.handles.job_list",
+    "JobList": "ipyreel.notebook.job_list",
     "Session": "ipyreel.session",
     "Video": "ipyreel.notebook.handles.video",
     "SyncVideoClient": "ipyreel.sync_client",
@@ -26,7 +26,7 @@ _HOME = {
     "balance": "ipyreel.notebook.api",
     "compare": "ipyreel.notebook.api",
     "cost": "ipyreel.notebook.api",
-    "export_html": "ipyreel.notebook.handles.job_list",
+    "export_html": "ipyreel.notebook.job_list",
     "form": "ipyreel.notebook.api",
     "gallery": "ipyreel.notebook.api",
     "history": "ipyreel.notebook.api",

@@ -12,7 +12,7 @@ from PIL import Image
 from ipyreel import export_html
 from ipyreel.errors import InvalidRequest, StoreError, VideoError, WaitTimeout
 from ipyreel.notebook import api
-from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.job_list import JobList
 from ipyreel.notebook.screen import Screen
 from tests.notebook.conftest import hurry
 

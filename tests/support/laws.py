@@ -56,6 +56,7 @@ NOTEBOOK_LEVELS = (
     {"screen"},
     {"reports"},
     {"panels"},
+    {"job_list"},
     {"commands"},
     {"api"},
     {"magics"},
@@ -112,8 +113,6 @@ LAZY = {
     ("__init__.py", "unload_ipython_extension"): "called by IPython only",
     ("__init__.py", "__getattr__"): "the exports load on first use",
     ("client/__init__.py", "__getattr__"): "HTTP is loaded by the first job, on its thread",
-    ("notebook/handles/job_list.py", "_later"): "what comes after the videos is rarely used",
-    ("notebook/commands/sweeps.py", "read_plan"): "few cells are read from a file",
     ("notebook/magics.py", "_heavy"): "%load_ext imports nothing heavy; the first use does",
     ("doctor.py", "_captions"): "only where the demo's packages are there",
     ("demo/pytest_plugin.py", "serve_videos"): "pytest loads the plugin in every project",
@@ -493,11 +492,20 @@ def _is_main_guard(node: ast.stmt) -> bool:
 
 def cycles(modules: list[Module]) -> list[list[str]]:
     """Return groups of modules that import each other in a circle (typing imports count)."""
-    known = {module.name for module in modules}
-    arrows_of = {module.name: _targets(module, known) for module in modules}
+    arrows_of = _arrows_of(modules)
     reach = {name: _reachable(name, arrows_of) for name in arrows_of}
     knots = {frozenset(m for m in reach[n] if n in reach[m]) for n in reach if n in reach[n]}
     return sorted(sorted(knot) for knot in knots)
+
+
+def loaded_with(name: str, modules: list[Module]) -> set[str]:
+    """Return the modules of ours that are imported when one is, by itself or by others."""
+    return _reachable(name, _arrows_of(modules))
+
+
+def _arrows_of(modules: list[Module]) -> dict[str, set[str]]:
+    known = {module.name for module in modules}
+    return {module.name: _targets(module, known) for module in modules}
 
 
 def _targets(module: Module, known: set[str]) -> set[str]:

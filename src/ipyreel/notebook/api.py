@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from ipyreel.notebook import reports
 from ipyreel.notebook.commands import sweeps
 from ipyreel.notebook.handles.compare import Row, side_by_side
 from ipyreel.notebook.handles.job import Job
-from ipyreel.notebook.handles.job_list import JobList, info_of
 from ipyreel.notebook.handles.opinions import load_dataset, opinions_of, video_of
 from ipyreel.notebook.handles.video import Video
+from ipyreel.notebook.job_list import JobList, listed, saved_sweep
 from ipyreel.notebook.markup.tables import Notice, Report
 from ipyreel.notebook.panels.form import Form, open_form
 from ipyreel.notebook.panels.gallery import Gallery, open_gallery
@@ -116,8 +115,7 @@ def history(
     """
     found = screen().session.history(text, limit=limit, stars=rating, tags=tags)
     of = screen().session.store.sweeps_of([one.id for one in found])
-    info = replace(info_of(found), differs=tuple({"sweep": of.get(one.id)} for one in found))
-    return screen().jobs((one.id for one in found), info)
+    return listed(screen(), found, ({"sweep": of.get(one.id)} for one in found))
 
 
 def cost(*by: str) -> list[dict[str, Json]]:
@@ -205,7 +203,7 @@ def load(folder: str | Path) -> JobList:
     The videos stay in the folder. Loading it twice changes nothing. Raises `InvalidRequest` when
     the folder is not as it was written; then nothing was added.
     """
-    return screen().saved_sweep(load_dataset(screen().session, folder))
+    return saved_sweep(screen(), load_dataset(screen().session, folder))
 
 
 def form() -> Form | Notice:

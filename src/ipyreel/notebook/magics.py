@@ -19,7 +19,8 @@ from traitlets import TraitError, TraitType, observe
 
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.notebook.commands import complete
-from ipyreel.notebook.commands.options import VERBS, document, wants_help
+from ipyreel.notebook.commands.options import VERBS, document, is_sweep, parse, wants_help
+from ipyreel.notebook.commands.prompts import visible_names
 from ipyreel.settings import READERS, Settings
 
 
@@ -101,7 +102,10 @@ class VideoMagics(Magics):
             cell = ""  # IPython runs no cell magic without a line below it
         if cell is None:
             return _heavy("commands.verbs").run(screen, line)
-        return _heavy("commands.cells").run(screen, line, cell)
+        names = visible_names(screen.shell)
+        said = parse(line, names)
+        module = _heavy("commands.sweeps" if is_sweep(said, cell) else "commands.cells")
+        return module.run(screen, said, cell, names)
 
     @property
     def settings_made(self) -> dict[str, Any]:

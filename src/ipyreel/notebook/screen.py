@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from ipyreel.jobs.run import log
 from ipyreel.notebook import frontends
 from ipyreel.notebook.frontends import Document, FrontEnd
 from ipyreel.notebook.handles.job import Job
-from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.jobs import Jobs
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.live.card import Card, JobView
 from ipyreel.notebook.live.grid import Grid, SweepView
@@ -36,7 +36,7 @@ from ipyreel.notebook.markup.html import PlayerOptions
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.session import Session
-from ipyreel.values import JobSnapshot, SavedSweep
+from ipyreel.values import JobSnapshot
 
 TICK = 1.0
 """Seconds between two updates of the clocks on the cards."""
@@ -95,27 +95,6 @@ class Screen:
         """Return the handle of a job."""
         return Job(self, job_id)
 
-    def jobs(
-        self,
-        job_ids: Iterable[str],
-        info: SweepInfo,
-        *,
-        sweep: str | None = None,
-    ) -> JobList:
-        """Return the handle of several jobs; `info` is in their order."""
-        return JobList(self, job_ids, info, sweep=sweep)
-
-    def saved_sweep(self, sweep: SavedSweep) -> JobList:
-        """Return the handle of a sweep that the library remembers."""
-        info = SweepInfo(
-            labels=tuple(item.label for item in sweep.items),
-            prompt=sweep.prompt,
-            inner=sweep.columns,
-            reused=frozenset(item.job for item in sweep.items if item.reused),
-            differs=tuple(item.differs for item in sweep.items),
-        )
-        return self.jobs((item.job for item in sweep.items), info, sweep=sweep.id or None)
-
     def video(self, snapshot: JobSnapshot) -> Video:
         """Return the video of a completed job, with its own player options or the session's."""
         limit = self.session.settings.embed_limit
@@ -172,7 +151,7 @@ class Screen:
         card.show()
         self._follow(card, job)
 
-    def show_all(self, jobs: JobList, player: PlayerOptions | None = None) -> None:
+    def show_all(self, jobs: Jobs, player: PlayerOptions | None = None) -> None:
         """Show jobs in the current cell as one grid, which ends as a grid of videos."""
         if player is not None:
             self._players.update(dict.fromkeys(jobs.ids, player))
@@ -186,7 +165,7 @@ class Screen:
         for job in jobs:
             self._follow(grid, job)
 
-    def _sweep_view(self, jobs: JobList, info: SweepInfo) -> SweepView:
+    def _sweep_view(self, jobs: Jobs, info: SweepInfo) -> SweepView:
         view = SweepView(
             info,
             jobs.snapshots,
@@ -198,9 +177,9 @@ class Screen:
         )
         return view
 
-    def static_html(self, shown: Job | JobList) -> str:
+    def static_html(self, shown: Job | Jobs) -> str:
         """Return jobs as static HTML, as a plain `str`."""
-        if isinstance(shown, JobList):
+        if isinstance(shown, Jobs):
             return str(self._sweep_view(shown, shown.info).bundle()["text/html"])
         return str(self.context().bundle(shown.snapshot)["text/html"])
 
@@ -284,15 +263,15 @@ class Screen:
         card.update(job.snapshot)
         self._start_ticking()
 
-    def show_again(self, shown: Job | JobList) -> None:
+    def show_again(self, shown: Job | Jobs) -> None:
         """Show jobs as the value of a cell, unless that cell has just shown them."""
-        key = shown.ids if isinstance(shown, JobList) else shown.id
+        key = shown.ids if isinstance(shown, Jobs) else shown.id
         if self._just_shown == (key, self._count()):
             if self.host.kind == "terminal":  # IPython has written "Out[2]: " already
-                name = f"{len(shown)} jobs" if isinstance(shown, JobList) else f"Job {shown.id}"
+                name = f"{len(shown)} jobs" if isinstance(shown, Jobs) else f"Job {shown.id}"
                 sys.stdout.write(f"{name}\n")
             return
-        if isinstance(shown, JobList):
+        if isinstance(shown, Jobs):
             self.show_all(shown)
         else:
             self.show(shown)

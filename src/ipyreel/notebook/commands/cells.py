@@ -4,65 +4,69 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, TypeVar
 
 from IPython.display import display
 
-from ipyreel.errors import InvalidRequest, VideoError
-from ipyreel.experiments.rows import read_rows
-from ipyreel.notebook.commands import options, sweeps
+from ipyreel.errors import VideoError
+from ipyreel.images import read_image
+from ipyreel.notebook.commands import options
 from ipyreel.notebook.commands.options import CellOptions, Names
-from ipyreel.notebook.commands.prompts import (
-    fields_in,
-    interpolate,
-    split_prompts,
-    visible_names,
-)
+from ipyreel.notebook.commands.prompts import fields_in, interpolate, split_prompts
 from ipyreel.notebook.handles.job import Job
-from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.jobs import Jobs
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import PlayerOptions
 from ipyreel.notebook.markup.tables import Listing, Notice, Report
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan, cost_with_reuse, equal_jobs, reuse_note
-from ipyreel.sweeps import Sweep
-from ipyreel.values import FormPart, HttpCall, VideoRequest
-
-_SECOND = re.compile(r"(?m)^[ \t]*%%video\b")
+from ipyreel.values import FormPart, HttpCall, Image, JobSnapshot, VideoRequest
 
 
-def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
-    """Send what a cell asks for and return its Job, or the JobList of a sweep.
+def run(screen: Screen, said: CellOptions, cell: str, names: Names) -> Job | Report:
+    """Send the one video that a cell asks for and return its Job.
 
     A dry run returns what would be sent.
     """
-    names = visible_names(screen.shell)
-    said = options.parse(line, names)
-    if (second := _SECOND.search(cell)) is not None:
-        at = cell.count("\n", 0, second.start()) + 2
-        raise InvalidRequest(
-            f"Line {at} is a second %%video: put it in a cell of its own.",
-            hint="A line --- separates several prompts of one cell.",
-        )
-    sweep, plans, notes = _settle(screen, said, cell, names)
+    base = base_request(said, cell, names)
+    prompt = base.prompt if said.raw else interpolate(base.prompt, names)
+    output = None if said.output is None else Path(said.output).expanduser()
+    plan = screen.session.plan(replace(base, prompt=prompt), provider=said.provider, output=output)
+    return send(screen, said, (plan,), filled_in(said, cell), lambda found: screen.job(found[0].id))
+
+
+T = TypeVar("T", bound=Job | Jobs)
+
+
+def send(
+    screen: Screen,
+    said: CellOptions,
+    plans: Sequence[Plan],
+    notes: Sequence[str],
+    handle: Callable[[list[JobSnapshot]], T],
+    summary: Callable[[Sequence[Decimal | None]], list[str]] = lambda _costs: [],
+) -> T | Report:
+    """Send plans as a cell's options say, and show what `handle` makes of their jobs.
+
+    `notes` are sentences above it. A dry run returns them with what would be sent, below the
+    `summary` of what each plan costs.
+    """
     parallel = said.parallel or screen.session.settings.parallel
     if said.dry_run:
         equal = equal_jobs(plans, screen.session.store) if said.reuse else [None] * len(plans)
         costs = [cost_with_reuse(plan, old) for plan, old in zip(plans, equal, strict=True)]
-        head = sweeps.summary(screen.session, sweep, plans, costs, parallel) if sweep else []
         found = [old or plan.job for plan, old in zip(plans, equal, strict=True)]
         reused = reuse_note(plans, found, elsewhere=screen.session.manager.is_elsewhere)
         what = dry_run(screen, *plans, max_cost=said.max_cost, reuse=said.reuse, cost=costs[0])
-        return Listing(*notes, *filter(None, [reused]), *head, *what)
+        return Listing(*notes, *filter(None, [reused]), *summary(costs), *what)
     found = screen.session.submit(
         *plans, max_cost=said.max_cost, reuse=said.reuse, parallel=parallel
     )
-    shown: Job | JobList = screen.job(found[0].id)
-    if sweep is not None:
-        shown = sweeps.job_list(screen, sweep, plans, found)
+    shown = handle(found)
     if said.name is not None:
         getattr(screen.shell, "user_ns", {})[said.name] = shown
     reused = reuse_note(plans, found, elsewhere=screen.session.manager.is_elsewhere)
@@ -72,16 +76,42 @@ def run(screen: Screen, line: str, cell: str) -> Job | JobList | Report:
     return shown
 
 
+def filled_in(said: CellOptions, cell: str, varied: Iterable[str] = ()) -> list[str]:
+    """Say which names of the notebook are part of the prompt: it may be somebody else's."""
+    found = [] if said.raw else fields_in(cell)
+    names = [f"{{{field}}}" for field in found if re.split(r"\W", field)[0] not in {*varied}]
+    return [f"Filled in from the notebook: {', '.join(names)}."] if names else []
+
+
+def base_request(said: CellOptions, cell: str, names: Names) -> VideoRequest:
+    """Return what the options ask for, with the first prompt as it was typed."""
+    return VideoRequest(
+        prompt=split_prompts(cell)[0],
+        model=said.model,
+        seconds=said.seconds,
+        size=said.size,
+        seed=said.seed,
+        images=tuple(read_named(options.expand(word, names), word) for word in said.images),
+        extra=dict(said.extra),
+    )
+
+
+def read_named(given: Any, word: str) -> Image:
+    """Return an image; one without a path or URL is named `word`, as it was typed."""
+    image = read_image(given)
+    return image if isinstance(given, str) else replace(image, source=word)
+
+
 def show(
-    screen: Screen, shown: Job | JobList, *, player: PlayerOptions | None = None, wait: bool = False
+    screen: Screen, shown: Job | Jobs, *, player: PlayerOptions | None = None, wait: bool = False
 ) -> None:
     """Show what was just sent in this cell, and wait for its end where that is wanted.
 
     Raises `VideoError` where that is interrupted, from the first output on.
     """
-    jobs = shown if isinstance(shown, JobList) else [shown]
+    jobs = shown if isinstance(shown, Jobs) else [shown]
     try:
-        if isinstance(shown, JobList):
+        if isinstance(shown, Jobs):
             screen.show_all(shown, player)
         else:
             screen.show(shown, player)
@@ -98,66 +128,6 @@ def _always_waits(screen: Screen) -> bool:
     return setting is True or (setting == "auto" and not screen.host.front_end)
 
 
-def _settle(
-    screen: Screen, said: CellOptions, cell: str, names: Names
-) -> tuple[Sweep | None, tuple[Plan, ...], list[str]]:
-    """Return the plans of a cell with notes; the sweep is None where it asks for one video."""
-    if said.plan is not None:
-        sweep, then = sweeps.read_plan(said, cell)
-        plans = sweeps.plan_all(screen.session, sweep)
-        now = job_text.total_cost([plan.estimate.usd for plan in plans])
-        note = f"Estimate when the file was written: {then}; now: {now}."
-        return sweep if len(plans) > 1 else None, plans, [note]
-    found, plans = _asked(screen, said, cell, names)
-    return found, plans, _filled_in(said, cell, found)
-
-
-def _asked(
-    screen: Screen, said: CellOptions, cell: str, names: Names
-) -> tuple[Sweep | None, tuple[Plan, ...]]:
-    """Return the plans of the options and prompts in a cell."""
-    session, prompts = screen.session, split_prompts(cell)
-    base = VideoRequest(
-        prompt=prompts[0],
-        model=said.model,
-        seconds=said.seconds,
-        size=said.size,
-        seed=said.seed,
-        images=tuple(sweeps.read_named(options.expand(word, names), word) for word in said.images),
-        extra=dict(said.extra),
-    )
-    if said.rows or said.vary or said.count not in {None, 1} or len(prompts) > 1:
-        if said.rows:
-            rows = read_rows(options.expand(said.rows, names))
-            sweep = sweeps.read_table(base, said, prompts, rows, names)
-        else:
-            sweep = sweeps.read_cell(base, said, prompts, names)
-        if len(sweep.variants) > 1:
-            if said.output is not None:
-                raise InvalidRequest(
-                    f"--output {said.output}: it names one file, and this makes "
-                    f"{len(sweep.variants)}.",
-                    hint="Remove it; %video use videos=FOLDER sets the folder.",
-                )
-            return sweep, sweeps.plan_all(session, sweep)
-        request, provider = sweep.variants[0].request, sweep.variants[0].provider
-    else:
-        prompt = base.prompt if said.raw else interpolate(base.prompt, names)
-        request, provider = replace(base, prompt=prompt), said.provider
-    output = None if said.output is None else Path(said.output).expanduser()
-    return None, (session.plan(request, provider=provider, output=output),)
-
-
-def _filled_in(said: CellOptions, cell: str, sweep: Sweep | None) -> list[str]:
-    """Say which names of the notebook are part of the prompt: it may be somebody else's."""
-    varied = {name for name, _ in said.vary}
-    if said.rows and sweep is not None:
-        varied |= sweep.variants[0].differs.keys()
-    found = [] if said.raw else fields_in(cell)
-    names = [f"{{{field}}}" for field in found if re.split(r"\W", field)[0] not in varied]
-    return [f"Filled in from the notebook: {', '.join(names)}."] if names else []
-
-
 def _warnings(plans: Sequence[Plan]) -> list[str]:
     return list(dict.fromkeys(warning for plan in plans for warning in plan.warnings))
 
@@ -172,12 +142,12 @@ def _player(screen: Screen, said: CellOptions) -> PlayerOptions:
     )
 
 
-def _wait(screen: Screen, shown: Job | JobList) -> None:
+def _wait(screen: Screen, shown: Job | Jobs) -> None:
     try:
         shown.wait()
     finally:
-        screen.settle(*(shown if isinstance(shown, JobList) else [shown]))
-    if isinstance(shown, JobList):
+        screen.settle(*(shown if isinstance(shown, Jobs) else [shown]))
+    if isinstance(shown, Jobs):
         shown.check()
 
 

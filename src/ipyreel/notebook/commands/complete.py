@@ -160,7 +160,7 @@ def install(shell: Any, library: Callable[[], Any]) -> None:
 
 def _is_job(name: str, value: object) -> bool:
     # By the class's name: its module is not imported until it is used.
-    ours = type(value).__module__.startswith("ipyreel.notebook.handles.job")
+    ours = type(value).__module__ in {"ipyreel.notebook.handles.job", "ipyreel.notebook.job_list"}
     return ours and not name.startswith("_")
 
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from IPython.core.error import UsageError
 
 from ipyreel.errors import InvalidRequest
-from ipyreel.notebook.commands.prompts import interpolate
+from ipyreel.notebook.commands.prompts import interpolate, split_prompts
 from ipyreel.settings import READERS
 from ipyreel.values import NOTHING, Json
 
@@ -370,6 +370,12 @@ def parse(line: str, names: Names | None = None) -> CellOptions:
         show="embed" if embed else "link" if link else None,
         **said,
     )
+
+
+def is_sweep(said: CellOptions, cell: str) -> bool:
+    """Return whether a cell may make several videos; raises `InvalidRequest`."""
+    several = said.plan or said.rows or said.vary or said.count not in {None, 1}
+    return bool(several) or len(split_prompts(cell)) > 1
 
 
 def wants_help(line: str, *, cell: bool) -> bool:

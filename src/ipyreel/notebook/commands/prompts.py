@@ -16,6 +16,7 @@ from typing import Any
 
 from ipyreel.errors import InvalidRequest
 
+_SECOND = re.compile(r"(?m)^[ \t]*%%video\b")
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<field>[^{}]*)\}|[{}]")
 _FIELD = re.compile(
     r"(?P<name>[^\W\d]\w*)(?P<path>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)"
@@ -52,7 +53,16 @@ def visible_names(shell: Any) -> dict[str, Any]:
 
 
 def split_prompts(cell: str) -> list[str]:
-    """Return the prompts of a cell, which lines of `---` separate."""
+    """Return the prompts of a cell, which lines of `---` separate.
+
+    Raises `InvalidRequest` for a second `%%video`.
+    """
+    if (second := _SECOND.search(cell)) is not None:
+        line = cell.count("\n", 0, second.start()) + 2
+        raise InvalidRequest(
+            f"Line {line} is a second %%video: put it in a cell of its own.",
+            hint="A line --- separates several prompts of one cell.",
+        )
     pieces = [piece.strip() for piece in re.split(r"(?m)^\s*---\s*$", cell)]
     return [piece for piece in pieces if piece] or [""]
 

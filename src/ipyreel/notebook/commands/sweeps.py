@@ -3,28 +3,83 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ipyreel.errors import InvalidRequest
+from ipyreel.experiments.recipe import read_recipe
 from ipyreel.experiments.rows import Row, expand_rows, read_rows
 from ipyreel.images import read_image
-from ipyreel.notebook.commands import options
+from ipyreel.notebook.commands import cells, options
 from ipyreel.notebook.commands.options import CellOptions, Names
-from ipyreel.notebook.commands.prompts import interpolate
-from ipyreel.notebook.handles.job_list import JobList, record
+from ipyreel.notebook.commands.prompts import interpolate, split_prompts
+from ipyreel.notebook.handles.job import Job
+from ipyreel.notebook.handles.jobs import Jobs
+from ipyreel.notebook.job_list import JobList, recorded
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.tables import table_text
+from ipyreel.notebook.markup.tables import Report, table_text
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
 from ipyreel.session import Session
 from ipyreel.sweeps import FIELDS, Axis, Sweep, expand, names_in, read_axis
-from ipyreel.values import Image, JobSnapshot, SweepItem, VideoRequest
+from ipyreel.values import JobSnapshot, SweepItem, VideoRequest
+
+
+def run(screen: Screen, said: CellOptions, cell: str, names: Names) -> Job | Jobs | Report:
+    """Send what a cell asks for and return its JobList, or the Job where that is one video.
+
+    A dry run returns what would be sent.
+    """
+    if said.plan is not None:
+        sweep, then = read_plan(said, cell)
+        plans = plan_all(screen.session, sweep)
+        now = job_text.total_cost([plan.estimate.usd for plan in plans])
+        notes = [f"Estimate when the file was written: {then}; now: {now}."]
+    else:
+        sweep = _asked(said, cell, names)
+        plans = _plans(screen.session, sweep, said)
+        notes = cells.filled_in(said, cell, _varied(said, sweep))
+    if len(plans) == 1:
+        return cells.send(screen, said, plans, notes, lambda found: screen.job(found[0].id))
+    return cells.send(
+        screen,
+        said,
+        plans,
+        notes,
+        handle=lambda found: job_list(screen, sweep, plans, found),
+        summary=lambda costs: summary(screen.session, sweep, plans, costs, said.parallel),
+    )
+
+
+def _asked(said: CellOptions, cell: str, names: Names) -> Sweep:
+    base, prompts = cells.base_request(said, cell, names), split_prompts(cell)
+    if said.rows:
+        return read_table(base, said, prompts, read_rows(options.expand(said.rows, names)), names)
+    return read_cell(base, said, prompts, names)
+
+
+def _plans(session: Session, sweep: Sweep, said: CellOptions) -> tuple[Plan, ...]:
+    number = len(sweep.variants)
+    if said.output is None:
+        return plan_all(session, sweep)
+    if number > 1:
+        raise InvalidRequest(
+            f"--output {said.output}: it names one file, and this makes {number}.",
+            hint="Remove it; %video use videos=FOLDER sets the folder.",
+        )
+    only = sweep.variants[0]
+    return (
+        session.plan(only.request, provider=only.provider, output=Path(said.output).expanduser()),
+    )
+
+
+def _varied(said: CellOptions, sweep: Sweep) -> set[str]:
+    """Return the names that the sweep fills in, and not the notebook."""
+    columns = sweep.variants[0].differs if said.rows else ()
+    return {*(name for name, _ in said.vary), *columns}
 
 
 def read_cell(base: VideoRequest, said: CellOptions, prompts: Sequence[str], names: Names) -> Sweep:
@@ -60,7 +115,7 @@ def read_table(
         count=said.count or 1,
         provider=said.provider,
         fill=None if said.raw else lambda text, row: interpolate(text, {**names, **row}),
-        read_image=read_named,
+        read_image=cells.read_named,
     )
 
 
@@ -77,9 +132,7 @@ def read_plan(said: CellOptions, cell: str) -> tuple[Sweep, str]:
             raise InvalidRequest(f"--from {said.plan}: the file says it all; remove --{word}.")
     if any(line.strip() and not line.lstrip().startswith("#") for line in cell.splitlines()):
         raise InvalidRequest(f"--from {said.plan}: the file has the prompts; remove those here.")
-    # Few cells need it, so it is not loaded with the others.
-    recipe = importlib.import_module("ipyreel.experiments.recipe")
-    found = recipe.read_recipe(Path(str(said.plan)).expanduser(), read_image)
+    found = read_recipe(Path(str(said.plan)).expanduser(), read_image)
     return found.sweep, job_text.total_cost(found.prices)
 
 
@@ -115,25 +168,19 @@ def read_fields(
         count=count,
         provider=sweep.variants[0].provider,
         fill=lambda text, row: interpolate(text, {**fields, **row}),
-        read_image=read_named,
+        read_image=cells.read_named,
     )
 
 
 def _given(name: str, value: Any) -> Any:
-    return read_named(value, name) if name == "image" else _plain(value)
-
-
-def read_named(given: Any, word: str) -> Image:
-    """Return an image; one without a path or URL is named `word`, as it was typed."""
-    image = read_image(given)
-    return image if isinstance(given, str) else replace(image, source=word)
+    return cells.read_named(value, name) if name == "image" else _plain(value)
 
 
 def _axis(name: str, text: str, names: Names, in_braces: Iterable[str]) -> Axis:
     pieces = _listed(name, text)
     values = [pair for piece in pieces for pair in _of_piece(name, piece, names)]
     if name == "image":
-        return read_axis(name, [read_named(value, word) for word, value in values])
+        return read_axis(name, [cells.read_named(value, word) for word, value in values])
     if name in {*FIELDS, *in_braces}:
         return read_axis(name, [value for _, value in values], in_braces)
     return read_axis(name, [_as_json(value) for _, value in values], in_braces)
@@ -212,7 +259,7 @@ def job_list(
         )
         for job, plan, variant in zip(found, plans, sweep.variants, strict=True)
     ]
-    return screen.saved_sweep(record(screen.session, sweep.prompt, sweep.inner, items))
+    return recorded(screen, sweep.prompt, sweep.inner, items)
 
 
 def summary(
@@ -220,10 +267,10 @@ def summary(
     sweep: Sweep,
     plans: Sequence[Plan],
     costs: Sequence[Decimal | None],
-    parallel: int,
+    parallel: int | None,
 ) -> list[str]:
     """Return what a dry run says of a sweep: how many jobs, their cost, how they differ."""
-    left = session.budget_left()
+    left, at_once = session.budget_left(), parallel or session.settings.parallel
     rows = [
         (
             variant.label,
@@ -233,7 +280,7 @@ def summary(
         for variant, plan, cost in zip(sweep.variants, plans, costs, strict=True)
     ]
     return [
-        f"{len(plans)} jobs, {job_text.total_cost(costs)} in total; at most {parallel} at a time.",
+        f"{len(plans)} jobs, {job_text.total_cost(costs)} in total; at most {at_once} at a time.",
         *([f"{job_text.dollars(left)} of the budget is left."] if left is not None else []),
         "",
         *table_text((), rows, frozenset(), None).splitlines(),

@@ -21,8 +21,8 @@ from ipyreel.notebook.commands.options import VERBS
 from ipyreel.notebook.commands.prompts import visible_names
 from ipyreel.notebook.handles.compare import side_by_side
 from ipyreel.notebook.handles.job import Job
-from ipyreel.notebook.handles.job_list import JobList, info_of
 from ipyreel.notebook.handles.opinions import opinions_of, video_of
+from ipyreel.notebook.job_list import JobList, listed, saved_sweep
 from ipyreel.notebook.markup.tables import Listing, Notice, Report, Table
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
@@ -129,7 +129,7 @@ def _handle(screen: Screen, word: str | None) -> Job | JobList:
         return held
     sweep = session.store.sweep(str(held)) if held is not None else None
     if sweep is not None:
-        return screen.saved_sweep(sweep)
+        return saved_sweep(screen, sweep)
     return screen.job(session.find(None if held is None else str(held)).id)
 
 
@@ -255,10 +255,10 @@ def _show_taken(screen: Screen, taken: Sequence[JobSnapshot]) -> None:
     for sweep_id in dict.fromkeys(of.values()):
         sweep = store.sweep(sweep_id)
         if sweep is not None:
-            screen.show_all(screen.saved_sweep(sweep))
+            screen.show_all(saved_sweep(screen, sweep))
     alone = [job for job in taken if job.id not in of]
     if len(alone) > 1:
-        screen.show_all(screen.jobs((job.id for job in alone), info_of(alone)))
+        screen.show_all(listed(screen, alone))
     elif alone:
         screen.show(screen.job(alone[0].id))
 

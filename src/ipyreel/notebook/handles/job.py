@@ -17,7 +17,7 @@ from ipyreel.jobs.loop import nested_wait, wait_async, wait_blocking
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import job_text
 from ipyreel.session import Session
-from ipyreel.values import Chain, JobSnapshot, JobStatus, SavedSweep, VideoRequest
+from ipyreel.values import Chain, JobSnapshot, JobStatus, VideoRequest
 
 T = TypeVar("T")
 
@@ -35,9 +35,6 @@ class JobScreen(Protocol):
     def job(self, job_id: str, /) -> Job:
         """Return the handle of a job."""
 
-    def saved_sweep(self, sweep: SavedSweep, /) -> Any:
-        """Return the JobList of a recorded sweep."""
-
     def video(self, snapshot: JobSnapshot, /) -> Video:
         """Return the video of a completed job."""
 
@@ -45,10 +42,10 @@ class JobScreen(Protocol):
         """Return how a file is named in what is saved."""
 
     def static_html(self, shown: Any, /) -> str:
-        """Return a Job or JobList as static HTML."""
+        """Return a Job or Jobs as static HTML."""
 
     def show_again(self, shown: Any, /) -> None:
-        """Show a Job or JobList in this cell, unless the cell has just shown it."""
+        """Show a Job or Jobs in this cell, unless the cell has just shown it."""
 
     def tick(self, *job_ids: str) -> None:
         """Bring the cards of these jobs up to date, from the main thread."""

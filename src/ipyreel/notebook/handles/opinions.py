@@ -12,7 +12,7 @@ from ipyreel.experiments.datasets import VOTES, Entry, read_dataset, write_datas
 from ipyreel.experiments.ratings import Opinions, Rating, current_user
 from ipyreel.experiments.results import results_of
 from ipyreel.jobs.files import new_id
-from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.jobs import Jobs
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.results import ResultsReport
 from ipyreel.session import Session
@@ -64,7 +64,7 @@ def ratings_as_rows(session: Session, jobs: Sequence[JobSnapshot]) -> dict[str, 
 
 
 def settings_of(
-    films: JobList, jobs: Sequence[JobSnapshot]
+    films: Jobs, jobs: Sequence[JobSnapshot]
 ) -> tuple[dict[str, Mapping[str, Json]], dict[str, str]]:
     """Return the varied fields of each video of `jobs`, the list's, and the name of its setting.
 
@@ -91,7 +91,7 @@ def settings_of(
     return settings, labels
 
 
-def results_of_list(session: Session, films: JobList) -> ResultsReport:
+def results_of_list(session: Session, films: Jobs) -> ResultsReport:
     """Return what votes between these videos have decided."""
     jobs = films.snapshots
     settings, labels = settings_of(films, jobs)
@@ -106,7 +106,7 @@ def results_of_list(session: Session, films: JobList) -> ResultsReport:
     return ResultsReport(results_of(votes, settings, labels), each)
 
 
-def to_dataset(session: Session, films: JobList, folder: str | Path) -> Path:
+def to_dataset(session: Session, films: Jobs, folder: str | Path) -> Path:
     """Write those of the jobs that have a video; raises `InvalidRequest` where none has."""
     finished = [
         Entry(job=job, label=label, differs=differing)

@@ -11,8 +11,7 @@ from ipyreel.errors import InvalidRequest, StoreError
 from ipyreel.experiments.recipe import Recipe, as_it_was, cell_of_jobs, to_toml
 from ipyreel.images import read_image
 from ipyreel.jobs.transitions import is_unsent, resumable
-from ipyreel.notebook.handles.job import JobScreen
-from ipyreel.notebook.handles.job_list import JobList, record
+from ipyreel.notebook.handles.jobs import Jobs
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.plan import Plan, equal_jobs
@@ -21,13 +20,13 @@ from ipyreel.sweeps import Sweep, Variant
 from ipyreel.values import Image, JobSnapshot, SweepItem
 
 
-def cell_of_list(films: JobList) -> str:
+def cell_of_list(films: Jobs) -> str:
     """Return the `%%video` cell that makes the same jobs again."""
     asked = [(job.provider, job.request) for job in films.snapshots]
     return cell_of_jobs(asked, films.differs, films.info.prompt)
 
 
-def toml_of_list(films: JobList, path: str | Path | None, *, overwrite: bool) -> str:
+def toml_of_list(films: Jobs, path: str | Path | None, *, overwrite: bool) -> str:
     """Return the jobs as a file for `--from`, and write it where a path is given."""
     jobs = films.snapshots
     variants = tuple(
@@ -48,13 +47,15 @@ def toml_of_list(films: JobList, path: str | Path | None, *, overwrite: bool) ->
     return text
 
 
-def rerun(screen: JobScreen, films: JobList, *, missing: bool, max_cost: float | None) -> JobList:
-    """Send jobs again, in their places in a new list; those with a video are kept if `missing`.
+def rerun(
+    session: Session, films: Jobs, *, missing: bool, max_cost: float | None
+) -> list[SweepItem] | None:
+    """Send jobs again; return all as a new sweep has them, None where nothing had to be sent.
 
-    What is on its way goes on, and an equal job that is finished or active takes the place of a
-    new one, so that nothing is paid twice.
+    Those with a video are kept if `missing`. What is on its way goes on, and an equal job that
+    is finished or active takes the place of a new one, so that nothing is paid twice.
     """
-    session, jobs = screen.session, films.snapshots
+    jobs = films.snapshots
     again = [not missing or _lacks_video(session, job) for job in jobs]
     kept = [job for job, new in zip(jobs, again, strict=True) if not new]
     plans = [_plan(session, job) for job, new in zip(jobs, again, strict=True) if new]
@@ -74,15 +75,13 @@ def rerun(screen: JobScreen, films: JobList, *, missing: bool, max_cost: float |
         if job.status != "unknown" and (resumable(job) or gone):
             session.resume(job.id)  # at no cost: it was sent
     if not plans:
-        return films
+        return None
     new_ids, fresh = iter(sent), {plan.job.id for plan in plans}
     places = [next(new_ids).id if new else job.id for job, new in zip(jobs, again, strict=True)]
-    items = [
+    return [
         SweepItem(job=place, label=label, differs=differing, reused=place not in fresh)
         for place, label, differing in zip(places, films.labels, films.differs, strict=True)
     ]
-    shown: JobList = screen.saved_sweep(record(session, films.info.prompt, films.info.inner, items))
-    return shown
 
 
 def _lacks_video(session: Session, job: JobSnapshot) -> bool:

@@ -11,7 +11,7 @@ from ipyreel.experiments.pairs import balanced_order
 from ipyreel.experiments.ratings import FORMAT
 from ipyreel.jobs.files import new_id
 from ipyreel.notebook.handles.compare import frame_rate, in_step
-from ipyreel.notebook.handles.job_list import JobList
+from ipyreel.notebook.handles.jobs import Jobs
 from ipyreel.notebook.handles.opinions import settings_of
 from ipyreel.notebook.markup import voting
 from ipyreel.notebook.markup.tables import Report
@@ -21,7 +21,7 @@ MOST_PAIRS = 500
 """Pairs that a page holds; each reader begins at another one."""
 
 
-def voting_page(films: JobList, results: Report, *, title: str, votes: int) -> Iterator[str]:
+def voting_page(films: Jobs, results: Report, *, title: str, votes: int) -> Iterator[str]:
     """Give the pieces of the page, which asks for `votes` votes.
 
     Raises `InvalidRequest` unless there are videos of two settings.

@@ -18,8 +18,8 @@ from ipyreel.errors import InvalidRequest
 from ipyreel.experiments.pairs import Pair, is_between, next_pair
 from ipyreel.experiments.ratings import Vote, Winner, current_user
 from ipyreel.notebook.handles.compare import blind_html
-from ipyreel.notebook.handles.job_list import JobList
-from ipyreel.notebook.handles.opinions import opinions_of, settings_of
+from ipyreel.notebook.handles.jobs import Jobs
+from ipyreel.notebook.handles.opinions import opinions_of, results_of_list, settings_of
 from ipyreel.notebook.live.live_output import MimeBundle, output, set_button, set_traits
 from ipyreel.notebook.markup.html import element, static
 from ipyreel.notebook.markup.tables import Notice
@@ -49,7 +49,7 @@ class Judge(Panel):
     def __init__(
         self,
         screen: Screen,
-        jobs: JobList,
+        jobs: Jobs,
         labels: Mapping[str, str],
         *,
         votes: int,
@@ -134,7 +134,7 @@ class Judge(Panel):
     def _finish(self, *, can_go_on: bool) -> None:
         self._pair = None
         self._stage.outputs = ()
-        self._result.value = self._jobs.results().html
+        self._result.value = results_of_list(self._screen.session, self._jobs).html
         self.say(*([] if can_go_on else ["Every pair was judged. "]), "Votes are in the library.")
         self._turn_to(judging=False, more=f"Judge {self._more} more" if can_go_on else "")
 
@@ -193,7 +193,7 @@ class Judge(Panel):
         """Return the result once it is shown; before, nothing that could sway who judges."""
         html = element("div", repr(self), style="opacity:0.75")
         if self._pair is None:
-            result = self._jobs.results()
+            result = results_of_list(self._screen.session, self._jobs)
             return {"text/html": result.html + html, "text/plain": f"{result.text}\n{self!r}"}
         return {"text/html": html, "text/plain": repr(self)}
 
@@ -206,7 +206,7 @@ class Judge(Panel):
         )
 
 
-def open_judge(screen: Screen, jobs: JobList, *, votes: int, who: str | None) -> Judge | Notice:
+def open_judge(screen: Screen, jobs: Jobs, *, votes: int, who: str | None) -> Judge | Notice:
     """Return the panel; where no widgets are shown, a notice that says what to use instead."""
     snapshots = jobs.snapshots
     there = {one.file.sha256 for one in snapshots if one.file and Path(one.file.path).exists()}
