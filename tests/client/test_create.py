@@ -123,6 +123,15 @@ def test_a_path_that_moves_for_ever_is_posted_to_twice(status):
     assert heard == [True, False]
 
 
+@pytest.mark.parametrize("status", [302, 303, 307])
+@pytest.mark.parametrize("location", ["http:x\xad[", "http:@h", "http:h-\xadt", "http://[", "//"])
+def test_an_address_that_cannot_be_read_does_not_repeat_the_post(status, location):
+    error, server, heard = create(reply(status, location=location))
+    assert isinstance(error, (ProviderError, SubmissionUnknown))
+    assert len(server.posts) == 1
+    assert heard[0]
+
+
 def test_a_refusal_in_a_200_of_any_shape_is_one():
     for body, kind in (
         ({"code": 40001, "message": "bad prompt", "data": None}, RequestRejected),

@@ -34,9 +34,6 @@ SURELY_NOT_SENT = {
     "PoolTimeout",
     "ProxyError",
     "UnsupportedProtocol",
-    "InvalidURL",
-    "LocalProtocolError",
-    "CookieConflict",
 }
 
 

@@ -73,12 +73,12 @@ NOT_SENT = (
     httpx.PoolTimeout,
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-    httpx.CookieConflict,
-    # h11 refuses a bad header before it writes a byte; our bodies have their full length.
-    httpx.LocalProtocolError,
 )
-"""After one of these no byte of the request can have reached the server."""
+"""After one of these no byte of the request can have reached the server.
+
+`InvalidURL` is none of them (httpx reads the address of a redirect although it is not followed),
+nor is `LocalProtocolError` (HTTP/2 calls a broken answer that).
+"""
 
 TRANSPORT_ERRORS = (
     httpx.HTTPError,
@@ -94,16 +94,17 @@ class Refused(ProviderError):
     """A server named an address that is not opened; trying again does not help."""
 
 
-def transport_error(error: Exception, host: str) -> TransportError:
+def transport_error(error: Exception, host: str, *, sending: bool = True) -> TransportError:
     """Describe what httpx raised; `sent` is False when no byte can have left."""
-    sent = not isinstance(error, NOT_SENT)
+    sent = sending and not isinstance(error, NOT_SENT)
     if isinstance(error, httpx.ConnectTimeout):
         text = f"{host} did not accept a connection in time."
     elif isinstance(error, httpx.TimeoutException):
         text = f"{host} did not answer in time."
     elif isinstance(error, (httpx.LocalProtocolError, httpx.InvalidURL)):
         # Their texts repeat headers and URLs, which may hold secrets.
-        text = f"The request to {host} could not be written ({type(error).__name__})."
+        what = "answer of" if sending else "request to"
+        text = f"The {what} {host} cannot be used ({type(error).__name__})."
     elif isinstance(error, NOT_SENT):
         text = f"Could not connect to {host}: {_reason(error)}."
     else:
@@ -143,15 +144,15 @@ LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", 
 
 
 @contextlib.contextmanager
-def mapped(host: str) -> Iterator[None]:
-    """Turn whatever httpx raises inside into a `TransportError`."""
+def mapped(host: str, *, sending: bool = True) -> Iterator[None]:
+    """Turn whatever httpx raises inside into a `TransportError`; `sending`: bytes may leave."""
     try:
         yield
     except httpx.ProtocolError as error:
         # Its text quotes what was sent or received, so it is not kept as the cause either.
-        raise transport_error(error, host) from None
+        raise transport_error(error, host, sending=sending) from None
     except TRANSPORT_ERRORS as error:
-        raise transport_error(error, host) from error
+        raise transport_error(error, host, sending=sending) from error
 
 
 class Http:
@@ -206,7 +207,7 @@ class Http:
 
     def url_for(self, call: HttpCall) -> str:
         """Return the whole URL of a call, percent-escapes in its path kept as they are."""
-        with mapped(self._home.host):
+        with mapped(self._home.host, sending=False):
             url = httpx.URL(join_base(self.base_url, call.path))
         if self._key is not None and self.is_home(str(url)):
             # httpx would send a user name and password from the URL in place of the key.
@@ -287,7 +288,7 @@ class Http:
         Redirects are followed by hand, at most five. There is no limit of time in all: who reads
         has to watch it. Raises as `send` does.
         """
-        with mapped(self._home.host):
+        with mapped(self._home.host, sending=False):
             start = httpx.URL(url)
         response, end = await self._follow(start, headers, self.timeouts.first_byte + SLACK)
         async with _streamed(response, end, self._mask) as stream:
@@ -506,7 +507,7 @@ def _build(
     timeout: httpx.Timeout,
     body: Mapping[str, Any] = NOTHING,
 ) -> httpx.Request:
-    with mapped(url.host):
+    with mapped(url.host, sending=False):
         return client.build_request(method, url, headers=dict(headers), timeout=timeout, **body)
 
 
