@@ -197,6 +197,17 @@ def test_a_word_nobody_knows_means_done_when_a_video_is_at_the_address():
     assert run(main(b"<html>soon</html>")).status == "in_progress"
 
 
+def test_no_server_makes_us_ask_hundreds_of_addresses():
+    async def main():
+        async with Server(reply(404)) as far, Server() as server, client(server) as ours:
+            urls = [f"{far.origin}/{number}" for number in range(500)]
+            server.script = [reply(200, {"id": "video_1", "status": "odd", "urls": urls})]
+            job = await ours.retrieve("video_1")
+            return job.status, len(far.seen)
+
+    assert run(main()) == ("in_progress", 8)
+
+
 def test_a_job_is_created_and_waited_for_with_each_answer_told():
     told = []
 

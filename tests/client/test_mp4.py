@@ -63,6 +63,7 @@ def test_an_unknown_length_is_none(look, seconds_field):
         (FTYP + b"\x00\x00\x00\x04mdat" + bytes(9), "does not fit"),
         (FTYP + b"\x00\x00\x00\x01mdat\x00", "ends inside the header"),
         (mp4()[: len(FTYP) + 20], "does not fit"),
+        (FTYP + box(b"moov", box(b"trak", box(b"free") * 100_000)) + box(b"mdat"), "more than 100"),
     ],
 )
 def test_what_is_not_whole_is_refused(look, tmp_path, data, words):

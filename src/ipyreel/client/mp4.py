@@ -23,6 +23,9 @@ NOT_WALKED = frozenset({"video/webm", "video/x-msvideo"})
 
 HEADER = 8
 SMALLEST_TKHD = 84
+MOST_BOXES = 100_000
+"""Boxes of one file that are walked; a fragmented video has a few for each of its fragments."""
+
 SHORT = 128
 """Bytes of a box that are read."""
 
@@ -79,27 +82,33 @@ def _read(file: BinaryIO) -> Container:
 
 
 def _read_mp4(file: BinaryIO, media_type: str) -> Container:
-    boxes = {box.kind: box for box in _boxes(file, 0, os.fstat(file.fileno()).st_size)}
+    left = iter(range(MOST_BOXES))
+    boxes = {box.kind: box for box in _boxes(file, 0, os.fstat(file.fileno()).st_size, left)}
     if b"mdat" not in boxes:
         raise _Broken("it holds no pictures (no mdat box)")
     if b"moov" not in boxes:
         raise _Broken("its table of contents is missing (no moov box)")
     width = height = None
     seconds = None
-    for box in _boxes(file, boxes[b"moov"].start, boxes[b"moov"].end):
+    for box in _boxes(file, boxes[b"moov"].start, boxes[b"moov"].end, left):
         if box.kind == b"mvhd":
             seconds = _duration(_content(file, box))
         elif box.kind == b"trak":
-            width, height = max((width or 0, height or 0), _track_size(file, box))
+            width, height = max((width or 0, height or 0), _track_size(file, box, left))
     return Container(
         media_type=media_type, width=width or None, height=height or None, seconds=seconds
     )
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
-    """Yield the boxes between two offsets; raises `_Broken` when they do not add up."""
+def _boxes(file: BinaryIO, start: int, end: int, left: Iterator[int]) -> Iterator[Box]:
+    """Yield the boxes between two offsets, each taking one of `left`.
+
+    Raises `_Broken` when they do not add up, or none is left.
+    """
     # Fewer than eight bytes, or zeros, after the last box are padding that players skip.
     while end - start >= HEADER:
+        if next(left, None) is None:
+            raise _Broken(f"it has more than {MOST_BOXES} boxes")
         file.seek(start)
         size, kind = struct.unpack(">I4s", _exactly(file, HEADER))
         content = start + HEADER
@@ -139,9 +148,9 @@ def _duration(mvhd: bytes) -> float | None:
     return None if unknown or not scale else float(length / scale)
 
 
-def _track_size(file: BinaryIO, trak: Box) -> tuple[int, int]:
+def _track_size(file: BinaryIO, trak: Box, left: Iterator[int]) -> tuple[int, int]:
     """Return width and height of a track in pixels; 0, 0 for sound."""
-    for box in _boxes(file, trak.start, trak.end):
+    for box in _boxes(file, trak.start, trak.end, left):
         if box.kind == b"tkhd" and box.end - box.start >= SMALLEST_TKHD:
             # The last eight bytes, as 16.16 fixed point numbers.
             width, height = struct.unpack(">II", _content(file, box)[-8:])

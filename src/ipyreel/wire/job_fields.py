@@ -236,6 +236,7 @@ _OTHERS = re.compile(
 
 _MEANINGFUL = re.compile(r"url|uri|video|resource|download|file|link|href|src", re.IGNORECASE)
 _MOST_GUESSES = 4
+_MOST_ADDRESSES = 8
 _FILM = re.compile(r"\.(mp4|webm|mov|m4v|avi)$", re.IGNORECASE)
 _CONTROLS = re.compile(r"[^\S ]|[\x00-\x1f\x7f]")
 _RESERVED = "%/?#[]@!$&'()*+,;=:~|{}"
@@ -291,12 +292,12 @@ def _texts(value: Json, depth: int = 0) -> Iterator[str]:
 
 
 def find_addresses(reply: dict[str, Json]) -> tuple[str, ...]:
-    """Return every address that the known fields of a reply hold, best first, each once.
+    """Return the addresses that the known fields of a reply hold, best first: at most eight.
 
     Paths on the server's own disk (`file_path`, `file_name`) are no addresses.
     """
     found = [address for names in _FIELDS for address in _texts(dig(reply, *names))]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
 
 
 def guess_addresses(reply: Json) -> tuple[str, ...]:

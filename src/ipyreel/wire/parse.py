@@ -19,6 +19,9 @@ from ipyreel.wire.text import clean
 DEEPEST = 64
 """Levels of nesting that are read; no server studied goes beyond eight."""
 
+MOST_VALUES = 250_000
+"""Values in one body that are read; in memory each takes twenty times its two characters."""
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
 _SIZE = re.compile(r"(\d{1,5})\s*[xX*×]\s*(\d{1,5})", re.ASCII)
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
@@ -36,8 +39,10 @@ def load(body: bytes) -> Json:
     Raises
     ------
     ValueError
-        It is no JSON, or nested too deeply.
+        It is no JSON, nested too deeply or of too many values.
     """
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError("too many values")
     try:
         return _tidy(_parse(body), 0)
     except RecursionError:
