@@ -318,6 +318,18 @@ def test_a_file_that_is_whole_but_broken_is_fetched_twice_and_refused(target):
     assert "range" not in server.seen[0].headers
 
 
+@pytest.mark.parametrize("trailer", [b"", b"content-length: 3\r\netag: x\r\n"])
+def test_chunks_overrule_another_length(target, trailer):
+    async def chunks(_seen, writer):
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n"
+        writer.write(head + b"%x\r\n" % len(FILM) + FILM + b"\r\n0\r\n" + trailer + b"\r\n")
+        await writer.drain()
+
+    file, server = download(target, chunks)
+    assert_whole(file, target)
+    assert len(server.seen) == 1
+
+
 def test_an_answer_without_a_length_is_checked_by_what_is_in_it(target):
     file, server = download(target, unmeasured(FILM[:-1]), unmeasured(FILM))
     assert_whole(file, target)
@@ -480,6 +492,14 @@ def test_every_address_that_was_tried_is_told(target):
     assert f"{cdn.origin}" in error.message
     assert "expired" in error.message
     assert "secret" not in error.message
+
+
+def test_a_part_that_nobody_asked_for_is_not_shown_as_text(target):
+    rest = reply(206, FILM[5:], content_range=f"bytes 5-{len(FILM) - 1}/{len(FILM)}")
+    error, _ = download(target, rest)
+    assert isinstance(error, DownloadError)
+    assert "from byte 5 on" in error.message
+    assert left_in(target.parent) == []
 
 
 @pytest.mark.parametrize("size", [len(FILM), 5000])

@@ -171,7 +171,9 @@ class Fetch:
     async def _start(self, url: str, stream: Stream) -> str | None:
         """Take a whole reply from its first byte; returns the URL if it only names one."""
         start, total = content_range(stream.headers)
-        if not OK <= stream.status_code < MULTIPLE_CHOICES or start:
+        if start:
+            raise NotVideo(f"{stream.host} sent the file from byte {start} on, not all of it.")
+        if not OK <= stream.status_code < MULTIPLE_CHOICES:
             self.retry_after = retry_after(stream.headers, now=self.clock())
             raise read_error(await stream.read(), now=self.clock())
         first = b""

@@ -51,10 +51,12 @@ class Stream:
 
     @property
     def length(self) -> int | None:
-        """The bytes of the body; None when the headers do not say or it is compressed."""
+        """The bytes of the body; None when the headers do not say or it is encoded."""
         text = self.headers.get("content-length", "")
         digits = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
-        return int(text) if digits and not self.encoded else None
+        # Chunks say their own lengths, and overrule another one (RFC 9112, 6.3).
+        chunked = "transfer-encoding" in self.headers
+        return int(text) if digits and not chunked and not self.encoded else None
 
     async def read(self, limit: int = MAX_REPLY) -> HttpReply:
         """Read the rest into memory; raises `WireError` when it is longer than `limit` bytes."""
