@@ -123,6 +123,9 @@ REFUSED = {
 }
 REFUSES = {"step": "retrieve", "do": {"job": REFUSED}}
 HOLDS = {"step": "retrieve", "do": {"job": {"status": "in_progress", "progress": 40}}}
+MOVES = [{**HOLDS, "count": 1, "do": {"job": {"status": "in_progress", "progress": percent}}}
+         for percent in (10, 25)] + [HOLDS]  # fmt: skip
+"""A job's progress moves, and stands still until a test clears the faults."""
 SHOPS: dict[str, dict[str, Any]] = {
     "quick": {},
     "held": {"faults": [HOLDS]},  # its jobs stay active until a test clears the faults

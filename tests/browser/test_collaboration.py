@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from tests.browser.conftest import HOLDS
+from tests.support.demo import running_demo
 from tests.support.jupyter import package_folder
 from tests.support.lab import LabServer, write_notebook
 
@@ -15,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(not FOLDER, reason="no folder with jupyter-collaboration, see .ci/long"),
 ]
 
-SLOW = """%%video clip -p demo -s 8 --size 640x360
+VIDEO = """%%video clip -s 2 --size 640x360
 A train in the fog"""
 
 
@@ -33,9 +35,18 @@ def together(browser, tmp_path_factory):  # noqa: ARG001 - without a browser, no
     server.stop()
 
 
-def test_two_people_in_one_notebook(together, open_page):
+@pytest.fixture
+def shop(together, tmp_path):
+    with running_demo(tmp_path, speed=20, faults=[HOLDS]) as demo:
+        (together.root / "ipyreel.toml").write_text(
+            f'provider = "shop"\n[providers.shop]\nbase_url = "{demo.url}"\ndialect = "openai"\n'
+        )
+        yield demo
+
+
+def test_two_people_in_one_notebook(together, shop, open_page):
     path = together.root / "shared.ipynb"
-    write_notebook(path, ["%load_ext ipyreel", SLOW, "clip.wait(); clip.status"])
+    write_notebook(path, ["%load_ext ipyreel", VIDEO, "clip.wait(); clip.status"])
     first, second = open_page(together), open_page(together)
     for page in (first, second):
         page.open("shared.ipynb")
@@ -46,6 +57,7 @@ def test_two_people_in_one_notebook(together, open_page):
     second.output(1).locator("video").wait_for()
     assert "was being made when the notebook was saved" in second.output_text(1)
     second.screenshot("together-second", cell=1)
+    shop.faults.clear()
     first.run_cell(2)
     for page in (first, second):
         assert page.play(1) > 0

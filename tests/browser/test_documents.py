@@ -13,7 +13,7 @@ from nbformat.sign import NotebookNotary
 
 from tests.support.demo import running_demo
 from tests.support.jupyter import environment
-from tests.support.lab import write_notebook
+from tests.support.lab import PATIENCE, write_notebook
 
 pytestmark = pytest.mark.browser
 
@@ -104,6 +104,7 @@ def check_page(browser, document, source):
     html = document.with_suffix(".html")
     html.write_text(body, encoding="utf-8")
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE * 1000)
     page.route("http*://**", lambda route: route.abort())  # MathJax and the like, from afar
     page.goto(html.as_uri())
     video = page.locator(".jp-OutputArea-output video")

@@ -20,6 +20,7 @@ import nbformat
 import pytest
 
 from ipyreel.demo.requests import Refused
+from tests.browser.conftest import HOLDS
 from tests.support.demo import running_demo
 from tests.support.jupyter import package_folder
 from tests.support.lab import ROOT, Lab, Server, write_notebook
@@ -163,7 +164,7 @@ def students():
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
     home = tmp_path_factory.mktemp("gateway")
-    with running_demo(home, dialect="openai", speed=4) as demo:
+    with running_demo(home, dialect="openai", speed=20) as demo:
         demo.app.provider = Gateway(demo.app.provider, {ANNA: 9, BEN: 1})
         yield demo
 
@@ -201,10 +202,12 @@ def wait_error(desk, index):
 def test_a_student_has_a_key_and_budgets_and_saves_the_video(hub, gateway, browser):
     anna = Desk(hub, browser, ANNA)
     anna.write("examples/boot ü.ipynb", [LOAD, VIDEO, "clip.wait()", LONG, "%video doctor"])
+    gateway.faults.add(HOLDS)
     anna.run_cell(0)
     anna.run_cell(1)
     anna.output(1).locator("[role=progressbar]").wait_for()
     anna.screenshot("hub-card", cell=1)
+    gateway.faults.clear()
     anna.run_cell(2)
     assert f"/user/{ANNA}/files/examples/videos/" in anna.video(1)["src"]
     assert anna.play(1) > 0

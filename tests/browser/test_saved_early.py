@@ -16,6 +16,9 @@ VIDEO = "%%video clip -p held\nA paper boat on a dark sea"
 SWEEP = "%%video seas -p held -n 2\nA calm sea"
 WAIT = "clip.wait(); seas.wait(); clip.status"
 PROBLEM = re.compile(r"Error displaying widget|model not found|Loading widget|widget-subarea")
+SHOWN = """([index, count]) => [...[...document.querySelectorAll('.jp-Notebook .jp-Cell')]
+  .filter(cell => cell.checkVisibility())[index].querySelectorAll('video')]
+  .filter(video => video.checkVisibility()).length === count"""
 PLAYED = """async ([index, count]) => {
   const cell = [...document.querySelectorAll('.jp-Notebook .jp-Cell')]
     .filter(cell => cell.checkVisibility())[index];
@@ -37,7 +40,7 @@ PLAYED = """async ([index, count]) => {
 def check_videos(page, *cells):
     """Pairs of a cell and a number: it shows so many videos, which play, and no error."""
     for index, count in cells:
-        page.output(index).locator("video:visible").first.wait_for()
+        page.wait_for(SHOWN, arg=[index, count])
         assert page.page.evaluate(PLAYED, [index, count]) == "played"
         assert not PROBLEM.search(page.output_text(index))
 
@@ -96,6 +99,7 @@ def test_a_second_browser_and_cells_that_moved_show_the_videos(server, shops, op
     assert all("<video src=" in str(saved.cells[index].outputs) for index in (2, 4))
     second = open_page(server)
     second.open("shared.ipynb")
+    second.output(2).locator("[role=progressbar]").wait_for()
     assert not PROBLEM.search(second.output_text(2))
     assert "was saved before" not in second.output_text(2)
     shops["held"].faults.clear()

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import pytest
 
+from tests.browser.conftest import MOVES
+from tests.support.demo import running_demo
 from tests.support.lab import write_notebook
 from tests.support.voila import VoilaPage, VoilaServer
 
 pytestmark = pytest.mark.browser
 
 LOAD = "%load_ext ipyreel"
-VIDEO = """%%video clip --provider demo --seconds 2 --size 640x360 --seed 7
+VIDEO = """%%video clip --seconds 2 --size 640x360
 A paper boat on a dark sea at dawn"""
-MOVES = """() => {
+MOVED = """() => {
   const bar = document.querySelector('[role=progressbar]');
   return !!bar && Number(bar.getAttribute('aria-valuenow')) > 0;
 }"""
 
 
 @pytest.fixture(scope="module")
-def voila(tmp_path_factory):
+def shop(tmp_path_factory):
+    with running_demo(tmp_path_factory.mktemp("voila-shop"), speed=200) as demo:
+        yield demo
+
+
+@pytest.fixture(scope="module")
+def voila(shop, tmp_path_factory):
     root = tmp_path_factory.mktemp("voila-root") / "zwei Wörter"
+    root.mkdir()
+    (root / "ipyreel.toml").write_text(
+        f'provider = "shop"\n[providers.shop]\nbase_url = "{shop.url}"\ndialect = "openai"\n'
+    )
     server = VoilaServer(root, tmp_path_factory.mktemp("voila-home"))
     yield server.wait_ready()
     server.stop()
@@ -33,11 +45,14 @@ def visit(voila, browser):
     page.close()
 
 
-def test_a_visitor_sees_the_card_move_and_the_video_play(voila, visit):
+def test_a_visitor_sees_the_card_move_and_the_video_play(voila, shop, visit):
+    for rule in MOVES:
+        shop.faults.add(rule)
     write_notebook(voila.root / "ein Film ü.ipynb", [LOAD, VIDEO])
     visit.open("ein Film ü.ipynb")
-    visit.wait_for(MOVES)
+    visit.wait_for(MOVED)
     visit.screenshot("voila-card")
+    shop.faults.clear()
     facts = visit.video()
     assert (facts["width"], facts["height"]) == (640, 360)
     assert facts["duration"] == pytest.approx(2, abs=0.05)
