@@ -30,6 +30,9 @@ def own(tmp_path_factory):
         server.start(home, options=("--stub", "--speed", "1000"))
         headers = {"authorization": f"Bearer {server.key}"}
         made = httpx.post(f"{server.url}/videos", json=WANTED, headers=headers).json()
+        job = f"{server.url}/videos/{made['id']}"
+        while httpx.get(job, headers=headers).json()["status"] != "completed":
+            pass  # until then, the server writes files
         yield server, home, made["id"]
 
 
