@@ -108,6 +108,14 @@ def test_show_finds_a_job_by_the_beginning_of_its_id(reel):
     assert reel.run_cell("%video show").result.id == job.id
 
 
+@pytest.mark.parametrize("after", ["", "\nx = 1"])
+def test_show_shows_once_wherever_it_stands(reel, capsys, after):
+    clip = reel.run_cell("%%video -s 1 -w\nA sea").result
+    capsys.readouterr()
+    reel.run_cell(f"%video show {clip.id}{after}")
+    assert capsys.readouterr().out.count(clip.path.name) == 1
+
+
 def test_cancel_tells_the_server_and_says_so(reel, live):
     live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued", "progress": 0}}})
     job = made(reel, "")

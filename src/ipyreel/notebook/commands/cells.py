@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -66,13 +67,14 @@ def send(
     found = screen.session.submit(
         *plans, max_cost=said.max_cost, reuse=said.reuse, parallel=parallel
     )
-    shown = handle(found)
-    if said.name is not None:
-        getattr(screen.shell, "user_ns", {})[said.name] = shown
-    reused = reuse_note(plans, found, elsewhere=screen.session.manager.is_elsewhere)
-    if notices := [*notes, *filter(None, [reused]), *_warnings(plans)]:
-        display(Notice(*notices))
-    show(screen, shown, player=_player(screen, said), wait=said.wait)
+    with said_when_stopped([screen.job(job.id) for job in found]):
+        shown = handle(found)
+        if said.name is not None:
+            getattr(screen.shell, "user_ns", {})[said.name] = shown
+        reused = reuse_note(plans, found, elsewhere=screen.session.manager.is_elsewhere)
+        if notices := [*notes, *filter(None, [reused]), *_warnings(plans)]:
+            display(Notice(*notices))
+        show(screen, shown, player=_player(screen, said), wait=said.wait)
     return shown
 
 
@@ -105,21 +107,13 @@ def read_named(given: Any, word: str) -> Image:
 def show(
     screen: Screen, shown: Job | Jobs, *, player: PlayerOptions | None = None, wait: bool = False
 ) -> None:
-    """Show what was just sent in this cell, and wait for its end where that is wanted.
-
-    Raises `VideoError` where that is interrupted, from the first output on.
-    """
-    jobs = shown if isinstance(shown, Jobs) else [shown]
-    try:
-        if isinstance(shown, Jobs):
-            screen.show_all(shown, player)
-        else:
-            screen.show(shown, player)
-        if wait or _always_waits(screen):
-            _wait(screen, shown)
-    except KeyboardInterrupt:
-        # An error, so that "Run All" stops as the person wants.
-        raise _stopped(jobs) from None
+    """Show what was just sent in this cell, and wait for its end where that is wanted."""
+    if isinstance(shown, Jobs):
+        screen.show_all(shown, player)
+    else:
+        screen.show(shown, player)
+    if wait or _always_waits(screen):
+        _wait(screen, shown)
 
 
 def _always_waits(screen: Screen) -> bool:
@@ -149,6 +143,16 @@ def _wait(screen: Screen, shown: Job | Jobs) -> None:
         screen.settle(*(shown if isinstance(shown, Jobs) else [shown]))
     if isinstance(shown, Jobs):
         shown.check()
+
+
+@contextlib.contextmanager
+def said_when_stopped(jobs: Sequence[Job]) -> Iterator[None]:
+    """Raise a `VideoError` that says that these jobs go on where Ctrl-C ends the work inside."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # An error, so that "Run All" stops as the person wants.
+        raise _stopped(jobs) from None
 
 
 def _stopped(jobs: Sequence[Job]) -> VideoError:

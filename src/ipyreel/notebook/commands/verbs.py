@@ -144,7 +144,13 @@ def _one(screen: Screen, word: str) -> JobSnapshot:
 
 
 def _show(screen: Screen, words: Words, _said: Said) -> object:
-    return _handle(screen, words[0] if words else None)
+    found = _handle(screen, words[0] if words else None)
+    # At once, and not as the value: the line may stand anywhere in a cell.
+    if isinstance(found, JobList):
+        screen.show_all(found)
+    else:
+        screen.show(found)
+    return found
 
 
 def _cancel(screen: Screen, words: Words, _said: Said) -> Report:
@@ -171,7 +177,8 @@ def _chain(how: Chain) -> Callable[[Screen, Words, Said], object]:
             return Listing(*cells.dry_run(screen, plan, cost=plan.estimate.usd, max_cost=limit))
         (new,) = screen.session.submit(plan, max_cost=limit)
         job = screen.job(new.id)
-        cells.show(screen, job, wait="wait" in said)
+        with cells.said_when_stopped([job]):
+            cells.show(screen, job, wait="wait" in said)
         return job
 
     return run_chain
@@ -274,19 +281,21 @@ def _wait(screen: Screen, words: Words, _said: Said) -> Report:
 def wait_for(screen: Screen, job_ids: Iterable[str]) -> Report:
     """Block until all these jobs have ended here, update their cards, and sum up.
 
-    Raises the first error among them, after all have ended.
+    Raises the first error among them, after all have ended, and `VideoError` where the wait is
+    interrupted.
     """
     errors, done = list[VideoError](), 0
-    for job_id in job_ids:
-        job = screen.job(job_id)
-        wait_blocking(screen.session.future(job_id))
-        screen.settle(job)
-        try:
-            job.wait()
-        except VideoError as error:
-            errors.append(error)
-        else:
-            done += 1
+    jobs = [screen.job(job_id) for job_id in job_ids]
+    with cells.said_when_stopped(jobs):
+        for job in jobs:
+            wait_blocking(screen.session.future(job.id))
+            screen.settle(job)
+            try:
+                job.wait()
+            except VideoError as error:
+                errors.append(error)
+            else:
+                done += 1
     if errors:
         raise errors[0]
     return Notice(f"{done} done." if done else "Nothing to wait for.")
