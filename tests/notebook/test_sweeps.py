@@ -12,6 +12,8 @@ from PIL import Image
 from ipyreel import export_html
 from ipyreel.errors import InvalidRequest, StoreError, VideoError, WaitTimeout
 from ipyreel.notebook import api
+from ipyreel.notebook.commands import cells, verbs
+from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.job_list import JobList
 from ipyreel.notebook.screen import Screen
 from tests.notebook.conftest import hurry
@@ -164,10 +166,22 @@ def test_one_failing_and_one_refused_job_stop_no_other(reel, live, capsys):
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(JobList, "wait"), (Screen, "show_all"), (Screen, "settle")]
+    ("owner", "name", "line"),
+    [
+        (JobList, "wait", ""),
+        (Screen, "show_all", ""),
+        (Screen, "settle", ""),
+        (cells, "display", ""),  # before the first output
+        (Job, "wait", "%video wait"),
+        (Screen, "settle", "%video wait seas"),
+    ],
 )
-def test_stopping_the_wait_leaves_all_running(reel, live, monkeypatch, owner, name):
+def test_stopping_the_wait_leaves_all_running(reel, live, monkeypatch, owner, name, line):
     live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued", "progress": 0}}})
+    reel.user_ns["place"] = "sea"  # so that there is a note
+    if line:
+        reel.run_cell(cell("seas --vary mood=calm,wild -s 1"))
+        monkeypatch.setattr(verbs, "wait_blocking", lambda _future: None)
 
     def interrupted(*_args, **_options):
         raise KeyboardInterrupt
@@ -175,8 +189,32 @@ def test_stopping_the_wait_leaves_all_running(reel, live, monkeypatch, owner, na
     monkeypatch.setattr(JobList, "wait", lambda *_args, **_options: None)
     monkeypatch.setattr(owner, name, interrupted)
     with pytest.raises(VideoError, match="Stopped waiting; 2 of 2 jobs go on"):
-        reel.run_cell(cell("seas --vary mood=calm,wild -s 1 -w"))
+        reel.run_cell(line or cell("seas --vary mood=calm,wild -s 1 -w", "A {mood} {place}"))
     assert not any(job.done() for job in reel.user_ns["seas"])
+
+
+def test_a_retry_takes_the_place_of_what_failed_also_later(reel, live):
+    live.faults.add({"step": "create", "do": {"status": 400}, "count": 1})
+    seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 --parallel 1")).result
+    seas.wait()
+    known, old = {seas: "seas"}, seas.ids
+    failed = seas.failed[0]
+    screen = api.screen()
+    grid = screen._cards[failed.id][0]
+    grid.tick()
+    new = screen._again(failed.id)
+    at = old.index(failed.id)
+    assert seas.ids == tuple(new.id if one == failed.id else one for one in old)
+    assert seas in known
+    assert len(seas.wait()) == 2
+    assert grid.snapshots[at].id == new.id
+    assert screen.session.store.sweeps_of(seas.ids) == dict.fromkeys(seas.ids, seas.id)
+    api.close()  # as if the kernel had ended
+    again = reel.run_cell(f"%video show {seas.id}").result
+    assert again.ids == screen.current_ids(old)
+    assert (again.labels, again.done()) == (seas.labels, True)
+    assert len(again.videos) == 2
+    assert live.posts() == 2
 
 
 def test_cancel_stops_all_and_says_what_it_did(reel, live):

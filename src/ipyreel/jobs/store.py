@@ -432,6 +432,14 @@ class JobStore:
 
         self.database.change(work)
 
+    def put_in_place(self, new: str, old: str) -> None:
+        """Put a job in the places of another in all sweeps, as the retry of one that failed."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE places SET job = ? WHERE job = ?", (new, old))
+
+        self.database.change(work)
+
     def sweep(self, sweep_id: str) -> SavedSweep | None:
         """Return a sweep by its id, without the jobs that were deleted since, or None."""
         rows = self.database.rows(

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from IPython.display import display
 
-from ipyreel.errors import ConfigError
+from ipyreel.errors import ConfigError, StoreError
 from ipyreel.jobs.run import log
 from ipyreel.notebook import frontends
 from ipyreel.notebook.frontends import Document, FrontEnd
@@ -68,6 +68,7 @@ class Screen:
     _panels: dict[str, tuple[int, list[Any]]] = field(default_factory=dict)
     _document: tuple[int, float, Document] | None = None
     _just_shown: tuple[object, int] | None = None
+    _retries: dict[str, str] = field(default_factory=dict)
     _ticking: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -307,9 +308,23 @@ class Screen:
     def _count(self) -> int:
         return getattr(self.shell, "execution_count", 0)
 
+    def current_ids(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the ids of jobs, with a retry in the place of each job that failed."""
+        found = list(job_ids)
+        for at in range(len(found)) if self._retries else ():
+            while found[at] in self._retries:
+                found[at] = self._retries[found[at]]
+        return tuple(found)
+
     def _again(self, job_id: str) -> JobSnapshot:
-        """Send a failed job's request again; its cards go on with the new job."""
+        """Send a failed job's request again; its sweep and its cards go on with the new job."""
         new = self.session.again(self.session.snapshot(job_id))
+        self._retries[job_id] = new.id
+        try:
+            self.session.store.put_in_place(new.id, job_id)
+        except StoreError as error:
+            # The job is being sent by now, and does not need the record.
+            log.warning("a retry was not recorded in its sweep: %s", error)
         for card in self._cards.pop(job_id, []):
             self._cards.setdefault(new.id, []).append(card)
             self.session.listen(new.id, card.update)

@@ -35,6 +35,9 @@ class JobScreen(Protocol):
     def job(self, job_id: str, /) -> Job:
         """Return the handle of a job."""
 
+    def current_ids(self, job_ids: tuple[str, ...], /) -> tuple[str, ...]:
+        """Return the ids of jobs, with a retry in the place of each job that failed."""
+
     def video(self, snapshot: JobSnapshot, /) -> Video:
         """Return the video of a completed job."""
 

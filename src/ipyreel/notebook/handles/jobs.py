@@ -31,15 +31,19 @@ class Jobs(Sequence[Job]):
         sweep: str | None = None,
     ) -> None:
         self.id = sweep
-        self.ids = tuple(job_ids)
-        """The ids of the jobs."""
+        self._ids = tuple(job_ids)
         self.info = info
         self._made_on = screen
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the jobs; a retry takes the place of the job that failed, as in the grid."""
+        return self._screen.current_ids(self._ids)
+
+    @property
     def differs(self) -> tuple[Mapping[str, Json], ...]:
         """How each job differs from the others, by the names of the fields."""
-        return self.info.differs or (NOTHING,) * len(self.ids)
+        return self.info.differs or (NOTHING,) * len(self)
 
     @property
     def _screen(self) -> JobScreen:
@@ -55,7 +59,7 @@ class Jobs(Sequence[Job]):
         return self._only(index) if isinstance(index, slice) else self._screen.job(self.ids[index])
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._ids)
 
     def _only(self, some: slice | Sequence[int]) -> Self:
         at = range(len(self))[some] if isinstance(some, slice) else some
@@ -172,7 +176,7 @@ class Jobs(Sequence[Job]):
         return self.ids == other.ids if isinstance(other, Jobs) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self.ids)
+        return hash(len(self))  # the ids change with a retry
 
     def __reduce__(self) -> tuple[Any, ...]:
         info = replace(self.info, differs=tuple(map(dict, self.differs)))
