@@ -12,7 +12,10 @@ from ipyreel.notebook import screen as screen_module
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
+from ipyreel.notebook.screen import Screen
+from ipyreel.session import Session
 from ipyreel.values import VideoRequest
+from tests.notebook.conftest import JUPYTER
 
 STUCK = {"step": "retrieve", "do": {"job": {"status": "in_progress"}}}
 
@@ -87,6 +90,24 @@ def test_a_card_that_cannot_be_drawn_does_not_stop_the_others(screen, live, monk
     assert sound.comm is not None
     for job in jobs:
         job.cancel()
+
+
+def test_a_card_follows_a_job_of_another_kernel(screen, live, monkeypatch):
+    monkeypatch.setattr(screen_module, "TICK", 0.01)
+    live.faults.add({**STUCK, "count": 10_000})
+    job = api.submit("A boat")
+    other = Screen(session=Session.open(cwd=screen.folder), host=JUPYTER, folder=screen.folder)
+    card = other.card(other.job(job.id))
+    ended = threading.Event()
+    card.observe(lambda _change: ended.set(), "children")
+    live.faults.clear()
+    job.wait()
+    assert ended.wait(60)
+    assert card.snapshots == (job.snapshot,)
+    assert other.session.manager.active() == []
+    assert other.session.store.sighting(job.id).owner is None  # it was never ours
+    other.close()
+    card.close()
 
 
 @pytest.mark.parametrize("opens", [open_form, open_gallery])

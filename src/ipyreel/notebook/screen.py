@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import sys
@@ -363,12 +364,20 @@ class Screen:
     def _tick_safely(self, card: Shown) -> None:
         """Tick one card; one that cannot be drawn must not stop the clocks of the others."""
         try:
+            self._look_elsewhere(card)
             card.tick()
         except Exception:  # noqa: BLE001 - logged with its traceback
             log.exception("a card could not be drawn, and is not updated any more")
             for cards in self._cards.values():
                 if card in cards:
                     cards.remove(card)
+
+    def _look_elsewhere(self, card: Shown) -> None:
+        """Show how the jobs of other kernels stand, which tell no listener here of it."""
+        for job in card.snapshots:
+            if not job.ended:
+                with contextlib.suppress(StoreError):  # deleted, or the library is busy
+                    card.update(self.session.snapshot(job.id))
 
     def _all_cards(self) -> list[Shown]:
         return list(dict.fromkeys(card for cards in list(self._cards.values()) for card in cards))
