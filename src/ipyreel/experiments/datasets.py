@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -25,7 +24,7 @@ from ipyreel.errors import DownloadError, InvalidRequest, StoreError
 from ipyreel.experiments.ratings import Opinions, Vote
 from ipyreel.experiments.rows import read_bytes
 from ipyreel.jobs.files import new_id
-from ipyreel.sweeps import with_columns
+from ipyreel.sweeps import read_field, with_columns
 from ipyreel.values import JobSnapshot, Json, VideoFile, VideoRequest
 
 METADATA, VOTES, PREFERENCES = "metadata.jsonl", "votes.json", "preferences.jsonl"
@@ -37,7 +36,6 @@ LARGEST_VIDEO = 4 * 2**30
 
 _ID = re.compile(r"v[0-9a-z]{6}")
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
-_SIZE = re.compile(r"[0-9A-Za-z:]{1,20}")
 _CHUNK = 2**20
 
 
@@ -275,13 +273,13 @@ def _entry(
     provider = row["provider"]
     if not isinstance(provider, str) or not _PROVIDER.fullmatch(provider):
         raise ValueError("the name of a provider")
+    fields = {
+        name: read_field(name, row[name], "")
+        for name in ("model", "seconds", "size", "seed")
+        if row.get(name) is not None
+    }
     request = VideoRequest(
-        prompt=_string(row, "prompt") or "",
-        model=_string(row, "model"),
-        seconds=_number(row.get("seconds")),
-        size=_size(row.get("size")),
-        seed=_whole(row.get("seed")),
-        extra=_object(row.get("extra")),
+        prompt=_string(row, "prompt") or "", extra=_object(row.get("extra")), **fields
     )
     created = _moment(row.get("created_at"), now)
     job = JobSnapshot(
@@ -336,26 +334,6 @@ def _string(row: Mapping[str, Json], name: str) -> str | None:
     value = row.get(name)
     if value is not None and not isinstance(value, str):
         raise ValueError(f"{name} {value!r}"[:100])
-    return value
-
-
-def _number(value: Json) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("a number of seconds")
-    return int(value) if float(value).is_integer() else value
-
-
-def _whole(value: Json) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise ValueError("a seed")
-    return value
-
-
-def _size(value: Json) -> str | None:
-    if value is not None and (not isinstance(value, str) or not _SIZE.fullmatch(value)):
-        raise ValueError("a size")
     return value
 
 

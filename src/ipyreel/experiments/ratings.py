@@ -111,7 +111,8 @@ class Opinions:
     def ratings(self, videos: Collection[str]) -> dict[str, list[Rating]]:
         """Return the ratings of these videos, oldest first."""
         found: dict[str, list[Rating]] = {}
-        for video, who, stars, note, tags, at in self._of(videos, "ratings", "video"):
+        query = "SELECT * FROM ratings WHERE video IN ({}) ORDER BY at"
+        for video, who, stars, note, tags, at in self._of(videos, query):
             rating = Rating(
                 video=video, who=who, stars=stars, note=note, tags=tuple(json.loads(tags)), at=at
             )
@@ -152,14 +153,9 @@ class Opinions:
 
         `among`: the last one between two of these videos.
         """
-        rows = self._database.rows(
-            "SELECT id, left_video, right_video, winner, who, at, balanced FROM votes"
-            " WHERE who = ? AND NOT undone ORDER BY at DESC, rowid DESC",
-            (who or current_user(),),
-        )
-        votes = (_vote_of(row) for row in rows)
-        for vote in votes:
-            if among is None or (vote.left in among and vote.right in among):
+        query = f"{_VOTES} AND who = ? ORDER BY at DESC, rowid DESC"
+        for vote in map(_vote_of, self._database.rows(query, (who or current_user(),))):
+            if among is None or {vote.left, vote.right} <= {*among}:
                 # The row stays: a colleague's older file must not bring the vote back.
                 self._database.write("UPDATE votes SET undone = 1 WHERE id = ?", (vote.id,))
                 return vote
@@ -168,7 +164,7 @@ class Opinions:
     def votes(self, videos: Collection[str]) -> list[Vote]:
         """Return the votes between two of these videos, oldest first."""
         asked = set(videos)
-        found = [_vote_of(row) for row in self._of(asked, "votes", "left_video")]
+        found = map(_vote_of, self._of(asked, f"{_VOTES} AND left_video IN ({{}})"))
         return sorted((one for one in found if one.right in asked), key=lambda one: one.at)
 
     def export(self, path: str | Path, videos: Collection[str]) -> Path:
@@ -209,15 +205,12 @@ class Opinions:
             lambda connection: sum(connection.execute(*row).rowcount for row in rows)
         )
 
-    def _of(self, videos: Collection[str], table: str, column: str) -> list[Any]:
+    def _of(self, videos: Collection[str], query: str) -> list[Any]:
+        """Return what a query finds with the videos in its braces; SQLite bounds their number."""
         asked, found = tuple(videos), list[Any]()
-        names = "id, left_video, right_video, winner, who, at, balanced"
-        columns, where = (names, " AND NOT undone") if table == "votes" else ("*", "")
         for start in range(0, len(asked), _AT_ONCE):
             some = asked[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(some))
-            query = f"SELECT {columns} FROM {table} WHERE {column} IN ({marks}){where} ORDER BY at"  # noqa: S608 - our own names
-            found += self._database.rows(query, some)
+            found += self._database.rows(query.format(", ".join("?" * len(some))), some)
         return found
 
 
@@ -229,6 +222,8 @@ def _summary(ratings: Collection[Rating]) -> dict[str, Json]:
         "tags": ", ".join(dict.fromkeys(tag for one in ratings for tag in one.tags)) or None,
     }
 
+
+_VOTES = "SELECT id, left_video, right_video, winner, who, at, balanced FROM votes WHERE NOT undone"
 
 _FORGET = "DELETE FROM ratings WHERE video = ? AND who = ?"
 

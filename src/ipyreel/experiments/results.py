@@ -161,24 +161,19 @@ def _contrasts(votes: Sequence[Vote], settings: Mapping[str, Setting]) -> Iterab
                 pairs[frozenset((left, right))].append(vote)
         for values, some in pairs.items():
             matched = [vote for vote in some if _alike(vote, settings, field)]
-            both = [
-                (_rate_of(matched or some, _with(settings, field, value)), str(value))
-                for value in values
-            ]
+            both = []
+            for value in values:
+                ours = {video for video, one in settings.items() if one.get(field) == value}
+                both.append((_rate_of(matched or some, ours), str(value)))
             (_, worse), (rate, better) = sorted(both, key=lambda one: (one[0].rate, one[1]))
             yield Contrast(
                 field=field, better=better, worse=worse, rate=rate, matched=bool(matched)
             )
 
 
-def _with(settings: Mapping[str, Setting], field: str, value: Hashable) -> set[str]:
-    return {video for video, setting in settings.items() if setting.get(field) == value}
-
-
 def _alike(vote: Vote, settings: Mapping[str, Setting], field: str) -> bool:
-    left, right = dict(settings[vote.left]), dict(settings[vote.right])
-    left.pop(field, None)
-    right.pop(field, None)
+    """Return whether all but one field is equal in the videos of a vote."""
+    left, right = ({**settings[one], field: None} for one in (vote.left, vote.right))
     return left == right
 
 
