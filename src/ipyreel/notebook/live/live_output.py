@@ -362,7 +362,9 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         if self._handle is not None:
             self._handle.update(bundle, raw=True)
         # Only now, and for pages that were reloaded: elsewhere the view is already gone.
-        self._final_view.outputs = (output(bundle), output(self._how_to_save()))
+        # Within a panel there is no handle: the panel saves what it shows.
+        notes = () if self._handle is None else (output(self._how_to_save()),)
+        self._final_view.outputs = (output(bundle), *notes)
         self.remove_class(self._name)
         self.layout.max_width = None
         self.children = (self._final_view,)
