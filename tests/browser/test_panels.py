@@ -311,6 +311,7 @@ FACES = {
     "form": "%video form",
     "gallery": "%video gallery",
     "compare": "import ipyreel\nsea.wait()\nipyreel.compare(*sea[:2])",
+    "rate": "%video rate sea",
 }
 
 
@@ -335,6 +336,12 @@ def test_axe_finds_no_serious_fault_in_any_face(server, lab):
     lab.output(names["card-failed"]).locator("button", has_text="Retry").wait_for()
     lab.output(names["card-done"]).locator("video").wait_for()
     lab.wait_for(STATIC, arg=names["grid-done"])
+    rate = lab.output(names["rate"])
+    rate.get_by_role("button", name="4 stars").first.click()
+    rate.get_by_label("Note").first.fill("Sharp, and the lanterns stay")
+    rate.get_by_label("Tags").first.fill("keep, sea")
+    lab.page.keyboard.press("Tab")
+    rate.get_by_text("tags saved").wait_for()
     live = lab.output(names["grid-live"])
     live.get_by_text(re.compile(r"2 done · 2 failed · 2 running")).first.wait_for()
     for theme in ("light", "dark"):

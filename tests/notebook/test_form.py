@@ -80,7 +80,7 @@ def test_fields_follow_the_model(form, monkeypatch):
 @pytest.mark.parametrize(
     ("field", "value", "why"),
     [
-        ("seconds", "many", "give a number"),
+        ("seconds", "many", "seconds=many"),
         ("seconds", "0", "above 0"),
         ("seed", "x", "whole number"),
         ("extra", "{", "not valid JSON"),

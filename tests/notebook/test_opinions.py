@@ -78,6 +78,28 @@ def test_ratings_come_back_as_columns(reel, films):
     assert films.to_dict()[films[0].id]["stars"] == 4
 
 
+def test_stars_and_notes_are_given_under_every_video(reel, films):
+    assert "%video rate" in said(reel, f"rate {films.id}")  # no widgets here
+    api.screen().host = FrontEnd(kind="jupyter", widgets=True, embeds=True)
+    panel = reel.run_cell("%video rate films").result
+    assert [len(one.children) for one in panel.tiles] == [3] * 4
+    _, stars, fields = panel.tiles[1].children
+    stars.value = 4
+    assert "stars saved" in status(panel)
+    fields.note.value, fields.tags.value = "sharp ", "sea, , keep"
+    row = films.to_dict()[films[1].id]
+    assert (row["stars"], row["notes"], row["tags"]) == (4, "sharp", "sea, keep")
+    fields.note.value = "x" * 2001
+    assert "at most 2000" in status(panel)
+    saved = panel.static_copy()
+    assert "★★★★☆  sharp  sea, keep" in saved["text/plain"]
+    assert films[0].id not in saved["text/html"]
+    again = films[1:2].rate()
+    assert (again.tiles[0].children[1].value, again.tiles[0].children[2].note.value) == (4, "sharp")
+    again.tiles[0].children[1].value = 0
+    assert "★" not in again.static_copy()["text/html"]
+
+
 def test_the_history_is_narrowed_by_stars_and_tags(reel, films):
     api.rate(films[0], 4, "overseas", tags=["keep"])
     api.rate(films[1], 2, tags=["sea"])
@@ -176,7 +198,8 @@ def test_what_cannot_be_judged_is_one_line(reel, films, live):
     for line, words in (
         ("rate films 4", "films has 4 jobs"),
         ("rate ONE 7", "'7' is not 1 to 5"),
-        ("rate ONE", "name a job"),
+        ("rate", "name a job"),
+        ("rate clip", "no finished video"),
         ("rate clip 3", "no video to judge"),
         ("vote ONE", "name two jobs"),
         ("vote ONE ONE", "two different videos"),

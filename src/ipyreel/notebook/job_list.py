@@ -25,6 +25,7 @@ from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.notebook.panels.judge import Judge, open_judge
+from ipyreel.notebook.panels.rate import Rate, open_rate
 from ipyreel.notebook.screen import Screen
 from ipyreel.sweeps import tell_apart, with_columns
 from ipyreel.values import JobSnapshot, Json, SavedSweep, SweepItem
@@ -88,6 +89,13 @@ class JobList(Jobs):
         `InvalidRequest` unless there are videos of two settings.
         """
         return open_judge(self._screen, self, votes=votes, who=who)
+
+    def rate(self) -> Rate | Notice:
+        """Return a panel that shows the videos with fields for stars, notes and tags.
+
+        Raises `InvalidRequest` where there is no video, or too many for one panel.
+        """
+        return open_rate(self._screen, self)
 
     def export_votes(self, path: str | Path) -> Path:
         """Write the ratings and votes on these videos as a file that `merge_votes` reads."""

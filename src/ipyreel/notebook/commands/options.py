@@ -253,11 +253,12 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             usage="compare ID ID ...", help="Play two to six videos in step.", of="job", most=None
         ),
         "rate": Verb(
-            usage="rate ID 1-5 [NOTE]",
-            help="Rate a video (0 takes the rating back). Takes --tag TAG, --as NAME.",
+            usage="rate ID [1-5 [NOTE]]",
+            help="Rate a video (0 takes the rating back), or show the videos of a job or sweep "
+            "with fields for it. Takes --tag TAG, --as NAME.",
             options=("--tag", "--as"),
             of="job",
-            least=2,
+            least=1,
             most=None,
             free=True,
         ),

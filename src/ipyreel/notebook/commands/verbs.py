@@ -26,6 +26,8 @@ from ipyreel.notebook.job_list import JobList, listed, saved_sweep
 from ipyreel.notebook.markup.tables import Listing, Notice, Report, Table
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import open_gallery
+from ipyreel.notebook.panels.rate import open_rate
+from ipyreel.notebook.panels.tiles import stars_text
 from ipyreel.notebook.screen import Screen
 from ipyreel.settings import TOML_NAME, did_you_mean
 from ipyreel.values import Chain, JobSnapshot, VideoRequest
@@ -190,7 +192,9 @@ def _compare(screen: Screen, words: Words, _said: Said) -> object:
     return side_by_side([job.video or job.snapshot for job in flat])
 
 
-def _rate(screen: Screen, words: Words, said: Said) -> Report:
+def _rate(screen: Screen, words: Words, said: Said) -> object:
+    if len(words) == 1:
+        return open_rate(screen, _handle(screen, words[0]))
     job, found = _one(screen, words[0]), opinions_of(screen.session)
     if not re.fullmatch(r"[0-5]", words[1]):
         raise InvalidRequest(f"%video rate: {words[1]!r} is not 1 to 5 stars.")
@@ -200,7 +204,7 @@ def _rate(screen: Screen, words: Words, said: Said) -> Report:
         return Notice(f"{job.id}: the rating was taken back.")
     note = options.unquoted(" ".join(words[2:]))
     rating = found.rate(video_of(job), stars=stars, note=note, tags=said.get("tag", ()), who=who)
-    return Notice(f"{job.id}: {'★' * stars}{'☆' * (5 - stars)} by {rating.who}.")
+    return Notice(f"{job.id}: {stars_text(stars)} by {rating.who}.")
 
 
 def _vote(screen: Screen, words: Words, said: Said) -> Report:

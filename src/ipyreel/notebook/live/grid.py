@@ -126,7 +126,10 @@ class SweepView(JobsView):
         magics = self._name is not None and self.context.show(self._name).startswith("%")
         if magics and not note and len(videos) > 1:
             # A button would need a kernel, and this is saved.
-            note = f"%video judge {self._name} asks which is better, in blind pairs."
+            note = (
+                f"%video judge {self._name} asks which is better, in blind pairs; "
+                f"%video rate {self._name} asks for stars and notes."
+            )
         html = sweep_html.grid_html(self.info, self.jobs, {**videos, **coming}, note)
         return {"text/html": html, "text/plain": text}
 

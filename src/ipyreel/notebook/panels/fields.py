@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,8 @@ from ipyreel.images import read_image
 from ipyreel.media import thumbnail
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import element
-from ipyreel.notebook.panels.panel import Choice, hint_html
+from ipyreel.notebook.panels.panel import Choice, bar, button, hint_html, webp_uri
+from ipyreel.sweeps import read_field
 from ipyreel.values import NOTHING, Image, Json, VideoRequest
 
 WIDE, THIRD, CODE = "ipyreel-wide", "ipyreel-third", "ipyreel-code"
@@ -123,9 +123,9 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return VideoRequest(
             prompt=self.prompt.value.strip(),
             model=self.model.value.strip() or None,
-            seconds=_seconds(self.seconds.value),
+            seconds=_read("seconds", self.seconds.value),
             size=self.size.value.lower().replace("×", "x").replace(" ", "") or None,
-            seed=_seed(self.seed.value.strip()),
+            seed=_read("seed", self.seed.value.strip()),
             images=self.pictures.images,
             extra=_extra(self.extra.value),
         )
@@ -156,22 +156,8 @@ def _extra_help(model: Model | None) -> str:
     return hint_html(*parts)
 
 
-def _seconds(text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        return float(text.removesuffix("s").strip())
-    except ValueError:
-        raise InvalidRequest(f"Seconds {text!r}: give a number, such as 8.") from None
-
-
-def _seed(text: str) -> int | None:
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise InvalidRequest(f"Seed {text!r}: give a whole number.") from None
+def _read(name: str, text: str) -> Any:
+    return read_field(name, text, "") if text else None
 
 
 def _extra(text: str) -> Mapping[str, Json]:
@@ -193,12 +179,10 @@ class Pictures(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.images: tuple[Image, ...] = ()
         self._tell = on_change
         self.upload = widgets.FileUpload(description="Add images", accept="image/*", multiple=True)
-        self._clear = widgets.Button(description="Remove images", disabled=True)
+        self._clear = button("Remove images", "", lambda _button: self._set(()))
+        self._clear.disabled = True
         self._preview = widgets.HTML()
-        buttons = widgets.HBox((self.upload, self._clear, self._preview))
-        buttons.add_class("ipyreel-bar-row")
-        super().__init__((buttons,))
-        self._clear.on_click(lambda _button: self._set(()))
+        super().__init__((bar(self.upload, self._clear, self._preview),))
 
     def allow(self, bounds: tuple[int, int] | None) -> None:
         """Offer the upload where the model takes images; (least, most), None: not known."""
@@ -260,5 +244,4 @@ def _thumb(image: Image) -> Any:
     small = thumbnail(image.data) if image.data else None
     if small is None:
         return element("span", job_text.one_line(image.source, 40))
-    src = "data:image/webp;base64," + base64.b64encode(small).decode("ascii")
-    return element("img", src=src, alt=image.source, title=image.source)
+    return element("img", src=webp_uri(small), alt=image.source, title=image.source)

@@ -20,7 +20,7 @@ from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.notebook.panels.fields import Fields
-from ipyreel.notebook.panels.panel import Panel, error_text, guarded
+from ipyreel.notebook.panels.panel import Panel, bar, button, error_text, guarded
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
 from ipyreel.sweeps import expand
@@ -40,23 +40,20 @@ class Form(Panel):
         self._saved_jobs = saved_jobs or screen.saved_jobs(self.renew)
         self._checked: tuple[object, str | None] = (None, None)
         self._busy = False
-        self._submit = widgets.Button(description="Submit", disabled=True)
+        self._submit = button("Submit", "", self._send_jobs)
         self._submit.add_class("ipyreel-submit")
-        self._copy = widgets.Button(
-            description="Copy as cell", tooltip="Show the %%video cell that sends the same request"
+        self._copy = button(
+            "Copy as cell", "Show the %%video cell that sends the same request", self._show_cell
         )
         self._cell = widgets.VBox()
         self.cards = widgets.VBox(_dom_classes=("ipyreel-cards",))
         self.fields = Fields(screen.session.catalog, self._changed)
-        bar = widgets.HBox((self._submit, self._copy))
-        bar.add_class("ipyreel-bar-row")
-        bar.add_class("ipyreel-wide")
+        buttons = bar(self._submit, self._copy)
+        buttons.add_class("ipyreel-wide")
         super().__init__(screen, self.fields, self.cards, name="form")
         self._cell.add_class("ipyreel-wide")
         self.status.add_class("ipyreel-wide")
-        self.fields.children = (*self.fields.children, self.status, bar, self._cell)
-        self._submit.on_click(self._send_jobs)
-        self._copy.on_click(self._show_cell)
+        self.fields.children = (*self.fields.children, self.status, buttons, self._cell)
         self.fields.pictures.upload.observe(self._uploaded, "value")
         self.fields.provider.value = screen.session.planner().choice().name
         self._changed({"name": "value", "owner": self.fields.provider})

@@ -22,8 +22,15 @@ from ipyreel.notebook.live.live_output import MimeBundle, output
 from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Report
 from ipyreel.notebook.panels.form import Form
-from ipyreel.notebook.panels.panel import Panel, guarded, hint_html
-from ipyreel.notebook.panels.tiles import Filters, Posters, Tile, page_html
+from ipyreel.notebook.panels.panel import Panel, bar, button, guarded, hint_html
+from ipyreel.notebook.panels.tiles import (
+    Filters,
+    OpinionFields,
+    Posters,
+    Tile,
+    page_html,
+    stars_text,
+)
 from ipyreel.notebook.screen import Screen
 from ipyreel.values import Chain, JobSnapshot
 
@@ -57,14 +64,14 @@ class Gallery(Panel):
         self.filters = Filters(self._narrowed)
         self._tiles = tuple(Tile(self._opener(place), self._rater(place)) for place in range(PAGE))
         self.grid = widgets.VBox(self._tiles, _dom_classes=("ipyreel-shelf",))
-        self._back = _button("‹ Previous", "The page before", self._turned(-1))
-        self._next = _button("Next ›", "The next page", self._turned(1))
-        again = _button("Refresh", "Read the library again", self._refresh)
+        self._back = button("‹ Previous", "The page before", self._turned(-1))
+        self._next = button("Next ›", "The next page", self._turned(1))
+        again = button("Refresh", "Read the library again", self._refresh)
         self.saved_jobs = screen.saved_jobs(self.renew)
         self.opened = Opened(screen, self)
         super().__init__(screen, name="gallery", wide=True)
-        bar = _bar(self.status, self._back, self._next, again)
-        self.place(self.filters, bar, self.grid, self.opened)
+        turning = bar(self.status, self._back, self._next, again)
+        self.place(self.filters, turning, self.grid, self.opened)
         self._refresh(None)
 
     @guarded
@@ -91,7 +98,7 @@ class Gallery(Panel):
         def rate(stars: int) -> None:
             job = self._jobs[place]
             change_rating(self._screen.session, job, stars=stars)
-            self.say(f"{job.id}: {'★' * stars}{'☆' * (5 - stars)}")
+            self.say(f"{job.id}: {stars_text(stars) or 'no rating'}")
             self.renew()
 
         return lambda stars: self.act(lambda _: rate(stars), None)
@@ -202,13 +209,13 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._delete = self._does("Delete", "Delete the job, after confirmation", self._ask_delete)
         close = self._does("Close", "Close this video", lambda _: self.look_at(None))
         chains = self._chains.values()
-        self._actions = _bar(self._again, *chains, self._opinion, self._where, self._delete, close)
+        self._actions = bar(self._again, *chains, self._opinion, self._where, self._delete, close)
         self._asked = widgets.VBox()
         self.below = widgets.VBox(_dom_classes=("ipyreel-cards",))
         super().__init__((), _dom_classes=("ipyreel-opened",))
 
     def _does(self, name: str, hint: str, hook: Callable[[Any], object]) -> Any:
-        return _button(name, hint, lambda button: self._gallery.act(hook, button))
+        return button(name, hint, lambda pressed: self._gallery.act(hook, pressed))
 
     def _chain_button(self, how: Chain) -> Any:
         return self._does(how.title(), CHAINS[how], lambda _: self._ask_prompt(how))
@@ -222,11 +229,10 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self._gallery.renew()
             return
         row = self._screen.session.catalog.providers.get(self._job.provider)
-        for how, button in self._chains.items():
+        for how, chain in self._chains.items():
             can = row is not None and row.can(how) and self._job.status == "completed"
-            button.disabled = not can
-            cannot = f"{self._job.provider} cannot {how} this"
-            button.tooltip = CHAINS[how] if can else cannot
+            chain.disabled = not can
+            chain.tooltip = CHAINS[how] if can else f"{self._job.provider} cannot {how} this"
         # Scroll to what was opened: it may be below the edge of the window.
         shows = "this.closest('.ipyreel-opened').scrollIntoView({block: 'nearest'})"
         hook = widgets.HTML(element("style", data_job=self._job.id, onload=shows))
@@ -264,7 +270,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             f"Send {how}", "Send it as a new job", lambda _: self._ask_for(how, field)
         )
         send.add_class("ipyreel-submit")
-        self._asked.children = (field, _bar(send))
+        self._asked.children = (field, bar(send))
 
     def _ask_for(self, how: Chain, field: Any) -> None:
         if not field.value.strip():
@@ -280,20 +286,14 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _ask_opinion(self, _button: object) -> None:
         session, job = self._screen.session, self._chosen
         known = own_ratings(session, [job]).get(video_of(job))
-        note = widgets.Textarea(description="Note", rows=2, value=known.note if known else "")
-        tags = widgets.Text(description="Tags, separated by commas")
-        tags.value = ", ".join(known.tags) if known else ""
-        note.layout.width = tags.layout.width = "auto"
 
-        def keep(_button: object) -> None:
-            said = (tag.strip() for tag in tags.value.split(","))
-            change_rating(session, job, note=note.value.strip(), tags=tuple(filter(None, said)))
-            self._asked.children = ()
-            self._gallery.say(f"{job.id}: note and tags are saved.")
+        def keep(**new: Any) -> None:
+            change_rating(session, job, **new)
+            self._gallery.say(f"{job.id}: {' and '.join(new)} saved.")
             self._gallery.renew()
 
-        save = self._does("Save note and tags", "Keep them in the library", keep)
-        self._asked.children = (note, tags, _bar(save))
+        fields = OpinionFields(known, lambda **new: self._gallery.act(lambda _: keep(**new), None))
+        self._asked.children = (fields,)
 
     def _show_path(self, _button: object) -> None:
         job = self._chosen
@@ -309,7 +309,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         yes = self._does(f"Delete {job.id}", "This cannot be undone", lambda _: self._forget(job))
         yes.add_class("ipyreel-danger")
         no = self._does("Keep", "Delete nothing", lambda _: setattr(self._asked, "children", ()))
-        self._asked.children = (question, _bar(yes, no))
+        self._asked.children = (question, bar(yes, no))
 
     def _forget(self, job: JobSnapshot) -> None:
         self._asked.children = ()
@@ -344,13 +344,3 @@ def open_gallery(screen: Screen, text: str = "") -> Gallery | Report:
     pictures = [(job, posters.make(job)) for job in jobs]
     html = page_html(pictures, own_ratings(screen.session, jobs))
     return Report(plain.text, html)
-
-
-def _button(name: str, hint: str, hook: Callable[[Any], object]) -> Any:
-    button = widgets.Button(description=name, tooltip=hint)
-    button.on_click(hook)
-    return button
-
-
-def _bar(*children: Any) -> Any:
-    return widgets.HBox(children, _dom_classes=("ipyreel-bar-row",))

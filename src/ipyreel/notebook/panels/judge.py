@@ -23,7 +23,7 @@ from ipyreel.notebook.handles.opinions import opinions_of, results_of_list, sett
 from ipyreel.notebook.live.live_output import MimeBundle, output, set_button, set_traits
 from ipyreel.notebook.markup.html import element, static
 from ipyreel.notebook.markup.tables import Notice
-from ipyreel.notebook.panels.panel import Panel, guarded, hint_html
+from ipyreel.notebook.panels.panel import Panel, bar, button, guarded, hint_html
 from ipyreel.notebook.screen import Screen
 
 PATIENCE = 5.0
@@ -63,14 +63,14 @@ class Judge(Panel):
         self._turn = 0
         self._stage = widgets.Output(_dom_classes=("ipyreel-stage",))
         self._result, self._hint = widgets.HTML(), widgets.HTML()
-        self._undo = _button("Undo", "Take your last vote back", self._take_back)
-        self._stop = _button("", "", self._end)
-        self._again = _button("", "", self._go_on)
+        self._undo = button("Undo", "Take your last vote back", self._take_back)
+        self._stop = button("", "", self._end)
+        self._again = button("", "", self._go_on)
         self._keys = _keys(self._heard)
         answers = (
-            _button("← Left", "The left video is better", lambda _: self._cast("left")),
-            _button("↓ Tie", "Both are equally good", lambda _: self._cast("tie")),
-            _button("Right →", "The right video is better", lambda _: self._cast("right")),
+            button("← Left", "The left video is better", lambda _: self._cast("left")),
+            button("↓ Tie", "Both are equally good", lambda _: self._cast("tie")),
+            button("Right →", "The right video is better", lambda _: self._cast("right")),
         )
         self._judging = widgets.VBox(
             (
@@ -81,13 +81,11 @@ class Judge(Panel):
         )
         super().__init__(screen, name=f"judge {jobs.id or 'JOBS'}", wide=True)
         self.add_class("ipyreel-judge")
-        bar = widgets.HBox(
-            (self.status, self._undo, self._stop, self._again), _dom_classes=("ipyreel-bar-row",)
-        )
+        head = bar(self.status, self._undo, self._stop, self._again)
         # Hidden: where anywidget is missing, an error stands in its place.
         keys = () if self._keys is None else (self._keys,)
         hidden = widgets.Box(keys, _dom_classes=("ipyreel-sheet",))
-        self.place(self._result, bar, self._judging, hidden)
+        self.place(self._result, head, self._judging, hidden)
         self._hint.value = "" if self._keys is not None else hint_html(NO_PACKAGE)
         self._ask()
 
@@ -241,9 +239,3 @@ def _keys(heard: Callable[..., None]) -> Any:
     keys = Keys()
     keys.on_msg(heard)
     return keys
-
-
-def _button(name: str, hint: str, hook: Callable[[Any], object]) -> Any:
-    button = widgets.Button(description=name, tooltip=hint)
-    button.on_click(hook)
-    return button

@@ -6,6 +6,7 @@ an error in one is shown in the status line, since elsewhere it would be lost.
 
 from __future__ import annotations
 
+import base64
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,23 @@ def status_html(*parts: object, bad: bool = False) -> Markup:
 def hint_html(*parts: object) -> Markup:
     """Return a line of small print."""
     return element("div", *parts, class_="ipyreel-hint")
+
+
+def button(name: str, hint: str, hook: Callable[[Any], object]) -> Any:
+    """Return a button; `hook` is called with it."""
+    made = widgets.Button(description=name, tooltip=hint)
+    made.on_click(hook)
+    return made
+
+
+def bar(*children: Any) -> Any:
+    """Return widgets in a row that wraps."""
+    return widgets.HBox(children, _dom_classes=("ipyreel-bar-row",))
+
+
+def webp_uri(picture: bytes) -> str:
+    """Return a WebP picture as an address that holds it."""
+    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
 
 
 def error_text(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from ipyreel.media import save_poster, thumbnail
 from ipyreel.notebook.live.live_output import set_traits
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import Markup, element
+from ipyreel.notebook.panels.panel import webp_uri
 from ipyreel.values import JobSnapshot, JobStatus
 
 SMALL = 100
@@ -106,8 +106,9 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.sort = _list("Order", SORTS)
         self.stars = _list("Stars", LEAST)
         self.opinion = widgets.Text(description="Search tags and notes", layout=auto)
-        made = (self.text, self.provider, self.model, self.state, self.time, self.sort)
-        fields = (*made, self.stars, self.opinion)
+        made = (self.text, self.provider, self.model, self.state, self.time)
+        self._narrowing = (*made, self.stars, self.opinion)
+        fields = (*made, self.sort, self.stars, self.opinion)
         for field in fields:
             field.add_class("ipyreel-third")
             field.observe(on_change, "value")
@@ -116,9 +117,7 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     @property
     def narrow(self) -> bool:
         """Whether anything but the order is set."""
-        made = (self.text, self.provider, self.model, self.state, self.time)
-        fields = (*made, self.stars, self.opinion)
-        return any(field.value for field in fields)
+        return any(field.value for field in self._narrowing)
 
     def offer(self, makers: Sequence[tuple[str, str | None]]) -> None:
         """Offer the providers and models of the library; a choice that is still there stays."""
@@ -152,6 +151,54 @@ def _list(label: str, options: Any) -> Any:
     )
 
 
+class Stars(widgets.ToggleButtons):  # type: ignore[misc] # ipywidgets has no types
+    """Five stars to click; `on_rate` is told how many a person gave, 0: none any more."""
+
+    def __init__(self, on_rate: Callable[[int], None]) -> None:
+        self._shown = 0
+        super().__init__(
+            options=STARS, value=0, _dom_classes=("ipyreel-stars",), layout=widgets.Layout()
+        )
+        self._on_rate = on_rate
+        self.observe(self._rated, "value")
+
+    def show(self, rating: Rating | None) -> None:
+        """Show the stars that somebody gave."""
+        self._shown = (rating.stars if rating is not None else None) or 0
+        set_traits(self, value=self._shown)
+
+    def _rated(self, change: Mapping[str, Any]) -> None:
+        if change["new"] != self._shown:  # by a person, and not by `show`
+            self._shown = change["new"]
+            self._on_rate(self._shown)
+
+
+class OpinionFields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """Note and tags of a video; `on_change` gets what a person changed, by its name."""
+
+    def __init__(self, rating: Rating | None, on_change: Callable[..., None]) -> None:
+        layout = widgets.Layout(width="auto")
+        note, tags = (rating.note, ", ".join(rating.tags)) if rating is not None else ("", "")
+        self.note = widgets.Textarea(
+            note, description="Note", rows=2, continuous_update=False, layout=layout
+        )
+        self.tags = widgets.Text(
+            tags, description="Tags, separated by commas", continuous_update=False, layout=layout
+        )
+        super().__init__((self.note, self.tags), _dom_classes=("ipyreel-note",))
+        self.note.observe(lambda change: on_change(note=change["new"].strip()), "value")
+        self.tags.observe(lambda change: on_change(tags=_tags(change["new"])), "value")
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (tag.strip() for tag in text.split(","))))
+
+
+def stars_text(stars: int | None) -> str:
+    """Return stars as five characters, "" where there are none."""
+    return f"{'★' * stars}{'☆' * (5 - stars)}" if stars else ""
+
+
 class Tile(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     """One video of the page; a click anywhere on it opens it, one on a star rates it."""
 
@@ -159,23 +206,13 @@ class Tile(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._picture, self._facts = widgets.HTML(), widgets.HTML()
         self.button = widgets.Button()
         self.button.on_click(on_click)
-        self.stars = widgets.ToggleButtons(
-            options=STARS, value=0, _dom_classes=("ipyreel-stars",), layout=widgets.Layout()
-        )
-        self._shown, self._on_rate = 0, on_rate
-        self.stars.observe(self._rated, "value")
+        self.stars = Stars(on_rate)
         parts = (self._picture, self.button, self._facts, self.stars)
         super().__init__(parts, _dom_classes=("ipyreel-pick",))
 
-    def _rated(self, change: Mapping[str, Any]) -> None:
-        if change["new"] != self._shown:  # by a person, and not by `show`
-            self._shown = change["new"]
-            self._on_rate(self._shown)
-
     def show_stars(self, job: JobSnapshot, rating: Rating | None) -> None:
         """Show the stars that somebody gave; none where there is no video."""
-        self._shown = (rating.stars if rating is not None else None) or 0
-        set_traits(self.stars, value=self._shown)
+        self.stars.show(rating)
         set_traits(self.stars.layout, display=None if job.file is not None else "none")
 
     def show(self, job: JobSnapshot | None, poster: bytes | None, now: float) -> None:
@@ -198,7 +235,7 @@ def picture_html(job: JobSnapshot, poster: bytes | None) -> Markup:
     if poster is None:
         word = "" if job.status == "completed" else job_text.phase(job)
         return element("div", word or "▶", class_="ipyreel-plain")
-    return element("img", src=_uri(poster), alt="", class_="ipyreel-poster")
+    return element("img", src=webp_uri(poster), alt="", class_="ipyreel-poster")
 
 
 def facts(job: JobSnapshot, now: float) -> str:
@@ -220,7 +257,7 @@ def page_html(
     """Return a page of tiles as plain HTML that needs no kernel; `ratings` are by SHA-256."""
     cells = []
     for job, poster in jobs:
-        picture = element("img", src=_uri(poster), alt="", style=_IMG) if poster else None
+        picture = element("img", src=webp_uri(poster), alt="", style=_IMG) if poster else None
         prompt = element("div", job_text.one_line(job.request.prompt, 90), dir="auto")
         # Its day and not its age: this is saved.
         day = time.strftime("%Y-%m-%d", time.localtime(job.created_at))
@@ -230,7 +267,3 @@ def page_html(
         small = element("div", " · ".join(line), style=_SMALL)
         cells.append(element("figure", picture, prompt, small, style=_CELL))
     return element("div", *cells, style=_GRID)
-
-
-def _uri(poster: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(poster).decode("ascii")

@@ -1,0 +1,94 @@
+"""Stars, a note and tags under each of some videos, kept in the library as they are changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import ipywidgets as widgets
+
+from ipyreel.errors import InvalidRequest
+from ipyreel.notebook.handles.job import Job
+from ipyreel.notebook.handles.jobs import Jobs
+from ipyreel.notebook.handles.opinions import change_rating, own_ratings, video_of
+from ipyreel.notebook.live.live_output import MimeBundle, output
+from ipyreel.notebook.markup.job_text import one_line
+from ipyreel.notebook.markup.sweep_html import static_tile
+from ipyreel.notebook.markup.sweep_text import SweepInfo
+from ipyreel.notebook.markup.tables import Notice, Table
+from ipyreel.notebook.panels.panel import Panel, guarded
+from ipyreel.notebook.panels.tiles import OpinionFields, Stars, stars_text
+from ipyreel.notebook.screen import Screen
+from ipyreel.values import JobSnapshot
+
+MOST = 60
+"""Videos in one panel: each is a player of its own."""
+
+WIDE = 280
+"""Width of a video in CSS pixels."""
+
+
+class Rate(Panel):
+    """The finished videos of a list, each with what the user thinks of it."""
+
+    def __init__(self, screen: Screen, jobs: Jobs, name: str) -> None:
+        self._info = replace(jobs.info, width=WIDE)
+        self._jobs = {at: one for at, one in enumerate(jobs.snapshots) if one.file is not None}
+        super().__init__(screen, name=f"rate {name}", wide=True)
+        rated = own_ratings(screen.session, list(self._jobs.values()))
+        self.tiles = [
+            self._tile(at, job, rated.get(video_of(job))) for at, job in self._jobs.items()
+        ]
+        shelf = widgets.VBox(self.tiles, _dom_classes=("ipyreel-shelf", "ipyreel-rated"))
+        self.place(shelf, self.status)
+
+    def _tile(self, at: int, job: JobSnapshot, known: Any) -> Any:
+        tile = static_tile(self._info, at, job, self._screen.video(job).as_tile())
+        shown = widgets.Output(outputs=(output({"text/html": tile, "text/plain": job.id}),))
+        stars = Stars(lambda number: self._keep(job, stars=number))
+        stars.show(known)
+        fields = OpinionFields(known, lambda **new: self._keep(job, **new))
+        return widgets.VBox((shown, stars, fields))
+
+    @guarded
+    def _keep(self, /, job: JobSnapshot, **new: Any) -> None:
+        change_rating(self._screen.session, job, **new)
+        self.say(f"{job.id}: {' and '.join(new)} saved.")
+        self.renew()
+
+    def static_copy(self) -> MimeBundle:
+        """Return the ratings as a table; the videos stand where they were made."""
+        rated = own_ratings(self._screen.session, list(self._jobs.values()))
+        rows = [
+            (self._info.label(at), stars_text(one.stars), one.note, ", ".join(one.tags), job.id)
+            for at, job in self._jobs.items()
+            if (one := rated.get(video_of(job))) is not None
+        ]
+        table = Table(("video", "stars", "note", "tags", "job"), rows, note=repr(self))
+        return {"text/html": table.html, "text/plain": table.text}
+
+    def __repr__(self) -> str:
+        """Return a line on how to go on."""
+        return f"%video {self._name} shows the videos with fields for stars, notes and tags."
+
+
+def open_rate(screen: Screen, shown: Job | Jobs) -> Rate | Notice:
+    """Return the panel; where no widgets are shown, a notice that says what to use instead."""
+    if isinstance(shown, Job):
+        label = one_line(shown.snapshot.request.prompt, 90)
+        jobs, name = Jobs(screen, [shown.id], SweepInfo(labels=(label,))), shown.id
+    else:
+        jobs, name = shown, shown.id or "JOBS"
+    finished = sum(one.file is not None for one in jobs.snapshots)
+    if not finished:
+        raise InvalidRequest(
+            "There is no finished video to rate.", hint="%video wait waits for active jobs."
+        )
+    if finished > MOST:
+        raise InvalidRequest(f"{finished} videos are too many for one panel; name at most {MOST}.")
+    if not screen.host.widgets:
+        return Notice(
+            "The fields for ratings need a front end with widgets (JupyterLab, Notebook 7, Voila).",
+            f"Use %video rate {name} 1-5 NOTE instead.",
+        )
+    return Rate(screen, jobs, name)
