@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.experiments.recipe import NO_CELL, Recipe, cell_of_jobs, read_recipe, to_toml
+from ipyreel.experiments.rows import expand_rows
 from ipyreel.images import image_of_bytes, read_image
 from ipyreel.notebook.commands import options, sweeps
-from ipyreel.notebook.commands.prompts import split_prompts
+from ipyreel.notebook.commands.prompts import interpolate, split_prompts
 from ipyreel.sweeps import Sweep, Variant
 from ipyreel.values import Image, VideoRequest
 
@@ -152,6 +153,16 @@ def test_a_cell_of_a_sweep_reads_well():
     sweep = read(f"-p demo --size 640x360 {MOODS} --vary seconds=4,8 -n 2", "A {mood} sea")
     assert cell_of_jobs(asked(sweep), [one.differs for one in sweep.variants], sweep.prompt) == (
         "%%video -p demo --size 640x360 -n 2 --vary mood=calm,wild --vary seconds=4,8\nA {mood} sea"
+    )
+
+
+def test_rows_that_are_a_product_become_the_cell_without_their_notes():
+    rows = [{"mood": mood, "seed": seed, "who": f"{mood}{seed}"}
+            for mood in ("calm", "wild") for seed in (1, 2)]  # fmt: skip
+    sweep = expand_rows(VideoRequest(prompt="A {mood} sea"), rows, provider="demo",
+                        fill=interpolate, read_image=read_image)  # fmt: skip
+    assert cell_of_jobs(asked(sweep), [one.differs for one in sweep.variants], sweep.prompt) == (
+        "%%video -p demo --vary mood=calm,wild --vary seed=1,2\nA {mood} sea"
     )
 
 

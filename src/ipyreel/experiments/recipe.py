@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import shlex
 from collections import Counter
@@ -18,7 +19,6 @@ from ipyreel.settings import MAX_TOML_BYTES, Toml, did_you_mean, read_toml
 from ipyreel.sweeps import (
     FIELDS,
     MOST,
-    TAKE,
     Sweep,
     Variant,
     expand,
@@ -124,15 +124,18 @@ def cell_of_jobs(
     """Return the cell that makes the same jobs again; without a seed the videos will differ.
 
     `differs` is what sets each apart, `prompt` the one that all share, as it was typed. Raises
-    `InvalidRequest` when no cell does that: for rows of data, for jobs of another video.
+    `InvalidRequest` when no cell does that: for rows that are no product, for jobs of another
+    video.
     """
     _refuse_chains(request for _, request in asked)
-    typed = _of_fields(asked, differs, prompt)
-    for prompts, axes in filter(None, (typed, _of_requests(asked))):
-        text = _try(asked, prompts, axes)
-        if text is not None:
-            return text
-    raise InvalidRequest(NO_CELL, hint="to_toml() writes them as a file for %%video --from.")
+    prompts, axes = _guess(asked, differs, prompt)
+    try:
+        text = _checked_cell(asked, prompts, axes)
+    except (InvalidRequest, ValueError, LookupError, AttributeError):
+        text = None
+    if text is None:
+        raise InvalidRequest(NO_CELL, hint="to_toml() writes them as a file for %%video --from.")
+    return text
 
 
 def _refuse_chains(requests: Iterable[VideoRequest]) -> None:
@@ -140,63 +143,52 @@ def _refuse_chains(requests: Iterable[VideoRequest]) -> None:
         raise InvalidRequest("A remix, edit or extension cannot be made again without its video.")
 
 
-Guess = tuple[Sequence[str], Mapping[str, Sequence[Any]]]
-"""Prompts as they are typed, and the values of each varied field."""
-
-
-def _of_fields(
+def _guess(
     asked: Sequence[Asked], differs: Sequence[Mapping[str, Json]], prompt: str | None
-) -> Guess | None:
-    """Return the prompts and fields that were typed; None where they are not known."""
-    names = dict.fromkeys(name for some in differs for name in some if name not in {TAKE, "prompt"})
-    texts = dict.fromkeys(str(some["prompt"]) for some in differs if "prompt" in some)
-    prompts = [prompt] if prompt is not None else list(texts)
-    if not prompts or words_of(prompt, differs) - names.keys():
-        return None
+) -> tuple[list[str], dict[str, list[Any]]]:
+    """Return the prompts and the values of each varied field as they were typed.
+
+    Prompts that name what is not varied, but was a variable of the notebook, are returned as
+    they were sent.
+    """
+    names = dict.fromkeys(name for some in differs for name in some)
+    texts = _once(some.get("prompt") for some in differs)
+    prompts = [prompt] if prompt is not None else texts
+    words = words_of(prompt, differs)
+    if None in prompts or words - names.keys():
+        prompts, words = _once(_doubled(request.prompt) for _, request in asked), set()
+    extras = {name for _, request in asked for name in request.extra}
     axes = {
         name: _once(
-            some.get(name) if name != "image" else _image_of(request)
-            for (_, request), some in zip(asked, differs, strict=True)
+            _value(name, provider, request, some)
+            for (provider, request), some in zip(asked, differs, strict=True)
         )
         for name in names
+        if name in {*FIELDS, *words, *extras}
     }
     return prompts, axes
 
 
-def _of_requests(asked: Sequence[Asked]) -> Guess:
-    """Return the prompts as they were sent, and the fields in which the requests differ."""
-    axes = {
-        name: _once(_value(name, *one) for one in asked)
-        for name in dict.fromkeys([*FIELDS, *(key for _, one in asked for key in one.extra)])
-    }
-    prompts = _once(_doubled(request.prompt) for _, request in asked)
-    return prompts, {name: values for name, values in axes.items() if len(values) > 1}
-
-
-def _value(name: str, provider: str, request: VideoRequest) -> Any:
+def _value(name: str, provider: str, request: VideoRequest, differing: Mapping[str, Json]) -> Any:
+    """Return the value of a varied field: of the request, since `differing` has it as text."""
     if name == "provider":
         return provider
     if name == "image":
-        return _image_of(request)
-    return getattr(request, name) if name in FIELDS else request.extra.get(name)
-
-
-def _image_of(request: VideoRequest) -> Image | None:
-    return request.images[0] if request.images else None
+        return request.images[0] if request.images else None
+    return (
+        getattr(request, name) if name in FIELDS else request.extra.get(name, differing.get(name))
+    )
 
 
 def _once(values: Iterable[Any]) -> list[Any]:
     return list({repr(value): value for value in values}.values())
 
 
-def _try(
+def _checked_cell(
     asked: Sequence[Asked], prompts: Sequence[str], axes: Mapping[str, Sequence[Any]]
 ) -> str | None:
     """Return the cell of these prompts and fields if it makes exactly what was asked for."""
-    total = len(prompts)
-    for values in axes.values():
-        total *= len(values)
-    count, rest = divmod(len(asked), total or 1)
+    count, rest = divmod(len(asked), math.prod(map(len, (prompts, *axes.values()))))
     if rest or not count:
         return None
     provider, first = asked[0]
@@ -209,23 +201,21 @@ def _try(
     )
     common = None if "provider" in axes else provider
     words = words_of(None, [{"prompt": one} for one in prompts])
-    try:
-        sweep = expand(
-            base,
-            prompts=prompts,
-            axes=[read_axis(name, values, words) for name, values in axes.items()],
-            count=count,
-            provider=common,
-            fill=_fill,
-        )
-        same = _prints((one.provider or "", one.request) for one in sweep.variants)
-        if same != _prints(asked):
-            return None
-        vary = [_varied(name, values, words) for name, values in axes.items()]
-        options = _options(base, common, [image.source for image in base.images], count)
-        return _cell(options, vary, [_literal_lines(one) for one in prompts])
-    except (InvalidRequest, ValueError, LookupError, AttributeError):
+    sweep = expand(
+        base,
+        prompts=prompts,
+        axes=[read_axis(name, values, words) for name, values in axes.items()],
+        count=count,
+        provider=common,
+        fill=_fill,
+    )
+    if _prints((one.provider or "", one.request) for one in sweep.variants) != _prints(asked):
         return None
+    vary = [_varied(name, values, words) for name, values in axes.items()]
+    options = _options(base, common, [image.source for image in base.images], count)
+    for one in prompts:
+        _literal(one)  # refuses what cannot stand in a cell
+    return _cell(options, vary, [one.strip() for one in prompts])
 
 
 def _fill(prompt: str, values: Mapping[str, Any]) -> str:
@@ -243,12 +233,6 @@ _PLAIN = ("model", "seconds", "size", "seed")
 
 def _prints(asked: Iterable[Asked]) -> Counter[str]:
     return Counter(request.fingerprint(provider) for provider, request in asked)
-
-
-def _literal_lines(prompt: str) -> str:
-    """Return a prompt that is typed already; raises `InvalidRequest` for a line of ---."""
-    _literal(prompt)
-    return prompt.strip()
 
 
 def _varied(name: str, values: Sequence[Any], words: set[str]) -> str:
