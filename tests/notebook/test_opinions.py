@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import shutil
 import sys
-from pathlib import Path
 
 import pytest
 from IPython.core.error import UsageError
@@ -19,22 +20,38 @@ from tests.notebook.conftest import hurry
 from tests.support.demo import running_demo
 
 
-@pytest.fixture
-def live(tmp_path):
-    """A demo server that renders, so that videos differ."""
-    with running_demo(tmp_path / "server", speed=50) as demo:
-        Path("ipyreel.toml").write_text(
-            f'provider = "lab"\n[providers.lab]\nbase_url = "{demo.url}"\ndialect = "openai"\n',
-            encoding="utf-8",
-        )
-        yield demo
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A demo server that renders, and a library with two moods, each in two samples."""
+    root = tmp_path_factory.mktemp("studio")
+    with running_demo(root / "server", speed=50) as demo, pytest.MonkeyPatch.context() as patch:
+        toml = f'provider = "lab"\n[providers.lab]\nbase_url = "{demo.url}"\ndialect = "openai"\n'
+        (root / "ipyreel.toml").write_text(toml, encoding="utf-8")
+        patch.chdir(root)
+        patch.setenv("IPYREEL_TRUST", str(root))
+        patch.setenv("IPYREEL_HOME", str(root / "home"))
+        hurry()
+        moods = {"mood": ["calm", "stormy"]}
+        films = api.sweep("A {mood} sea", **moods, count=2, seed=1, seconds=1, size="64x64")
+        films.wait()
+        api.close()
+        yield root, demo, films.id
 
 
 @pytest.fixture
-def films(reel):
-    """Two moods, each in two samples."""
-    line = "%%video films --vary mood=calm,stormy -n 2 --seed 1 -s 1 --size 64x64 -w"
-    return reel.run_cell(f"{line}\nA {{mood}} sea").result
+def live(studio):
+    """The studio's server; its library is that of the test, as if made in an earlier kernel."""
+    root, demo, _ = studio
+    shutil.copytree(root / "home", os.environ["IPYREEL_HOME"])
+    shutil.copy(root / "ipyreel.toml", "ipyreel.toml")
+    yield demo
+    demo.faults.clear()
+
+
+@pytest.fixture
+def films(reel, studio):
+    """The sweep of the studio's library, as the variable `films`."""
+    return reel.run_cell(f"films = %video show {studio[2]}\nfilms").result
 
 
 def said(reel, line):
@@ -264,7 +281,7 @@ def test_hugging_faces_library_reads_a_dataset(folder, tmp_path, monkeypatch):
 def test_a_dataset_is_loaded_once_into_another_library(elsewhere):
     spent = api.screen().session.spent(0)
     films = api.load(elsewhere)
-    assert films.labels[0] == "calm · seed 1"
+    assert films.labels[0] == "calm · take 1"
     assert films.results().data.votes == 2
     assert films.to_dict()[films[0].id]["stars"] == 4
     assert films[0].path.is_relative_to(elsewhere)
