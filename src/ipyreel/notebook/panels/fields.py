@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from ipyreel.notebook.panels.panel import Choice, bar, button, hint_html, webp_u
 from ipyreel.sweeps import read_field
 from ipyreel.values import NOTHING, Image, Json, VideoRequest
 
-WIDE, THIRD, CODE = "ipyreel-wide", "ipyreel-third", "ipyreel-code"
 MOST = 20
 """Jobs that one Submit may send at most, to limit what a typing error can cost."""
 
@@ -53,30 +52,19 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         )
         self.extra.layout.width = "auto"
         self.help = widgets.HTML()
-        super().__init__(tuple(self._placed()), _dom_classes=("ipyreel-fields",))
+        self.prompt.add_class("ipyreel-sends")
+        self.extra.add_class("ipyreel-code")
+        for field in (self.prompt, self.pictures, self.extra, self.help):
+            field.add_class("ipyreel-wide")
+        in_tab_order = (
+            self.provider, self.model, self.prompt, self.size, self.seconds, self.seed, self.count,
+            self.pictures, self.extra, self.help,
+        )  # fmt: skip
+        super().__init__(in_tab_order, _dom_classes=("ipyreel-fields",))
         for field in (self.provider, self.model, self.prompt, self.seed, self.count, self.extra):
             field.observe(on_change, "value")
         for choice in (self.size, self.seconds):
             choice.watch(on_change)
-
-    def _placed(self) -> Iterator[Any]:
-        """Yield the fields in Tab order, each with its place in the grid."""
-        places = {
-            self.provider: (),
-            self.model: (),
-            self.prompt: (WIDE, "ipyreel-sends"),
-            self.size: (),
-            self.seconds: (),
-            self.seed: (),
-            self.count: (),
-            self.pictures: (WIDE,),
-            self.extra: (WIDE, CODE),
-            self.help: (WIDE,),
-        }
-        for field, names in places.items():
-            for name in names:
-                field.add_class(name)
-            yield field
 
     # ---- what may be chosen -------------------------------------------------------------
 
