@@ -36,10 +36,10 @@ def vote(left, right, winner, who="Ann", at=0.0, *, balanced=True):
 
 
 SETTINGS = {
-    f"{mood}{seconds}{take}": {"mood": mood, "seconds": seconds}
+    f"{mood}{seconds}{take}": {"mood": mood, "seconds": float(seconds)}
     for mood in ("calm", "wild") for seconds in (4, 8) for take in (1, 2)
 }  # fmt: skip
-LABELS = {video: f"{one['mood']} · {one['seconds']} s" for video, one in SETTINGS.items()}
+LABELS = {video: f"{one['mood']} · {one['seconds']:g} s" for video, one in SETTINGS.items()}
 
 
 def cast(wins, losses, ties=0):
@@ -128,6 +128,7 @@ def test_mixed_comparisons_are_named_as_such():
     found = results_of([vote("wild41", "calm81", "left")], SETTINGS, LABELS)
     assert {one.field for one in found.contrasts} == {"mood", "seconds"}
     assert all("other fields differed too" in str(one) for one in found.contrasts)
+    assert {one.worse for one in found.contrasts} == {"calm", "8"}
 
 
 @pytest.mark.parametrize(("chance", "number"), [(0.5, 20), (0.7, 30), (0.6, 80)])

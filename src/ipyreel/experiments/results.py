@@ -164,7 +164,8 @@ def _contrasts(votes: Sequence[Vote], settings: Mapping[str, Setting]) -> Iterab
             both = []
             for value in values:
                 ours = {video for video, one in settings.items() if one.get(field) == value}
-                both.append((_rate_of(matched or some, ours), str(value)))
+                text = f"{value:g}" if isinstance(value, float) else str(value)
+                both.append((_rate_of(matched or some, ours), text))
             (_, worse), (rate, better) = sorted(both, key=lambda one: (one[0].rate, one[1]))
             yield Contrast(
                 field=field, better=better, worse=worse, rate=rate, matched=bool(matched)
