@@ -2,7 +2,8 @@
 
 `python -m tests.support.one_cell` prints them, one a line: those in which a function runs on
 the cell's thread while the cell runs, in a front end with live cards. The cell is the second
-of its session, so that what is imported and opened once does not count.
+of its session, so that what is imported and opened once does not count; it has a number of its
+own, as in a notebook, so that the notebook's place is looked up for it.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ def modules_of_a_cell(folder):
         Path("here.ipynb").write_text("{}", encoding="utf-8")
         os.environ["JPY_SESSION_NAME"] = str(folder / "here.ipynb")
         api.screen().host = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
-        shell.run_cell(CELL).result.wait()
+        shell.run_cell(CELL, store_history=True).result.wait()
         jobs = []
-        found = passed(lambda: jobs.append(shell.run_cell(CELL).result))
+        found = passed(lambda: jobs.append(shell.run_cell(CELL, store_history=True).result))
         jobs[0].wait()
         shell.run_cell("%unload_ext ipyreel")
     return found
