@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ipyreel.client import DownloadPolicy, RetryPolicy, Timeouts
-from ipyreel.client.part import Part, ProcessMemory, Source
+from ipyreel.client.part import Part
+from ipyreel.client.part_record import ProcessMemory, Source
 from ipyreel.errors import (
     DownloadError,
     JobNotFound,

@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from ipyreel.catalog.keys import Secret
-from ipyreel.client.http import NOT_SENT, Http, Refused, Timeouts, mapped, transport_error
+from ipyreel.client import Timeouts
+from ipyreel.client.http import Http, Refused
+from ipyreel.client.transport import NOT_SENT, mapped, transport_error
 from ipyreel.errors import (
     ConfigError,
     InvalidRequest,

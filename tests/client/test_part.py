@@ -16,14 +16,8 @@ from pathlib import Path
 import pytest
 
 from ipyreel.client import part as part_module
-from ipyreel.client.part import (
-    Part,
-    PartRecord,
-    ProcessMemory,
-    Source,
-    content_range,
-    disk_errors,
-)
+from ipyreel.client.part import Part, disk_errors
+from ipyreel.client.part_record import PartRecord, ProcessMemory, Source, content_range
 from ipyreel.errors import DownloadError
 from tests.client.support.films import mp4
 from tests.client.support.rows import client

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ipyreel.catalog import Provider
 from ipyreel.client import VideoClient
-from ipyreel.client.part import ProcessMemory
+from ipyreel.client.part_record import ProcessMemory
 from ipyreel.demo.render import render
 from ipyreel.errors import DownloadError, TransportError
 from ipyreel.values import VideoJob

@@ -79,7 +79,7 @@ DOORS = {
     "anywidget": ("notebook/panels/judge.py",),
     "av": ("demo/render.py", "media.py"),
     "comm": ("notebook/",),
-    "httpx": ("client/http.py",),
+    "httpx": ("client/http.py", "client/transport.py"),
     "ipykernel": ("notebook/",),
     "ipywidgets": ("notebook/",),
     "nest_asyncio": ("jobs/loop.py",),

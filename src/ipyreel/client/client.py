@@ -21,10 +21,11 @@ from ipyreel.catalog import (
 )
 from ipyreel.catalog.keys import read_headers, read_key
 from ipyreel.client.account import ask_balance, ask_offers
-from ipyreel.client.download import Download, OnProgress
-from ipyreel.client.http import Headers, Http, HttpClient, Transport
+from ipyreel.client.download import Download
+from ipyreel.client.fetch import OnProgress
+from ipyreel.client.http import Headers, Http, HttpClient
 from ipyreel.client.inputs import OK, RequestWriter, file_part, id_or_part, is_video, request_of
-from ipyreel.client.part import PartMemory, PartRecord, ProcessMemory
+from ipyreel.client.part_record import PartMemory, PartRecord, ProcessMemory
 from ipyreel.client.retry import (
     DownloadPolicy,
     RetryPolicy,
@@ -33,6 +34,7 @@ from ipyreel.client.retry import (
     poll_until_ended,
 )
 from ipyreel.client.submit import OnSend, Submission, ignore_send
+from ipyreel.client.transport import Transport
 from ipyreel.errors import DownloadError, InvalidRequest
 from ipyreel.values import (
     ENDED,

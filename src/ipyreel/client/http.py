@@ -6,24 +6,27 @@ import asyncio
 import contextlib
 import copy
 import logging
-import os
 import re
-import ssl
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from weakref import WeakSet
 
 import httpx
 
-from ipyreel._version import __version__
 from ipyreel.catalog.keys import Secret, read_key
 from ipyreel.catalog.loader import OUR_HEADERS
 from ipyreel.client import addresses
 from ipyreel.client.retry import Timeouts, within
-from ipyreel.client.stream import IDENTITY, MAX_REPLY, Stream, decoder, encode_body, encodings
+from ipyreel.client.stream import MAX_REPLY, Stream, decoder, encode_body, encodings
+from ipyreel.client.transport import (
+    AGENT,
+    CLEAN_LOG,
+    LOGGERS,
+    TRANSPORT_ERRORS,
+    Transport,
+    make_client,
+    mapped,
+)
 from ipyreel.errors import (
     ConfigError,
     InvalidRequest,
@@ -33,7 +36,7 @@ from ipyreel.errors import (
 )
 from ipyreel.values import NOTHING, HttpCall, HttpReply
 from ipyreel.wire.parse import request_id
-from ipyreel.wire.text import KeyMask, clean
+from ipyreel.wire.text import KeyMask
 from ipyreel.wire.urls import is_loopback, join_base, resolve, strip_query
 
 HttpClient = httpx.AsyncClient
@@ -41,16 +44,6 @@ HttpClient = httpx.AsyncClient
 
 Headers = Mapping[str, str]
 """Headers of one call, by name."""
-
-Transport = httpx.AsyncBaseTransport
-"""What can replace the network: any transport that httpx takes."""
-
-CERTIFICATES = (
-    "Behind a company's proxy, let SSL_CERT_FILE name its certificate, or (on macOS and Windows) "
-    'use the system\'s: pip install "ipyreel[truststore]".'
-)
-
-AGENT = f"ipyreel/{__version__}"
 
 log = logging.getLogger("ipyreel.client")
 
@@ -64,95 +57,9 @@ SAME_REQUEST = frozenset({307, 308})
 SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password|config", re.IGNORECASE)
 """Names of a caller's headers whose values are kept out of what is shown."""
 
-REUSED = httpx.Limits(max_connections=None)
-FRESH = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-
-NOT_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
-"""After one of these no byte of the request can have reached the server.
-
-`InvalidURL` is none of them (httpx reads the address of a redirect although it is not followed),
-nor is `LocalProtocolError` (HTTP/2 calls a broken answer that).
-"""
-
-TRANSPORT_ERRORS = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    httpx.CookieConflict,
-    httpx.StreamError,
-    # ssl.SSLError can come out of a read unmapped (httpcore maps it in the handshake only).
-    OSError,
-)
-
 
 class Refused(ProviderError):
     """A server named an address that is not opened; trying again does not help."""
-
-
-def transport_error(error: Exception, host: str, *, sending: bool = True) -> TransportError:
-    """Describe what httpx raised; `sent` is False when no byte can have left."""
-    sent = sending and not isinstance(error, NOT_SENT)
-    if isinstance(error, httpx.ConnectTimeout):
-        text = f"{host} did not accept a connection in time."
-    elif isinstance(error, httpx.TimeoutException):
-        text = f"{host} did not answer in time."
-    elif isinstance(error, (httpx.LocalProtocolError, httpx.InvalidURL)):
-        # Their texts repeat headers and URLs, which may hold secrets.
-        what = "answer of" if sending else "request to"
-        text = f"The {what} {host} cannot be used ({type(error).__name__})."
-    elif isinstance(error, NOT_SENT):
-        text = f"Could not connect to {host}: {_reason(error)}."
-    else:
-        text = f"The connection to {host} broke: {_reason(error)}."
-    hint = None
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        hint = CERTIFICATES
-    elif not sent:
-        hint = "Check that the server runs and its address is right: %video doctor."
-    return TransportError(text, sent=sent, hint=hint)
-
-
-def _reason(error: Exception) -> str:
-    # h11 quotes the bytes that it cannot read.
-    text = re.split(r"(?:bytearray\()?\bb['\"]", str(error))[0]
-    return clean(text, 200).rstrip(".: ") or type(error).__name__
-
-
-class CleanLog(logging.Filter):
-    """Takes signed queries and keys out of what httpx and httpcore log."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.masks: WeakSet[KeyMask] = WeakSet()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Clean a record; none is dropped."""
-        text = record.getMessage()
-        for mask in tuple(self.masks):
-            text = mask.text(text)
-        record.msg, record.args = clean(text), ()
-        return True
-
-
-CLEAN_LOG = CleanLog()
-LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
-
-
-@contextlib.contextmanager
-def mapped(host: str, *, sending: bool = True) -> Iterator[None]:
-    """Turn whatever httpx raises inside into a `TransportError`; `sending`: bytes may leave."""
-    try:
-        yield
-    except httpx.ProtocolError as error:
-        # Its text quotes what was sent or received, so it is not kept as the cause either.
-        raise transport_error(error, host, sending=sending) from None
-    except TRANSPORT_ERRORS as error:
-        raise transport_error(error, host, sending=sending) from error
 
 
 class Http:
@@ -329,14 +236,13 @@ class Http:
             await client.aclose()
 
     def _client(self, url: httpx.URL, *, reuse: bool) -> httpx.AsyncClient:
-        """Return the client for a URL; without `reuse` each request has its own connection."""
+        """Return the client for a URL, made by `make_client` when it is first used."""
         secure, proxy = url.scheme == "https", None
         if self._transport is None:
             proxy = addresses.proxy_for(url.scheme, url.host)
         client = self._clients.get((secure, reuse, proxy))
         if client is None:
-            limits = REUSED if reuse else FRESH
-            client = _make_client(self._transport, limits, secure=secure, proxy=proxy)
+            client = make_client(self._transport, secure=secure, reuse=reuse, proxy=proxy)
             self._clients[secure, reuse, proxy] = client
         return client
 
@@ -440,63 +346,6 @@ class Http:
 
 def _secret_values(headers: Mapping[str, str]) -> list[str]:
     return [value for name, value in headers.items() if SECRET_NAME.search(name)]
-
-
-def _make_client(
-    transport: Transport | None, limits: httpx.Limits, *, secure: bool, proxy: str | None
-) -> httpx.AsyncClient:
-    """Make a client; raises `ConfigError` for a proxy or certificates that cannot be used."""
-    # Reading the certificates takes tens of milliseconds; plain http needs none of them, and
-    # this context refuses every server should one speak TLS all the same.
-    trust = _trusted() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        return httpx.AsyncClient(
-            verify=trust,
-            limits=limits,
-            transport=transport,
-            proxy=proxy,
-            # The proxy is chosen by `addresses.proxy_for`; httpx would refuse networks in NO_PROXY.
-            trust_env=False,
-            headers={"User-Agent": AGENT, "Accept-Encoding": IDENTITY},
-            # No cookie is kept: one that names an account would be a second key.
-            cookies=httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[]))),
-            follow_redirects=False,
-        )
-    except ImportError as error:
-        raise ConfigError(
-            f"The proxy {strip_query(proxy or '')} needs support for SOCKS, which is missing.",
-            hint='Install it: pip install "ipyreel[socks]". Or unset ALL_PROXY.',
-        ) from error
-    except (ValueError, httpx.InvalidURL) as error:
-        raise ConfigError(
-            f"The proxy {strip_query(proxy or '')!r} cannot be used.",
-            hint="Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY: http://HOST:PORT.",
-        ) from error
-
-
-def _trusted() -> ssl.SSLContext:
-    """Return the certificates to check servers by: certifi's and the system's.
-
-    A company's proxy that opens TLS has its certificate in the system's store. OpenSSL reads that
-    on Linux, and in part on Windows; truststore, where it is installed, on macOS and Windows.
-    """
-    own = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
-    if not own and sys.platform in {"darwin", "win32"}:
-        with contextlib.suppress(ImportError):
-            import truststore  # noqa: PLC0415 - an optional extra
-
-            return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        trust = httpx.create_ssl_context()
-        if not own:
-            trust.load_default_certs()
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(
-            f"The certificates of {' and '.join(own) or 'certifi'} cannot be read: "
-            f"{error.strerror or type(error).__name__}.",
-            hint="Unset the variable, or let it name a file of certificates.",
-        ) from error
-    return trust
 
 
 def _build(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyreel.client.mp4 import inspect_file
-from ipyreel.client.part import PartRecord
+from ipyreel.client.part_record import PartRecord
 from ipyreel.client.retry import Timeouts
 from ipyreel.errors import (
     InvalidRequest,

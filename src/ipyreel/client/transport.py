@@ -1,0 +1,176 @@
+"""Opens connections with httpx, names how they fail, and keeps keys out of what httpx logs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import ssl
+import sys
+from collections.abc import Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from weakref import WeakSet
+
+import httpx
+
+from ipyreel._version import __version__
+from ipyreel.client.stream import IDENTITY
+from ipyreel.errors import ConfigError, TransportError
+from ipyreel.wire.text import KeyMask, clean
+from ipyreel.wire.urls import strip_query
+
+CERTIFICATES = (
+    "Behind a company's proxy, let SSL_CERT_FILE name its certificate, or (on macOS and Windows) "
+    'use the system\'s: pip install "ipyreel[truststore]".'
+)
+
+Transport = httpx.AsyncBaseTransport
+"""What can replace the network: any transport that httpx takes."""
+
+AGENT = f"ipyreel/{__version__}"
+
+NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""After one of these no byte of the request can have reached the server.
+
+`InvalidURL` is none of them (httpx reads the address of a redirect although it is not followed),
+nor is `LocalProtocolError` (HTTP/2 calls a broken answer that).
+"""
+
+TRANSPORT_ERRORS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.CookieConflict,
+    httpx.StreamError,
+    # ssl.SSLError can come out of a read unmapped (httpcore maps it in the handshake only).
+    OSError,
+)
+
+
+def transport_error(error: Exception, host: str, *, sending: bool = True) -> TransportError:
+    """Describe what httpx raised; `sent` is False when no byte can have left."""
+    sent = sending and not isinstance(error, NOT_SENT)
+    if isinstance(error, httpx.ConnectTimeout):
+        text = f"{host} did not accept a connection in time."
+    elif isinstance(error, httpx.TimeoutException):
+        text = f"{host} did not answer in time."
+    elif isinstance(error, (httpx.LocalProtocolError, httpx.InvalidURL)):
+        # Their texts repeat headers and URLs, which may hold secrets.
+        what = "answer of" if sending else "request to"
+        text = f"The {what} {host} cannot be used ({type(error).__name__})."
+    elif isinstance(error, NOT_SENT):
+        text = f"Could not connect to {host}: {_reason(error)}."
+    else:
+        text = f"The connection to {host} broke: {_reason(error)}."
+    hint = None
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        hint = CERTIFICATES
+    elif not sent:
+        hint = "Check that the server runs and its address is right: %video doctor."
+    return TransportError(text, sent=sent, hint=hint)
+
+
+def _reason(error: Exception) -> str:
+    # h11 quotes the bytes that it cannot read.
+    text = re.split(r"(?:bytearray\()?\bb['\"]", str(error))[0]
+    return clean(text, 200).rstrip(".: ") or type(error).__name__
+
+
+@contextlib.contextmanager
+def mapped(host: str, *, sending: bool = True) -> Iterator[None]:
+    """Turn whatever httpx raises inside into a `TransportError`; `sending`: bytes may leave."""
+    try:
+        yield
+    except httpx.ProtocolError as error:
+        # Its text quotes what was sent or received, so it is not kept as the cause either.
+        raise transport_error(error, host, sending=sending) from None
+    except TRANSPORT_ERRORS as error:
+        raise transport_error(error, host, sending=sending) from error
+
+
+class CleanLog(logging.Filter):
+    """Takes signed queries and keys out of what httpx and httpcore log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.masks: WeakSet[KeyMask] = WeakSet()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Clean a record; none is dropped."""
+        text = record.getMessage()
+        for mask in tuple(self.masks):
+            text = mask.text(text)
+        record.msg, record.args = clean(text), ()
+        return True
+
+
+CLEAN_LOG = CleanLog()
+
+LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
+
+
+def make_client(
+    transport: Transport | None, *, secure: bool, reuse: bool, proxy: str | None
+) -> httpx.AsyncClient:
+    """Make a client; without `reuse` each of its requests has a connection of its own.
+
+    Raises `ConfigError` for a proxy or certificates that cannot be used.
+    """
+    # Reading the certificates takes tens of milliseconds; plain http needs none of them, and
+    # this context refuses every server should one speak TLS all the same.
+    trust = _trusted() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    keep = None if reuse else 0
+    try:
+        return httpx.AsyncClient(
+            verify=trust,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=keep),
+            transport=transport,
+            proxy=proxy,
+            # The proxy is chosen by `addresses.proxy_for`; httpx would refuse networks in NO_PROXY.
+            trust_env=False,
+            headers={"User-Agent": AGENT, "Accept-Encoding": IDENTITY},
+            # No cookie is kept: one that names an account would be a second key.
+            cookies=httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[]))),
+            follow_redirects=False,
+        )
+    except ImportError as error:
+        raise ConfigError(
+            f"The proxy {strip_query(proxy or '')} needs support for SOCKS, which is missing.",
+            hint='Install it: pip install "ipyreel[socks]". Or unset ALL_PROXY.',
+        ) from error
+    except (ValueError, httpx.InvalidURL) as error:
+        raise ConfigError(
+            f"The proxy {strip_query(proxy or '')!r} cannot be used.",
+            hint="Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY: http://HOST:PORT.",
+        ) from error
+
+
+def _trusted() -> ssl.SSLContext:
+    """Return the certificates to check servers by: certifi's and the system's.
+
+    A company's proxy that opens TLS has its certificate in the system's store. OpenSSL reads that
+    on Linux, and in part on Windows; truststore, where it is installed, on macOS and Windows.
+    """
+    own = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+    if not own and sys.platform in {"darwin", "win32"}:
+        with contextlib.suppress(ImportError):
+            import truststore  # noqa: PLC0415 - an optional extra
+
+            return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        trust = httpx.create_ssl_context()
+        if not own:
+            trust.load_default_certs()
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"The certificates of {' and '.join(own) or 'certifi'} cannot be read: "
+            f"{error.strerror or type(error).__name__}.",
+            hint="Unset the variable, or let it name a file of certificates.",
+        ) from error
+    return trust
