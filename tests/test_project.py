@@ -131,7 +131,7 @@ def test_every_dependency_is_declared_and_used():
     extra = {
         name for found in PROJECT["optional-dependencies"].values() for name in names_of(found)
     }
-    imported = {name.partition(".")[0] for module in MODULES for _, name in module.imports()}
+    imported = {name.partition(".")[0] for module in MODULES for _, name in module.imports}
     foreign = imported - set(sys.stdlib_module_names) - {"ipyreel", "tomllib"}
     normal = {name: name.lower().replace("_", "-") for name in foreign}
     known = core | extra | {name.lower() for name in OPTIONAL} | COMES_WITH.keys()

@@ -63,6 +63,8 @@ def serve(tmp_path_factory):
 
     yield server_of
     for server in servers.values():
+        server.begin_to_stop()
+    for server in servers.values():
         server.stop()
 
 

@@ -17,6 +17,7 @@ from ipyreel.catalog.rows import Price
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
+from ipyreel.notebook.panels import gallery
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import Gallery
 from ipyreel.session import Session
@@ -29,8 +30,9 @@ PRICE = Decimal("0.1")
 
 
 @pytest.fixture
-def lab(reel, live):
+def lab(reel, live, monkeypatch):
     """The demo provider as one that charges; returns how many jobs were sent."""
+    monkeypatch.setattr(gallery, "PAGE", 1)  # nobody looks at its tiles, and each takes a while
     price(api.screen().session)
     reel.user_ns["ipyreel"] = ipyreel
     return live.posts
@@ -72,13 +74,13 @@ def by_form(_shell, _done, _left):
 
 def by_gallery(how):
     def send(_shell, done, _left):
-        gallery = Gallery(api.screen())
-        gallery.opened.look_at(api.job(done).snapshot)
-        gallery.opened._ask_prompt(how)
-        field, bar = gallery.opened._asked.children
+        opened = Gallery(api.screen())
+        opened.opened.look_at(api.job(done).snapshot)
+        opened.opened._ask_prompt(how)
+        field, bar = opened.opened._asked.children
         field.value = "at night"
         bar.children[0].click()
-        return gallery.status.value
+        return opened.status.value
 
     return send
 

@@ -160,11 +160,15 @@ class Server:
             time.sleep(0.1)  # between two requests
         raise AssertionError("a kernel did not become idle")
 
+    def begin_to_stop(self) -> None:
+        """Tell the server to end, without waiting for it."""
+        self._process.terminate()
+
     def stop(self) -> None:
         """End the server and, with it, its kernels."""
-        self._process.terminate()
+        self.begin_to_stop()
         try:
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -15,7 +15,7 @@ import sys
 import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 if sys.version_info >= (3, 11):
@@ -163,6 +163,11 @@ class Module:
         """The syntax tree."""
         return ast.parse(self.text, self.path)
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree."""
+        return list(ast.walk(self.tree))
+
     @property
     def name(self) -> str:
         """The dotted name, as an import says it."""
@@ -174,10 +179,10 @@ class Module:
         """The room (top folder or module); "" for the package's own `__init__`."""
         return "" if self.path == "__init__.py" else self.path.removesuffix(".py").split("/")[0]
 
-    def imports(self) -> Iterator[tuple[int, str]]:
-        """Yield the line and the absolute dotted name of every import, at any depth."""
-        for node in ast.walk(self.tree):
-            yield from self.imports_of(node)
+    @cached_property
+    def imports(self) -> list[tuple[int, str]]:
+        """The line and the absolute dotted name of every import, at any depth."""
+        return [found for node in self.nodes for found in self.imports_of(node)]
 
     def imports_of(self, node: ast.AST) -> Iterator[tuple[int, str]]:
         """Yield the line and the names that one node imports."""
@@ -198,20 +203,20 @@ class Module:
     @cached_property
     def functions(self) -> list[Function]:
         """Every function, including methods and inner functions."""
-        return [n for n in ast.walk(self.tree) if isinstance(n, Function)]
+        return [n for n in self.nodes if isinstance(n, Function)]
 
     @cached_property
     def docstrings(self) -> set[int]:
         """Ids of the constants that are docstrings, including those of attributes."""
         return {
             id(node.value)
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         }
 
     def strings(self) -> Iterator[ast.Constant]:
         """Yield every string literal that is not a docstring."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
             if is_text and id(node) not in self.docstrings:
                 yield node
@@ -266,7 +271,7 @@ def room_of(name: str) -> str | None:
 
 def arrows(module: Module) -> Found:
     """A room imports only rooms below it."""
-    for line, name in module.imports():
+    for line, name in module.imports:
         target = room_of(name)
         if target is not None and module.room and not _may_import(module, target, name):
             known = module.room in LEVEL or module.room == "demo"
@@ -305,7 +310,7 @@ def _notebook_room(name: str) -> str:
 
 def doors(module: Module) -> Found:
     """Each heavy dependency is imported in one place."""
-    for line, name in module.imports():
+    for line, name in module.imports:
         allowed = DOORS.get(name.split(".")[0])
         hook = module.path == "__init__.py" and allowed == ("notebook/",)
         if allowed and not hook and not module.path.startswith(allowed):
@@ -361,7 +366,7 @@ def model_names(module: Module) -> Found:
     for string in module.strings():
         if string.value in known:
             yield string.lineno, f"{string.value!r} is the name of a model"
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Compare):
             parts = [node.left, *node.comparators]
             if any(map(_is_model, parts)) and any(map(_is_text, parts)):
@@ -372,6 +377,7 @@ def model_names(module: Module) -> Found:
             yield node.lineno, "the model's name is taken apart"
 
 
+@cache
 def read_model_names(path: Path = SRC / "catalog" / "models.toml") -> frozenset[str]:
     """Return the names in models.toml: the keys of its table, or the `name` of each row."""
     if not path.exists():
@@ -413,7 +419,7 @@ def no_print(module: Module) -> Found:
     """Only notebook/ and demo/ print."""
     if module.room in {"notebook", "demo"}:
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Call) and _name_of(node.func) == "print":
             yield node.lineno, "print(); only notebook/ and demo/ do"
 
@@ -474,7 +480,7 @@ def _written(node: ast.AST) -> list[str]:
 
 def no_mocks(module: Module) -> Found:
     """Tests use working fakes, not mocks."""
-    for line, name in module.imports():
+    for line, name in module.imports:
         if name.startswith(("unittest.mock", "mock.", "pytest_mock")) or name == "mock":
             yield line, f"{name} is imported"
 
@@ -511,7 +517,7 @@ def _arrows_of(modules: list[Module]) -> dict[str, set[str]]:
 def _targets(module: Module, known: set[str]) -> set[str]:
     if module.path == "__init__.py":  # loads the rooms on first use only
         return set()
-    names = (name for _, name in module.imports())
+    names = (name for _, name in module.imports)
     # `from package import name`: the name may be a module or something inside of it.
     found = {name if name in known else name.rpartition(".")[0] for name in names}
     return found & known
@@ -552,7 +558,7 @@ def lines_of_code(module: Module) -> int:
     for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
         if token.type not in NO_CODE:
             found.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Constant) and id(node) in module.docstrings:
             found.difference_update(range(node.lineno, (node.end_lineno or 0) + 1))
     return len(found)

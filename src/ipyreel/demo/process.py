@@ -55,7 +55,7 @@ class DemoServer:
         *,
         python: str = sys.executable,
         options: Sequence[str] = (),
-        timeout: float = 30.0,
+        timeout: float = 60.0,
     ) -> str:
         """Start the server unless it runs, and return its base URL.
 

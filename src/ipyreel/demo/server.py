@@ -532,9 +532,9 @@ def serve_in_thread(app: Starlette, port: int = 0) -> Iterator[str]:
     thread = threading.Thread(target=listener.serve_forever, name="ipyreel-demo", daemon=True)
     thread.start()
     try:
-        if not up.wait(20):
-            raise RuntimeError("The demo server did not start within 20 seconds.")
+        if not up.wait(60):
+            raise RuntimeError("The demo server did not start within 60 seconds.")
         yield url
     finally:
         listener.stop()
-        thread.join(30)
+        thread.join(60)

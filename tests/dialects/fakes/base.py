@@ -346,7 +346,7 @@ class Stage:
 
     def close(self):
         self._server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(120)
         for sock in self._socks:
             sock.close()
 
