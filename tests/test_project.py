@@ -23,8 +23,8 @@ else:
 TOP = {"src", "notebooks", "tests", "binder", "pyproject.toml", "LICENSE"}
 TOP |= {"README.md", "README.zh.md", "CHANGELOG.md", "CONTRIBUTING.md"}
 
-COMES_WITH = {"traitlets": "ipython"}
-"""Imported, and installed by a dependency that promises it."""
+COMES_WITH = {"traitlets": "ipython", "typing_extensions": "mypy"}
+"""Imported (the second by type checkers only), and installed by a dependency that promises it."""
 
 NAMED = {"pil": "pillow"}
 
