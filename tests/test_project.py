@@ -23,7 +23,7 @@ else:
 TOP = {"src", "notebooks", "tests", "binder", "pyproject.toml", "LICENSE"}
 TOP |= {"README.md", "README.zh.md", "CHANGELOG.md", "CONTRIBUTING.md"}
 
-COMES_WITH = {"traitlets": "ipython", "typing_extensions": "mypy"}
+COMES_WITH = {"traitlets": "ipython", "typing-extensions": "mypy"}
 """Imported (the second by type checkers only), and installed by a dependency that promises it."""
 
 NAMED = {"pil": "pillow"}
