@@ -29,10 +29,31 @@ PLAYING = """wanted => { const v = [...document.querySelectorAll('.ipyreel-judge
 }"""
 
 
+def rate_one(lab, cell):
+    """Give stars, a note and a tag by keyboard alone."""
+    lab.run_cell(cell)
+    panel = lab.output(cell)
+    panel.get_by_role("button", name="4 stars").first.focus()
+    for key in ("Space", *["Tab"] * 3):
+        lab.page.keyboard.press(key)
+    lab.page.keyboard.type("Calm, and sharp")
+    lab.page.keyboard.press("Tab")
+    lab.page.keyboard.type("keep")
+    lab.page.keyboard.press("Tab")
+    panel.get_by_text("tags saved").wait_for()
+    lab.screenshot("rate-dark", cell=cell)
+
+
 def test_twenty_votes_by_keyboard_survive_the_kernel(server, lab, stranger):
     write_notebook(
         server.root / "judge.ipynb",
-        ["%load_ext ipyreel", SWEEP, f"%video judge films --votes {VOTES}", "films.id"],
+        [
+            "%load_ext ipyreel",
+            SWEEP,
+            f"%video judge films --votes {VOTES}",
+            "films.id",
+            "%video rate films",
+        ],
     )
     lab.use_theme("light")
     lab.open("judge.ipynb")
@@ -58,8 +79,9 @@ def test_twenty_votes_by_keyboard_survive_the_kernel(server, lab, stranger):
     lab.use_theme("dark")
     lab.screenshot("judge-result-dark", cell=2)
     name = lab.run_cell(3)[0]["data"]["text/plain"].strip("'")
+    rate_one(lab, 4)
     saved = lab.save()
-    assert len(saved.cells[2].outputs) == 2
+    assert [len(saved.cells[at].outputs) for at in (2, 4)] == [2, 2]
     assert lab.console_errors == []
     lab.close_notebook()
 
@@ -72,5 +94,10 @@ def test_twenty_votes_by_keyboard_survive_the_kernel(server, lab, stranger):
 
     other = stranger("judge.ipynb")
     assert results in other.output_text(2)
-    assert "Error" not in other.output_text(2)
+    for page in (lab, other):
+        rated = page.output_text(4)
+        assert re.search(r"calm · 1 s\s+★★★★☆\s+Calm, and sharp\s+keep", rated)
+        assert "shows the videos with fields" in rated
+    assert "Error" not in other.output_text(2) + other.output_text(4)
+    assert "Loading" not in other.output_text(4)
     other.screenshot("judge-untrusted", cell=2)

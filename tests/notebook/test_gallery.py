@@ -32,15 +32,6 @@ def said(gallery):
     return gallery.status.value.partition(">")[2].removesuffix("</div>")
 
 
-def settled(screen):
-    """Wait until the posters of the page are made: they are made one after the other."""
-    screen.session.loop.submit(_nothing()).result()
-
-
-async def _nothing():
-    pass
-
-
 def press(box, name):
     """Click the button of that name among what was opened."""
     found = [one for one in _all(box) if getattr(one, "description", None) == name]
@@ -57,6 +48,7 @@ def _all(box):
 def test_a_job_that_ends_while_it_is_seen_gets_its_picture(screen, live):
     hold = {"step": "retrieve", "count": 5, "do": {"job": {"status": "queued"}}}
     live.faults.add(hold)
+    assert said(Gallery(screen)) == "The library is empty."
     job = api.submit("A balloon")
     gallery = Gallery(screen)
     picture, there = gallery._tiles[0]._picture, threading.Event()
@@ -112,10 +104,6 @@ def test_stars_notes_and_tags_are_kept_found_and_taken_back(library, screen):
     assert (fields.note.value, fields.tags.value) == ("sharp at last", "keep, sea")
     fields.note.value = fields.tags.value = ""
     assert "★" not in gallery.static_copy()["text/html"]
-
-
-def test_an_empty_library_says_so(screen):
-    assert said(Gallery(screen)) == "The library is empty."
 
 
 @pytest.mark.usefixtures("library")
@@ -198,11 +186,12 @@ def test_delete_asks_first_and_keeps_the_file(library, screen, live):
     assert live.log("delete") == []
     press(gallery.opened, "Delete")
     path, job_id = library[-1].path, library[-1].id
-    deleted = []
-    gallery.status.observe(lambda change: deleted.append(change["new"]), "value")
+    there = threading.Event()
+    gallery.status.observe(
+        lambda change: there.set() if "Deleted here" in change["new"] else None, "value"
+    )
     press(gallery.opened, f"Delete {job_id}")
-    while not any("Deleted here" in line for line in deleted):
-        settled(screen)
+    assert there.wait(60)
     assert path.exists()
     assert "A balloon number 13" not in seen(gallery)
 
