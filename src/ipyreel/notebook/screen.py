@@ -131,14 +131,15 @@ class Screen:
     def player(self, **options: Any) -> PlayerOptions:
         """Return the session's player options with others on top (None: not given)."""
         settings = self.session.settings
-        given = {name: value for name, value in options.items() if value is not None}
-        return PlayerOptions(
-            how=given.get("how", settings.show),
-            width=given.get("width", settings.width),
-            loop=given.get("loop", settings.loop),
-            muted=given.get("muted", settings.muted),
-            autoplay=given.get("autoplay", settings.autoplay),
+        known = PlayerOptions(
+            how=settings.show,
+            width=settings.width,
+            loop=settings.loop,
+            muted=settings.muted,
+            autoplay=settings.autoplay,
         )
+        given = {name: value for name, value in options.items() if value is not None}
+        return replace(known, **given)
 
     def show(self, job: Job, player: PlayerOptions | None = None) -> None:
         """Show a job in the current cell: its card until it ends, then its video."""
@@ -416,14 +417,20 @@ class _Current:
         self._leave_parent()
         with self._lock:
             if self._screen is None:
-                self._screen = Screen.open()
+                try:
+                    self._screen = Screen.open()
+                except FileNotFoundError as error:
+                    gone = "The working directory was deleted."
+                    raise ConfigError(gone, hint="Change to one that exists.") from error
             return self._screen
 
     def opened(self) -> Screen | None:
+        """Return the screen of this process if there is one; opens nothing."""
         self._leave_parent()
         return self._screen
 
     def close(self) -> None:
+        """Stop polling and close the library; jobs stay in it, and `get` opens it again."""
         self._leave_parent()
         with self._lock:
             screen, self._screen = self._screen, None
@@ -438,22 +445,9 @@ class _Current:
 
 
 _CURRENT = _Current()
+opened, close_current = _CURRENT.opened, _CURRENT.close
 
 
 def current() -> Screen:
     """Return the screen of this process, opened at the first call; raises `ConfigError`."""
-    try:
-        return _CURRENT.get()
-    except FileNotFoundError as error:
-        gone = "The working directory was deleted."
-        raise ConfigError(gone, hint="Change to one that exists.") from error
-
-
-def opened() -> Screen | None:
-    """Return the screen of this process if there is one; opens nothing."""
-    return _CURRENT.opened()
-
-
-def close_current() -> None:
-    """Stop polling and close the library; jobs stay in it, and the next call opens it again."""
-    _CURRENT.close()
+    return _CURRENT.get()  # a function, since handles are pickled with it

@@ -54,7 +54,28 @@ class JobScreen(Protocol):
         """Bring the cards of these jobs up to date, from the main thread."""
 
 
-class Job:
+class Handle:
+    """What shows itself: as the last line of a cell, by `show()`, and as static HTML."""
+
+    _made_on: JobScreen
+
+    @property
+    def _screen(self) -> JobScreen:
+        return self._made_on.latest()
+
+    def show(self) -> None:
+        """Show the card or the grid, or the videos once they are there, in this cell."""
+        self._screen.show_again(self)
+
+    def _repr_html_(self) -> str:
+        """Return static HTML, for front ends that are not IPython's, such as marimo."""
+        return self._screen.static_html(self)
+
+    def _ipython_display_(self) -> None:
+        self._screen.show_again(self)
+
+
+class Job(Handle):
     """One job: `await job` or `job.wait()` returns its video, `job.cancel()` stops it.
 
     As the last line of a cell it shows its card, or its video when it is done. Jobs are equal
@@ -64,10 +85,6 @@ class Job:
     def __init__(self, screen: JobScreen, job_id: str) -> None:
         self.id = job_id
         self._made_on = screen
-
-    @property
-    def _screen(self) -> JobScreen:
-        return self._made_on.latest()
 
     @property
     def _session(self) -> Session:
@@ -220,17 +237,6 @@ class Job:
         plan = self._session.chain(self.snapshot, how, prompt, seconds=seconds)
         (new,) = self._session.submit(plan, max_cost=max_cost)
         return self._screen.job(new.id)
-
-    def show(self) -> None:
-        """Show the job's card, or its video, in this cell."""
-        self._screen.show_again(self)
-
-    def _repr_html_(self) -> str:
-        """Return static HTML, for front ends that are not IPython's, such as marimo."""
-        return self._screen.static_html(self)
-
-    def _ipython_display_(self) -> None:
-        self._screen.show_again(self)
 
     def __eq__(self, other: object) -> bool:
         return self.id == other.id if isinstance(other, Job) else NotImplemented

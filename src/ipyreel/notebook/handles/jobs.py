@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ipyreel.errors import StoreError, VideoError, WaitTimeout
 from ipyreel.jobs.loop import wait_async, wait_blocking
-from ipyreel.notebook.handles.job import Job, JobScreen, require_asyncio, wait_on
+from ipyreel.notebook.handles.job import Handle, Job, JobScreen, require_asyncio, wait_on
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import sweep_text
 from ipyreel.notebook.markup.sweep_text import SweepInfo
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11 on
 
 
-class Jobs(Sequence[Job]):
+class Jobs(Handle, Sequence[Job]):
     """What cells, cards and panels know of several jobs; a person holds a `JobList`."""
 
     def __init__(
@@ -44,10 +44,6 @@ class Jobs(Sequence[Job]):
     def differs(self) -> tuple[Mapping[str, Json], ...]:
         """How each job differs from the others, by the names of the fields."""
         return self.info.differs or (NOTHING,) * len(self)
-
-    @property
-    def _screen(self) -> JobScreen:
-        return self._made_on.latest()
 
     @overload
     def __getitem__(self, index: int) -> Job: ...
@@ -160,17 +156,6 @@ class Jobs(Sequence[Job]):
         lines = [f"{unsent} cancelled before anything was sent."] if unsent else []
         lines += [f"{job.id}: {job.note}" for job in ended if job.sent_at is not None]
         return "\n".join(lines) or "All jobs had already ended."
-
-    def show(self) -> None:
-        """Show the grid in this cell."""
-        self._screen.show_again(self)
-
-    def _repr_html_(self) -> str:
-        """Return static HTML, for front ends that are not IPython's, such as marimo."""
-        return self._screen.static_html(self)
-
-    def _ipython_display_(self) -> None:
-        self._screen.show_again(self)
 
     def __eq__(self, other: object) -> bool:
         return self.ids == other.ids if isinstance(other, Jobs) else NotImplemented

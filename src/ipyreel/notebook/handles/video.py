@@ -216,13 +216,17 @@ class Video:
             where=where if linked else f"{where}, embedded",
             path=job_text.one_line(self.where),
             link=src if linked else None,
-            player=PlayerOptions(loop=self.loop, muted=self.muted, autoplay=self.autoplay),
+            player=self._options,
+        )
+
+    @property
+    def _options(self) -> PlayerOptions:
+        return PlayerOptions(
+            width=self.width, loop=self.loop, muted=self.muted, autoplay=self.autoplay
         )
 
     def _player(self, src: str) -> str:
-        player = PlayerOptions(
-            width=self.width, loop=self.loop, muted=self.muted, autoplay=self.autoplay
-        )
+        player = self._options
         if self.snapshot is not None:
             return job_html.finished_html(self.snapshot, src, player=player, where=self.where)
         told = self._told(self.size or 0)

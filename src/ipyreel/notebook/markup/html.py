@@ -131,6 +131,20 @@ def video_element(
     )
 
 
+def page_head(title: str) -> Markup:
+    """Return the beginning of a page of its own, up to its title."""
+    # Browsers read no tags in a title, and `element` puts them around dollars.
+    return Markup(f"{_PAGE_HEAD}{element('title', Markup(escape(title)))}")
+
+
+PAGE_STYLE = "margin:0 auto;padding:24px;max-width:1100px;font-family:system-ui,sans-serif"
+_PAGE_HEAD = (
+    '<!doctype html><html lang="en"><meta charset="utf-8">'
+    '<meta name="color-scheme" content="light dark">'
+    '<meta name="viewport" content="width=device-width">'
+)
+
+
 def notice_html(text: str) -> Markup:
     """Return a few plain lines as HTML."""
     return element("div", text, style="white-space:pre-wrap;overflow-wrap:break-word")

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from ipyreel.notebook.markup import job_text, sweep_text
 from ipyreel.notebook.markup.html import (
+    PAGE_STYLE,
     Markup,
     PlayerOptions,
     element,
-    escape,
     packed,
+    page_head,
     video_element,
 )
 from ipyreel.notebook.markup.job_html import picture_size, progress_bar
@@ -363,11 +364,6 @@ def _file(video: TileVideo) -> Markup:
 
 # One page that holds everything, videos too.
 
-_HEAD = Markup(
-    '<!doctype html><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
-)
-_PAGE = "margin:0 auto;padding:24px;max-width:1100px;font-family:system-ui,sans-serif"
-
 
 def page_html(
     info: SweepInfo,
@@ -380,12 +376,11 @@ def page_html(
 
     `results` is HTML on what votes have decided, or "".
     """
-    # Browsers read no tags in a title, and `element` puts them around dollars.
-    yield f"{_HEAD}{element('title', Markup(escape(title)))}"
+    yield page_head(title)
     heading = element("h1", title, style="font-size:18px")
     several = sum(job.file is not None for job in jobs) > 1
     sweep = element(
         "div", *_heading(info, jobs), *_body(info, len(jobs), bar=several), class_="ipyreel-sweep"
     )
-    body = element("body", heading, sweep, Markup(results), style=_PAGE)
+    body = element("body", heading, sweep, Markup(results), style=PAGE_STYLE)
     yield from _filled(info, body, jobs, video_of)

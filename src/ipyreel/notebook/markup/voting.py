@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, escape, video_element
-
-_PAGE = "margin:0 auto;padding:24px;max-width:1100px;font-family:system-ui,sans-serif"
-_HEAD = Markup(
-    '<!doctype html><html lang="en"><meta charset="utf-8">'
-    '<meta name="color-scheme" content="light dark">'
-    '<meta name="viewport" content="width=device-width">'
+from ipyreel.notebook.markup.html import (
+    PAGE_STYLE,
+    Markup,
+    PlayerOptions,
+    element,
+    page_head,
+    video_element,
 )
+
 HOW = (
     "Which video is better? Use the buttons, or the keys ← and → for the better one, ↓ for a tie, "
     "Space to play and pause, and U to take a vote back. At the end, save your votes as a file. "
@@ -59,8 +60,7 @@ def page_html(title: str, stand: Markup, films: Iterable[Film], results: str) ->
 
     `results` is HTML on the votes so far. It stands with the settings below a line that says so.
     """
-    # Browsers read no tags in a title, and `element` puts them around dollars.
-    yield f'{_HEAD}{element("title", Markup(escape(title)))}<body style="{_PAGE}">'
+    yield f'{page_head(title)}<body style="{PAGE_STYLE}">'
     yield str(element("h1", title, style="font-size:18px"))
     yield str(element("p", HOW))
     yield str(element("noscript", "This page needs JavaScript."))
