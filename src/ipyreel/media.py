@@ -8,15 +8,14 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ipyreel.errors import InvalidRequest, StoreError
+from ipyreel.errors import InvalidRequest
+from ipyreel.whole_file import whole_file
 
 POSTER_WIDTH = 320
 """Width in pixels; enough for a gallery tile on a high-density screen."""
@@ -108,7 +107,8 @@ def save_gif(path: Path, target: Path, *, rate: float = 10, width: int = 480) ->
         shown = [_scaled(one.to_image(), width) for one in film.through(moments)]
     first, *rest = shown
     options = {"save_all": True, "append_images": rest, "duration": round(1000 / rate), "loop": 0}
-    _write(target, lambda part: first.save(part, format="GIF", **options))
+    with whole_file(target, mode=0o666) as part:
+        first.save(part, format="GIF", **options)
     return target
 
 
@@ -120,7 +120,8 @@ def save_poster(path: Path, target: Path, *, width: int = POSTER_WIDTH) -> Path:
     with _opened(path) as film:
         picture = _scaled(film.at(film.facts.seconds * POSTER_AT).to_image(), width)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _write(target, lambda part: picture.save(part, format="WEBP", quality=80))
+    with whole_file(target, mode=0o666) as part:
+        picture.save(part, format="WEBP", quality=80)
     return target
 
 
@@ -248,17 +249,6 @@ def _sheet(pictures: list[Any], columns: int) -> Any:
         row, column = divmod(number, columns)
         sheet.paste(picture, (width * column, height * row))
     return sheet
-
-
-def _write(target: Path, write: Any) -> None:
-    """Write a file completely or not at all."""
-    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        write(part)
-        os.replace(part, target)  # noqa: PTH105 - as everywhere here
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StoreError(f"Could not write {target}: {error.strerror or error}.") from error
 
 
 def thumbnail(data: bytes, height: int = 128) -> bytes | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 
 from ipyreel.errors import ConfigError, StoreError
 from ipyreel.settings import LIMITS, TOML_NAME, Toml, read_toml
+from ipyreel.whole_file import whole_file
 
 APPROVALS = "trusted.json"
 """The file in the user's configuration folder that holds the approvals."""
@@ -255,15 +255,10 @@ def _printable(text: str, most: int) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file by a private one, so that no link is followed; raises `StoreError`."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    """Replace a file that only this user may read; raises `StoreError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
-            file.write(text)
-        part.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise StoreError(f"Could not write {path}: {error.strerror or error}.") from error
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")

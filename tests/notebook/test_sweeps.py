@@ -313,7 +313,7 @@ def test_export_is_one_page_that_holds_everything(reel, tmp_path):
     assert "Seas &amp; &lt;b&gt;more&lt;/b&gt;" in page
     assert "<title>Seas &amp; &lt;b&gt;more&lt;/b&gt; for $5</title>" in page
     assert "http" not in page.replace("http-equiv", "")
-    assert list(tmp_path.glob(".*.part")) == []
+    assert list(tmp_path.glob("*.part")) == []
     with pytest.raises(InvalidRequest, match="overwrite=True"):
         export_html(seas, path)
     export_html([seas[0]], path, overwrite=True)

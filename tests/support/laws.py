@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "ipyreel"
 
 LEVELS = (
-    {"_version", "values", "errors", "settings"},
+    {"_version", "values", "errors", "settings", "whole_file"},
     {"trust"},
     {"wire"},
     {"catalog"},

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ipyreel.errors import StoreError
 from ipyreel.values import JobSnapshot
+from ipyreel.whole_file import whole_file
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no letters that look like digits."""
@@ -116,19 +117,12 @@ def write_sidecar(job: JobSnapshot) -> Path:
     Raises `StoreError` when the folder cannot be written, or something else has that name.
     """
     path = sidecar_path(Path(job.target))
-    # A random name, opened as new: a link that somebody left in the folder is not followed.
-    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     text = json.dumps(describe(job), indent=2, ensure_ascii=False, default=str)
     if path.exists() and not _explains(path, job):
         raise StoreError(f"{path} was there already and holds something else; it was left alone.")
-    try:
+    with whole_file(path) as part:
         # Lone surrogates, which are no UTF-8, come out as the escapes that JSON has for them.
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text + "\n")
-        os.replace(part, path)  # noqa: PTH105 - Path.replace says the same with less certainty
-    except OSError as error:
-        raise StoreError(f"Could not write {path}: {error.strerror or error}.") from error
+        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     _remove_leftovers(path)
     return path
 

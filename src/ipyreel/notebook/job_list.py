@@ -5,8 +5,6 @@ Votes, results, a dataset, the cell or file that makes the jobs again, and one p
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +27,7 @@ from ipyreel.notebook.panels.rate import Rate, open_rate
 from ipyreel.notebook.screen import Screen
 from ipyreel.sweeps import tell_apart, with_columns
 from ipyreel.values import JobSnapshot, Json, SavedSweep, SweepItem
+from ipyreel.whole_file import whole_file
 
 
 class JobList(Jobs):
@@ -250,16 +249,8 @@ def export_html(
     if target.exists() and not overwrite:
         raise InvalidRequest(f"{target}: it exists; overwrite=True replaces it.")
     pieces = _pieces(found, title or f"{len(found)} videos", votes)
-    # A random name, opened as new: a link that somebody left in the folder is not followed.
-    part = target.with_name(f".{target.name}.{new_id()}.part")
-    try:
-        with part.open("x", encoding="utf-8") as file:
-            file.writelines(pieces)
-        os.replace(part, target)  # noqa: PTH105 - over what is there, on every system
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise StoreError(f"{target} could not be written: {error.strerror}.") from error
+    with whole_file(target, mode=0o666) as part, part.open("w", encoding="utf-8") as file:
+        file.writelines(pieces)
     return target.absolute()
 
 
