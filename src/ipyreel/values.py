@@ -60,6 +60,11 @@ def _fields(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}
 
 
+def _known(kind: Any, data: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what JSON says of the fields of a value, but for pixels, which are not in it."""
+    return {name: data[name] for name in kind.__slots__ if name in data and name != "data"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Money:
     """USD spent or reserved, as far as prices are known, and how many jobs have no price.
@@ -134,28 +139,8 @@ class VideoRequest:
     @classmethod
     def from_dict(cls, data: Mapping[str, Json]) -> VideoRequest:
         """Read back what `to_dict` wrote; images come back without their pixels."""
-        images = tuple(
-            Image(
-                source=item["source"],
-                url=item.get("url"),
-                media_type=item.get("media_type", "image/png"),
-                filename=item.get("filename", "image.png"),
-                sha256=item.get("sha256"),
-            )
-            for item in data.get("images", ())
-        )
-        return cls(
-            prompt=data["prompt"],
-            model=data.get("model"),
-            seconds=data.get("seconds"),
-            size=data.get("size"),
-            seed=data.get("seed"),
-            images=images,
-            extra=data.get("extra") or NOTHING,
-            remix_of=data.get("remix_of"),
-            edit_of=data.get("edit_of"),
-            extend_of=data.get("extend_of"),
-        )
+        images = tuple(Image(**_known(Image, item)) for item in data.get("images", ()))
+        return cls(**{**_known(cls, data), "images": images, "extra": data.get("extra") or NOTHING})
 
     def fingerprint(self, provider: str) -> str:
         """Hash the request as it would be sent to `provider`: equal asks, equal hex digest."""

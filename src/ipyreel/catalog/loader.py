@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -164,9 +163,7 @@ def built_in_names() -> dict[str, frozenset[str]]:
 
 @cache
 def _built_in(name: str) -> Toml:
-    with resources.as_file(resources.files("ipyreel.catalog") / name) as path:
-        toml = read_toml(path)
-    return Toml(path=BUILT_IN, data=toml.data, text=toml.text)
+    return replace(read_toml(Path(__file__).with_name(name)), path=BUILT_IN)
 
 
 def _default_provider(toml: Toml, providers: Mapping[str, Provider]) -> str | None:
