@@ -33,7 +33,7 @@ def refresh(session: Session, name: str) -> Offered:
         )
     url = require_base_url(row, session.keys.environ)
     session.store.require_open()
-    offers = _ask(session, name, VideoClient.offers)
+    offers = ask(session, name, VideoClient.offers)
     offered = Offered(base_url=url, asked_at=session.clock(), offers=offers)
     save_offers(session.settings.home / FILE, row.name, offered)
     session.read_settings()
@@ -45,7 +45,7 @@ def balance(session: Session, name: str) -> Balance | None:
 
     Raises `VideoError` when the provider does not say it.
     """
-    return _ask(session, name, VideoClient.balance)
+    return ask(session, name, VideoClient.balance)
 
 
 def balance_text(left: Balance) -> str:
@@ -56,9 +56,11 @@ def balance_text(left: Balance) -> str:
     return ", ".join(parts)
 
 
-def _ask(session: Session, name: str, ask: Callable[[VideoClient], Awaitable[T]]) -> T:
+def ask(session: Session, name: str, question: Callable[[VideoClient], Awaitable[T]]) -> T:
+    """Ask the server of a provider, and wait for its answer; raises `VideoError`."""
+
     async def asking() -> T:
-        return await ask(await session.client(name))
+        return await question(await session.client(name))
 
     future = session.loop.submit(asking())
     try:

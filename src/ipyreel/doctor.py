@@ -6,13 +6,14 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ipyreel.account import balance, balance_text
+from ipyreel.account import ask, balance, balance_text
 from ipyreel.catalog import Provider
 from ipyreel.catalog.choice import FALLBACK, base_url_of
+from ipyreel.client import VideoClient
 from ipyreel.errors import JobNotFound, TransportError, VideoError
-from ipyreel.jobs.loop import wait_blocking
 from ipyreel.jobs.network import promise
 from ipyreel.session import Session
 from ipyreel.wire.urls import join_base, strip_query
@@ -23,9 +24,6 @@ NOBODY = "ipyreel-doctor"
 DEMO_NEEDS = ("av", "numpy", "PIL", "starlette", "uvicorn", "multipart")
 SHOWN = 6
 """How many names of a longer list of models are shown."""
-
-PATIENCE = 45.0
-"""Seconds to wait for a server's answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +108,9 @@ def _captions() -> Check:
 
 
 def _answer(session: Session, row: Provider) -> Check:
-    asking = session.loop.submit(_ask(session, row))
     try:
-        return Check(name="answer", ok=True, text=wait_blocking(asking, PATIENCE))
-    except TimeoutError:
-        asking.cancel()
-        return Check(
-            name="answer", ok=False, text=f"none within {PATIENCE:g} s", advice="try again later"
-        )
+        text = ask(session, row.name, partial(_tries, row))
+        return Check(name="answer", ok=True, text=text)
     except TransportError as error:
         # Its own hint is to run the doctor.
         advice = f"is the server running? %video use {row.name} base_url=... changes the address"
@@ -126,8 +119,7 @@ def _answer(session: Session, row: Provider) -> Check:
         return Check(name="answer", ok=False, text=error.message, advice=error.hint or "")
 
 
-async def _ask(session: Session, row: Provider) -> str:
-    client = await session.client(row.name)
+async def _tries(row: Provider, client: VideoClient) -> str:
     if "list" in row.routes:
         page = await client.list(limit=1)
         return "lists its jobs" if page.jobs else "lists its jobs (none yet)"
@@ -141,12 +133,8 @@ async def _ask(session: Session, row: Provider) -> str:
 def _models(session: Session, row: Provider) -> list[Check]:
     """Compare the configured model names with those the server lists, if it does."""
     wanted = dict.fromkeys(filter(None, (session.settings.model or row.default_model, *row.models)))
-    asking = session.loop.submit(_list_models(session, row))
     try:
-        listed = wait_blocking(asking, PATIENCE)
-    except TimeoutError:
-        asking.cancel()
-        return []
+        listed = ask(session, row.name, VideoClient.models)
     except VideoError:
         # Few servers list their models; a missing list is not an error.
         return []
@@ -171,10 +159,6 @@ def _balance(session: Session, row: Provider) -> list[Check]:
     spent = left.left is not None and left.left <= 0
     advice = f"add credit at {row.site}" if spent else ""
     return [Check(name="balance", ok=not spent, text=balance_text(left), advice=advice)]
-
-
-async def _list_models(session: Session, row: Provider) -> tuple[str, ...]:
-    return await (await session.client(row.name)).models()
 
 
 def _folder(name: str, folder: Path, place: Callable[[Path], str]) -> Check:
