@@ -83,7 +83,7 @@ class Running(Server):
 def running(tmp_path):
     (tmp_path / "root" / "sub").mkdir(parents=True)
     (tmp_path / "root" / "sub" / "a.ipynb").write_text("{}")
-    server = Running(tmp_path / "root", tmp_path / "home", base_url="/user/zoe/")
+    server = Running(tmp_path / "root", tmp_path / "home", base_url="/user/zoe%2Bann/")
     server.wait_ready().start_kernel()
     yield server
     server.client.stop_channels()

@@ -47,63 +47,37 @@ default_model = "m-1"
 needs_key = true
 """
 
-WELL = {"it goes well": ((), "completed")}
+
+def fault(step, count=None, **do):
+    return {"step": step, "do": do, **({} if count is None else {"count": count})}
+
+
+WELL = {"it goes well": (None, "completed")}
 BRIEF = {
     **WELL,
-    "401 at create": (({"step": "create", "do": {"status": 401}},), "failed"),
-    "500 at create": (({"step": "create", "do": {"status": 500}},), "unknown"),
-    "a file at another origin": (({"step": "content", "do": {"redirect": "other"}},), "completed"),
+    "401 at create": (fault("create", status=401), "failed"),
+    "500 at create": (fault("create", status=500), "unknown"),
+    "a file at another origin": (fault("content", redirect="other"), "completed"),
 }
-"""What happens -> the provider's faults, and how the job ends."""
+"""What happens -> the provider's fault, and how the job ends."""
 
+AWAY = {"location": "http://localhost:9/v1/videos?a=b"}
+REPEATED = {"error": {"message": f"Invalid token: {KEYS['private']}"}}
 LONG = {
     **BRIEF,
-    "401 that repeats the key": (
-        (
-            {
-                "step": "create",
-                "do": {
-                    "status": 401,
-                    "body": {"error": {"message": f"Invalid token: {KEYS['private']}"}},
-                },
-            },
-        ),
-        "failed",
-    ),
+    "401 that repeats the key": (fault("create", status=401, body=REPEATED), "failed"),
     "create answers a page that repeats the request": (
-        (
-            {
-                "step": "create",
-                "do": {"status": 200, "body": f"<html>Authorization: Bearer {KEYS['private']}"},
-            },
-        ),
+        fault("create", status=200, body=f"<html>Authorization: Bearer {KEYS['private']}"),
         "unknown",
     ),
     "a page that repeats the key while polling": (
-        (
-            {
-                "step": "retrieve",
-                "count": 1,
-                "do": {"status": 500, "body": f"<html>{KEYS['private']}"},
-            },
-        ),
+        fault("retrieve", 1, status=500, body=f"<html>{KEYS['private']}"),
         "completed",
     ),
-    "create moves away": (
-        (
-            {
-                "step": "create",
-                "do": {"status": 307, "headers": {"location": "http://localhost:9/v1/videos?a=b"}},
-            },
-        ),
-        "failed",
-    ),
-    "401 while polling": (({"step": "retrieve", "do": {"status": 401}},), "queued"),
-    "a cut download": (({"step": "content", "count": 1, "do": {"cut": 2_000_000}},), "completed"),
-    "a private address": (
-        ({"step": "content", "do": {"redirect": "http://10.0.0.1/clip.mp4"}},),
-        "failed",
-    ),
+    "create moves away": (fault("create", status=307, headers=AWAY), "failed"),
+    "401 while polling": (fault("retrieve", status=401), "queued"),
+    "a cut download": (fault("content", 1, cut=2_000_000), "completed"),
+    "a private address": (fault("content", redirect="http://10.0.0.1/clip.mp4"), "failed"),
 }
 
 PREPARE = """
@@ -188,10 +162,10 @@ class Day:
 
     def live_through(self, provider: str, happenings) -> None:
         """Send a job into each happening; it must end as expected, or nothing was tested."""
-        for name, (faults, end) in happenings.items():
+        for name, (rule, end) in happenings.items():
             self.demo.faults.clear()
-            for fault in faults:
-                self.demo.faults.add(fault)
+            if rule is not None:
+                self.demo.faults.add(rule)
             self.run(f"%%video --provider {provider} --wait\n{name}")
             status = self.kernel.evaluate("ipyreel.job().status")
             assert (name, status) == (name, repr(end))
@@ -202,7 +176,7 @@ class Day:
 
     def leave_a_part(self, provider: str, folder: Path) -> None:
         """Stop a download in the middle, so that its part and its record stay."""
-        self.demo.faults.add({"step": "content", "do": {"slow": 2_000_000}})
+        self.demo.faults.add(fault("content", slow=2_000_000))
         self.run(f"%%video --provider {provider} part\na part")
         deadline = time.monotonic() + PATIENCE
         while not any(path.stat().st_size for path in folder.glob("*.mp4.*.part")):
