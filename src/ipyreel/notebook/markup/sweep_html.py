@@ -144,6 +144,7 @@ def live_tile(info: SweepInfo, index: int, job: JobSnapshot, place: str) -> Mark
         ),
         class_="ipyreel-tile",
         style=f"{place};width:{wide}px",
+        aria_label=info.label(index),  # in a matrix, the headers stand for it
     )
 
 
