@@ -48,6 +48,12 @@ def test_nothing_happens_behind_the_words(what, tmp_path):
     assert "ipyreel" not in printed
 
 
+def test_a_cell_does_not_wait_for_http_to_be_loaded():
+    names = "ipyreel.notebook.screen, ipyreel.notebook.commands.cells"
+    code = f"import sys, {names}; print(sys.modules.keys() & {{'httpx', 'httpcore'}})"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
 def test_no_module_takes_the_place_of_a_function():
     # Python sets an imported module as an attribute of its package.
     modules = {path.stem for path in Path(ipyreel.__file__).parent.iterdir()}

@@ -176,7 +176,7 @@ def expand(
         *_without_clash(base, provider, axes),
         Axis(name=_REPEATS, values=tuple(range(1, count + 1))),
     ]
-    _refuse_too_many(axes)
+    refuse_too_many(math.prod(len(axis.values) for axis in axes))
     varied = [axis for axis in axes if len(axis.values) > 1]
     told = {axis.name: _labels(axis, names) for axis in varied}
     variants = []
@@ -222,8 +222,8 @@ def _without_clash(
     return axes
 
 
-def _refuse_too_many(axes: Sequence[Axis]) -> None:
-    total = math.prod(len(axis.values) for axis in axes)
+def refuse_too_many(total: int) -> None:
+    """Raise InvalidRequest for more jobs than a sweep may have."""
     if total > MOST:
         raise InvalidRequest(f"This makes {total} jobs; a sweep has at most {MOST}.")
 
@@ -273,11 +273,16 @@ def _differing(name: str, values: Mapping[str, Any]) -> tuple[str, Json]:
     """Return one thing that differs as plain data, with its name."""
     if name == _PROMPTS:
         return "prompt", values[name]  # as typed: what is filled in has names of its own
-    value = values[name]
+    return TAKE if name == _REPEATS else name, plain_value(values[name])
+
+
+def plain_value(value: Any) -> Json:
+    """Return a value as JSON can hold it: an image as its source, bytes by their type."""
     if isinstance(value, Image):
-        return name, value.source
-    plain = value if isinstance(value, str | int | float | bool | None) else str(value)
-    return TAKE if name == _REPEATS else name, plain
+        return value.source
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return type(value).__name__ if isinstance(value, bytes) else str(value)
 
 
 def word_of(name: str, value: Any, *, bare: bool = False) -> str:

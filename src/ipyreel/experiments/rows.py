@@ -12,8 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from ipyreel.errors import InvalidRequest
-from ipyreel.sweeps import FIELDS, MOST, TAKE, Fill, Sweep, Variant, names_in, read_field, word_of
-from ipyreel.values import Image, Json, VideoRequest
+from ipyreel.sweeps import (
+    FIELDS,
+    MOST,
+    TAKE,
+    Fill,
+    Sweep,
+    Variant,
+    names_in,
+    plain_value,
+    read_field,
+    refuse_too_many,
+    word_of,
+)
+from ipyreel.values import Image, VideoRequest
 
 Row = Mapping[str, Any]
 
@@ -136,15 +148,14 @@ def expand_rows(
     words = set(names_in(base.prompt)) if fill else set()
     columns = list(dict.fromkeys(name for row in rows for name in row))
     _refuse_clash(base, provider, columns)
-    if len(rows) * count > MOST:
-        raise InvalidRequest(f"This makes {len(rows) * count} jobs; a sweep has at most {MOST}.")
+    refuse_too_many(len(rows) * count)
     asked = [
         _request(base, row, at, words, fill, read_image) for at, row in enumerate(rows, start=1)
     ]
     labels = _labels(rows, [name for name in columns if name in words or name in FIELDS], words)
     variants = []
     for at, (row, (request, named)) in enumerate(zip(rows, asked, strict=True)):
-        differs = {name: _json(_read(name, value)) for name, value in row.items()}
+        differs = {name: plain_value(_read(name, value)) for name, value in row.items()}
         for take in range(1, count + 1):
             seed = None if request.seed is None else request.seed + take - 1
             again = {TAKE: take} if count > 1 else {}
@@ -197,7 +208,9 @@ def _request(
 
 def _labels(rows: Sequence[Row], columns: Sequence[str], words: set[str]) -> list[str]:
     """Return what tells the rows apart, and their numbers where that is not enough."""
-    varied = [name for name in columns if len({str(_json(row.get(name))) for row in rows}) > 1]
+    varied = [
+        name for name in columns if len({str(plain_value(row.get(name))) for row in rows}) > 1
+    ]
     found = [
         " · ".join(word_of(name, _read(name, row.get(name)), bare=name in words)
                    for name in varied)
@@ -212,10 +225,3 @@ def _labels(rows: Sequence[Row], columns: Sequence[str], words: set[str]) -> lis
 def _read(name: str, value: Any) -> Any:
     """Return a field as it is sent: a CSV file has text, a column with gaps has floats."""
     return read_field(name, value, "") if name in FIELDS and value is not None else value
-
-
-def _json(value: Any) -> Json:
-    if isinstance(value, Image):
-        return value.source
-    plain = isinstance(value, str | int | float | bool | None)
-    return value if plain else type(value).__name__ if isinstance(value, bytes) else str(value)
