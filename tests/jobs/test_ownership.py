@@ -29,6 +29,7 @@ def test_a_job_that_was_taken_before_it_was_sent_is_sent_by_its_new_owner_only(m
     hang = Gate()
     first.connect_steps.append(hang)
     job = first.begin(hang)
+    assert first.manager.elsewhere(job.id) is None
     assert second.manager.resume(job) == "refused"
     assert second.manager.resume(job, take=True) == "taken"
     end = second.end(job)
@@ -126,6 +127,8 @@ def test_work_on_a_job_that_was_taken_or_deleted_stops_at_the_next_beat(make_ben
     lost = end_of(first, job)
     assert "Another kernel took" in lost.note
     assert first.manager.active() == []
+    assert first.manager.elsewhere(job.id) == (None if deleted else lost)
+    assert second.manager.elsewhere(job.id) == second.store.get(job.id)
     assert not Path(job.target).exists()
     assert (first.store.get(job.id) is None) is deleted
 
@@ -177,6 +180,7 @@ def test_a_kernel_elsewhere_that_shows_life_keeps_its_job(bench):
     assert bench.manager.resume(job) == "watching"
     told = end_of(bench, job)
     assert f"%video resume {job.id} --take" in told.note
+    assert bench.manager.elsewhere(job.id) == told  # which a card goes on to say
     assert bench.client.posts == []
     assert bench.store.get(job.id) == job
     assert bench.holder(job) == ELSEWHERE

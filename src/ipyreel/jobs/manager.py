@@ -174,6 +174,19 @@ class JobManager:
             return self.store.get(job_id)
         return active.snapshot
 
+    def elsewhere(self, job_id: str) -> JobSnapshot | None:
+        """Return how a job stands in the library; None: this kernel works on it, or waits to.
+
+        Until it has ended it has the note with which this kernel let it go, if it had it.
+        """
+        active = self._active.get(job_id)
+        if active is not None and not active.future.done():
+            return None
+        job = self.store.get(job_id)
+        if job is None or active is None or job.ended:
+            return job
+        return replace(job, note=active.snapshot.note or job.note)
+
     def error(self, job_id: str) -> VideoError | None:
         """Return what ended a job badly in this kernel, or None."""
         active = self._active.get(job_id)

@@ -376,9 +376,11 @@ class Screen:
     def _look_elsewhere(self, card: Shown) -> None:
         """Show how the jobs of other kernels stand, which tell no listener here of it."""
         for job in card.snapshots:
-            if not job.ended:
-                with contextlib.suppress(StoreError):  # deleted, or the library is busy
-                    card.update(self.session.snapshot(job.id))
+            found = None
+            with contextlib.suppress(StoreError):  # the library is busy
+                found = None if job.ended else self.session.manager.elsewhere(job.id)
+            if found is not None:
+                card.update(found)
 
     def _all_cards(self) -> list[Shown]:
         return list(dict.fromkeys(card for cards in list(self._cards.values()) for card in cards))
