@@ -8,7 +8,7 @@ from itertools import combinations
 
 import pytest
 
-from ipyreel.experiments.pairs import LOOKS, Pair, next_pair
+from ipyreel.experiments.pairs import LOOKS, Pair, balanced_order, next_pair
 from ipyreel.experiments.ratings import Vote
 from ipyreel.experiments.results import results_of
 
@@ -84,3 +84,17 @@ def test_nobody_is_asked_more_than_twice_and_second_looks_are_marked(settings, p
 
 def test_a_library_without_two_settings_has_no_pair():
     assert judge(labels_of("a", 3), 1) == ([], [])
+
+
+@pytest.mark.parametrize(("settings", "samples"), [("ab", 3), ("abc", 2), ("abcdef", 4)])
+def test_an_order_for_strangers_is_balanced_round_by_round(settings, samples):
+    labels = labels_of(settings, samples)
+    rounds = len([*combinations(settings, 2)])
+    order = balanced_order(labels, 1000, random.Random(5))  # noqa: S311 - a simulation
+    assert len({frozenset(pair) for pair in order}) == len(order) == rounds * samples**2
+    for start in range(0, len(order), rounds):
+        met = {frozenset(labels[video] for video in pair) for pair in order[start : start + rounds]}
+        assert len(met) == rounds
+    shown = Counter(video for pair in order[: rounds * samples] for video in pair)
+    assert max(shown.values()) - min(shown[video] for video in labels) <= 2
+    assert balanced_order(labels, 2, random.Random(5)) == order[:2]  # noqa: S311

@@ -9,7 +9,7 @@ because of earlier votes.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -60,36 +60,49 @@ def next_pair(
     """
     votes = [vote for vote in votes if is_between(vote, labels)]
     own = _Tally((vote for vote in votes if vote.who == who), labels)
-    pairs = [pair for pair in combinations(labels, 2) if labels[pair[0]] != labels[pair[1]]]
-    left = [pair for pair in pairs if own.looks[frozenset(pair)] < LOOKS]
+    left = [pair for pair in _pairs(labels) if own.looks[frozenset(pair)] < LOOKS]
     if not left:
         return None
     fresh = [pair for pair in left if not own.looks[frozenset(pair)]]
     rounds = math.comb(len(set(labels.values())), 2)
     closest = rounds > 1 and 0 <= own.balanced - rounds >= own.adaptive
-    if fresh and not closest:
-        first, second = _balanced(fresh, own, _Tally(votes, labels), labels, rng)
+    balanced = bool(fresh) and not closest
+    if balanced:
+        pair = _balanced(fresh, own, _Tally(votes, labels), labels, rng)
     else:
-        first, second = _closest(fresh or left, votes, labels, rng)
-    if rng.random() < 0.5:  # noqa: PLR2004 - a coin
-        first, second = second, first
-    return Pair(left=first, right=second, balanced=bool(fresh) and not closest)
+        pair = _closest(fresh or left, votes, labels, rng)
+    first, second = _tossed(pair, rng)
+    return Pair(left=first, right=second, balanced=balanced)
 
 
 def balanced_order(labels: Mapping[str, str], most: int, rng: Random) -> list[_Two]:
-    """Return at most `most` pairs for a person whose votes are not known here, left one first."""
-    order: list[_Two] = []
-    pairs = [pair for pair in combinations(labels, 2) if labels[pair[0]] != labels[pair[1]]]
-    while pairs and len(order) < most:
-        seen = _Tally((_judged(pair) for pair in order), labels)
-        pair = _balanced(pairs, seen, seen, labels, rng)
-        pairs.remove(pair)
-        order.append(pair if rng.random() < 0.5 else pair[::-1])  # noqa: PLR2004 - a coin
-    return order
+    """Return at most `most` pairs for a person whose votes are not known here, left one first.
+
+    Each round has every pair of settings once, with the videos that were shown least so far.
+    """
+    order, shown = list[_Two](), Counter[str]()
+    left = defaultdict[frozenset[str], list[_Two]](list)
+    for pair in _pairs(labels):
+        left[frozenset(labels[video] for video in pair)].append(pair)
+    while left and len(order) < most:
+        for settings in rng.sample(list(left), len(left)):
+            pair = min(
+                left[settings], key=lambda two: (shown[two[0]] + shown[two[1]], rng.random())
+            )
+            left[settings].remove(pair)
+            if not left[settings]:
+                del left[settings]
+            shown.update(pair)
+            order.append(_tossed(pair, rng))
+    return order[:most]
 
 
-def _judged(pair: _Two) -> Vote:
-    return Vote(id="", left=pair[0], right=pair[1], winner="tie", who="", at=0)
+def _pairs(labels: Mapping[str, str]) -> list[_Two]:
+    return [pair for pair in combinations(labels, 2) if labels[pair[0]] != labels[pair[1]]]
+
+
+def _tossed(pair: _Two, rng: Random) -> _Two:
+    return pair if rng.random() < 0.5 else pair[::-1]  # noqa: PLR2004 - a coin
 
 
 def is_between(vote: Vote, labels: Mapping[str, str]) -> bool:
