@@ -87,7 +87,7 @@ def test_stars_notes_and_tags_are_kept_found_and_taken_back(library, screen):
     gallery = Gallery(screen)
     stars = gallery._tiles[0].stars
     stars.value = 4
-    assert said(gallery) == f"{library[-1].id}: ★★★★☆"
+    assert said(gallery) == f"{library[-1].id}: stars saved."
     gallery._tiles[0].button.click()
     press(gallery.opened, "Note and tags")
     (fields,) = gallery.opened._asked.children

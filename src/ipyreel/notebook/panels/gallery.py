@@ -6,9 +6,9 @@ Only the page that is shown is read from the library, and only its posters are m
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +17,7 @@ import ipywidgets as widgets
 from ipyreel.errors import InvalidRequest
 from ipyreel.jobs.query import Query
 from ipyreel.notebook import reports
-from ipyreel.notebook.handles.opinions import change_rating, own_ratings, video_of
+from ipyreel.notebook.handles.opinions import own_ratings, video_of
 from ipyreel.notebook.live.live_output import MimeBundle, output
 from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Report
@@ -29,7 +29,6 @@ from ipyreel.notebook.panels.tiles import (
     Posters,
     Tile,
     page_html,
-    stars_text,
 )
 from ipyreel.notebook.screen import Screen
 from ipyreel.values import Chain, JobSnapshot
@@ -85,28 +84,22 @@ class Gallery(Panel):
         self.load()
 
     def _turned(self, by: int) -> Callable[[Any], None]:
-        def turn(_button: object) -> None:
+        def turn() -> None:
             self._page = max(0, self._page + by)
             self.load()
 
-        return lambda button: self.act(turn, button)
+        return lambda _button: self.act(turn)
 
     def _opener(self, place: int) -> Callable[[Any], None]:
-        return lambda button: self.act(lambda _: self.opened.look_at(self._jobs[place]), button)
+        return lambda _button: self.act(lambda: self.opened.look_at(self._jobs[place]))
 
     def _rater(self, place: int) -> Callable[[int], None]:
-        def rate(stars: int) -> None:
-            job = self._jobs[place]
-            change_rating(self._screen.session, job, stars=stars)
-            self.say(f"{job.id}: {stars_text(stars) or 'no rating'}")
-            self.renew()
-
-        return lambda stars: self.act(lambda _: rate(stars), None)
+        return lambda stars: self.keep_opinion(self._jobs[place], stars=stars)
 
     @guarded
-    def act(self, hook: Callable[[Any], object], button: object) -> None:
-        """Run a button's callback under the lock, with its errors shown."""
-        hook(button)
+    def act(self, hook: Callable[[], object]) -> None:
+        """Run what a button does under the lock, with its errors shown."""
+        hook()
 
     def load(self) -> None:
         """Read the page from the library and show it."""
@@ -165,8 +158,7 @@ class Gallery(Panel):
     def _heard(self, job: JobSnapshot) -> None:
         # Not here: a callback that holds the lock may be waiting for the thread that calls us.
         if job.ended:
-            reload = functools.partial(self.act, lambda _: self.load(), None)
-            self._screen.session.loop.submit(asyncio.to_thread(reload))
+            self._screen.session.loop.submit(asyncio.to_thread(self.act, self.load))
 
     def _make_posters(self) -> None:
         pairs = list(zip(self._tiles, self._jobs, strict=False))
@@ -207,18 +199,18 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._opinion = self._does("Note and tags", "Say why", self._ask_opinion)
         self._where = self._does("Show path", "Show where the file is", self._show_path)
         self._delete = self._does("Delete", "Delete the job, after confirmation", self._ask_delete)
-        close = self._does("Close", "Close this video", lambda _: self.look_at(None))
+        close = self._does("Close", "Close this video", lambda: self.look_at(None))
         chains = self._chains.values()
         self._actions = bar(self._again, *chains, self._opinion, self._where, self._delete, close)
         self._asked = widgets.VBox()
         self.below = widgets.VBox(_dom_classes=("ipyreel-cards",))
         super().__init__((), _dom_classes=("ipyreel-opened",))
 
-    def _does(self, name: str, hint: str, hook: Callable[[Any], object]) -> Any:
-        return button(name, hint, lambda pressed: self._gallery.act(hook, pressed))
+    def _does(self, name: str, hint: str, hook: Callable[[], object]) -> Any:
+        return button(name, hint, lambda _button: self._gallery.act(hook))
 
     def _chain_button(self, how: Chain) -> Any:
-        return self._does(how.title(), CHAINS[how], lambda _: self._ask_prompt(how))
+        return self._does(how.title(), CHAINS[how], lambda: self._ask_prompt(how))
 
     def look_at(self, job: JobSnapshot | None) -> None:
         """Show a job as it stands now; None closes."""
@@ -257,7 +249,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             raise InvalidRequest("Open a video first.")
         return self._job
 
-    def _fill_form(self, _button: object) -> None:
+    def _fill_form(self) -> None:
         form = Form(self._screen, self._gallery.saved_jobs)
         form.fill(self._chosen.request, self._chosen.provider)
         self._asked.children = (form,)
@@ -266,9 +258,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         field = widgets.Textarea(description=QUESTIONS[how], rows=2)
         field.layout.width = "auto"
         field.add_class("ipyreel-sends")
-        send = self._does(
-            f"Send {how}", "Send it as a new job", lambda _: self._ask_for(how, field)
-        )
+        send = self._does(f"Send {how}", "Send it as a new job", lambda: self._ask_for(how, field))
         send.add_class("ipyreel-submit")
         self._asked.children = (field, bar(send))
 
@@ -283,39 +273,33 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._gallery.load()
         self._gallery.say(f"Sent: {new.id}.")
 
-    def _ask_opinion(self, _button: object) -> None:
-        session, job = self._screen.session, self._chosen
-        known = own_ratings(session, [job]).get(video_of(job))
+    def _ask_opinion(self) -> None:
+        job = self._chosen
+        known = own_ratings(self._screen.session, [job]).get(video_of(job))
+        keep = partial(self._gallery.keep_opinion, job)
+        self._asked.children = (OpinionFields(known, keep),)
 
-        def keep(**new: Any) -> None:
-            change_rating(session, job, **new)
-            self._gallery.say(f"{job.id}: {' and '.join(new)} saved.")
-            self._gallery.renew()
-
-        fields = OpinionFields(known, lambda **new: self._gallery.act(lambda _: keep(**new), None))
-        self._asked.children = (fields,)
-
-    def _show_path(self, _button: object) -> None:
+    def _show_path(self) -> None:
         job = self._chosen
         path = job.file.path if job.file else job.target
         self._asked.children = (widgets.HTML(hint_html(element("code", path))),)
 
-    def _ask_delete(self, _button: object) -> None:
+    def _ask_delete(self) -> None:
         job = self._chosen
         kept = " The file is kept." if job.file else ""
         question = widgets.HTML(
             hint_html(f"Delete {job.id} at {job.provider} and from the library?{kept}")
         )
-        yes = self._does(f"Delete {job.id}", "This cannot be undone", lambda _: self._forget(job))
+        yes = self._does(f"Delete {job.id}", "This cannot be undone", lambda: self._forget(job))
         yes.add_class("ipyreel-danger")
-        no = self._does("Keep", "Delete nothing", lambda _: setattr(self._asked, "children", ()))
+        no = self._does("Keep", "Delete nothing", lambda: setattr(self._asked, "children", ()))
         self._asked.children = (question, bar(yes, no))
 
     def _forget(self, job: JobSnapshot) -> None:
         self._asked.children = ()
         self._gallery.say(f"Deleting {job.id} …")
         future = self._screen.session.delete(job.id)
-        future.add_done_callback(lambda done: self._gallery.act(self._forgotten, done))
+        future.add_done_callback(lambda done: self._gallery.act(lambda: self._forgotten(done)))
 
     def _forgotten(self, done: Future[str]) -> None:
         message = done.result()

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import ipywidgets as widgets
 
 from ipyreel.errors import VideoError
+from ipyreel.notebook.handles.opinions import change_rating
 from ipyreel.notebook.live.live_output import (
     MimeBundle,
     OutputHandle,
@@ -25,6 +26,7 @@ from ipyreel.notebook.live.live_output import (
 )
 from ipyreel.notebook.markup.html import Markup, element, static
 from ipyreel.notebook.screen import Screen
+from ipyreel.values import JobSnapshot
 
 P = ParamSpec("P")
 B = TypeVar("B", bound="Panel")
@@ -106,6 +108,13 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def say(self, *parts: object, bad: bool = False) -> None:
         """Put a sentence into the status line."""
         set_traits(self.status, value=status_html(*parts, bad=bad))
+
+    @guarded
+    def keep_opinion(self, /, job: JobSnapshot, **new: Any) -> None:
+        """Keep the user's new `stars`, `note` or `tags` for a video, and say so."""
+        change_rating(self._screen.session, job, **new)
+        self.say(f"{job.id}: {' and '.join(new)} saved.")
+        self.renew()
 
     def static_copy(self) -> MimeBundle:
         """Return what is saved: a widget shows nothing without its kernel."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
@@ -10,13 +11,13 @@ import ipywidgets as widgets
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.jobs import Jobs
-from ipyreel.notebook.handles.opinions import change_rating, own_ratings, video_of
+from ipyreel.notebook.handles.opinions import own_ratings, video_of
 from ipyreel.notebook.live.live_output import MimeBundle, output
 from ipyreel.notebook.markup.job_text import one_line
 from ipyreel.notebook.markup.sweep_html import static_tile
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Notice, Table
-from ipyreel.notebook.panels.panel import Panel, guarded
+from ipyreel.notebook.panels.panel import Panel
 from ipyreel.notebook.panels.tiles import OpinionFields, Stars, stars_text
 from ipyreel.notebook.screen import Screen
 from ipyreel.values import JobSnapshot
@@ -45,16 +46,9 @@ class Rate(Panel):
     def _tile(self, at: int, job: JobSnapshot, known: Any) -> Any:
         tile = static_tile(self._info, at, job, self._screen.video(job).as_tile())
         shown = widgets.Output(outputs=(output({"text/html": tile, "text/plain": job.id}),))
-        stars = Stars(lambda number: self._keep(job, stars=number))
+        stars = Stars(lambda number: self.keep_opinion(job, stars=number))
         stars.show(known)
-        fields = OpinionFields(known, lambda **new: self._keep(job, **new))
-        return widgets.VBox((shown, stars, fields))
-
-    @guarded
-    def _keep(self, /, job: JobSnapshot, **new: Any) -> None:
-        change_rating(self._screen.session, job, **new)
-        self.say(f"{job.id}: {' and '.join(new)} saved.")
-        self.renew()
+        return widgets.VBox((shown, stars, OpinionFields(known, partial(self.keep_opinion, job))))
 
     def static_copy(self) -> MimeBundle:
         """Return the ratings as a table; the videos stand where they were made."""
