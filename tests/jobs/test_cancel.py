@@ -196,6 +196,8 @@ def test_after_the_end_nothing_changes(bench):
     assert bench.manager.cancel(done).result(BOUND) == done
     assert bench.client.log[-1] == "download"
     assert bench.store.get(done.id) == done
+    job = bench.left_behind(status="failed", failure=Failure(message="x"))
+    assert bench.manager.cancel(job).result(BOUND) == job
 
 
 def test_twice_is_told_once(bench):
@@ -231,11 +233,6 @@ def test_a_job_that_an_old_kernel_left(bench, fields, note):
     assert (end.status, bench.client.posts) == ("cancelled", [])
     assert end.note.startswith(note)
     assert bench.store.get(job.id) == end
-
-
-def test_an_ended_job_that_an_old_kernel_left(bench):
-    job = bench.left_behind(status="failed", failure=Failure(message="x"))
-    assert bench.manager.cancel(job).result(BOUND) == job
 
 
 def test_deleting_a_job_that_may_be_at_the_server_claims_nothing(bench):

@@ -40,25 +40,6 @@ def check_safe(path):
     assert path.parent == FOLDER
 
 
-HOSTILE = {
-    "html": "<script>alert('x')</script>",
-    "quotes": "\"'`$(rm -rf ~)`;&|",
-    "newlines": "a\r\n\nb\u2028c\x0b",
-    "bidi": "abc\u202egpm.exe\u2066\u200f",
-    "parents": "../../../etc/passwd",
-    "windows": "..\\..\\CON.txt:stream",
-    "nul": "a\0b\0",
-    "long words": "wonderful " * 10_000,
-    "emoji": "🐕🏖️👨‍👩‍👧",
-    "ligature": "\ufdfa" * 1000,
-    "dots": "....",
-    "empty": "",
-    "percent": "100%20%2e%2e#?",
-    "surrogates": "a\ud800b\udfff",
-    "fullwidth": "../ABC",
-}
-
-
 @given(st.text(st.characters(exclude_categories=())))
 def test_any_prompt_makes_a_safe_name(prompt):
     path = target_path(FOLDER, prompt=prompt, job_id="vabc123", created_at=START)
@@ -117,9 +98,10 @@ def test_the_sidecar_explains_its_video(tmp_path):
     assert {one.name for one in tmp_path.glob("clip*")} == {"clip.json", "clip.mp4"}
 
 
-@pytest.mark.parametrize("prompt", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_prompts_make_safe_names_and_read_back_from_the_sidecar(tmp_path, prompt):
-    check_safe(target_path(FOLDER, prompt=prompt, job_id=new_id(), created_at=START))
+@pytest.mark.parametrize(
+    "prompt", ["../..\\\"'`$(rm -rf ~)", "a\0\u2028\u202egpm", "a\ud800b\udfff"]
+)
+def test_a_hostile_prompt_reads_back_from_the_sidecar(tmp_path, prompt):
     path = write_sidecar(finished(tmp_path, request=VideoRequest(prompt=prompt)))
     assert json.loads(path.read_text(encoding="utf-8"))["request"]["prompt"] == prompt
 

@@ -80,10 +80,6 @@ def test_the_innermost_mount_says_whether_it_is_a_network(monkeypatch, place, ki
     assert (found and found.kind) == kind
 
 
-def test_this_machines_folders_are_found(tmp_path):
-    assert mount_of(tmp_path) is None or mount_of(tmp_path).kind
-
-
 def test_a_second_process_tries_whether_a_lock_excludes_it(path, monkeypatch):
     assert locks_exclude(path, NFS)
     assert names(path) == []

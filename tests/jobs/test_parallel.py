@@ -64,21 +64,14 @@ def test_cancel_all_lets_none_of_the_waiting_begin(bench):
     assert "DELETE" in notes[jobs[0].id]
 
 
-def test_a_cancelled_job_makes_room(bench):
+def test_a_job_that_failed_or_was_cancelled_makes_room(bench):
+    bench.client.retrieve_steps = [video("failed"), video("completed")]
     jobs, gates = held(bench)
     bench.manager.cancel(bench.store.get(jobs[1].id)).result(timeout=BOUND)
     for gate in gates:
         gate.open()
-    assert bench.end(jobs[0]).status == "completed"
-    assert bench.end(jobs[2]).status == "completed"
+    assert [bench.end(job).status for job in jobs] == ["failed", "cancelled", "completed"]
     assert [request.prompt for request in bench.client.posts] == ["number 0", "number 2"]
-
-
-def test_a_failing_job_makes_room(bench):
-    bench.client.retrieve_steps = [video("failed"), video("completed")]
-    jobs = [bench.job(), bench.job()]
-    bench.manager.submit(*jobs, limit=ParallelLimit(1))
-    assert [bench.end(job).status for job in jobs] == ["failed", "completed"]
 
 
 def test_all_rows_are_written_or_none_and_nothing_is_sent(bench):
@@ -103,17 +96,13 @@ def test_a_server_that_takes_one_job_at_a_time_gets_the_next_when_it_has_room(be
     assert len(bench.client.posts) == 4  # two were refused
 
 
-def test_a_server_that_is_busy_with_the_jobs_of_others_refuses_ours(bench):
+@pytest.mark.parametrize("left", [False, True])
+def test_a_job_is_refused_while_others_are_served_or_ours_never_ends(bench, left):
+    if left:  # by an ended kernel: it seems to run
+        bench.left_behind(status="in_progress", remote_id="video_9", sent_at=1.0)
     bench.client.create_steps = [RateLimited("Busy.", status_code=429)]
     assert bench.submit().status == "failed"
-    assert len(bench.client.posts) == 1
-
-
-def test_a_job_that_an_ended_kernel_left_keeps_no_other_waiting_for_ever(bench):
-    bench.left_behind(status="in_progress", remote_id="video_9", sent_at=1.0)
-    bench.client.create_steps = [RateLimited("Busy.", status_code=429)]
-    assert bench.submit().status == "failed"
-    assert len(bench.client.posts) > 1
+    assert (len(bench.client.posts) > 1) is left
 
 
 def test_a_job_that_waits_for_a_busy_server_can_be_cancelled(make_bench):

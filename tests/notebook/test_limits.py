@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -393,33 +392,32 @@ def test_a_sweep_that_does_not_fit_is_refused_whole(lab):
     assert (lab(), len(api.history())) == (0, 0)
 
 
-@pytest.mark.usefixtures("lab")
-def test_two_kernels_of_one_library_share_a_budget(monkeypatch):
-    monkeypatch.setenv("IPYREEL_BUDGET_TOTAL", "0.5")
-    others = [Session.open() for _ in range(4)]
-    try:
-        for other in others:
-            price(other)
-        start, refused = threading.Barrier(len(others)), []
+@pytest.mark.parametrize("reuse", [False, True])
+def test_a_kernel_that_was_faster_by_a_moment_counts(lab, monkeypatch, reuse):
+    monkeypatch.setenv("IPYREEL_BUDGET_TOTAL", "0.3")
+    others = [Session.open() for _ in range(2)]
+    slow, fast = others
+    for other in others:
+        price(other)
+    found = []
 
-        def send(session):
-            plan = session.plan(VideoRequest(prompt="A boat", seconds=2, size="64x64"))
-            start.wait()
-            try:
-                session.submit(plan)
-            except InvalidRequest as error:
-                refused.append(error)
+    def between(_target):
+        """Run in the slow kernel after its check, before it writes the job."""
+        if not found:
+            found.append(None)
+            found[:] = fast.submit(fast.plan(REQUEST), reuse=reuse)
 
-        threads = [threading.Thread(target=send, args=(one,)) for one in others]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(refused) == 2
-        assert len(api.history()) == 2
-    finally:
-        for other in others:
-            other.close()
+    monkeypatch.setattr("ipyreel.session.make_folder", between)
+    if reuse:
+        assert [job.id for job in slow.submit(slow.plan(REQUEST), reuse=True)] == [found[0].id]
+    else:
+        with pytest.raises(InvalidRequest, match=r"total budget of 0\.30 USD .* leaves 0\.10"):
+            slow.submit(slow.plan(REQUEST))
+    assert len(api.history()) == 1
+    fast.future(found[0].id).result(60)
+    for other in others:
+        other.close()
+    assert lab() == 1
 
 
 @pytest.mark.usefixtures("lab")
