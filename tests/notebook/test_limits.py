@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from decimal import Decimal
@@ -53,16 +54,30 @@ def price(session):
 # ---- every limit x every layer x every entrance x {set, zero, taken back} -------------------
 
 ROWS = [{"seed": 1}, {"seed": 2}]
-REQUEST = VideoRequest(prompt="A boat", seconds=2, size="64x64")
+CLIP = {"prompt": "A boat", "seconds": 2, "size": "64x64"}
+SEEDS = {**CLIP, "seconds": 1, "seed": [1, 2]}
+REQUEST = VideoRequest(**CLIP)
 LEFT = VideoRequest(prompt="A job that was left unsent", seconds=2, size="64x64")
 
 
 def cell(line, prompt="A boat"):
-    return lambda shell, _done, _left: shell.run_cell(f"%%video --size 64x64 {line}\n{prompt}")
+    def send(shell, _done, _left, max_cost=None):
+        limit = "" if max_cost is None else f"--max-cost {max_cost}"
+        return shell.run_cell(f"%%video --size 64x64 {line} {limit}\n{prompt}")
+
+    return send
 
 
-def verb(line):
-    return lambda shell, done, left: shell.run_cell(f"%video {line.format(done=done, left=left)}")
+def by_verb(how):
+    def send(shell, done, _left, max_cost=None):
+        limit = "" if max_cost is None else f"--max-cost {max_cost}"
+        return shell.run_cell(f"%video {how} {done} {limit} at night")
+
+    return send
+
+
+def by_job(how):
+    return lambda _shell, done, _left, **limit: getattr(api.job(done), how)("at night", **limit)
 
 
 def by_form(_shell, _done, _left):
@@ -84,100 +99,87 @@ def by_gallery(how):
     return send
 
 
-ENTRANCES = {
+CHAINS = ("remix", "edit", "extend")
+LIMITED = {
     "%%video": cell("-s 2"),
     "%%video --vary": cell("-s 1 --vary seed=1,2"),
     "%%video --count": cell("-s 1 -n 2"),
     "%%video with ---": cell("-s 1", "A boat\n---\nA ship"),
     "%%video --rows": cell("-s 1 --rows $rows"),
+    "submit": lambda *_, **limit: ipyreel.submit(**CLIP, **limit),
+    "sweep": lambda *_, **limit: ipyreel.sweep(**SEEDS, **limit),
+    **{f"%video {how}": by_verb(how) for how in CHAINS},
+    **{f"job.{how}": by_job(how) for how in CHAINS},
+}
+"""What sends 2 seconds for 0.20 USD, given a shell, a finished job's id and an unsent one's.
+
+These take a limit of their own, `max_cost`.
+"""
+
+ENTRANCES = {
+    **LIMITED,
     "%%video --reuse, left unsent": cell("-s 2 --reuse", LEFT.prompt),
-    "%video remix": verb("remix {done} at night"),
-    "%video edit": verb("edit {done} at night"),
-    "%video extend": verb("extend {done} at night"),
-    "%video resume": verb("resume {left}"),
-    "submit": lambda *_: ipyreel.submit("A boat", seconds=2, size="64x64"),
-    "sweep": lambda *_: ipyreel.sweep("A boat", seconds=1, size="64x64", seed=[1, 2]),
+    "%video resume": lambda shell, _done, left: shell.run_cell(f"%video resume {left}"),
     "sweep, rows": lambda *_: ipyreel.sweep("A boat", seconds=1, size="64x64", rows=ROWS),
     "resume": lambda _shell, _done, left: ipyreel.resume(left),
-    "job.remix": lambda _shell, done, _left: api.job(done).remix("at night"),
-    "job.edit": lambda _shell, done, _left: api.job(done).edit("at night"),
-    "job.extend": lambda _shell, done, _left: api.job(done).extend("at night"),
     "Retry on a card": lambda _shell, done, _left: api.screen()._again(done),
     "the form": by_form,
-    "remix in the gallery": by_gallery("remix"),
-    "edit in the gallery": by_gallery("edit"),
-    "extend in the gallery": by_gallery("extend"),
+    **{f"{how} in the gallery": by_gallery(how) for how in CHAINS},
 }
-"""What sends 2 seconds for 0.20 USD, given a shell, a finished job's id and an unsent one's."""
-
-MAX_COST = {
-    "%%video": lambda usd: cell(f"-s 2 --max-cost {usd}"),
-    "%%video --vary": lambda usd: cell(f"-s 1 --vary seed=1,2 --max-cost {usd}"),
-    "%%video --rows": lambda usd: cell(f"-s 1 --rows $rows --max-cost {usd}"),
-    **{
-        f"%video {how}": lambda usd, how=how: verb(f"{how} {{done}} --max-cost {usd} at night")
-        for how in ("remix", "edit", "extend")
-    },
-    **{
-        f"job.{how}": lambda usd, how=how: (
-            lambda _shell, done, _left: getattr(api.job(done), how)("at night", max_cost=usd)
-        )
-        for how in ("remix", "edit", "extend")
-    },
-    "submit": lambda usd: (
-        lambda *_: ipyreel.submit("A boat", seconds=2, size="64x64", max_cost=usd)
-    ),
-    "sweep": lambda usd: (
-        lambda *_: ipyreel.sweep("A boat", seconds=1, size="64x64", seed=[1, 2], max_cost=usd)
-    ),
-}
-"""The entrances that have a limit of their own."""
 
 
-def layer_use(limit, usd, _shell, _monkeypatch):
-    ipyreel.use(**{limit: usd})
+def by_use(name, value, _shell, _monkeypatch):
+    value = "none" if name == "provider" and value is None else value
+    ipyreel.use(**{name: value})
 
 
-def layer_config(limit, usd, shell, _monkeypatch):
-    shell.run_cell(f"%config VideoMagics.{limit} = {usd!r}")
+def by_use_verb(name, value, shell, _monkeypatch):
+    shell.run_cell(f"%video use {name}={'none' if value is None else value}")
 
 
-def layer_environment(limit, usd, _shell, monkeypatch):
-    name = f"IPYREEL_{limit.upper()}"
-    monkeypatch.delenv(name, raising=False)
-    if usd is not None:
-        monkeypatch.setenv(name, str(usd))
+def by_config(name, value, shell, _monkeypatch):
+    shell.run_cell(f"%config VideoMagics.{name} = {value!r}")
 
 
-def layer_user(limit, usd, _shell, _monkeypatch):
-    text = "" if usd is None else f"{limit} = {usd}\n"
-    path = api.screen().session.settings.config_dir / "ipyreel.toml"
+def by_environment(name, value, _shell, monkeypatch):
+    variable = f"IPYREEL_{name.upper()}"
+    monkeypatch.delenv(variable, raising=False)
+    if value is not None:
+        monkeypatch.setenv(variable, str(value))
+
+
+def write(path, name, value):
+    """Set a line of an `ipyreel.toml`, or take it out."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    kept = [line for line in lines if not line.startswith(f"{name} =")]
+    said = [] if value is None else [f"{name} = {json.dumps(value)}"]
+    path.write_text("\n".join([*said, *kept]), encoding="utf-8")
 
 
-def layer_site(limit, usd, _shell, monkeypatch):
-    path = Path("..", "etc", "ipyreel", "ipyreel.toml").absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("" if usd is None else f"{limit} = {usd}\n", encoding="utf-8")
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(path.parents[1]))
+def by_user(name, value, _shell, _monkeypatch):
+    write(Path("..", "home", "ipyreel.toml"), name, value)
 
 
-def layer_folder(limit, usd, _shell, _monkeypatch):
-    path = Path("ipyreel.toml")
-    lines = [line for line in path.read_text("utf-8").splitlines() if not line.startswith(limit)]
-    path.write_text("\n".join([f"{limit} = {usd}"] * (usd is not None) + lines), encoding="utf-8")
+def by_site(name, value, _shell, monkeypatch):
+    site = Path("..", "etc").absolute()
+    write(site / "ipyreel" / "ipyreel.toml", name, value)
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(site))
 
 
-AT_ONCE = (layer_use, layer_config)
-BEFORE = (layer_environment, layer_user, layer_site, layer_folder)
+def by_folder(name, value, _shell, _monkeypatch):
+    write(Path("ipyreel.toml"), name, value)
+
+
+BEFORE = (by_environment, by_user, by_site, by_folder)
+LAYERS = (by_use, by_config, *BEFORE)
 """How a limit is set: in the kernel, where it counts at once, or before the kernel starts."""
 
 
-def said_by(entrance, *given):
+def said_by(entrance, *given, **limit):
     """Return what the entrance raised or shows."""
     try:
-        return str(entrance(*given))
+        return str(entrance(*given, **limit))
     except (UsageError, VideoError) as error:
         return str(error)
 
@@ -190,6 +192,14 @@ def restart():
     api.screen().host = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
 
 
+@pytest.fixture
+def done(reel, lab):  # noqa: ARG001 - its prices
+    """The id of a job that is finished."""
+    reel.user_ns["rows"] = ROWS
+    restart()
+    return reel.run_cell("%%video -s 2 --size 64x64 -w\nA boat").result.id
+
+
 def left_unsent():
     """Write a job into the library that an ended kernel had not sent; return its id."""
     session = api.screen().session
@@ -199,34 +209,30 @@ def left_unsent():
     return job.id
 
 
-@pytest.mark.parametrize("way", [*AT_ONCE, *BEFORE])
+@pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("limit", LIMITS)
-def test_every_limit_of_every_layer_holds_at_every_entrance(reel, lab, limit, way, monkeypatch):
-    reel.user_ns["rows"] = ROWS
-    restart()
-    done = reel.run_cell(f"%%video -s 2 --size 64x64 -w\n{REQUEST.prompt}").result.id
+def test_every_limit_of_every_layer_holds_at_every_entrance(
+    reel, lab, done, limit, layer, monkeypatch
+):
     left = left_unsent()
     for usd in (0.19, 0):
-        way(limit, usd, reel, monkeypatch)
-        if way in BEFORE:
+        layer(limit, usd, reel, monkeypatch)
+        if layer in BEFORE:
             restart()
+        before = lab(), len(api.history())
         for name, entrance in ENTRANCES.items():
-            before = lab(), len(api.history())
             said = said_by(entrance, reel, done, left)
             assert "would cost about 0.20 USD" in said, (name, usd, said)
             assert (lab(), len(api.history())) == before, (name, usd)
-    way(limit, None, reel, monkeypatch)
-    if way in BEFORE:
+
+
+def test_without_a_limit_or_with_all_taken_back_every_entrance_sends(reel, lab, done, monkeypatch):
+    for usd in (0, None):
+        for layer in LAYERS:
+            for limit in LIMITS:
+                layer(limit, usd, reel, monkeypatch)
         restart()
-    assert api.screen().session.limits() == []
-    assert "would cost" not in said_by(ENTRANCES["%%video"], reel, done, left)
-    assert len(api.history()) == before[1] + 1
-
-
-def test_without_a_limit_every_entrance_sends(reel, lab):
-    reel.user_ns["rows"] = ROWS
-    restart()
-    done = reel.run_cell("%%video -s 2 --size 64x64 -w\nA boat").result.id
+        assert (len(api.screen().session.limits()) == 0) is (usd is None)
     for name, entrance in ENTRANCES.items():
         left = left_unsent()
         posts, jobs = lab(), len(api.history(limit=500))
@@ -236,16 +242,14 @@ def test_without_a_limit_every_entrance_sends(reel, lab):
         assert lab() - posts == (added or 1), name
 
 
-def test_an_entrance_has_a_limit_of_its_own(reel, lab):
-    reel.user_ns["rows"] = ROWS
-    done = reel.run_cell("%%video -s 2 --size 64x64 -w\nA boat").result.id
+def test_an_entrance_has_a_limit_of_its_own(reel, lab, done):
     refused = re.compile(r"cost about 0\.20 USD; max_cost of 0\.\d\d USD \(--max-cost\)")
-    for name, entrance in MAX_COST.items():
+    for name, entrance in LIMITED.items():
         posts, jobs = lab(), len(api.history())
         for usd in (0.19, 0):
-            assert refused.search(said_by(entrance(usd), reel, done, "")), name
+            assert refused.search(said_by(entrance, reel, done, "", max_cost=usd)), name
         assert (lab(), len(api.history())) == (posts, jobs), name
-        entrance(0.2)(reel, done, "")
+        entrance(reel, done, "", max_cost=0.2)
         reel.run_cell("%video wait")
         assert len(api.history()) > jobs, name
 
@@ -280,58 +284,24 @@ def test_the_table_has_every_setting():
     assert set(VALUES) == set(READERS)
 
 
-def env(name, value, monkeypatch):
-    variable = f"IPYREEL_{name.upper()}"
-    if value is None:
-        monkeypatch.delenv(variable)
-    else:
-        monkeypatch.setenv(variable, str(value))
-
-
-def toml(name, value, _monkeypatch):
-    path = Path("home.toml")
-    text = "" if value is None else f"{name} = {_toml(value)}\n"
-    home = path.absolute().parent.parent / "home"
-    home.mkdir(exist_ok=True)
-    (home / "ipyreel.toml").write_text(text, encoding="utf-8")
-
-
-def _toml(value):
-    return f'"{value}"' if isinstance(value, str) else str(value).lower()
-
-
-@pytest.mark.parametrize("way", [env, toml])
-def test_a_setting_made_before_the_kernel_starts_is_set_zero_and_taken_back(way, monkeypatch):
-    for name, values in VALUES.items():
-        default = getattr(Session.open().settings, name)
-        for value in values:
-            way(name, value, monkeypatch)
-            assert getattr(Session.open().settings, name) == value, name
-        way(name, None, monkeypatch)
-        assert getattr(Session.open().settings, name) == default, name
-
-
-@pytest.mark.parametrize("way", ["use", "%video use", "config"])
-def test_a_setting_made_in_the_kernel_counts_at_once_and_is_taken_back(reel, way):
+@pytest.mark.parametrize("way", [by_environment, by_user, by_use, by_use_verb, by_config])
+def test_a_setting_is_set_zero_and_taken_back(reel, way, monkeypatch):
     session = api.screen().session
+    by_folder("provider", None, reel, monkeypatch)  # it would come first
 
-    def make(name, value):
-        if way == "use":
-            value = "none" if name == "provider" and value is None else value
-            ipyreel.use(**{name: value})
-        elif way == "config":
-            reel.run_cell(f"%config VideoMagics.{name} = {value!r}")
-        else:
-            reel.run_cell(f"%video use {name}={'none' if value is None else value}")
+    def current(name):
+        """Read it in this kernel, where it counts at once, or in one that starts now."""
+        return getattr((Session.open() if way in BEFORE else session).settings, name)
 
     for name, values in VALUES.items():
-        default = getattr(session.settings, name)
+        way(name, None, reel, monkeypatch)
+        default = current(name)
         for value in values:
-            make(name, value)
-            assert getattr(session.settings, name) == value, name
-        for value in (None, 0, False) if name in LIMITS else (None,):
-            make(name, value)
-        assert getattr(session.settings, name) == default, name
+            way(name, value, reel, monkeypatch)
+            assert current(name) == value, name
+        for value in (None, 0, False) if name in LIMITS and way not in BEFORE else (None,):
+            way(name, value, reel, monkeypatch)
+        assert current(name) == default, name
 
 
 def test_config_made_before_the_first_magic_counts(shell, live):
