@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ipyreel.errors import InvalidRequest
 from ipyreel.jobs.files import make_folder
-from ipyreel.jobs.manager import SILENCE, JobManager, ParallelLimit, job_price
+from ipyreel.jobs.manager import JobManager, ParallelLimit, job_price
+from ipyreel.jobs.owners import SILENCE
 from ipyreel.jobs.store import JobStore
 from ipyreel.jobs.transitions import is_unsent
 from ipyreel.plan import refuse_existing, refuse_taken_names

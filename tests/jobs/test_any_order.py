@@ -20,7 +20,8 @@ from ipyreel.catalog import Provider
 from ipyreel.errors import StoreError, SubmissionUnknown, TransportError
 from ipyreel.jobs import manager as manager_module
 from ipyreel.jobs import store as store_module
-from ipyreel.jobs.manager import BEAT, SILENCE, JobManager
+from ipyreel.jobs.manager import JobManager
+from ipyreel.jobs.owners import BEAT, SILENCE
 from ipyreel.jobs.run import JobConfig
 from ipyreel.jobs.store import JobStore
 from ipyreel.values import Failure, VideoPage, VideoRequest

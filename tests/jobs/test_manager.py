@@ -18,7 +18,7 @@ from ipyreel.errors import (
     SubmissionUnknown,
     VideoError,
 )
-from ipyreel.jobs.manager import BEAT
+from ipyreel.jobs.owners import BEAT
 from ipyreel.values import Money, VideoPage
 from tests.jobs.fakes import BOUND, PROMPT, START, Gate, small_mp4, video
 

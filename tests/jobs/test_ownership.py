@@ -10,8 +10,7 @@ import pytest
 
 from ipyreel.errors import StoreError, SubmissionUnknown
 from ipyreel.jobs import store as store_module
-from ipyreel.jobs.manager import BEAT, SILENCE, Silence
-from ipyreel.jobs.owners import OwnershipLost, SessionClosed, Sighting
+from ipyreel.jobs.owners import BEAT, SILENCE, OwnershipLost, SessionClosed, Sighting, Silence
 from ipyreel.values import VideoPage
 from tests.jobs.fakes import BOUND, ELSEWHERE, PROMPT, START, Gate, elsewhere, video
 

@@ -28,7 +28,14 @@ from ipyreel.errors import (
 )
 from ipyreel.jobs import transitions
 from ipyreel.jobs.loop import LoopThread, process_ends, wait_async, wait_blocking
-from ipyreel.jobs.owners import OwnershipLost, SessionClosed, Sighting, is_alive
+from ipyreel.jobs.owners import (
+    BEAT,
+    SILENCE,
+    OwnershipLost,
+    SessionClosed,
+    Silence,
+    is_alive,
+)
 from ipyreel.jobs.run import ActiveJob, JobConfig, Listener, Run, log
 from ipyreel.jobs.store import JobStore, Select
 from ipyreel.values import JobSnapshot
@@ -46,42 +53,12 @@ ParallelLimit = asyncio.Semaphore
 BLIND = (AuthenticationFailed, ConfigError, PaymentRequired, WaitTimeout)
 """What keeps us from looking, and says nothing of a job that the server has."""
 
-BEAT = 5.0
-"""Seconds between two signs of life for kernels elsewhere that use the same library."""
-
-SILENCE = 60.0
-"""Seconds for which a kernel elsewhere must be silent, on our own clock, before its jobs are
-taken over: twelve beats."""
-
 FOLLOW = 1.0
 """Seconds between two looks at a job that another kernel works on."""
 
 Resumption = Literal["taken", "watching", "refused"]
 """What became of asking for a job: it is ours; ours once its owner was silent for `SILENCE`
 seconds; a living kernel has it."""
-
-
-@dataclass(slots=True)
-class Silence:
-    """For how many seconds the owner of a job has been silent, on this process's own clock.
-
-    Time in which we did not look (a laptop asleep, a debugger) does not count: the other may
-    have slept as well.
-    """
-
-    clock: Callable[[], float]
-    seconds: float = 0.0
-    _last: tuple[Sighting | None, float] | None = None
-
-    def look(self, sighting: Sighting | None) -> float:
-        """Count what passed since the last look; anything new begins at zero again."""
-        now = self.clock()
-        if self._last is not None and self._last[0] == sighting:
-            self.seconds += min(now - self._last[1], 2 * BEAT)
-        else:
-            self.seconds = 0.0
-        self._last = sighting, now
-        return self.seconds
 
 
 @dataclass(slots=True, kw_only=True)

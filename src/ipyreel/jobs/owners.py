@@ -2,7 +2,7 @@
 
 No wall clock decides anything here. On one host (same boot, same pid namespace) a process is
 identified by its pid and start time: while it runs, it keeps its jobs, however silent it is.
-From elsewhere (a container, another machine) a process cannot be seen; see `JobManager`.
+From elsewhere (a container, another machine) a process cannot be seen: see `Silence`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,20 @@ import platform
 import secrets
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from ipyreel.errors import StoreError
+
+BEAT = 5.0
+"""Seconds between two signs of life for kernels elsewhere that use the same library."""
+
+SILENCE = 60.0
+"""Seconds for which a kernel elsewhere must be silent, on our own clock, before its jobs are
+taken over: twelve beats."""
 
 _PROC = Path("/proc")
 _HIDDEN = "hidden"
@@ -42,6 +50,29 @@ class Sighting:
     owner: str | None
     beat: int | None
     heartbeat: float | None
+
+
+@dataclass(slots=True)
+class Silence:
+    """For how many seconds the owner of a job has been silent, on this process's own clock.
+
+    Time in which we did not look (a laptop asleep, a debugger) does not count: the other may
+    have slept as well.
+    """
+
+    clock: Callable[[], float]
+    seconds: float = 0.0
+    _last: tuple[Sighting | None, float] | None = None
+
+    def look(self, sighting: Sighting | None) -> float:
+        """Count what passed since the last look; anything new begins at zero again."""
+        now = self.clock()
+        if self._last is not None and self._last[0] == sighting:
+            self.seconds += min(now - self._last[1], 2 * BEAT)
+        else:
+            self.seconds = 0.0
+        self._last = sighting, now
+        return self.seconds
 
 
 @dataclass(frozen=True, slots=True)
