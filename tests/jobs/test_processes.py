@@ -19,9 +19,12 @@ WRITER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
+from ipyreel.jobs import database
 from ipyreel.jobs.store import JobStore
 from ipyreel.values import JobSnapshot, VideoRequest
 
+# A loaded machine may leave whoever has the lock without a turn for longer than ten seconds.
+database.TIMEOUT, database.ATTEMPTS = 120, 2400
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 store = JobStore(path)
 job = JobSnapshot(
