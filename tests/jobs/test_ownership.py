@@ -82,6 +82,18 @@ def test_nobody_is_told_to_buy_again_while_the_kernel_that_marked_a_job_as_sent_
     assert first.end(job).remote_id == "r-late"
 
 
+def test_who_cancels_a_job_that_a_living_kernel_may_still_send_is_told_so(make_bench):
+    first, second = make_bench(), make_bench()
+    late = Gate(video())
+    first.client.create_steps = [late]
+    job = first.begin(late)
+    assert second.store.claim(job.id, take=True)
+    end = second.manager.cancel(second.store.get(job.id)).result(BOUND)
+    assert "If the POST arrived, or arrives yet, the job goes on and is billed." in end.note
+    late.open()
+    assert end_of(first, job) == end
+
+
 def test_an_answer_that_comes_too_late_is_named(make_bench, caplog):
     first, second = make_bench(), make_bench()
     late = Gate(video(remote_id="r-late"))

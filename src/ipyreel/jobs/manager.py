@@ -459,7 +459,10 @@ class JobManager:
         if job.remote_id is None and job.sent_at is None:
             return "Cancelled before anything was sent; nothing will be billed."
         if job.remote_id is None:
-            return "Stopped looking for it. If the POST arrived, the job goes on and is billed."
+            late = "" if self.store.is_sending(job.id) is False else ", or arrives yet"
+            return (
+                f"Stopped looking for it. If the POST arrived{late}, the job goes on and is billed."
+            )
         if job.ready:
             # DELETE would throw away a finished video.
             return (
