@@ -66,9 +66,8 @@ def test_one_question_is_one_question():
     ],
 )
 def test_what_a_question_may_come_to(handler, kind):
-    error, seen = asking(
-        lambda ours: ours.retrieve("video_1"), handler, timeouts=Timeouts(poll=0.5)
-    )
+    timeouts = Timeouts(poll=0.2 if handler is hang else 30)
+    error, seen = asking(lambda ours: ours.retrieve("video_1"), handler, timeouts=timeouts)
     assert isinstance(error, kind)
     assert len(seen) == 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from email.utils import formatdate
 
 import pytest
 from PIL import Image as Picture
@@ -11,7 +10,6 @@ from PIL import Image as Picture
 from ipyreel.catalog import Secret
 from ipyreel.client import Timeouts
 from ipyreel.errors import (
-    AuthenticationFailed,
     ConfigError,
     InvalidRequest,
     MissingKey,
@@ -57,13 +55,9 @@ def test_a_job_is_created_by_one_post():
     assert heard == [True]
 
 
+# The fault table in tests/conformance has what breaks before the answer is here, and refusals.
 AMBIGUOUS = {
-    "500": reply(500, {"error": {"message": "it broke here"}}),
-    "502 html": reply(502, b"<html>Bad Gateway</html>", content_type="text/html"),
     "503": reply(503, {"error": {"message": "it broke here"}}),
-    "reset": reset,
-    "closed in the answer": cut(b'{"id": "video_1"}', 5),
-    "not JSON": reply(200, b"OK"),
     "no id": reply(200, {"hm": "it broke here"}),
     "an error in a 200": reply(200, {"error": {"message": "upstream timed out"}}),
     "500 in a 200": reply(200, {"error": {"message": "it broke", "code": 500}}),
@@ -75,7 +69,7 @@ AMBIGUOUS = {
 
 @pytest.mark.parametrize("handler", AMBIGUOUS.values(), ids=AMBIGUOUS)
 def test_what_may_have_been_accepted_is_never_sent_again(handler):
-    options = {"timeouts": Timeouts(create=0.5)}
+    options = {"timeouts": Timeouts(create=0.2 if handler is hang else 30)}
     error, server, heard = create(handler, reply(200, QUEUED), options=options)
     assert isinstance(error, SubmissionUnknown)
     assert error.__cause__ is not None
@@ -85,18 +79,6 @@ def test_what_may_have_been_accepted_is_never_sent_again(handler):
     assert "Look for it in the list of jobs" in error.hint
     if handler in {AMBIGUOUS["503"], AMBIGUOUS["no id"]}:
         assert "it broke here" in error.message
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"), [(400, RequestRejected), (401, AuthenticationFailed), (409, ProviderError)]
-)
-def test_a_refusal_is_final_at_once(status, kind):
-    said = {"error": {"message": "not like this", "code": "c-1", "param": "size"}}
-    error, server, heard = create(reply(status, said), reply(200, QUEUED))
-    assert isinstance(error, kind)
-    assert (error.message, error.status_code, error.code) == ("not like this", status, "c-1")
-    assert len(server.posts) == 1
-    assert heard == [True, False]
 
 
 def test_a_path_that_moved_is_posted_to_once_more_and_remembered():
@@ -199,24 +181,6 @@ def test_an_environment_that_cannot_be_used_is_said_before_anything_leaves(
     assert heard == []
     asked, _, _ = create(options=options, fields={"plain_http": True}, request="again")
     assert isinstance(asked, ConfigError)
-
-
-def test_after_a_429_it_waits_as_long_as_the_server_asks():
-    time = Time()
-    busy = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
-    job, server, heard = create(
-        reply(429, busy, retry_after="7"),
-        reply(429, busy, retry_after=formatdate(time.now + 7 + 20, usegmt=True)),
-        reply(429, busy, retry_after_ms="1500"),
-        reply(429, busy, retry_after="3600"),
-        reply(429, busy),
-        reply(200, QUEUED),
-        time=time,
-    )
-    assert job.remote_id == "video_1"
-    assert time.slept == [7, 20, 20, 120, 30]
-    assert heard == [True, False] * 5 + [True]
-    assert len(server.posts) == 6
 
 
 def test_a_post_may_be_ambiguous_after_a_429_too():

@@ -56,7 +56,7 @@ def silent():
         case = replace(case, end=GIVEN_UP, after=DONE, waits=waits, never=("content", "file"))
         yield from at(ANY, replace(case, impatient=slow))
         case = Case(row=row, name=f"{name} a while", notes=(note,), impatient=slow)
-        yield from at(ANY, replace(case, rules=(rule("retrieve", count=3, **do),)))
+        yield from at(ANY, replace(case, rules=(rule("retrieve", count=1 if slow else 3, **do),)))
 
 
 def closed_doors():

@@ -28,6 +28,6 @@ def client(server, time=None, **options):
         "sleep": time.sleep,
         "clock": time.clock,
         "rng": certain,
-        "timeouts": Timeouts(create=5, poll=5, read=5, first_byte=5),
+        "timeouts": Timeouts(create=30, poll=30, read=30, first_byte=30),
     }
     return VideoClient(provider, **{**given, **options})
