@@ -38,6 +38,9 @@ GARDEN = ("garden", "day", ("koi",), ())
         ("northern lights over snowy mountains", ("mountain", "night", (), ("aurora",))),
         ("cực quang", ("mountain", "night", (), ("aurora",))),
         ("一个红色的气球", ("meadow", "day", ("balloon",), ())),
+        ("hot-air balloons", ("meadow", "day", ("hot_air_balloon", "balloon"), ())),
+        ("热气球", ("meadow", "day", ("hot_air_balloon", "balloon"), ())),
+        ("khinh khí cầu", ("meadow", "day", ("hot_air_balloon",), ())),
         ("A sailing boat", ("sea", "golden", ("boat",), ())),
         ("ngọn hải đăng trong cơn bão", ("sea", "storm", ("lighthouse",), ("rain",))),
         ("a pine forest", ("forest", "golden", (), ())),
@@ -62,8 +65,6 @@ def test_the_dozen_is_known_in_three_languages(prompt, wanted):
         "一张海报",
         "biển báo giao thông",
         "a hot dog",
-        "hot air balloons",
-        "khinh khí cầu",
         "an office space",
         "she waves goodbye",
         "the carpet scares the catalogue",
@@ -96,13 +97,15 @@ def test_an_abstract_picture_says_so_and_another_does_not(monkeypatch):
     written = []
     monkeypatch.setattr(
         "ipyreel.demo.art.picture.caption",
-        lambda *args, mark: written.append(mark) or caption(*args, mark=mark),
+        lambda text, *size, mark: written.append((text, mark)) or caption(text, *size, mark=mark),
     )
     frame("students watch a lecture")
     frame("a campfire")
     frame("students watch a lecture", image=picture_of((64, 64)))
-    assert [mark.startswith("abstract") for mark in written] == [True, False, False]
-    assert all("no AI model made this" in mark for mark in written)
+    frame("students watch a lecture", captioned=False)  # nothing that tells of the prompt
+    assert [mark.startswith("abstract") for _, mark in written] == [True, False, False, False]
+    assert all("no AI model made this" in mark for _, mark in written)
+    assert [bool(text) for text, _ in written] == [True, True, True, False]
 
 
 def picture_of(size):

@@ -76,6 +76,7 @@ def test_create_by_form(start, how):
         ({"seed": 1.5}, "seed"),
         ({"seed": "inf"}, "seed"),
         ({"n": 2}, "n"),
+        ({"caption": "maybe"}, "caption"),
         ({"input_reference": "https://example.org/cat.png"}, "input_reference"),
         ({"input_reference": {"image_url": "data:image/png;base64,AAAA"}}, "input_reference"),
         ({"input_reference": {"image_url": "data:image/png;base64,!"}}, "input_reference"),
@@ -88,6 +89,20 @@ def test_what_cannot_be_rendered_is_refused_by_name(start, fields, param):
         assert reply.json()["error"]["param"] == param
         assert reply.json()["error"]["message"]
         assert demo.posts() == 0
+
+
+def test_a_picture_without_a_caption_has_none_after_a_remix_either(start, finished, clock):
+    with start() as (_, http):
+        told, untold = (
+            finished(http, seed=1, size="320x180", caption=caption) for caption in (True, False)
+        )
+        remix = http.post(f"/videos/{untold}/remix", json={"prompt": "a red balloon"}).json()["id"]
+        clock.later(10)
+        still, bare, again = (
+            http.get(f"/videos/{job_id}/content", params={"variant": "thumbnail"}).content
+            for job_id in (told, untold, remix)
+        )
+    assert still != bare == again
 
 
 def test_a_job_goes_from_queued_to_completed(start, clock):

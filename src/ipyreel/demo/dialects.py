@@ -146,6 +146,7 @@ def read_demo(body: RequestBody) -> VideoRequest:
         height=height,
         seed=requests.read_seed(body),
         image=one_image(body),
+        captioned=requests.read_captioned(body),
     )
 
 

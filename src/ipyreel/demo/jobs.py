@@ -55,6 +55,7 @@ class JobRecord:
     ticket: str
     has_image: bool = False
     has_clip: bool = False
+    captioned: bool = True
     remixed_from: str | None = None
     stub: bool = False
     rendered_at: float | None = None
@@ -119,6 +120,7 @@ def new_record(
         ticket=secrets.token_hex(16),
         has_image=request.image is not None,
         has_clip=request.clip is not None,
+        captioned=request.captioned,
     )
 
 

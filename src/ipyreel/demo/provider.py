@@ -208,6 +208,7 @@ class Provider:
             height=source.height,
             seed=source.seed,
             image=self.jobs.image(source),
+            captioned=source.captioned,
         )
 
     def _edit(self, call: Call, body: RequestBody, job_id: str | None) -> Reply:

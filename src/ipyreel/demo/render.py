@@ -11,9 +11,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
-from av.container import Flags
+from av.container import Flags, OutputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from PIL import Image
 
 from ipyreel.demo.art.picture import Picture, Planes
@@ -42,8 +42,7 @@ def _frame(planes: Planes) -> VideoFrame:
     """Copy the planes into an encoder frame, whose rows may be longer than the picture's."""
     frame = VideoFrame(*planes[0].size, "yuv420p")
     for plane, image in zip(frame.planes, planes, strict=True):
-        rows = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
-        rows[: image.height, : image.width] = np.asarray(image)
+        plane.update(image.tobytes("raw", "L", plane.line_size))
     frame.colorspace = _BT709
     frame.color_range = _LIMITED
     return frame
@@ -149,6 +148,16 @@ class _Clip:
         return frame
 
 
+def _h264(container: OutputContainer, size: tuple[int, int], fps: int) -> VideoStream:
+    stream = container.add_stream("libx264", rate=fps, options=dict(_OPTIONS))
+    stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+    context = stream.codec_context
+    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    context.color_range = _LIMITED
+    context.thread_type = "FRAME"
+    return stream
+
+
 def render(  # noqa: PLR0913 - all that a video is made of, by name
     prompt: str,
     *,
@@ -159,6 +168,7 @@ def render(  # noqa: PLR0913 - all that a video is made of, by name
     path: Path,
     image: bytes | None = None,
     clip: Path | None = None,
+    captioned: bool = True,
     fps: int = 24,
 ) -> None:
     """Write the video of ``prompt`` to ``path``: H.264 in MP4, index first, no sound.
@@ -178,6 +188,8 @@ def render(  # noqa: PLR0913 - all that a video is made of, by name
     image, clip
         PNG, JPEG, WebP or GIF bytes that become the first frame, cut to cover it; or a video
         that comes first: the picture continues from its end, ``seconds`` is the length of both.
+    captioned
+        Whether the prompt is written on the picture.
 
     Raises
     ------
@@ -191,26 +203,22 @@ def render(  # noqa: PLR0913 - all that a video is made of, by name
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         # Without bitexact the muxer writes its own version into the file.
         container.flags |= Flags.bitexact.value
-        stream = container.add_stream("libx264", rate=fps, options=dict(_OPTIONS))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        context.color_range = _LIMITED
-        context.thread_type = "FRAME"
-        start = 0
+        stream, start = _h264(container, size, fps), 0
         if clip is not None:
             before = _Clip(clip, size, fps)
             for frame in before.frames():
                 container.mux(stream.encode(frame))
             start, image = before.count, before.last
         left = seconds - start / fps
-        picture = Picture(prompt, seed=seed, size=size, seconds=left, image=image)
+        picture = Picture(
+            prompt, seed=seed, size=size, seconds=left, image=image, captioned=captioned
+        )
         for frame in _frames(picture, max(1, round(left * fps)), fps, after=start):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def still(
+def still(  # noqa: PLR0913 - as `render`
     prompt: str,
     *,
     seed: int,
@@ -219,13 +227,14 @@ def still(
     at: float = 0.0,
     seconds: float = 8.0,
     image: bytes | None = None,
+    captioned: bool = True,
     format: str = "webp",  # noqa: A002 - the word Pillow and the wire use
 ) -> bytes:
     """Return one frame of the video that `render` would make, as an image file's bytes.
 
     Parameters
     ----------
-    prompt, seed, width, height, seconds, image
+    prompt, seed, width, height, seconds, image, captioned
         As for `render`.
     at
         Seconds from the beginning.
@@ -240,7 +249,10 @@ def still(
     _check(width, height, seconds)
     if format not in _FORMATS:
         raise ValueError(f"format must be one of {', '.join(_FORMATS)}, not {format!r}.")
-    picture = Picture(prompt, seed=seed, size=(width, height), seconds=seconds, image=image)
+    size = (width, height)
+    picture = Picture(
+        prompt, seed=seed, size=size, seconds=seconds, image=image, captioned=captioned
+    )
     shown = _frame(picture.at(at)).to_image(src_colorspace="ITU709")
     target = io.BytesIO()
     shown.save(target, _FORMATS[format], quality=88)

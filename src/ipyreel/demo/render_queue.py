@@ -87,6 +87,7 @@ class RenderQueue:
                 path=scratch,
                 image=self._jobs.image(record),
                 clip=self._jobs.clip(record),
+                captioned=record.captioned,
             )
             scratch.replace(self._jobs.video(record))
         except Exception as error:
@@ -163,6 +164,7 @@ def _drawing(record: JobRecord, path: Path, image: bytes | None) -> Callable[[fl
             at=at,
             seconds=record.seconds,
             image=image,
+            captioned=record.captioned,
         )
         return picture
 

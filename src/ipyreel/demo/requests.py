@@ -85,7 +85,8 @@ class RequestBody:
 class VideoRequest:
     """What will be rendered: length in seconds, size in pixels, and the bytes of a first image.
 
-    `clip` is a video that comes first, as it is; its length is part of `seconds`.
+    `clip` is a video that comes first, as it is; its length is part of `seconds`. `captioned`:
+    the prompt is written on the picture.
     """
 
     prompt: str
@@ -96,6 +97,7 @@ class VideoRequest:
     seed: int | None = None
     image: bytes | None = field(default=None, repr=False)
     clip: bytes | None = field(default=None, repr=False)
+    captioned: bool = True
 
 
 def quoted(words: tuple[str, ...]) -> str:
@@ -189,6 +191,15 @@ def read_seed(body: RequestBody) -> int | None:
     if abs(seed) > MAX_SEED:
         raise wrong_value("seed", f"Invalid value: 'seed' must be within ±{MAX_SEED}.")
     return value if isinstance(value, int) else int(seed)
+
+
+def read_captioned(body: RequestBody) -> bool:
+    """Read `caption`, true or false (text in a form); it is true where nothing is said."""
+    value = body.fields.get("caption", True)
+    wanted = {"true": True, "false": False}.get(str(value).lower())
+    if wanted is None:
+        raise wrong_type("caption", "a boolean", value)
+    return wanted
 
 
 def read_metadata(body: RequestBody) -> Mapping[str, Json]:

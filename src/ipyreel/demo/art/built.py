@@ -82,14 +82,14 @@ def _signs(stage: Stage, speed: float) -> Part:
     for i in range(8):
         colour = scene.accent if scene.accent and i % 2 else _NEONS[i % 4]
         at = ((i + dice.uniform(0, 0.7)) * wide / 8, stage.height * dice.uniform(0.42, 0.6))
-        signs.append((_sign(stage, dice, colour), *at, dice.uniform(0, 6.28)))
+        sign = _sign(stage, dice, colour)
+        signs.append(((sign.faded(0.4), sign), *at, dice.uniform(0, 6.28)))
 
     def draw(canvas: Canvas, t: float) -> None:
-        for piece, x0, y, phase in signs:
-            level = 1.0 if math.sin(2.1 * t + phase) > -0.92 else 0.4  # noqa: PLR2004 - a tube that flickers
-            canvas.blit(
-                piece, (x0 - speed * t) % wide - (wide - canvas.width) / 2, y, opacity=level
-            )
+        for looks, x0, y, phase in signs:
+            steady = math.sin(2.1 * t + phase) > -0.92  # noqa: PLR2004 - a tube that flickers
+            x = (x0 - speed * t) % wide - (wide - canvas.width) / 2
+            canvas.blit(looks[steady], x, y)
 
     return draw
 
@@ -202,16 +202,14 @@ def garden(stage: Stage) -> list[Part]:
     for k in range(2):
         green = stage.hazy((110, 150, 130) if k == 0 else (92, 140, 96), 0.55 - 0.2 * k)
         paint = shaded(green, mix(green, scene.sky[2], 0.4), stage.height * 0.16)
-        parts.append(
-            hills(stage, f"hill{k}", (0.52 + 0.07 * k, 0.06 - 0.02 * k), paint, speed=0.003)
-        )
+        place = (0.52 + 0.07 * k, 0.06 - 0.02 * k, 0.66)
+        parts.append(hills(stage, f"hill{k}", place, paint, speed=0.003))
     bridge, bough = _bridge(stage), _bough(stage)
-    parts.append(
-        fixed(pines(stage, "wood", 0.63, (0.04, 0.1), stage.hazy((60, 104, 76), 0.3)), 0, 0)
-    )
+    wood = pines(stage, "wood", 0.63, (0.04, 0.1), stage.hazy((60, 104, 76), 0.3))
+    parts.append(fixed(wood, 0, 0))
     parts += in_sky(stage)
     bank = shaded(stage.lit((126, 170, 96)), stage.lit((70, 110, 60)), stage.height * 0.03)
-    parts.append(hills(stage, "bank", (0.645, 0.008), bank, speed=0.0))
+    parts.append(hills(stage, "bank", (0.645, 0.008, 0.66), bank, speed=0.0))
     for i, x in enumerate((-0.04, 0.29, 0.74)):
         tree = _tree(stage, f"tree{i}")
         at = (stage.width * x, stage.height * 0.67 - tree.size[1])

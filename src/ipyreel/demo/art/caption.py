@@ -123,7 +123,7 @@ def caption(prompt: str, width: int, height: int, *, mark: str = MARK) -> Image.
     """
     if min(width, height) < _TINY:
         return Image.new("RGBA", (width, 2), (0, 0, 0, 0))
-    size = max(9, round(min(width, height) * 0.036, 0).__int__())
+    size = max(9, round(min(width, height) * 0.036))
     small = max(8, round(size * 0.58))
     text, font = _readable(prompt, size)
     margin = round(width * 0.045)

@@ -49,34 +49,35 @@ def _stars(stage: Stage, piece: Sprite) -> None:
 
 def sky(stage: Stage, horizon: float) -> list[Part]:
     """Return the background of an outdoor scene: gradient, light, and clouds or an aurora."""
-    scene, rows = stage.scene, max(1, stage.row(horizon) // 2)
-    ramp = column(scene.sky, rows, (0.0, 0.58, 1.0))
-    ramp = np.concatenate([ramp, np.repeat(ramp[-1:], max(0, stage.height // 2 - rows), axis=0)])
-    rgb = np.repeat(ramp[: stage.height // 2], stage.width // 2, axis=1)
-    if scene.hour not in ("storm", "snow"):
-        _shine(stage, rgb, horizon)
-    piece = painted(np.clip(rgb, 0, 255), (stage.width, stage.height), dither=True)
+    scene = stage.scene
+    away = stage.away(sun_place(stage, horizon))
+    rgb = np.repeat(
+        column((*scene.sky, scene.sky[2]), away.shape[0], (0, 0.58 * horizon, horizon, 1)),
+        away.shape[1],
+        1,
+    )
+    sun = [] if scene.hour in ("storm", "snow") else [_shine(stage, rgb, away, horizon)]
+    piece = painted(rgb, (stage.width, stage.height), dither=True)
     if scene.hour == "night" or "stars" in scene.air:
         _stars(stage, piece)
-    parts = [fixed(piece, 0, 0)]
-    return [
-        *parts,
-        aurora(stage, horizon * 0.9) if "aurora" in scene.air else clouds(stage, horizon),
-    ]
+    above = aurora(stage, horizon * 0.9) if "aurora" in scene.air else clouds(stage, horizon)
+    return [fixed(piece, 0, 0), *sun, above]
 
 
-def _shine(stage: Stage, rgb: Floats, horizon: float) -> None:
-    """Lay the light of sun or moon over a sky at half size."""
+def _shine(stage: Stage, rgb: Floats, away: Floats, horizon: float) -> Part:
+    """Lay the light of sun or moon over a sky; return its disc."""
     scene, night = stage.scene, stage.scene.hour == "night"
-    away = stage.away(sun_place(stage, horizon))
     halo = np.exp(away * np.float32(-3.3 if night else -1.6)) * np.float32(0.3 if night else 0.62)
     rgb += (np.asarray(scene.light, dtype=np.float32) - rgb) * halo[..., None]
     radius = {"night": 0.042, "day": 0.036}.get(scene.hour, 0.06)
-    disc = smooth(away, radius + 1.5 / stage.unit, radius - 1.5 / stage.unit)
     fall = np.float32(-1 / (radius * (2.4 if scene.hour == "day" else 0.9)))
     inner = np.exp(np.clip(away - np.float32(radius), 0, 9) * fall) * np.float32(0.55)
-    core = np.asarray(mix(scene.light, WHITE, 0.55), dtype=np.float32)
-    rgb += (core - rgb) * np.maximum(disc, inner)[..., None]
+    core = mix(scene.light, WHITE, 0.55)
+    rgb += (np.asarray(core, dtype=np.float32) - rgb) * inner[..., None]
+    (x, y), half = sun_place(stage, horizon), round(radius * stage.unit) + 2
+    across = span(-half, half, 2 * half)
+    disc = smooth(np.hypot(across, across[:, None]), half - 1.0, half - 3.0)
+    return fixed(plain(core, 255 * disc), x - half, y - half)
 
 
 def clouds(stage: Stage, horizon: float) -> Part:
@@ -149,8 +150,8 @@ def mirror(stage: Stage, line: int, bottom: int, *, colour: Rgb, share: float) -
     depth = np.arange(high, dtype=np.float32)
     stretch = min(1.0, (line - 2) / max(1, high))
     near = depth / max(1, high)
-    veil = np.repeat((255 * (share + (0.85 - share) * near))[::2, None], stage.width // 2, 1)
-    mask = to_image(veil[: high // 2])
+    cover = 255 * (share + (0.85 - share) * near)
+    veil = plain(colour, np.repeat(cover[:, None], stage.width, 1))
     wave = 2 * np.pi / (stage.unit * (0.012 + 0.05 * near))
     tempo = 0.5 + 0.5 * stage.scene.tempo
 
@@ -167,7 +168,7 @@ def mirror(stage: Stage, line: int, bottom: int, *, colour: Rgb, share: float) -
         gather(canvas.y, rows, 1)
         gather(canvas.u, rows, 2)
         gather(canvas.v, rows, 2)
-        canvas.wash(colour, mask, 0, line)
+        canvas.blit(veil, 0, line)
 
     return draw
 
@@ -227,11 +228,13 @@ def swarm(
     down: float = 0.1,
     sway: float = 0.02,
     twinkle: float = 0.0,
+    grey: bool = False,
 ) -> Part:
     """Return ``count`` sprites drifting through the frame, coming back on the other side.
 
     Kinds go from far to near: later ones move faster. Speeds and sways are in units of the frame
-    per second, ``twinkle`` is turns per second of the brightness (0: steady).
+    per second, ``twinkle`` is turns per second of the brightness (0: steady); ``grey`` as in
+    `Canvas.blit`.
     """
     dice = stage.dice("swarm")
     x0, y0, phase = dice.random(count), dice.random(count), dice.uniform(0, 6.28, count)
@@ -252,7 +255,7 @@ def swarm(
             shine = 0.5 + 0.6 * np.sin(6.28 * twinkle * t + phase)
             level = np.rint(STEPS * np.clip(shine, 0, 1)).astype(int)
         for i in range(count):
-            canvas.blit(ladders[kind[i]][level[i]], x[i], y[i])
+            canvas.blit(ladders[kind[i]][level[i]], x[i], y[i], grey=grey)
 
     return draw
 
@@ -302,12 +305,12 @@ def _rain(stage: Stage) -> Part:
         thick = 0.35 / pen.one * 3
         pen.limb([(0.3, 0.05), (0.1, 0.95)], [thick, 1.6 * thick], (214, 220, 230))
         kinds.append(sprite_of(pen.done()).faded(0.2 + 4 * long))
-    return swarm(stage, kinds, 190, across=-0.35, down=1.75, sway=0.0)
+    return swarm(stage, kinds, 190, across=-0.35, down=1.75, sway=0.0, grey=True)
 
 
 def _snow(stage: Stage) -> Part:
     kinds = _dots(stage, (0.0035, 0.0055, 0.009), (250, 252, 255))
-    return swarm(stage, kinds, 150, across=0.03, down=0.14)
+    return swarm(stage, kinds, 150, across=0.03, down=0.14, grey=True)
 
 
 def _petals(stage: Stage) -> Part:
@@ -328,7 +331,7 @@ def embers(stage: Stage) -> Part:
 def motes(stage: Stage) -> Part:
     """Return dust in the light: what moves when nothing else does."""
     kinds = _dots(stage, (0.0025, 0.004, 0.007), mix(stage.scene.light, WHITE, 0.4))
-    return swarm(stage, kinds, 36, across=0.02, down=-0.02, twinkle=0.25)
+    return swarm(stage, kinds, 36, across=0.02, down=-0.02, twinkle=0.25, grey=True)
 
 
 _KINDS = {"rain": _rain, "snow": _snow, "petals": _petals, "fog": _fog}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from ipyreel.demo.art.canvas import Canvas, Floats, Rgb, Sprite, mix, plain, scale, sprite_of
 from ipyreel.demo.art.stage import Part, Stage, glow, span
@@ -24,6 +24,11 @@ WHITE: Rgb = (255, 255, 255)
 _INK: Rgb = (24, 20, 24)
 _WOOD: Rgb = (96, 56, 38)
 _OVER = 2
+
+
+def _ink(colour: Rgb) -> tuple[int, int, int, int]:
+    red, green, blue = map(round, colour)
+    return (red, green, blue, 255)
 
 
 class Pen:
@@ -37,11 +42,14 @@ class Pen:
 
     def poly(self, points: Sequence[Point], colour: Rgb) -> None:
         """Fill a polygon."""
-        ink = (round(colour[0]), round(colour[1]), round(colour[2]), 255)
-        self.draw.polygon([(x * self.one, y * self.one) for x, y in points], ink)
+        self.draw.polygon([(x * self.one, y * self.one) for x, y in points], _ink(colour))
 
     def blob(self, at: Point, radii: Point, colour: Rgb, *, turn: float = 0.0) -> None:
         """Fill an ellipse, turned by ``turn`` radians."""
+        if not turn:
+            box = [at[0] - radii[0], at[1] - radii[1], at[0] + radii[0], at[1] + radii[1]]
+            self.draw.ellipse([edge * self.one for edge in box], _ink(colour))
+            return
         cos, sin = math.cos(turn), math.sin(turn)
         ring = [(math.cos(a) * radii[0], math.sin(a) * radii[1]) for a in np.linspace(0, 6.283, 40)]
         self.poly([(at[0] + x * cos - y * sin, at[1] + x * sin + y * cos) for x, y in ring], colour)
@@ -50,27 +58,30 @@ class Pen:
         """Draw a rounded stroke through ``points``, as thick at each as ``radii`` says."""
         count = len(points) - 1
         steps = np.linspace(0, count, 8 * count + 1)
-        x, y = _curve([p[0] for p in points], steps), _curve([p[1] for p in points], steps)
+        x, y = _curve(np.asarray(points), steps).T
         r = np.interp(steps, range(count + 1), radii)
         dx, dy = np.gradient(x), np.gradient(y)
-        long = np.maximum(np.hypot(dx, dy), 1e-9)
-        nx, ny = -dy / long * r, dx / long * r
-        left = [*zip((x + nx).tolist(), (y + ny).tolist(), strict=True)]
-        right = [*zip((x - nx).tolist(), (y - ny).tolist(), strict=True)]
-        self.poly([*left, *right[::-1]], colour)
-        for i in (0, *range(8, 8 * count, 8), 8 * count):  # round ends and knees
-            self.blob((float(x[i]), float(y[i])), (float(r[i]), float(r[i])), colour)
+        share = r / np.maximum(np.hypot(dx, dy), 1e-9)
+        nx, ny = -dy * share, dx * share
+        xs, ys = np.append(x + nx, (x - nx)[::-1]), np.append(y + ny, (y - ny)[::-1])
+        self.poly([*zip(xs.tolist(), ys.tolist(), strict=True)], colour)
+        for (x0, y0), radius in zip(points, radii, strict=True):  # round ends and knees
+            self.blob((x0, y0), (radius, radius), colour)
+
+    def cover(self) -> Image.Image:
+        """Return where something is drawn, at the drawing's own size."""
+        return self.image.getchannel("A").reduce(_OVER)
 
     def done(self) -> Image.Image:
         """Return the drawing at its own size."""
         return self.image.reduce(_OVER)
 
 
-def _curve(values: Sequence[float], steps: Floats) -> Floats:
+def _curve(points: Floats, steps: Floats) -> Floats:
     """Interpolate by Catmull-Rom, the ends repeated."""
-    v = np.asarray([2 * values[0] - values[1], *values, 2 * values[-1] - values[-2]])
-    i = np.minimum(steps.astype(int), len(values) - 2)
-    t = steps - i
+    v = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
+    i = np.minimum(steps.astype(int), len(points) - 2)
+    t = (steps - i)[:, None]
     a, b, c, d = v[i], v[i + 1], v[i + 2], v[i + 3]
     bend = (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
     curve: Floats = 0.5 * (2 * b + (c - a) * t + bend)
@@ -79,18 +90,19 @@ def _curve(values: Sequence[float], steps: Floats) -> Floats:
 
 def lit(image: Image.Image, tint: Rgb, rim: Rgb, strength: float) -> Image.Image:
     """Return a drawing in coloured light: ``rim`` along its upper right edges, dark at its feet."""
-    values = np.asarray(image).astype(np.float32)
-    rgb, alpha = values[..., :3], values[..., 3]
+    alpha, moved = image.getchannel("A"), Image.new("L", image.size)
     reach = max(1, round(image.width * 0.014))
-    edge = alpha.copy()
-    edge[reach:, : -(reach // 2) or None] -= alpha[:-reach, reach // 2 :]
-    edge = np.maximum(edge, 0)[..., None] * np.float32(strength / 255)
-    rgb *= np.linspace(1.06, 0.74, len(alpha), dtype=np.float32)[:, None, None]
+    moved.paste(alpha, (-(reach // 2), reach))
+    edge = np.asarray(ImageChops.subtract(alpha, moved))[..., None] * np.float32(strength / 255)
+    rgb = np.asarray(image.convert("RGB")).astype(np.float32)
+    rgb *= span(1.06, 0.74, image.height)[:, None, None]
     rgb += (np.asarray(rim, dtype=np.float32) - rgb) * edge
     glare = np.clip(rgb - 225, 0, 30) * 2  # what is bright stays so in a dim light
     rgb *= np.asarray(tint, dtype=np.float32)
     rgb += glare
-    return Image.fromarray(np.minimum(values, 255, out=values).astype(np.uint8))
+    shaded = Image.fromarray(np.minimum(rgb, 255).astype(np.uint8))
+    shaded.putalpha(alpha)
+    return shaded
 
 
 def _leg(hip: Point, reach: Point, angles: Point) -> list[Point]:
@@ -203,6 +215,22 @@ def balloon(length: float, phase: float, coat: Rgb) -> Image.Image:
     return pen.done()
 
 
+def hot_air_balloon(length: float, _phase: float, coat: Rgb) -> Image.Image:
+    """Draw a balloon in stripes, its burner lit, with its basket."""
+    pen = Pen(length, 1.0, 1.4)
+    for x in (-1, 1):
+        pen.limb([(0.5 + 0.11 * x, 1.0), (0.5 + 0.07 * x, 1.24)], [0.005, 0.005], _INK)
+    pen.blob((0.5, 1.07), (0.02, 0.045), (255, 206, 96))
+    pen.poly([(0.42, 1.22), (0.58, 1.22), (0.56, 1.36), (0.44, 1.36)], _WOOD)
+    pen.limb([(0.42, 1.22), (0.58, 1.22)], [0.013, 0.013], scale(_WOOD, 1.4))
+    ring = [(math.sin(a), -math.cos(a)) for a in np.linspace(-2.75, 2.75, 61)]
+    for stripe, share in enumerate((0.46, 0.38, 0.24, 0.08)):
+        body = [(0.5 + share * x * (1 - 0.2 * max(0, y)), 0.48 + 0.46 * y) for x, y in ring]
+        body = [(x, y + 0.2 * max(0, y - 0.48)) for x, y in body]
+        pen.poly(body, mix(coat, (255, 236, 190), 0.85 * (stripe % 2)))
+    return pen.done()
+
+
 def lighthouse(length: float, _phase: float, coat: Rgb) -> Image.Image:
     """Draw a striped lighthouse on its rock, of height 1."""
     pen = Pen(length, 0.9, 1.16)
@@ -224,9 +252,6 @@ def lighthouse(length: float, _phase: float, coat: Rgb) -> Image.Image:
     return pen.done()
 
 
-Path: TypeAlias = Callable[[float], tuple[float, float]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
     """One kind of figure: its drawing, colour, length in units, and strides per second."""
@@ -234,7 +259,7 @@ class Role:
     draw: Callable[[float, float, Rgb], Image.Image]
     coat: Rgb
     size: float
-    pace: float
+    pace: float = 0
     phases: int = 12
     rim: float = 0.7  # how much the sun lights its edges
 
@@ -244,7 +269,8 @@ ROLES: dict[str, Role] = {
     "boat": Role(draw=boat, coat=(248, 240, 226), size=0.24, pace=0.25, phases=16),
     "koi": Role(draw=koi, coat=(232, 84, 40), size=0.17, pace=0.8),
     "balloon": Role(draw=balloon, coat=(222, 44, 52), size=0.27, pace=0.4, rim=0.35),
-    "lighthouse": Role(draw=lighthouse, coat=(196, 52, 46), size=0.5, pace=0, phases=1),
+    "hot_air_balloon": Role(draw=hot_air_balloon, coat=(222, 44, 52), size=0.3, rim=0.5),
+    "lighthouse": Role(draw=lighthouse, coat=(196, 52, 46), size=0.5),
 }
 
 
@@ -275,7 +301,9 @@ class Figure:
         return sprite_of(lit(image, self._tint, self._rim, self.role.rim))
 
 
-def _moving(figure: Figure, path: Path, mirror: tuple[float, float] | None = None) -> Part:
+def _moving(
+    figure: Figure, path: Callable[[float], Point], mirror: tuple[float, float] | None = None
+) -> Part:
     """Return a figure on its way; ``mirror`` is how far below, in heights, and how clearly."""
 
     @functools.cache
@@ -327,15 +355,20 @@ def afloat(stage: Stage, line: int) -> list[Part]:
     return [_moving(figure, path, (0.83, 0.22))]
 
 
+# Where their middles are at first and at last, as shares of the height.
+_RISES = {"balloon": (0.56, 0.3), "hot_air_balloon": (0.33, 0.24)}
+
+
 def in_sky(stage: Stage) -> list[Part]:
     """Return the balloon of the scene, rising."""
-    if "balloon" not in stage.scene.subjects:
+    name = next((name for name in stage.scene.subjects if name in _RISES), None)
+    if name is None:
         return []
-    figure, tempo = Figure(stage, "balloon"), stage.scene.tempo
+    figure, tempo, (low, high) = Figure(stage, name), stage.scene.tempo, _RISES[name]
 
     def path(t: float) -> tuple[float, float]:
         x = stage.width * 0.44 + stage.unit * 0.05 * math.sin(0.9 * t * tempo)
-        y = stage.height * (0.56 - 0.26 * t / stage.seconds)
+        y = stage.height * (low + (high - low) * t / stage.seconds)
         y += stage.unit * 0.008 * math.sin(1.9 * t * tempo)
         return x - figure.size[0] / 2, y - figure.size[1] / 2
 

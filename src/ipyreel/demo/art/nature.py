@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ipyreel.demo.art import effects
 from ipyreel.demo.art.canvas import (
     Canvas,
     Floats,
@@ -13,20 +14,9 @@ from ipyreel.demo.art.canvas import (
     Sprite,
     mix,
     painted,
+    plain,
     scale,
     sprite_of,
-)
-from ipyreel.demo.art.effects import (
-    aurora,
-    embers,
-    fire,
-    glitter,
-    mirror,
-    motes,
-    shafts,
-    sky,
-    sun_place,
-    swarm,
 )
 from ipyreel.demo.art.figures import Pen, afloat, in_sky, on_ground, on_rock
 from ipyreel.demo.art.stage import (
@@ -52,9 +42,9 @@ def _water(stage: Stage, line: int, bottom: int) -> list[Part]:
     """Return open water that mirrors the sky and the sun."""
     scene = stage.scene
     colour = mix(mix(scene.sky[0], stage.lit((20, 90, 120)), 0.55), scene.sky[1], 0.25)
-    at = sun_place(stage, line / stage.height)[0]
-    water = mirror(stage, line, bottom, colour=colour, share=0.22)
-    return [water, glitter(stage, line, bottom, at=at)]
+    at = effects.sun_place(stage, line / stage.height)[0]
+    water = effects.mirror(stage, line, bottom, colour=colour, share=0.22)
+    return [water, effects.glitter(stage, line, bottom, at=at)]
 
 
 def _sand(stage: Stage, top: int) -> Sprite:
@@ -94,7 +84,7 @@ def beach(stage: Stage) -> list[Part]:
     scene, line, shore = stage.scene, stage.row(0.5), stage.row(0.7)
     speed = stage.unit * scene.tempo * (0.42 if "dog" in scene.subjects else 0.05)
     cape = shaded(stage.hazy((70, 80, 90), 0.55), scene.sky[2], 40)
-    parts = [*sky(stage, 0.5), hills(stage, "cape", (0.5, 0.022), cape, speed=0.004)]
+    parts = [*effects.sky(stage, 0.5), hills(stage, "cape", (0.5, 0.022, 0.5), cape, speed=0.004)]
     parts += in_sky(stage)
     parts += [*_water(stage, line, shore), *afloat(stage, stage.row(0.56))]
     top = shore - stage.row(0.03)
@@ -114,7 +104,7 @@ def beach(stage: Stage) -> list[Part]:
 def sea(stage: Stage) -> list[Part]:
     """Return the open sea, swell rolling in front."""
     scene, line = stage.scene, stage.row(0.5)
-    parts = [*sky(stage, 0.5), *in_sky(stage)]
+    parts = [*effects.sky(stage, 0.5), *in_sky(stage)]
     parts += [*_water(stage, line, stage.height), *afloat(stage, stage.row(0.66))]
     rough = 2.2 if scene.hour == "storm" else 1.0
     for k in range(3):
@@ -174,21 +164,21 @@ def mountain(stage: Stage) -> list[Part]:
     """Return ranges one behind the other over a lake, firs in front."""
     scene, line = stage.scene, stage.row(0.7)
     pace = stage.unit * scene.tempo
-    parts = sky(stage, 0.68)
+    parts = effects.sky(stage, 0.68)
     parts += [scrolling(*_range(stage, k), pace * (0.008 + 0.008 * k)) for k in range(3)]
     parts += in_sky(stage)
     wood = pines(stage, "wood", 0.7, (0.03, 0.07), mix(stage.lit((34, 58, 54)), scene.sky[2], 0.2))
     parts.append(scrolling(wood, 0, pace * 0.03))
     tint = mix(scene.sky[0], stage.lit((40, 80, 110)), 0.4)
     parts += [
-        mirror(stage, line, stage.height, colour=tint, share=0.2),
+        effects.mirror(stage, line, stage.height, colour=tint, share=0.2),
         *afloat(stage, stage.row(0.82)),
     ]
     walkers = on_ground(stage, stage.row(0.9))
     if walkers:
         white = (236, 242, 250) if "snow" in scene.air else (90, 120, 80)
         bank = shaded(stage.hazy(white, 0.2), stage.hazy(scale(white, 0.7), 0), 90)
-        return [*parts, hills(stage, "bank", (0.86, 0.01), bank, speed=0.2), *walkers]
+        return [*parts, hills(stage, "bank", (0.86, 0.01, 1.0), bank, speed=0.2), *walkers]
     near = pines(stage, "near", 0.97, (0.12, 0.34), scale(stage.lit((22, 34, 38)), 0.7))
     top = stage.height - near.size[1] + stage.row(0.03)
     return [*parts, scrolling(near, top, pace * 0.05)]
@@ -199,7 +189,7 @@ def meadow(stage: Stage) -> list[Part]:
     scene = stage.scene
     greens: tuple[Rgb, ...] = ((112, 160, 130), (96, 158, 84), (78, 146, 62), (60, 124, 48))
     moves = 4.0 if "dog" in scene.subjects else 1.0
-    parts = sky(stage, 0.66)
+    parts = effects.sky(stage, 0.66)
     for k, green in enumerate(greens):
         top = stage.hazy(green, 0.62 - 0.2 * k)
         low = stage.hazy(scale(green, 0.55), 0.5 - 0.17 * k)
@@ -208,18 +198,16 @@ def meadow(stage: Stage) -> list[Part]:
             wood = pines(stage, "copse", 0.75, (0.03, 0.1), stage.hazy((44, 92, 58), 0.15))
             parts.append(scrolling(wood, 0, stage.unit * 0.012 * moves * scene.tempo))
         speed = 0.006 * 2.1**k * (moves if k > 1 else 1)
-        place = (0.62 + 0.055 * k, 0.05 - 0.008 * k)
+        place = (0.62 + 0.055 * k, 0.05 - 0.008 * k, 0.76 + 0.08 * k)
         parts.append(hills(stage, f"hill{k}", place, paint, speed=speed))
     parts += [*in_sky(stage), *on_ground(stage, stage.row(0.87))]
     for k in range(2):
-        line = stage.height * (
-            0.9 + 0.06 * k - 0.035 * np.abs(jagged(stage.dice(f"grass{k}"), stage.wide, 170, 3))
-        )
+        tufts = np.abs(jagged(stage.dice(f"grass{k}"), stage.wide, 170, 3))
+        line = stage.height * (0.9 + 0.06 * k - 0.035 * tufts)
         tip, root = stage.hazy((112 - 30 * k, 160 - 30 * k, 60), 0), stage.lit((20, 44, 16))
-        blades = ground(
-            line, stage.height, shaded(tip, root, stage.height * 0.06, mix(tip, scene.light, 0.3))
-        )
-        parts.append(scrolling(*blades, stage.unit * (0.08 + 0.05 * k) * moves * scene.tempo))
+        paint = shaded(tip, root, stage.height * 0.06, mix(tip, scene.light, 0.3))
+        speed = stage.unit * (0.08 + 0.05 * k) * moves * scene.tempo
+        parts.append(scrolling(*ground(line, stage.height, paint), speed))
     return parts
 
 
@@ -238,16 +226,16 @@ def _trunks(stage: Stage, k: int) -> Sprite:
             y, way = float(dice.uniform(0.05, 0.5)), float(dice.choice([-1, 1]))
             tip = (x + lean + way * dice.uniform(0.06, 0.16), y - dice.uniform(0.03, 0.12))
             pen.limb([(x + lean * 0.5, y), tip], [girth * 0.4, girth * 0.08], colour)
-    return sprite_of(pen.done())
+    return plain(colour, np.asarray(pen.cover()))
 
 
 def _leaves(stage: Stage, name: str, colour: Rgb, share: float, *, below: bool) -> Sprite:
     """Return leaves hanging from the upper edge, or undergrowth along the lower one."""
     rows = max(2, stage.row(share) // 2)
-    lumps = noise(stage.dice(name), (2 * rows, stage.wide), (5, 14), 6)
-    y = span(1, 0, 2 * rows)[:, None] if below else span(0, 1, 2 * rows)[:, None]
-    cover = smooth(lumps - np.float32(0.95) * y + np.float32(0.28), 0.12, 0.2) * 255
-    shade = (np.float32(0.75) + np.float32(0.7) * lumps[::2, ::2])[..., None]
+    lumps = noise(stage.dice(name), (rows, stage.wide // 2), (5, 14), 6)
+    y = (span(1, 0, rows) if below else span(0, 1, rows))[:, None]
+    cover = smooth(lumps - np.float32(0.95) * y + np.float32(0.28), 0.13, 0.19) * 255
+    shade = (np.float32(0.75) + np.float32(0.7) * lumps)[..., None]
     rgb = np.clip(shade * np.asarray(colour, np.float32), 0, 255)
     return painted(rgb, (stage.wide, 2 * rows), cover)
 
@@ -264,9 +252,9 @@ def _fireplace(stage: Stage) -> list[Part]:
     light = glow(unit * 0.55, (255, 140, 50), 0.8)
     return [
         fixed(light, at[0] - unit * 0.55, at[1] - unit * 0.65),
-        fire(stage, at, unit * 0.3),
+        effects.fire(stage, at, unit * 0.3),
         fixed(logs, at[0] - logs.size[0] / 2, at[1] - logs.size[1] * 0.7),
-        embers(stage),
+        effects.embers(stage),
     ]
 
 
@@ -275,17 +263,19 @@ def forest(stage: Stage) -> list[Part]:
     scene, night = stage.scene, stage.scene.hour == "night"
     mist = mix(scene.sky[2], stage.lit((196, 224, 150)), 0.5)
     stops = (mix(mist, stage.lit((40, 80, 50)), 0.5), mist, mix(stage.lit((40, 70, 40)), mist, 0.2))
-    back = np.repeat(column(stops, stage.height // 2, (0.0, 0.55, 1.0)), stage.width // 2, 1)
-    sun = np.exp(-3 * stage.away((stage.width * 0.62, stage.height * 0.3)))[..., None]
+    away = stage.away((stage.width * 0.62, stage.height * 0.3))
+    back = np.repeat(column(stops, away.shape[0], (0.0, 0.55, 1.0)), away.shape[1], 1)
+    sun = np.exp(-3 * away)[..., None]
     back += (np.asarray(scene.light, np.float32) - back) * sun * np.float32(0.25 if night else 0.8)
     parts: list[Part] = [fixed(painted(back, (stage.width, stage.height), dither=True), 0, 0)]
-    parts += [aurora(stage, 0.5)] if "aurora" in scene.air else []
+    parts += [effects.aurora(stage, 0.5)] if "aurora" in scene.air else []
     pace = stage.unit * scene.tempo * (0.3 if "dog" in scene.subjects else 0.05)
     for k in range(3):
         speed = pace * (0.2 + 0.4 * k)
         parts.append(scrolling(_trunks(stage, k), 0, speed))
         if k == 1 and not night:
-            parts.append(shafts(stage, colour=mix(scene.light, (255, 255, 255), 0.2), strength=0.7))
+            beam = mix(scene.light, (255, 255, 255), 0.2)
+            parts.append(effects.shafts(stage, colour=beam, strength=0.7))
         green = stage.hazy(mix((84, 128, 66), (34, 62, 34), k / 2), 0.4 - 0.16 * k)
         above = _leaves(stage, f"leaf{k}", green, 0.34, below=False)
         under = _leaves(stage, f"fern{k}", scale(green, 0.8), 0.24, below=True)
@@ -294,7 +284,7 @@ def forest(stage: Stage) -> list[Part]:
         parts.append(scrolling(under, foot, speed * 1.1))
     parts += in_sky(stage)
     parts += _fireplace(stage) if "campfire" in scene.subjects else []
-    return [*parts, *on_ground(stage, stage.row(0.88)), motes(stage)]
+    return [*parts, *on_ground(stage, stage.row(0.88)), effects.motes(stage)]
 
 
 def _planet(stage: Stage) -> Sprite:
@@ -309,12 +299,8 @@ def _planet(stage: Stage) -> Sprite:
         ring = np.hypot(across, up / 0.2)
         grooves = 0.55 + 0.45 * np.sin(ring * 46) * np.sin(ring * 17)
         band = smooth(ring, 1.18, 1.22) * smooth(ring, 1.66, 1.62) * (0.35 + 0.5 * grooves)
-        return (
-            x - 0.65 * y,
-            r,
-            up + 0.05 * np.sin(6 * across),
-            np.where((r < 1) & (up < 0), 0, band),
-        )
+        band = np.where((r < 1) & (up < 0), 0, band)
+        return x - 0.65 * y, r, up + 0.05 * np.sin(6 * across), band
 
     lean, r, up, band = shape(side)
     hue = stage.scene.accent or (226, 160, 104)
@@ -343,4 +329,5 @@ def space(stage: Stage) -> list[Part]:
     parts: list[Part] = [fixed(painted(base, (stage.width, stage.height), dither=True), 0, 0)]
     sizes = ((0.0018, (180, 200, 255)), (0.0026, (226, 226, 240)), (0.004, (255, 240, 210)))
     stars = [glow(max(2.0, stage.unit * size), tone, 1.0, 1.6) for size, tone in sizes]
-    return [*parts, swarm(stage, stars, 220, across=-0.02, down=0.0, sway=0.0), drift]
+    swarm = effects.swarm(stage, stars, 220, across=-0.02, down=0.0, sway=0.0, grey=True)
+    return [*parts, swarm, drift]

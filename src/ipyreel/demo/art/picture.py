@@ -43,12 +43,8 @@ def _travel(picture: Sprite, seconds: float) -> Part:
 
     def moved(plane: Image.Image, cut: float) -> Image.Image:
         drift = 0.4 * cut
-        box = (
-            plane.width * (cut + drift),
-            plane.height * (cut - drift),
-            plane.width * (1 - cut + drift),
-            plane.height * (1 - cut - drift),
-        )
+        left, top, room = plane.width * (cut + drift), plane.height * (cut - drift), 1 - 2 * cut
+        box = (left, top, left + plane.width * room, top + plane.height * room)
         return plane.resize(plane.size, Image.Resampling.BILINEAR, box=box)
 
     def draw(canvas: Canvas, t: float) -> None:
@@ -122,6 +118,7 @@ class Picture:
         size: tuple[int, int],
         seconds: float,
         image: bytes | None = None,
+        captioned: bool = True,
     ) -> None:
         self.scene = read_scene(prompt, seed=seed)
         self.size = size
@@ -132,8 +129,9 @@ class Picture:
         else:
             air = in_front(stage) or [shafts(stage, colour=(255, 250, 236), strength=0.16)]
             self._parts = [_travel(self._image, seconds), *air, motes(stage)]
-        abstract = self.scene.place == "abstract" and image is None
-        words = sprite_of(caption(prompt, *size, mark=ABSTRACT if abstract else MARK))
+        abstract = self.scene.place == "abstract" and image is None and captioned
+        mark = ABSTRACT if abstract else MARK
+        words = sprite_of(caption(prompt if captioned else "", *size, mark=mark))
         self._parts.append(fixed(words, 0, size[1] - words.size[1]))
 
     def at(self, t: float) -> Planes:

@@ -61,10 +61,10 @@ class Stage:
         return mix(self.lit(colour), self.scene.sky[2], haze)
 
     def away(self, at: tuple[float, float]) -> Floats:
-        """Return the distance from ``at`` (pixels) in units, for each pixel at half size."""
-        x = np.arange(self.width // 2, dtype=np.float32)[None, :] - np.float32(at[0] / 2)
-        y = np.arange(self.height // 2, dtype=np.float32)[:, None] - np.float32(at[1] / 2)
-        distance: Floats = np.hypot(x, y) * np.float32(2 / self.unit)
+        """Return the distance from ``at`` (pixels) in units, on a grid of a quarter of the size."""
+        x = span(-at[0], self.width - at[0], self.width // 4 + 1)[None, :]
+        y = span(-at[1], self.height - at[1], self.height // 4 + 1)[:, None]
+        distance: Floats = np.hypot(x, y) / np.float32(self.unit)
         return distance
 
 
@@ -193,12 +193,16 @@ def glow(radius: float, colour: Rgb, strength: float = 1.0, power: float = 2.2) 
 
 
 def hills(
-    stage: Stage, name: str, place: tuple[float, float], paint: Paint, *, speed: float
+    stage: Stage, name: str, place: tuple[float, float, float], paint: Paint, *, speed: float
 ) -> Part:
-    """Return a layer of rolling hills about a share of the height, so tall, that passes by."""
-    base, tall = place
+    """Return a layer of rolling hills that passes by.
+
+    ``place`` says in shares of the height where they are, how tall, and how far down they are seen.
+    """
+    base, tall, down = place
     line = stage.height * (base - tall * rolling(stage.dice(name), stage.wide))
-    return scrolling(*ground(line, stage.height, paint), speed * stage.unit * stage.scene.tempo)
+    piece, top = ground(line, stage.row(down), paint)
+    return scrolling(piece, top, speed * stage.unit * stage.scene.tempo)
 
 
 def pines(stage: Stage, name: str, base: float, size: tuple[float, float], colour: Rgb) -> Sprite:

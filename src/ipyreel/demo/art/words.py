@@ -28,9 +28,8 @@ Sky: TypeAlias = tuple[Rgb, Rgb, Rgb, Rgb]
 
 _NOT = (
     r"\b(?:without|no|not|never)(?: any| an?| the)? \w+"
-    r"|\bkhông(?! gian| khí)(?: có)? \w+|没有?[^的,。、 ]{1,4}"
+    r"|\bkhông(?! gian| khí)(?: có)? \w+|没有? ?[^的,。、 ]{1,4}"
 )
-_LETTER = "[a-zà-ỹ]"  # Vietnamese ends at ỹ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +53,8 @@ def _pattern(words: str) -> str:
     """Return a regular expression for words that are divided by commas."""
     parts = []
     for word in words.split(", "):
-        latin = re.fullmatch(rf"(?:{_LETTER}| )+", word)
-        parts.append(rf"(?<!{_LETTER}){word}(?:s|es)?(?!{_LETTER})" if latin else re.escape(word))
+        latin = re.fullmatch("[a-zà-ỹ ]+", word)  # Vietnamese ends at ỹ
+        parts.append(rf"\b{word}(?:s|es)?\b" if latin else re.escape(word))
     return "|".join(parts)
 
 
@@ -85,7 +84,8 @@ def _read_sky(name: str) -> Sky:
 
 def _flat(prompt: str) -> str:
     """Return the prompt in small letters, without what it says is not there."""
-    text = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFC", prompt.lower()))
+    text = re.sub(r"[\u2e80-\uffff]+", r" \g<0> ", unicodedata.normalize("NFC", prompt.lower()))
+    text = re.sub(r"[\s_-]+", " ", text)
     return re.sub(_NOT, ";", _finders("elsewhere")["phrases"].sub(";", text))
 
 
