@@ -111,6 +111,12 @@ def test_stars_and_notes_are_given_under_every_video(reel, films):
     saved = panel.static_copy()
     assert "★★★★☆  sharp  sea, keep" in saved["text/plain"]
     assert films[0].id not in saved["text/html"]
+    path = films[3].path
+    moved = path.rename(path.with_suffix(".bak"))
+    other = films[3:].rate()
+    moved.rename(path)
+    assert "does not exist any more" in str(other.tiles[0].children[0].outputs)
+    assert other.static_copy()["text/plain"] == repr(other)  # nothing is rated
     again = films[1:2].rate()
     assert (again.tiles[0].children[1].value, again.tiles[0].children[2].note.value) == (4, "sharp")
     again.tiles[0].children[1].value = 0
@@ -217,6 +223,7 @@ def test_what_cannot_be_judged_is_one_line(reel, films, live):
         ("rate ONE 7", "'7' is not 1 to 5"),
         ("rate", "name a job"),
         ("rate clip", "no finished video"),
+        ("rate ONE --as Ann", "need a number of stars"),
         ("rate clip 3", "no video to judge"),
         ("vote ONE", "name two jobs"),
         ("vote ONE ONE", "two different videos"),

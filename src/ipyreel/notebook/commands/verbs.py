@@ -194,6 +194,8 @@ def _compare(screen: Screen, words: Words, _said: Said) -> object:
 
 def _rate(screen: Screen, words: Words, said: Said) -> object:
     if len(words) == 1:
+        if said:
+            raise InvalidRequest("%video rate: --tag and --as need a number of stars.")
         return open_rate(screen, _handle(screen, words[0]))
     job, found = _one(screen, words[0]), opinions_of(screen.session)
     if not re.fullmatch(r"[0-5]", words[1]):

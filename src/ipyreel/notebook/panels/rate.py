@@ -12,6 +12,7 @@ from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.jobs import Jobs
 from ipyreel.notebook.handles.opinions import own_ratings, video_of
+from ipyreel.notebook.live.grid import SweepView
 from ipyreel.notebook.live.live_output import MimeBundle, output
 from ipyreel.notebook.markup.job_text import one_line
 from ipyreel.notebook.markup.sweep_html import static_tile
@@ -36,7 +37,9 @@ class Rate(Panel):
         self._info = replace(jobs.info, width=WIDE)
         self._jobs = {at: one for at, one in enumerate(jobs.snapshots) if one.file is not None}
         super().__init__(screen, name=f"rate {name}", wide=True)
-        rated = own_ratings(screen.session, list(self._jobs.values()))
+        finished, limit = list(self._jobs.values()), screen.session.settings.embed_limit
+        self._videos = SweepView(self._info, finished, screen.context(), limit).videos(finished)
+        rated = own_ratings(screen.session, finished)
         self.tiles = [
             self._tile(at, job, rated.get(video_of(job))) for at, job in self._jobs.items()
         ]
@@ -44,7 +47,7 @@ class Rate(Panel):
         self.place(shelf, self.status)
 
     def _tile(self, at: int, job: JobSnapshot, known: Any) -> Any:
-        tile = static_tile(self._info, at, job, self._screen.video(job).as_tile())
+        tile = static_tile(self._info, at, job, self._videos[job.id])
         shown = widgets.Output(outputs=(output({"text/html": tile, "text/plain": job.id}),))
         stars = Stars(lambda number: self.keep_opinion(job, stars=number))
         stars.show(known)
@@ -58,8 +61,9 @@ class Rate(Panel):
             for at, job in self._jobs.items()
             if (one := rated.get(video_of(job))) is not None
         ]
-        table = Table(("video", "stars", "note", "tags", "job"), rows, note=repr(self))
-        return {"text/html": table.html, "text/plain": table.text}
+        note, columns = repr(self), ("video", "stars", "note", "tags", "job")
+        report = Table(columns, rows, note=note) if rows else Notice(note)
+        return {"text/html": report.html, "text/plain": report.text}
 
     def __repr__(self) -> str:
         """Return a line on how to go on."""
