@@ -70,6 +70,9 @@ def closed_doors():
         end = End(status="queued", error=error, says=(SAID, "The job goes on", remedy))
         for step in ("retrieve", "content"):
             steps = ("content", "file") if step == "content" else (step,)
+            if step == "retrieve":
+                rules = (rule(step, count=3, **said(status)),)
+                yield from at(ANY, Case(row=row, name=f"{status} a while", rules=rules))
             status_then = "downloading" if step == "content" else "queued"
             yield from at(
                 FILES if step == "content" else ANY,

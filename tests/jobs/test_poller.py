@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyreel.errors import (
+    AuthenticationFailed,
     JobNotFound,
     PaymentRequired,
     RateLimited,
@@ -185,6 +186,8 @@ PASSING = {
     "no answer": TransportError("timeout", sent=True),
     "unreadable": WireError("not JSON", excerpt="<html>"),
     "404": refusal(JobNotFound, 404),
+    "401": refusal(AuthenticationFailed, 401),
+    "402": refusal(PaymentRequired, 402),
 }
 
 
@@ -217,13 +220,27 @@ def test_a_job_that_ends_right_at_the_deadline_is_seen():
     assert watch.waits == pytest.approx([NEXT, 1.0])
 
 
-def test_a_job_that_stays_missing_is_given_up_after_the_grace():
-    watch = Watch(refusal(JobNotFound, 404))
-    with pytest.raises(JobNotFound):
+REFUSALS = [refusal(JobNotFound, 404), *map(refusal, [AuthenticationFailed] * 2, [401, 403])]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_refusal_that_lasts_is_believed_in_the_end(error):
+    watch = Watch(error)
+    with pytest.raises(type(error)):
         watch.run()
-    first = START + watch.waits[0]
-    assert watch.time.now - first >= PACE.missing_grace
-    assert watch.time.now - watch.waits[-1] - first < PACE.missing_grace
+    assert watch.time.now - START - watch.waits[0] >= PACE.grace
+    assert watch.questions == PACE.refusals + 1
+    # Another replica, say, that does not know the job.
+    assert Watch(*[error] * 6, video("completed")).run().status == "completed"
+
+
+def test_after_a_restart_a_key_that_was_not_accepted_yet_is_refused_at_once():
+    for script, questions in ((["no"], 1), ([video("in_progress"), "no"], PACE.refusals + 2)):
+        no = refusal(PaymentRequired, 402)
+        watch = Watch(*[no if one == "no" else one for one in script])
+        with pytest.raises(PaymentRequired):
+            watch.run(at_once=True)
+        assert watch.questions == questions
 
 
 def test_the_grace_begins_anew_after_an_answer():
@@ -231,16 +248,16 @@ def test_the_grace_begins_anew_after_an_answer():
     script = [missing, missing, missing, video("in_progress")] * 5
     watch = Watch(*script, video("completed"))
     assert watch.run().status == "completed"
-    assert watch.time.now - START > 2 * PACE.missing_grace
+    assert watch.time.now - START > 2 * PACE.grace
 
 
 def test_other_trouble_does_not_stop_the_grace():
     watch = Watch(
         refusal(JobNotFound, 404),
         *[refusal(ServerBroken, 500)] * 4,
-        refusal(JobNotFound, 404),
-        deadline=600.0,
+        *[refusal(JobNotFound, 404)] * 6,
+        deadline=900.0,
     )
     with pytest.raises(JobNotFound):
         watch.run()
-    assert watch.questions == 6
+    assert watch.questions == 11

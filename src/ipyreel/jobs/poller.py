@@ -38,6 +38,7 @@ class PollPolicy:
     question a second is asked by nobody, and after `cap` something may have gone wrong that
     the schedule knows nothing of. A server's own hint goes before the schedule, kept between
     `floor` and `hint_cap`. Without an answer the waits begin at `first` and grow by `factor`.
+    A refusal is believed after `grace` seconds and more than `refusals` in a row.
     `jitter` is the part by which chance moves a question, so that jobs that began together
     do not ask together.
     """
@@ -49,7 +50,8 @@ class PollPolicy:
     hint_cap: float = 120.0
     jitter: float = 0.1
     trouble_cap: float = 60.0
-    missing_grace: float = 30.0
+    grace: float = 30.0
+    refusals: int = 6
 
     def wait(
         self, planned: float, *, hint: float | None, troubles: int, chance: Callable[[], float]
@@ -127,9 +129,9 @@ class Poller:
 
         `hint` is the server's wish for the first wait in seconds; `at_once`: do not wait
         before the first question (after a restart, say). Unknown words of the server are
-        read as "goes on". Raises `WaitTimeout` at the deadline, `AuthenticationFailed` or
-        `PaymentRequired` when the key no longer opens the door, and `JobNotFound` when the
-        server says for longer than the grace time that it knows no such job.
+        read as "goes on". Raises `WaitTimeout` at the deadline, and `AuthenticationFailed`,
+        `PaymentRequired` or `JobNotFound` when the server goes on to refuse, or refuses the key
+        at once after a restart.
         """
         self._begun = self.clock()
         try:
@@ -139,7 +141,9 @@ class Poller:
 
     async def _run(self, hint: float | None, *, at_once: bool) -> VideoJob:
         troubles = 0
-        missing_since: float | None = None
+        refused: list[float] = []
+        # The POST was accepted with this key; after a restart it may be another one.
+        accepted = not at_once
         # The last moment at which the job surely went on; unknown after a restart.
         going = None if at_once else 0.0
         while True:
@@ -148,12 +152,13 @@ class Poller:
             at_once, hint = False, None
             try:
                 video = await self.ask()
-            except (AuthenticationFailed, PaymentRequired):
-                raise
-            except JobNotFound as error:
-                # A gateway's copy of its database may lag behind the POST by seconds.
-                missing_since = self.clock() if missing_since is None else missing_since
-                if self.clock() - missing_since >= self.pace.missing_grace:
+            except (AuthenticationFailed, PaymentRequired, JobNotFound) as error:
+                # A gateway's database may be away or lag behind, or another replica may answer.
+                refused.append(self.clock())
+                lasts = refused[-1] - refused[0] >= self.pace.grace
+                if lasts and len(refused) > self.pace.refusals:
+                    raise
+                if not accepted and not isinstance(error, JobNotFound):
                     raise
                 troubles += 1
                 self.on_trouble(trouble(error))
@@ -163,7 +168,7 @@ class Poller:
                 troubles = troubles + 1 if hint is None else 0
                 self.on_trouble(trouble(error))
             else:
-                troubles, missing_since = 0, None
+                troubles, refused, accepted = 0, [], True
                 hint = video.poll_after
                 self.on_video(video)
                 if video.status in {"completed", "failed", "cancelled"}:
