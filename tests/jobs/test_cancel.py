@@ -96,30 +96,21 @@ def test_while_the_post_is_on_its_way_and_it_is_refused(bench):
     assert bench.client.log == ["create"]
 
 
-def test_while_the_post_is_on_its_way_and_nobody_knows(bench):
+@pytest.mark.parametrize("listed", [False, True])
+def test_while_the_post_is_on_its_way_and_its_answer_is_lost(bench, listed):
     gate = Gate(SubmissionUnknown("It may have arrived."))
     bench.client.create_steps = [gate]
-    job = bench.begin(gate)
-    future = bench.manager.cancel(job)
-    gate.open()
-    end = future.result(BOUND)
-    assert end.status == "cancelled"
-    assert "If the POST arrived" in end.note
-    assert end.sent_at == START
-
-
-def test_while_the_post_is_on_its_way_and_it_is_found_later(bench):
-    gate = Gate(SubmissionUnknown("It may have arrived."))
-    bench.client.create_steps = [gate]
-    listed = video(prompt=PROMPT, created_at=START, remote_id="r-7")
-    bench.client.list_steps = [VideoPage(jobs=(listed,))]
+    found = video(prompt=PROMPT, created_at=START, remote_id="r-7")
+    bench.client.list_steps = [VideoPage(jobs=(found,) if listed else ())]
     job = bench.begin(gate)
     future = bench.manager.cancel(bench.manager.snapshot(job.id))
     assert bench.loop.submit(_turn()).result(BOUND)
     gate.open()
     end = future.result(BOUND)
-    assert (end.status, end.remote_id) == ("cancelled", "r-7")
-    assert bench.client.log == ["create", "list", "delete"]
+    assert (end.status, end.sent_at) == ("cancelled", START)
+    assert end.remote_id == ("r-7" if listed else None)
+    assert ("delete" in bench.client.log) is listed
+    assert ("If the POST arrived" in end.note) is not listed
 
 
 def test_while_it_is_looked_for(bench):
