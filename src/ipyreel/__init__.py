@@ -44,37 +44,8 @@ _HOME = {
     "vote": "ipyreel.notebook.api",
 }
 
-__all__ = [
-    "Job",
-    "JobList",
-    "Session",
-    "Video",
-    "VideoClient",
-    "VideoError",
-    "VideoRequest",
-    "__version__",
-    "balance",
-    "compare",
-    "cost",
-    "export_html",
-    "form",
-    "gallery",
-    "history",
-    "in_flight",
-    "job",
-    "load",
-    "load_ipython_extension",
-    "merge_votes",
-    "rate",
-    "refresh_models",
-    "resume",
-    "submit",
-    "sweep",
-    "trust_folder",
-    "unload_ipython_extension",
-    "use",
-    "vote",
-]
+__all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension"]
+__all__ += list(_HOME)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

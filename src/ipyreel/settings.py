@@ -152,16 +152,6 @@ def _text(value: Any) -> str:
     return value.strip()
 
 
-def _number(value: Any) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number) or number < 0:
-        raise ValueError("takes a number, 0 or more")
-    return number
-
-
 def _usd(value: Any) -> Decimal:
     try:
         return to_usd(value)
@@ -169,21 +159,24 @@ def _usd(value: Any) -> Decimal:
         raise ValueError("takes an amount in USD, 0 or more") from None
 
 
-def _positive(value: Any) -> float:
+def _finite(value: Any) -> float:
+    """Return a number; 0 for what is none."""
     try:
-        number = _number(value)
-    except ValueError:
-        number = 0
-    if not number:
+        number = 0.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def _positive(value: Any) -> float:
+    number = _finite(value)
+    if number <= 0:
         raise ValueError("takes a number above 0")
     return number
 
 
 def _whole(value: Any) -> int:
-    try:
-        number = _number(value)
-    except ValueError:
-        number = 0
+    number = _finite(value)
     if number < 1 or not number.is_integer():
         raise ValueError("takes a whole number, 1 or more")
     return int(number)
