@@ -75,7 +75,7 @@ def fill_with_keyboard(lab, form):
     seen.append(focused(lab))
     lab.page.keyboard.type("99")
     lab.wait_for(STATUS, arg="takes 1 to 60")
-    assert form.locator("button", has_text="Submit").is_disabled()
+    form.locator("button:disabled", has_text="Submit").wait_for()
     lab.screenshot("form-refused-light", cell=1)
     press(lab, "Control+a")
     lab.page.keyboard.type("2")

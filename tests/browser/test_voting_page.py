@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.demo import running_demo
 from tests.support.jupyter import environment
-from tests.support.lab import SCREENSHOTS
+from tests.support.lab import PATIENCE, SCREENSHOTS
 
 pytestmark = pytest.mark.browser
 
@@ -56,6 +56,7 @@ def run(tmp_path):
 def test_a_colleague_votes_on_a_page_and_sends_a_file(browser, run, tmp_path):
     run(MAKE)
     page = browser.new_page(accept_downloads=True)
+    page.set_default_timeout(PATIENCE * 1000)
     asked = []
     page.on("request", lambda request: asked.append(request.url.split(":", 1)[0]))
     where = (tmp_path / "study" / "votes.html").as_uri()
