@@ -1,7 +1,7 @@
 """Browser, servers and pages for the tests in this folder.
 
-Servers live as long as the session and pages as long as the module, because each takes seconds
-to start: a test gets a page that is as good as new (`Lab.reset`).
+Each takes seconds to start, so servers live as long as the session, and the browser and its pages
+as long as there are tests of this folder. A test gets a page that is as good as new (`Lab.reset`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tests.support.lab import LAB, App, Lab, LabServer, find_chromium, launch_ch
 from tests.support.lab import open_page as open_lab_page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser():
-    """One Chromium per test module.
+    """One Chromium for all tests of this folder.
 
-    Not per session: while Playwright's synchronous form is open, its loop counts as running
+    Not for the session: while Playwright's synchronous form is open, its loop counts as running
     in this thread, and every `asyncio.run` of other tests would be refused.
     """
     executable = find_chromium()
@@ -73,8 +73,8 @@ def server(serve, app, browser):  # noqa: ARG001 - without a browser, no server 
     return serve(app)
 
 
-@pytest.fixture(scope="module")
-def idle_pages():
+@pytest.fixture(scope="package")
+def idle_pages(browser):  # noqa: ARG001 - it outlives its pages
     """Pages that no test uses at the moment, by the address of their server."""
     pages = defaultdict(list)
     yield pages
