@@ -64,6 +64,7 @@ AMBIGUOUS = {
     "list": reply(200, [1, 2]),
     "endless": reply(200, b"[" * (17 * 2**20)),
     "silence": hang,
+    **{f"status {odd}": reply(odd) for odd in ("000", 101, 999)},
 }
 
 
