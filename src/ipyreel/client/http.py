@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,15 +16,16 @@ from ipyreel.catalog.keys import Secret, read_key
 from ipyreel.catalog.loader import OUR_HEADERS
 from ipyreel.client import addresses
 from ipyreel.client.retry import Timeouts, within
-from ipyreel.client.stream import MAX_REPLY, Stream, decoder, encode_body, encodings
+from ipyreel.client.stream import MAX_REPLY, Stream, encode_body, encodings
 from ipyreel.client.transport import (
     AGENT,
     CLEAN_LOG,
     LOGGERS,
-    TRANSPORT_ERRORS,
     Transport,
+    close,
     make_client,
     mapped,
+    pieces_of,
 )
 from ipyreel.errors import (
     ConfigError,
@@ -165,13 +165,13 @@ class Http:
             url = self._moved.get(url, url)
             response = await self._hop(call.method, url, self.headers_for(call), read, body)
             if response.status_code in REDIRECTS:
-                await _close(response)
+                await close(response)
                 following = self._same_request(response, url)
                 response = await self._hop(
                     call.method, following, self.headers_for(call), read, body
                 )
                 if response.status_code in REDIRECTS:
-                    await _close(response)
+                    await close(response)
                     raise _refused_redirect(response, self._home, self._mask)
                 self._moved[url], url = following, following
         async with _streamed(response, url, self._mask) as stream:
@@ -267,7 +267,7 @@ class Http:
             location = response.headers.get("location")
             if response.status_code not in REDIRECTS or not location:
                 return response, url
-            await _close(response)
+            await close(response)
             url = _next_url(url, location, response.status_code)
         raise ProviderError(
             f"{self._home.host} redirects more than {MAX_REDIRECTS} times.",
@@ -365,7 +365,7 @@ async def _streamed(
     response: httpx.Response, url: httpx.URL, mask: KeyMask
 ) -> AsyncIterator[Stream]:
     headers = {name.lower(): mask.text(value) for name, value in response.headers.items()}
-    pieces = _pieces(response, url.host, encodings(headers))
+    pieces = pieces_of(response, url.host, encodings(headers))
     try:
         yield Stream(
             status_code=response.status_code,
@@ -377,35 +377,7 @@ async def _streamed(
         )
     finally:
         await pieces.aclose()
-        await _close(response)
-
-
-async def _pieces(
-    response: httpx.Response, host: str, names: list[str]
-) -> AsyncGenerator[bytes, None]:
-    """Yield the body, decoded by ourselves: httpx decodes without a limit on what comes out.
-
-    (`Content-Encoding: gzip, gzip` made gigabytes of a few kilobytes.)
-    """
-    if response.is_stream_consumed:  # by a transport that replaces the network
-        yield response.content
-        return
-    decode = decoder(names, host)
-    async with contextlib.aclosing(response.aiter_raw()) as body:  # type: ignore[type-var]
-        # Nothing that the consumer raises comes in here, so one mapping is enough for all.
-        with mapped(host):
-            async for piece in body:
-                if decode is None:
-                    yield piece
-                    continue
-                for plain in decode(piece):
-                    yield plain
-
-
-async def _close(response: httpx.Response) -> None:
-    """Give the connection back; errors on the way do no harm."""
-    with contextlib.suppress(*TRANSPORT_ERRORS):
-        await response.aclose()
+        await close(response)
 
 
 def _origin(url: httpx.URL) -> addresses.Origin:

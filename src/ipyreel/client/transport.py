@@ -1,4 +1,4 @@
-"""Opens connections with httpx, names how they fail, and keeps keys out of what httpx logs."""
+"""Opens, reads and closes connections of httpx, names how they fail, and cleans its log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import os
 import re
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from weakref import WeakSet
 
 import httpx
 
 from ipyreel._version import __version__
-from ipyreel.client.stream import IDENTITY
+from ipyreel.client.stream import IDENTITY, decoder
 from ipyreel.errors import ConfigError, TransportError
 from ipyreel.wire.text import KeyMask, clean
 from ipyreel.wire.urls import strip_query
@@ -174,3 +174,31 @@ def _trusted() -> ssl.SSLContext:
             hint="Unset the variable, or let it name a file of certificates.",
         ) from error
     return trust
+
+
+async def pieces_of(
+    response: httpx.Response, host: str, names: list[str]
+) -> AsyncGenerator[bytes, None]:
+    """Yield the body, decoded by ourselves: httpx decodes without a limit on what comes out.
+
+    (`Content-Encoding: gzip, gzip` made gigabytes of a few kilobytes.)
+    """
+    if response.is_stream_consumed:  # by a transport that replaces the network
+        yield response.content
+        return
+    decode = decoder(names, host)
+    async with contextlib.aclosing(response.aiter_raw()) as body:  # type: ignore[type-var]
+        # Nothing that the consumer raises comes in here, so one mapping is enough for all.
+        with mapped(host):
+            async for piece in body:
+                if decode is None:
+                    yield piece
+                    continue
+                for plain in decode(piece):
+                    yield plain
+
+
+async def close(response: httpx.Response) -> None:
+    """Give the connection back; errors on the way do no harm."""
+    with contextlib.suppress(*TRANSPORT_ERRORS):
+        await response.aclose()
