@@ -1,4 +1,4 @@
-"""Makes the table of servers in `src/ipyreel/client/README.md` out of what the strict fakes answer.
+"""Makes the table of servers in `src/ipyreel/client/README.md`: what the strict fakes answer.
 
 python -m tests.dialects.matrix      # writes it; test_matrix.py compares it
 """
@@ -37,6 +37,20 @@ SOURCES = {
     "dynamo": "Dynamo 1.6.1, its frontend run",
 }
 """Where the rules of a strict fake are from: software that was run, source, or a document."""
+
+
+RUN = {
+    "portkey": (
+        ("no: made once, 500", "as a file", "not asked", "no: 500", "no: 500", "no: 500", "unknown",
+         "yes"),
+        "Portkey's gateway 1.15.2, run (`.ci/long gateways`): in Node it fails at good answers",
+    ),
+    "aimock": (
+        ("yes", "accepted, ignored", "not asked", "no", "here only", "no", "unknown", "yes"),
+        "aimock 1.43.0 in place of a server, run (`.ci/long gateways`)",
+    ),
+}  # fmt: skip
+"""Servers without a fake: what was seen of them, in the order of `COLUMNS`; and of what."""
 
 
 async def text(table, client):
@@ -130,6 +144,8 @@ def table(stage):
         if make.name not in HIDDEN:
             found = [at(stage, make(**mood), ask) for ask, mood in COLUMNS.values()]
             lines.append("| " + " | ".join([f"`{make.name}`", *found, SOURCES[make.name]]) + " |")
+    for name, (seen, source) in RUN.items():
+        lines.append("| " + " | ".join([f"`{name}`", *seen, source]) + " |")
     return "\n".join(lines) + "\n"
 
 
