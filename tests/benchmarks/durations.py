@@ -72,15 +72,12 @@ def heavy(name: str, *, median: float, sigma: float, part: float, power: float) 
     return Model(name=name, draw=draw, falls=falls, stays=stays, usual=median)
 
 
-MEDIANS = (30, 60, 120, 300, 600)
-SIGMAS = (0.2, 0.5, 1.0)
-LOG_NORMAL = tuple(
-    humps(f"log-normal {median} s, {sigma:g}", (1.0, median, sigma))
-    for median in MEDIANS
-    for sigma in SIGMAS
-)
 MODELS = (
-    *LOG_NORMAL,
+    *(
+        humps(f"log-normal {median} s, {sigma:g}", (1.0, median, sigma))
+        for median in (30, 60, 120, 300, 600)
+        for sigma in (0.2, 0.5, 1.0)
+    ),
     humps("two humps 60/240 s", (0.6, 60, 0.2), (0.4, 240, 0.2)),
     humps("two humps 40/120 s", (0.5, 40, 0.15), (0.5, 120, 0.15)),
     heavy("heavy tail 90 s, a tenth", median=90, sigma=0.3, part=0.1, power=1.5),

@@ -98,14 +98,13 @@ class Watcher:
 
     rng: random.Random
     learns: bool = True
-    kept: int = KEPT
     progress: Progress | None = None
     lessons: list[Lesson] = field(default_factory=list)
 
     def watch(self, durations: Iterable[float]) -> Watched:
         seen = Watched()
         for took in durations:
-            schedule = Schedule(tuple(self.lessons[: self.kept]))
+            schedule = Schedule(tuple(self.lessons[:KEPT]))
             late, asked, lesson = watch(took, schedule, self.rng, self.progress)
             seen.add(late, asked)
             if self.learns and lesson is not None:
