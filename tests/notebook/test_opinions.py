@@ -138,6 +138,7 @@ def test_columns_of_rows_are_lost_under_none_of_our_names(reel, tmp_path):
         "id": 7,
         "notes": "mine",
         "file_name": "a.txt",
+        "video": "b.mp4",
         "seconds": 1,
         "who": "Ann",
         "prompt": "sea",
@@ -151,7 +152,8 @@ def test_columns_of_rows_are_lost_under_none_of_our_names(reel, tmp_path):
     assert (found["prompt"], found["row_prompt"]) == ("A sea", "sea")
     assert "row_seconds" not in found
     line, _ = lines(films.to_dataset(tmp_path / "given") / "metadata.jsonl")
-    assert (line["file_name"], line["row_file_name"]) == (f"videos/{films[0].id}.mp4", "a.txt")
+    assert (line["file_name"], line["filename"]) == (f"videos/{films[0].id}.mp4", "a.txt")
+    assert "video" not in line  # the column that the loader makes
 
 
 def press(judge, name):

@@ -86,7 +86,9 @@ def _fill(folder: Path, entries: Sequence[Entry], template: str | None, opinions
         file = files[entry.job.id]
         ours = {"file_name": names[entry.job.id], **_row(entry, file, template)}
         # Columns keep one type each, as Arrow tables need it.
-        theirs = {name: None if one is None else str(one) for name, one in entry.differs.items()}
+        theirs = {
+            _column(name): None if one is None else str(one) for name, one in entry.differs.items()
+        }
         rows.append(with_columns({**ours, **thoughts.get(file.sha256, {})}, theirs))
     _write_lines(folder / METADATA, rows)
     prompts = {files[entry.job.id].sha256: entry.job.request.prompt for entry in entries}
@@ -95,6 +97,12 @@ def _fill(folder: Path, entries: Sequence[Entry], template: str | None, opinions
     _write_lines(folder / PREFERENCES, _preferences(votes, places, prompts))
     opinions.export(folder / VOTES, videos)
     (folder / "README.md").write_text(_card(rows, votes), encoding="utf-8")
+
+
+def _column(name: str) -> str:
+    """Return the name of a column of somebody's rows: `datasets` loads `*_file_name` as videos."""
+    name = re.sub(r"file_name(s?)$", r"filename\1", name)
+    return "row_video" if name == "video" else name
 
 
 def _file_of(job: JobSnapshot) -> VideoFile:
