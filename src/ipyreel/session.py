@@ -391,7 +391,8 @@ class Session:
             raise InvalidRequest("A server's id belongs to one job: %video resume ID REMOTE_ID.")
         if output is not None:
             raise InvalidRequest("--output names the file of one job: %video resume ID -o NAME")
-        jobs = [*self.stranded(), *filter(resumable, self.store.undelivered())]
+        now = self.clock()
+        jobs = [*self.stranded(), *(job for job in self.store.failed() if resumable(job, now))]
         if sweep is not None:
             own = {item.job for item in sweep.items}
             jobs = [job for job in jobs if job.id in own]

@@ -30,7 +30,7 @@ from tests.conformance.shop import (
     sidecar,
     told,
 )
-from tests.conformance.table import DONE, rule
+from tests.conformance.table import DONE, rule, said
 from tests.support.demo import Clock
 from tests.support.ports import free_port
 
@@ -71,6 +71,21 @@ def _check_resumed(case, kernel, job):
         assert again == job
         assert NEVER in sentence
         assert len(kernel.shop.seen("create")) == case.end.posts
+
+
+@pytest.mark.usefixtures("played")
+def test_resume_without_an_id_asks_again_for_a_job_that_its_server_did_not_know(market, home):
+    shop = market("openai")
+    shop.open(rule("retrieve", **said(404)))
+    with Kernel(shop, home) as kernel:
+        job = kernel.order()
+        assert job.status == "failed"
+        assert f"%video resume {job.id} asks openai again." in told(job)
+    shop.behave()
+    with Kernel(shop, home) as kernel:
+        assert [one.job.id for one in kernel.session.resume()] == [job.id]
+        assert kernel.end(job.id).status == "completed"
+    assert len(shop.seen("create")) == 1
 
 
 @pytest.mark.usefixtures("played")

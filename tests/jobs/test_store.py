@@ -134,10 +134,10 @@ def test_lists_by_state(store, tmp_path):
     for count, status in enumerate(states):
         job = make_job(tmp_path, id=status, status=status, created_at=float(count))
         store.insert(job)
-    ready = make_job(tmp_path, id="ready", status="failed", ready=True)
+    ready = make_job(tmp_path, id="ready", status="failed", remote_id="r", ready=True)
     store.insert(ready)
     assert [job.id for job in store.in_flight()] == list(IN_FLIGHT)
-    assert [job.id for job in store.undelivered()] == ["ready"]
+    assert [job.id for job in store.failed()] == ["ready"]
 
 
 def test_an_equal_finished_job_is_found_again_also_after_it_was_read_back(store, tmp_path):

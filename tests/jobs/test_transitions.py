@@ -26,6 +26,7 @@ from tests.jobs.fakes import video
 
 ORDER = ("submitting", "unknown", "queued", "in_progress", "downloading", *sorted(ENDED))
 SERVER_WORDS = ("queued", "in_progress", "completed", "failed", "cancelled")
+UNKNOWN_JOB = Failure(message="no such job", status_code=404)
 FILE = VideoFile(path="/x/clip.mp4", size=7, sha256="ab", media_type="video/mp4", seconds=4.0)
 
 # Everything that Python calls text: lone surrogates, NUL, bidi marks.
@@ -177,10 +178,15 @@ def test_reopening_goes_on_from_what_is_known(fields, status):
             {"status": "failed", "ready": True, "failure": Failure(message="x", status_code=410)},
             False,
         ),
+        ({"status": "failed", "remote_id": "r", "failure": UNKNOWN_JOB}, True),
+        ({"status": "failed", "remote_id": "r", "failure": UNKNOWN_JOB, "created_at": 0.0}, False),
+        ({"status": "failed", "remote_id": "r", "failure": Failure(message="no")}, False),
+        ({"status": "cancelled", "remote_id": "r", "failure": UNKNOWN_JOB}, False),
     ],
 )
 def test_what_resume_without_an_id_takes_up(fields, expected):
-    assert transitions.resumable(new_job(**fields)) is expected
+    job = new_job(**{"created_at": 100.0, **fields})
+    assert transitions.resumable(job, 99.0 + transitions.KEPT) is expected
 
 
 # ---- answers with files in them -------------------------------------------------------------

@@ -118,11 +118,16 @@ class ActiveJob:
         self.error = error
         failure = error.failure()
         job = self.snapshot
-        if job.ready and failure.status_code != transitions.GONE:
+        ended = transitions.given_up(job, failure, now)
+        again = ""
+        if transitions.undelivered(ended):
             again = f"The video is ready at {job.provider}; %video resume {job.id} downloads it."
+        elif transitions.missing(ended):
+            again = f"%video resume {job.id} asks {job.provider} again."
+        if again:
             hint = f"{failure.hint} {again}" if failure.hint else again
-            failure = replace(failure, hint=hint)
-        self.change(transitions.given_up(job, failure, now))
+            ended = replace(ended, failure=replace(failure, hint=hint))
+        self.change(ended)
 
     def trouble(self, note: str, now: float) -> None:
         """Note a passing trouble; the job goes on."""

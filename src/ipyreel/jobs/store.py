@@ -225,9 +225,9 @@ class JobStore:
         """Return the jobs that have not ended, oldest first."""
         return self._select(f"WHERE {ACTIVE} ORDER BY created_at")
 
-    def undelivered(self) -> list[JobSnapshot]:
-        """Return the jobs whose file the server has ready and the download failed."""
-        return self._select("WHERE status = 'failed' AND ready = 1 ORDER BY created_at")
+    def failed(self) -> list[JobSnapshot]:
+        """Return the failed jobs that a server had accepted, oldest first."""
+        return self._select("WHERE status = 'failed' AND remote_id IS NOT NULL ORDER BY created_at")
 
     def equal(self, fingerprint: str) -> list[JobSnapshot]:
         """Return the active and the completed jobs with this fingerprint, the newest first.

@@ -12,6 +12,12 @@ from ipyreel.values import Failure, JobSnapshot, JobStatus, VideoFile, VideoJob
 GONE = 410
 """The HTTP status that says a file was there and will not come back."""
 
+MISSING = 404
+"""The HTTP status that says a server has no such job."""
+
+KEPT = 48 * 3600.0
+"""Seconds after which a job that a server does not know is not looked for unless it is named."""
+
 _ORDER: tuple[JobStatus, ...] = ("submitting", "unknown", "queued", "in_progress", "downloading")
 
 LONGEST = 10_000
@@ -139,13 +145,27 @@ def is_unsent(job: JobSnapshot) -> bool:
     return job.sent_at is None and job.remote_id is None
 
 
-def resumable(job: JobSnapshot) -> bool:
-    """Whether asking to resume without naming the job should go on with it."""
-    if not job.ended:
-        return True
+def undelivered(job: JobSnapshot) -> bool:
+    """Whether a job failed though the server has its file ready."""
     # 404 is not 410: some servers list a file later than they say that it is there.
-    gone = job.failure is not None and job.failure.status_code == GONE
-    return job.status == "failed" and job.ready and not gone
+    return job.status == "failed" and job.ready and _refused_with(job) != GONE
+
+
+def resumable(job: JobSnapshot, now: float) -> bool:
+    """Whether asking to resume without naming the job should go on with it."""
+    return not job.ended or undelivered(job) or (missing(job) and now - job.created_at < KEPT)
+
+
+def missing(job: JobSnapshot) -> bool:
+    """Whether a job failed since the server that had accepted it said that it has no such job.
+
+    A replica or a database may have been away for longer than the poller's grace.
+    """
+    return job.status == "failed" and job.remote_id is not None and _refused_with(job) == MISSING
+
+
+def _refused_with(job: JobSnapshot) -> int | None:
+    return None if job.failure is None else job.failure.status_code
 
 
 def _later(old: JobStatus, new: str) -> JobStatus:

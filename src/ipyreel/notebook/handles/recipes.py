@@ -10,7 +10,7 @@ from IPython.display import display
 from ipyreel.errors import InvalidRequest, StoreError
 from ipyreel.experiments.recipe import Recipe, as_it_was, cell_of_jobs, to_toml
 from ipyreel.images import read_image
-from ipyreel.jobs.transitions import is_unsent, resumable
+from ipyreel.jobs.transitions import is_unsent, undelivered
 from ipyreel.notebook.handles.jobs import Jobs
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.tables import Notice
@@ -72,7 +72,7 @@ def rerun(
     )
     for job in kept:
         gone = job.status == "completed" and not Path(job.target).exists()
-        if job.status != "unknown" and (resumable(job) or gone):
+        if job.status != "unknown" and (not job.ended or undelivered(job) or gone):
             session.resume(job.id)  # at no cost: it was sent
     if not plans:
         return None
@@ -87,7 +87,7 @@ def rerun(
 def _lacks_video(session: Session, job: JobSnapshot) -> bool:
     """Whether a job has to be paid (again) to have its video."""
     if job.ended:
-        return job.status != "completed" and not resumable(job)
+        return job.status != "completed" and not undelivered(job)
     return is_unsent(job) and not session.manager.has_owner(job.id)
 
 
