@@ -40,7 +40,7 @@ from tests.dialects.matrix import COLUMNS, PAGE
 
 KEY = "sk-gateway-0123456789abcdef"
 ASK = {"model": "sora-2", "seconds": 4, "size": "1280x720"}
-STARTS_WITHIN = 120.0
+STARTS_WITHIN = 600.0
 
 
 def free_port():
@@ -63,7 +63,9 @@ def running(command, folder, health, **env):
                 if httpx.get(health, trust_env=False).is_success:
                     break
             if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit((folder / "log").read_text()[-2000:])
+                raise SystemExit(
+                    f"{command[0]} did not start: {(folder / 'log').read_text()[-2000:]}"
+                )
             time.sleep(0.5)
         yield
     finally:

@@ -51,11 +51,9 @@ def sky(stage: Stage, horizon: float) -> list[Part]:
     """Return the background of an outdoor scene: gradient, light, and clouds or an aurora."""
     scene = stage.scene
     away = stage.away(sun_place(stage, horizon))
-    rgb = np.repeat(
-        column((*scene.sky, scene.sky[2]), away.shape[0], (0, 0.58 * horizon, horizon, 1)),
-        away.shape[1],
-        1,
-    )
+    stops = (0, 0.58 * horizon, horizon, 1)
+    ramp = column((*scene.sky, scene.sky[2]), away.shape[0], stops)
+    rgb = np.repeat(ramp, away.shape[1], 1)
     sun = [] if scene.hour in ("storm", "snow") else [_shine(stage, rgb, away, horizon)]
     piece = painted(rgb, (stage.width, stage.height), dither=True)
     if scene.hour == "night" or "stars" in scene.air:
@@ -99,9 +97,7 @@ def clouds(stage: Stage, horizon: float) -> Part:
         "night": (mix(scene.sky[1], WHITE, 0.1), scene.sky[2]),
     }.get(scene.hour, (mix(scene.sky[1], scene.sky[0], 0.35), mix(scene.sky[2], scene.light, 0.5)))
     # Lit from below: the thinner the cloud, and the nearer to the horizon, the more light.
-    share = np.clip(np.float32(0.5) + np.float32(0.75) * y - thick * np.float32(0.5), 0, 1)[
-        ..., None
-    ]
+    share = np.clip(0.5 + 0.75 * y - 0.5 * thick, 0, 1)[..., None]
     rgb = np.asarray(top, np.float32) * (1 - share) + np.asarray(low, np.float32) * share
     cover = thick * np.float32(120 if scene.hour == "night" else 205)
     piece = painted(rgb, (stage.wide, high), cover)
@@ -233,8 +229,7 @@ def swarm(
     """Return ``count`` sprites drifting through the frame, coming back on the other side.
 
     Kinds go from far to near: later ones move faster. Speeds and sways are in units of the frame
-    per second, ``twinkle`` is turns per second of the brightness (0: steady); ``grey`` as in
-    `Canvas.blit`.
+    per second, ``twinkle`` is turns per second of the brightness. ``grey``: see `Canvas.blit`.
     """
     dice = stage.dice("swarm")
     x0, y0, phase = dice.random(count), dice.random(count), dice.uniform(0, 6.28, count)
@@ -282,9 +277,8 @@ def fire(stage: Stage, at: tuple[float, float], size: float) -> Part:
         heat = (body + (lumps[start : start + high] - 0.5) * 1.5 * (0.35 + y)) * side
         for colour, low in hues:
             mask = to_image(smooth(heat, low + 0.08, low + 0.3) * 235)
-            canvas.wash(
-                colour, mask.resize((wide * 2, high * 2), Image.Resampling.BICUBIC), left, top
-            )
+            mask = mask.resize((wide * 2, high * 2), Image.Resampling.BICUBIC)
+            canvas.wash(colour, mask, left, top)
 
     return draw
 

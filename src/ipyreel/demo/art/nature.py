@@ -92,10 +92,9 @@ def beach(stage: Stage) -> list[Part]:
     tempo = 0.55 + 0.45 * scene.tempo
     for k in range(2):
         y = shore - stage.row(0.082 - 0.02 * k)
-        reach = stage.height * 0.02
 
-        def bob(t: float, k: int = k, reach: float = reach) -> float:
-            return reach * math.sin(0.95 * t * tempo + 2.6 * k)
+        def bob(t: float, k: int = k) -> float:
+            return stage.height * 0.02 * math.sin(0.95 * t * tempo + 2.6 * k)
 
         parts.append(scrolling(_foam(stage, f"foam{k}", stage.row(0.11)), y, speed, bob=bob))
     return [*parts, *on_rock(stage, stage.row(0.52)), *on_ground(stage, stage.row(0.845), wet=True)]
@@ -118,16 +117,13 @@ def _swell(stage: Stage, k: int, rough: float) -> Part:
     scene = stage.scene
     wave = rolling(stage.dice(f"swell{k}"), stage.wide, (3, 12))
     line = stage.height * (0.74 + 0.1 * k - 0.012 * rough * (1 + 0.5 * k) * wave)
-    deep = mix(
-        mix(scene.sky[0], stage.lit((20, 90, 120)), 0.4), scale(scene.sky[0], 0.5), 0.3 + 0.2 * k
-    )
-    paint = shaded(
-        mix(deep, scene.sky[2], 0.28), deep, stage.height * 0.1, mix(deep, scene.light, 0.5)
-    )
-    reach = stage.height * 0.008 * rough
+    water = mix(scene.sky[0], stage.lit((20, 90, 120)), 0.4)
+    deep = mix(water, scale(scene.sky[0], 0.5), 0.3 + 0.2 * k)
+    crest, rim = mix(deep, scene.sky[2], 0.28), mix(deep, scene.light, 0.5)
+    paint = shaded(crest, deep, stage.height * 0.1, rim)
 
     def bob(t: float) -> float:
-        return reach * math.sin(1.3 * t * scene.tempo + 1.9 * k)
+        return stage.height * 0.008 * rough * math.sin(1.3 * t * scene.tempo + 1.9 * k)
 
     pace = stage.unit * (0.05 + 0.05 * k) * scene.tempo
     return scrolling(*ground(line, stage.height + stage.row(0.04), paint), pace, bob=bob)
@@ -170,10 +166,8 @@ def mountain(stage: Stage) -> list[Part]:
     wood = pines(stage, "wood", 0.7, (0.03, 0.07), mix(stage.lit((34, 58, 54)), scene.sky[2], 0.2))
     parts.append(scrolling(wood, 0, pace * 0.03))
     tint = mix(scene.sky[0], stage.lit((40, 80, 110)), 0.4)
-    parts += [
-        effects.mirror(stage, line, stage.height, colour=tint, share=0.2),
-        *afloat(stage, stage.row(0.82)),
-    ]
+    parts.append(effects.mirror(stage, line, stage.height, colour=tint, share=0.2))
+    parts += afloat(stage, stage.row(0.82))
     walkers = on_ground(stage, stage.row(0.9))
     if walkers:
         white = (236, 242, 250) if "snow" in scene.air else (90, 120, 80)

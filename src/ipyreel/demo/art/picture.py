@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -88,19 +87,17 @@ def abstract(stage: Stage) -> list[Part]:
     return [draw, motes(stage)]
 
 
-PLACES: Mapping[str, Callable[[Stage], list[Part]]] = MappingProxyType(
-    {
-        "beach": nature.beach,
-        "sea": nature.sea,
-        "mountain": nature.mountain,
-        "meadow": nature.meadow,
-        "forest": nature.forest,
-        "space": nature.space,
-        "city": built.city,
-        "garden": built.garden,
-        "abstract": abstract,
-    }
-)
+PLACES: Mapping[str, Callable[[Stage], list[Part]]] = {
+    "beach": nature.beach,
+    "sea": nature.sea,
+    "mountain": nature.mountain,
+    "meadow": nature.meadow,
+    "forest": nature.forest,
+    "space": nature.space,
+    "city": built.city,
+    "garden": built.garden,
+    "abstract": abstract,
+}
 
 
 class Picture:

@@ -51,9 +51,7 @@ class Stage:
 
     def lit(self, colour: Rgb) -> Rgb:
         """Return ``colour`` as it looks in the light of the hour."""
-        red, green, blue = (
-            level * light for level, light in zip(colour, self.scene.tint, strict=True)
-        )
+        red, green, blue = (a * b for a, b in zip(colour, self.scene.tint, strict=True))
         return (red, green, blue)
 
     def hazy(self, colour: Rgb, haze: float) -> Rgb:
@@ -220,10 +218,8 @@ def pines(stage: Stage, name: str, base: float, size: tuple[float, float], colou
         left, right = max(0, round(x) - half), min(stage.wide, round(x) + half)
         first = max(0, int(foot - tall))
         down = rows[first:] - (foot - np.float32(tall * 0.95))
-        tier = (down / np.float32(tall) * 9) % 1
-        spread = (
-            np.clip(down, 0, None) * np.float32(0.17) * (np.float32(0.55) + tier * np.float32(0.75))
-        )
+        tier = np.float32(0.55) + np.float32(0.75) * ((down / np.float32(tall) * 9) % 1)
+        spread = np.clip(down, 0, None) * np.float32(0.17) * tier
         tree = np.clip(spread - np.abs(columns[left:right] - np.float32(x)) + np.float32(0.5), 0, 1)
         part = cover[first:, left:right]
         np.maximum(part, tree * (down > 0), out=part)
