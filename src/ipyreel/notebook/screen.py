@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -68,7 +69,7 @@ class Screen:
     """Forms and galleries, which stop working when the session is closed."""
     _panels: dict[str, tuple[int, list[Any]]] = field(default_factory=dict)
     _document: tuple[int, float, Document] | None = None
-    _just_shown: tuple[object, int] | None = None
+    _just_shown: tuple[tuple[str, ...], int] | None = None
     _retries: dict[str, str] = field(default_factory=dict)
     _ticking: bool = False
 
@@ -101,7 +102,8 @@ class Screen:
         """Return the video of a completed job, with its own player options or the session's."""
         limit = self.session.settings.embed_limit
         player = self.player_of(snapshot)
-        return Video.of(snapshot, player, self.host, self.document, embed_limit=limit)
+        video = Video.of(snapshot, player, self.host, self.document, embed_limit=limit)
+        return replace(video, printed=partial(self._has_shown, (snapshot.id,)))
 
     @property
     def document(self) -> Document:
@@ -146,9 +148,9 @@ class Screen:
         if player is not None:
             self._players[job.id] = player
         snapshot = job.snapshot
-        self._just_shown = (job.id, self._count())
+        self._note_shown((job.id,))
         if snapshot.status == "completed":
-            display(self.video(snapshot))
+            display(replace(self.video(snapshot), printed=bool))
             return
         card = self._make_card(snapshot, saved=self._can_hide)
         card.show()
@@ -158,7 +160,7 @@ class Screen:
         """Show jobs in the current cell as one grid, which ends as a grid of videos."""
         if player is not None:
             self._players.update(dict.fromkeys(jobs.ids, player))
-        self._just_shown = (jobs.ids, self._count())
+        self._note_shown(jobs.ids)
         info = replace(jobs.info, width=player.width if player else jobs.info.width)
         view = self._sweep_view(jobs, info)
         grid = make_output(view, Grid, self.host, saved=self._can_hide)
@@ -230,6 +232,7 @@ class Screen:
             link=self._link,
             place=self.place,
             show=self._how_to_show,
+            printed=self._note_shown,
             clock=self.session.clock,
             cell=self._count,
             threads_deliver=self.host.pushes,
@@ -268,8 +271,7 @@ class Screen:
 
     def show_again(self, shown: Job | Jobs) -> None:
         """Show jobs as the value of a cell, unless that cell has just shown them."""
-        key = shown.ids if isinstance(shown, Jobs) else shown.id
-        if self._just_shown == (key, self._count()):
+        if self._has_shown(shown.ids if isinstance(shown, Jobs) else (shown.id,)):
             if self.host.kind == "terminal":  # IPython has written "Out[2]: " already
                 name = f"{len(shown)} jobs" if isinstance(shown, Jobs) else f"Job {shown.id}"
                 sys.stdout.write(f"{name}\n")
@@ -306,6 +308,13 @@ class Screen:
         for card in self._all_cards():
             card.settle()
         self._cards.clear()
+
+    def _note_shown(self, job_ids: tuple[str, ...]) -> None:
+        self._just_shown = (job_ids, self._count())
+
+    def _has_shown(self, job_ids: tuple[str, ...]) -> bool:
+        """Whether these jobs are what the running cell has shown last."""
+        return self._just_shown == (job_ids, self._count())
 
     def _count(self) -> int:
         return getattr(self.shell, "execution_count", 0)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -54,6 +54,8 @@ class Video:
     folder: Path | None = None
     document: Document | None = None
     embed_limit: int = EMBED_LIMIT
+    printed: Callable[[], bool] = field(default=bool, compare=False)
+    """Whether the cell has just printed the job's lines, so that its value need not."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
@@ -252,6 +254,8 @@ class Video:
     ) -> Mapping[str, str]:
         """Return HTML and text; only text where no HTML is shown, so that no file is read."""
         if not self._host.html:
+            if self.snapshot is not None and self.printed():
+                return {"text/plain": f"Video {self.snapshot.id}"}
             return {"text/plain": repr(self)}
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
 

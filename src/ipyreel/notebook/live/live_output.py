@@ -46,16 +46,18 @@ class CardContext:
 
     `video` makes the object that shows a completed job, `link` returns the URL that the video of
     an unfinished one will have (None: it will be embedded), `place` names a file in saved text,
-    `show` returns the command that shows a job or a sweep by its id, `clock` is in seconds since
-    the epoch, `typical` is how long such jobs take in seconds. `cell` names the cell that is
-    running. `cancel` and `retry` take a job's id and are called on the thread on which the click
-    arrives; `retry` returns the snapshot of the new job, which takes the old one's place.
+    `show` returns the command that shows a job or a sweep by its id, `printed` is told the ids of
+    jobs whose end was printed, `clock` is in seconds since the epoch, `typical` is how long such
+    jobs take in seconds. `cell` names the cell that is running. `cancel` and `retry` take a job's
+    id and are called on the thread on which the click arrives; `retry` returns the snapshot of
+    the new job, which takes the old one's place.
     """
 
     video: Callable[[JobSnapshot], Any]
     link: Callable[[JobSnapshot], str | None] = lambda _job: None
     place: Callable[[str], str] = str
     show: Callable[[str], str] = "%video show {}".format
+    printed: Callable[[tuple[str, ...]], object] = list
     clock: Callable[[], float] = time.time
     cell: Callable[[], object] = str
     typical: float | None = None

@@ -102,6 +102,7 @@ class TextOutput(PlainOutput):
         back = self._back() if self._drawn else ""
         self.ended = True
         self._write(f"{back}{self.view.text()}\n")
+        self.view.context.printed(tuple(job.id for job in self.view.jobs))
 
     @property
     def _stream(self) -> Any:
