@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.support.demo import running_demo
+from tests.support.demo import Clock, running_demo
 from tests.support.lab import find_chromium, launch_chromium
 
 playwright_api = pytest.importorskip("playwright.sync_api")
@@ -136,9 +136,13 @@ def evil_port():
 def victim(tmp_path_factory):
     """Return the worst case, a server without a key: (its demo, the id of its only job)."""
     home = tmp_path_factory.mktemp("victim")
-    with running_demo(home, stub=True, speed=1000, control_key="sk-of-the-tests") as demo:
+    clock = Clock()
+    with running_demo(home, stub=True, clock=clock, control_key="sk-of-the-tests") as demo:
         wanted = {"model": "demo-1", "prompt": CANARY, "seconds": "4", "size": "640x360"}
-        yield demo, httpx.post(f"{demo.url}/videos", json=wanted).json()["id"]
+        job_id = httpx.post(f"{demo.url}/videos", json=wanted).json()["id"]
+        demo.video_bytes(job_id)
+        clock.later(60)  # there is a video to be stolen
+        yield demo, job_id
 
 
 @pytest.fixture(scope="module", params=["127.0.0.1", "evil.example"])
