@@ -10,6 +10,7 @@ import hashlib
 import sqlite3
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -122,6 +123,8 @@ def test_a_lost_job_is_not_taken_for_an_equal_one(market, home):
 def test_the_table_has_every_case_once():
     names = [case.id for case in CASES]
     assert len(set(names)) == len(names)
+    page = Path(__file__).parents[2] / "CONTRIBUTING.md"
+    assert f"({len(CASES)} cases)" in page.read_text(encoding="utf-8")
 
 
 # ------------------------------------------------------------------------------ what is checked
