@@ -44,7 +44,7 @@ def live(tmp_path):
 def hurry():
     """Have the session ask a server on this machine as quickly as it allows."""
     session = api.screen().session
-    quick = session.rules.pace.__class__(first=0.02, floor=0.02, cap=0.1)
+    quick = session.rules.pace.__class__(first=0.02, floor=0.02, cap=0.1, grace=0.1)
     session.manager.rules = session.rules.__class__(pace=quick)
 
 

@@ -90,7 +90,7 @@ from ipyreel.notebook import api
 logging.basicConfig(level=logging.DEBUG, filename="everything.log", force=True)
 recover.WAITS = (0.0,)
 manager = api.screen().session.manager
-pace = poller.PollPolicy(first=0.05, factor=1.0, floor=0.05, cap=0.05)
+pace = poller.PollPolicy(first=0.05, factor=1.0, floor=0.05, cap=0.05, grace=0.2)
 manager.rules = dataclasses.replace(manager.rules, pace=pace)
 """
 
