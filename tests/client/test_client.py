@@ -14,6 +14,7 @@ from ipyreel import SyncVideoClient
 from ipyreel.catalog import Catalog
 from ipyreel.catalog.rows import ROUTES
 from ipyreel.client import Timeouts, VideoClient
+from ipyreel.client.retry import Refusals
 from ipyreel.errors import (
     AuthenticationFailed,
     InvalidRequest,
@@ -123,7 +124,7 @@ def test_a_job_that_is_not_known_yet_is_asked_for_again():
     assert job.status == "completed"
     error, seen = asking(lambda ours: ours.wait("video_1", interval=10), reply(404), time=Time())
     assert isinstance(error, JobNotFound)
-    assert len(seen) == 4
+    assert len(seen) == Refusals().most + 1
 
 
 # -- the preview ---------------------------------------------------------------------------

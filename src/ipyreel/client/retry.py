@@ -27,18 +27,10 @@ Sleep = Callable[[float], Awaitable[object]]
 
 RESUME = "Resume goes on from there."
 
-GRACE = 30.0
-"""Seconds in which "no such job" is not believed: a gateway's copy of its data may lag."""
+REFUSALS = (AuthenticationFailed, PaymentRequired, JobNotFound)
+"""Errors of a poll that may pass, but not for long; see `Refusals`."""
 
-PASSING = (
-    TransportError,
-    WireError,
-    RateLimited,
-    ServerBroken,
-    JobNotFound,
-    AuthenticationFailed,
-    PaymentRequired,
-)
+PASSING = (TransportError, WireError, RateLimited, ServerBroken)
 """Errors of a poll after which the next one may succeed."""
 
 
@@ -95,6 +87,35 @@ class DownloadPolicy:
     rate_window: float = 60.0
     deadline: float = 6 * 3600.0
     max_bytes: int = 4 * 2**30
+
+
+@dataclass(slots=True, kw_only=True)
+class Refusals:
+    """Decides when a server that refuses to show a job is believed.
+
+    Its database may be away or lag behind, or another replica may answer. So a refusal is final
+    only after `grace` seconds and more than `most` refusals in a row. Until a poll was answered
+    (`accepted`), the key may be wrong, and its refusal is final at once.
+    """
+
+    grace: float = 30.0
+    most: int = 6
+    accepted: bool = False
+    _count: int = 0
+    _since: float = 0.0
+
+    def is_final(self, error: VideoError, now: float) -> bool:
+        """Count a refusal at `now` (seconds of any clock); return whether it is final."""
+        if not self._count:
+            self._since = now
+        self._count += 1
+        if not self.accepted and not isinstance(error, JobNotFound):
+            return True
+        return self._count > self.most and now - self._since >= self.grace
+
+    def end(self) -> None:
+        """Note that the server answered."""
+        self.accepted, self._count = True, 0
 
 
 class Pace:
@@ -169,21 +190,15 @@ async def poll_until_ended(
     """Ask every `interval` seconds and yield each answer, the last one final.
 
     A server that does not answer is asked again with backoff; one that wants to be asked less
-    often is. "No such job" is not believed at first, nor is a refusal of a key that was accepted
-    before: its database may be away. Raises `WaitTimeout` after `deadline` seconds, and what
-    `ask` raises when asking again does not help.
+    often is. Refusals are believed as `Refusals` says. Raises `WaitTimeout` after `deadline`
+    seconds, and what `ask` raises when asking again does not help.
     """
-    begun, waited, failures = clock(), 0.0, 0
-    answered: float | None = None
+    begun, waited, failures, refusals = clock(), 0.0, 0, Refusals()
     while True:
         try:
             job = await ask()
-        except PASSING as error:
-            is_refusal = isinstance(error, (AuthenticationFailed, PaymentRequired))
-            late = waited - (answered or 0.0) >= GRACE
-            if (isinstance(error, JobNotFound) and late) or (
-                is_refusal and (late or answered is None)
-            ):
+        except (*PASSING, *REFUSALS) as error:
+            if isinstance(error, REFUSALS) and refusals.is_final(error, waited):
                 raise
             failures += 1
             retry_after = error.retry_after if isinstance(error, RateLimited) else None
@@ -193,8 +208,8 @@ async def poll_until_ended(
             if job.status in ENDED:
                 return
             failures = 0
+            refusals.end()
             pause = max(interval, job.poll_after or 0.0)
-            answered = waited
         # The waits are added up as well: a clock can be set back.
         if max(clock() - begun, waited) + pause > deadline:
             raise WaitTimeout(

@@ -9,10 +9,8 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from ipyreel.client.retry import REFUSALS, Refusals
 from ipyreel.errors import (
-    AuthenticationFailed,
-    JobNotFound,
-    PaymentRequired,
     ProviderError,
     RateLimited,
     TransportError,
@@ -140,10 +138,9 @@ class Poller:
             self.crowd.leave(self)
 
     async def _run(self, hint: float | None, *, at_once: bool) -> VideoJob:
-        troubles = 0
-        refused: list[float] = []
+        troubles, pace = 0, self.pace
         # The POST was accepted with this key; after a restart it may be another one.
-        accepted = not at_once
+        refusals = Refusals(grace=pace.grace, most=pace.refusals, accepted=not at_once)
         # The last moment at which the job surely went on; unknown after a restart.
         going = None if at_once else 0.0
         while True:
@@ -152,13 +149,8 @@ class Poller:
             at_once, hint = False, None
             try:
                 video = await self.ask()
-            except (AuthenticationFailed, PaymentRequired, JobNotFound) as error:
-                # A gateway's database may be away or lag behind, or another replica may answer.
-                refused.append(self.clock())
-                lasts = refused[-1] - refused[0] >= self.pace.grace
-                if lasts and len(refused) > self.pace.refusals:
-                    raise
-                if not accepted and not isinstance(error, JobNotFound):
+            except REFUSALS as error:
+                if refusals.is_final(error, self.clock()):
                     raise
                 troubles += 1
                 self.on_trouble(trouble(error))
@@ -168,8 +160,8 @@ class Poller:
                 troubles = troubles + 1 if hint is None else 0
                 self.on_trouble(trouble(error))
             else:
-                troubles, refused, accepted = 0, [], True
-                hint = video.poll_after
+                troubles, hint = 0, video.poll_after
+                refusals.end()
                 self.on_video(video)
                 if video.status in {"completed", "failed", "cancelled"}:
                     self._learn(video, going)
