@@ -59,7 +59,7 @@ class Card(LiveOutput):
         sheet.layout.display = "none"  # a style sheet works all the same
         self._button.on_click(lambda _button: self._click(self.view.job.id))
         parts = (self._phase, self._clock, self._button, self._body, sheet)
-        super().__init__(view, parts, parts, name="ipyreel")
+        super().__init__(view, parts, name="ipyreel")
 
     def _paint_parts(self, now: float) -> int:
         job = self.view.job

@@ -203,9 +203,7 @@ class Grid(LiveOutput):
             self._bar,
             sheet,
         )
-        tiles = (self._moving, self._buttons, *self._buttons.buttons, *self._outputs)
-        parts = (*head, *children, *tiles)
-        super().__init__(view, children, parts, name="ipyreel-grid")
+        super().__init__(view, children, name="ipyreel-grid")
         if not self.ended:
             self.layout.max_width = f"{sweep_html.width_of(info)}px"
 

@@ -221,29 +221,26 @@ class SavedCopy:
 class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     """The part of a live output that card and grid share.
 
-    `parts` are all widgets that are closed with it. Everything that changes it holds `_lock`,
-    since snapshots and clicks arrive on different threads. `saved` is the copy that is saved
-    beside it, if there is one.
+    Everything that changes it holds `_lock`, since snapshots and clicks arrive on different
+    threads. `saved` is the copy that is saved beside it, if there is one.
     """
 
-    def __init__(
-        self, view: JobsView, children: Iterable[Any], parts: Iterable[Any], *, name: str
-    ) -> None:
+    def __init__(self, view: JobsView, children: Iterable[Any], *, name: str) -> None:
         self.view = view
         self.saved: Any = None
         self._context = view.context
         self._lock = threading.RLock()
         self._handle: Any = None
         self._final: MimeBundle | None = None
-        self._parts = tuple(parts)
         self._name = name
+        self._live = tuple(children)  # held, so that `close` finds them at the end
         self._final_view = widgets.Output()
         self._busy: dict[str, str] = {}
         self._trouble = ""
         self._next_at = 0.0
         self._lingers_until: float | None = None
         self._saved_state = (0, 0.0)  # how many jobs had ended when it was renewed, and when
-        super().__init__(tuple(children), _dom_classes=(name,), _view_count=0)
+        super().__init__(self._live, _dom_classes=(name,), _view_count=0)
         self.observe(self._view_count_changed, "_view_count")
         self._draw()
         self._next_at = 0.0  # nothing of this was sent to a page yet
@@ -312,9 +309,7 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     def close(self) -> None:
         """Close all widgets; what the page shows of them goes away with them."""
-        close_all((*self._parts, self._final_view))
-        self.layout.close()
-        super().close()
+        close_tree(self)
 
     # ---- inside; everything below runs under the lock ------------------------------------
 
@@ -464,15 +459,6 @@ def set_button(button: Any, name: str, tooltip: str, busy: str = "") -> bool:
         return hidden
     named = set_traits(button, description=busy or name, tooltip=tooltip, disabled=bool(busy))
     return named or hidden
-
-
-def close_all(parts: Iterable[Any]) -> None:
-    """Close widgets with their layouts and styles, which ipywidgets leaves open."""
-    for part in parts:
-        part.layout.close()
-        if hasattr(part, "style"):
-            part.style.close()
-        part.close()
 
 
 def close_tree(root: Any) -> None:
