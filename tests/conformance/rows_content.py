@@ -17,8 +17,9 @@ def everywhere(count=None, **do):
 def not_there_yet():
     row = "content not ready"
     for status in (400, 404, 409, 423, 425):
+        kinds = FILES if status == 404 else ANY
         rules = everywhere(3, not_ready=status)
-        yield from at(FILES, Case(row=row, name=str(status), rules=rules))
+        yield from at(kinds, Case(row=row, name=str(status), rules=rules))
         # Retried for 60 s in all, then an error; `resume` tries once more.
         end = End(
             status="failed",
@@ -26,9 +27,9 @@ def not_there_yet():
             says=("The job is completed, but after 60 s", "resume looks again", "%video resume v"),
         )
         case = Case(row=row, name=f"{status} for ever", rules=everywhere(not_ready=status), end=end)
-        yield from at(FILES if status == 404 else ANY, replace(case, after=DONE, waited=(60, 75)))
+        yield from at(kinds, replace(case, after=DONE, waited=(60, 75)))
     told = everywhere(2, status=409, headers={"retry-after": "9"})
-    yield from at(FILES, Case(row=row, name="409 with a wish", rules=told, waits=((9, 9),)))
+    yield from at(ANY, Case(row=row, name="409 with a wish", rules=told, waits=((9, 9),)))
     end = End(
         status="failed",
         error="JobNotFound",
@@ -65,6 +66,12 @@ SPOILT = {
     "envelope to plain http": ({"envelope": "http://cdn.invalid/a.mp4"}, "Refused", "plain http"),
 }
 
+AT_AN_ADDRESS = {"json", "not a video", "cut at 100", "500", "reset", "to a file"}
+"""One of each kind that is played where the job names an address, too."""
+
+PASSING = {"json", "not a video", "empty", "cut at 100", "500", "429", "silence", "to nowhere"}
+"""One of each kind that is played once, too: what is refused once is not requested again."""
+
 
 def spoilt():
     """What is not a whole video is never saved as one; when the video comes, it is saved."""
@@ -74,9 +81,9 @@ def spoilt():
         end = End(status="failed", error=error, says=(words, "%video resume v", "downloads it"))
         rules = everywhere(**do)
         case = Case(row=row, name=f"{name} for ever", rules=rules, end=end, after=DONE)
-        yield from at(EDGES, replace(case, impatient=slow))
-        if error != "Refused" and name != "round and round":
-            # What is refused once is not requested again by itself.
+        kinds = EDGES if name in AT_AN_ADDRESS else ANY
+        yield from at(kinds, replace(case, impatient=slow))
+        if name in PASSING:
             rules = everywhere(1, **do)
             yield from at(("apigo",), Case(row=row, name=name, rules=rules, impatient=slow))
 
@@ -95,11 +102,9 @@ def ways():
     for name, do in WAYS.items():
         count = 3 if name == "cut without ranges" else None
         yield from at(FILES, Case(row=row, name=name, rules=everywhere(count, **do)))
-    for place in ("file", "other"):
-        for status in (301, 302, 303, 307, 308):
-            rules = (rule("content", redirect=place, status=status),)
-            name = f"redirect {place} {status}"
-            yield from at(ANY, Case(row=row, name=name, rules=rules))
+    for place, status in [*(("file", one) for one in (301, 302, 303, 307, 308)), ("other", 302)]:
+        rules = (rule("content", redirect=place, status=status),)
+        yield from at(ANY, Case(row=row, name=f"redirect {place} {status}", rules=rules))
     yield from at(ANY, Case(row=row, name="envelope", rules=(rule("content", envelope=True),)))
     end = replace(DONE, ending=".avi")
     yield from at(FILES, Case(row=row, name="avi", rules=everywhere(avi=True), end=end))

@@ -42,6 +42,9 @@ SILENT = {
     "429": (said(429), "asks for patience"),
 }
 
+LASTING = {"500", "503", "reset", "html", "silence", "400", "429"}
+"""One of each kind that lasts until the deadline, too."""
+
 
 def silent():
     """The provider does not answer for a while, or until the deadline."""
@@ -54,7 +57,7 @@ def silent():
         # Twice as long each time: 4, 8, 16, 32 s, then 60.
         waits = ((60, 60),) if not do.get("headers") else ()
         case = replace(case, end=GIVEN_UP, after=DONE, waits=waits, never=("content", "file"))
-        yield from at(ANY, replace(case, impatient=slow))
+        yield from at(ANY if name in LASTING else (), replace(case, impatient=slow))
         case = Case(row=row, name=f"{name} a while", notes=(note,), impatient=slow)
         yield from at(ANY, replace(case, rules=(rule("retrieve", count=1 if slow else 3, **do),)))
 
@@ -75,7 +78,7 @@ def closed_doors():
                 yield from at(ANY, Case(row=row, name=f"{status} a while", rules=rules))
             status_then = "downloading" if step == "content" else "queued"
             yield from at(
-                FILES if step == "content" else ANY,
+                FILES if (step, status) == ("content", 401) else ANY,
                 Case(
                     row=row,
                     name=f"{status} {step}",
@@ -135,7 +138,7 @@ def bad_ends():
         if "status" not in do:
             # In the answer to a POST, a 5xx or 4xx has another meaning.
             case = replace(case, name=f"{name} at once", never=("content", "file", "retrieve"))
-            yield from at(EDGES, replace(case, rules=(rule("create", **do),)))
+            yield from at(ANY, replace(case, rules=(rule("create", **do),)))
     for word in ("cancelled", "Expired", "deleted"):
         end = End(status="cancelled", says=("ended the job itself", word))
         rules = (rule("retrieve", job={"status": word}),)
@@ -146,8 +149,8 @@ def bad_ends():
 # ------------------------------------------------------------------------------ odd answers
 
 ODD_WORDS = ("NOT_START", "warming_up", "<b>?</b>", "", None, 7, ["queued"], "In-Progress")
-ODD_PROGRESS = (None, "57%", "57", "abc", -3, 400, 0.57, [], {"a": 1}, "1e999")
-ODD_TIMES = ("$ms", "$iso", "$text", 0, -1, None, "yesterday", 1e30)
+ODD_PROGRESS = (None, "57%", "abc", -3, 400, 0.57, [])
+ODD_TIMES = ("$ms", "$iso", "$text", -1, None, "yesterday", 1e30)
 
 
 def odd_answers():
@@ -155,18 +158,18 @@ def odd_answers():
     row = "odd answers"
     for word in ODD_WORDS:
         rules = tuple(rule(step, count=2, job={"status": word}) for step in ("create", "retrieve"))
-        yield from at(EDGES, Case(row=row, name=f"status {word!r}", rules=rules))
+        yield from at(ANY, Case(row=row, name=f"status {word!r}", rules=rules))
     for value in ODD_PROGRESS:
         yield from at(ANY, Case(row=row, name=f"progress {value!r}", rules=_any(progress=value)))
     for value in ODD_TIMES:
         rules = _any(created_at=value, completed_at=value, expires_at=value)
-        yield from at(EDGES, Case(row=row, name=f"times {value!r}", rules=rules))
+        yield from at(ANY, Case(row=row, name=f"times {value!r}", rules=rules))
     back = tuple(
         rule("retrieve", count=1, job={"status": "in_progress", "progress": value})
         for value in (80, 20, 90, 10)
     )
-    yield from at(EDGES, Case(row=row, name="progress going back", rules=back))
-    yield from at(EDGES, Case(row=row, name="progress missing", rules=_any(without=["progress"])))
+    yield from at(ANY, Case(row=row, name="progress going back", rules=back))
+    yield from at(ANY, Case(row=row, name="progress missing", rules=_any(without=["progress"])))
     for name, job in (
         ("stuck", {"status": "in_progress", "progress": 0}),
         ("unknown word", {"status": "warming_up"}),
@@ -180,7 +183,7 @@ def odd_answers():
         yield from at(ANY, replace(case, after=DONE, never=("content", "file")))
     for name in ("data", "result"):
         rules = tuple(rule(step, wrap=name) for step in ("create", "retrieve"))
-        yield from at(EDGES, Case(row=row, name=f"wrapped in {name}", rules=rules))
+        yield from at(ANY, Case(row=row, name=f"wrapped in {name}", rules=rules))
 
 
 def _any(without=(), **job):
@@ -202,7 +205,9 @@ IDS = {
 def odd_ids():
     row = "odd ids"
     for name, word in IDS.items():
-        yield from at(EDGES, Case(row=row, name=name, rules=(rule("create", id=word),)))
+        # aiid has two ids for a job.
+        kinds = EDGES if name == "base64" else ANY
+        yield from at(kinds, Case(row=row, name=name, rules=(rule("create", id=word),)))
         # The list must give back exactly the same id.
         rules = (rule("create", id=word, drop_reply=True),)
         yield from at(LISTING, Case(row=row, name=f"{name} found", rules=rules))
