@@ -11,8 +11,6 @@ from tests.benchmarks import (
     bench_clip,
     bench_crowd,
     bench_download,
-    bench_library,
-    bench_notebook,
     bench_notice,
     bench_start,
     bench_votes,
@@ -24,9 +22,7 @@ BENCHES: dict[str, Callable[..., list[Figure]]] = {
     "download": bench_download.run,
     "crowd": bench_crowd.run,
     "start": bench_start.run,
-    "library": bench_library.run,
     "clip": bench_clip.run,
-    "notebook": bench_notebook.run,
     "votes": bench_votes.run,
 }
 

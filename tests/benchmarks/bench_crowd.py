@@ -1,4 +1,4 @@
-"""A thousand jobs in flight in one kernel, against other ways of watching them there."""
+"""A thousand jobs in flight in one kernel, against an idle one."""
 
 from __future__ import annotations
 
@@ -34,44 +34,6 @@ jobs = api.sweep([f"a lighthouse, number {{n}}" for n in range({count})], parall
 jobs
 """
 
-POST = """
-import json, requests
-url = {url!r}
-def _post(n):
-    body = {{"prompt": f"a lighthouse, number {{n}}", "model": "sora-2"}}
-    return requests.post(url + "/videos", json=body, timeout=60).json()["id"]
-"""
-
-THREADS = (
-    POST
-    + """
-import random, threading, time
-def _watch(n):
-    remote_id = _post(n)
-    while requests.get(url + "/videos/" + remote_id, timeout=60).json()["status"] != "completed":
-        time.sleep({every} * (0.5 + random.random()))
-threading.stack_size(2**20)
-for n in range({count}):
-    threading.Thread(target=_watch, args=(n,), daemon=True).start()
-"""
-)
-
-TASKS = """
-import asyncio, httpx, random
-url = {url!r}
-_client = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None))
-async def _watch(n):
-    body = {{"prompt": f"a lighthouse, number {{n}}", "model": "sora-2"}}
-    reply = await _client.post(url + "/videos", json=body)
-    while reply.json()["status"] != "completed":
-        await asyncio.sleep({every} * (0.5 + random.random()))
-        reply = await _client.get(url + "/videos/" + reply.json()["id"])
-_tasks = [asyncio.get_running_loop().create_task(_watch(n)) for n in range({count})]
-"""
-
-EVERY = 25
-"""Seconds between two questions for one job in the other ways: as many in sum as ours."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
@@ -84,9 +46,9 @@ class Load:
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """Start each way in a kernel of its own, let it settle, then look for a while."""
+    """Start each in a kernel of its own, let it settle, then look for a while."""
     count, seconds, rounds = (200, 8, 1) if quick else (1000, 25, 3)
-    loads: dict[str, list[Load]] = {"idle": [], "ipyreel": [], "threads": [], "tasks": []}
+    loads: dict[str, list[Load]] = {"idle": [], "ipyreel": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in range(rounds):
@@ -108,19 +70,17 @@ def _measure(home: Path, way: str, count: int, seconds: float) -> Load:
         (home / "ipyreel.toml").write_text(ROW.format(url=url), encoding="utf-8")
         try:
             with Kernel(home / "home", cwd=home, env=JUPYTER) as kernel:
-                return _load(kernel, way, url, count, seconds)
+                return _load(kernel, way, count, seconds)
         finally:
             server.stdin.close()
 
 
-def _load(kernel: Kernel, way: str, url: str, count: int, seconds: float) -> Load:
-    code = {"idle": "1", "ipyreel": OURS, "threads": THREADS, "tasks": TASKS}[way]
-    # What each needs is loaded before memory is looked at.
-    warm = {"ipyreel": OURS, "tasks": "import httpx", "threads": POST}
-    kernel.run(warm.get(way, "1").format(url=url, count=1))
+def _load(kernel: Kernel, way: str, count: int, seconds: float) -> Load:
+    code = OURS if way == "ipyreel" else "1"
+    kernel.run(code.format(count=1))  # what it needs is loaded before memory is looked at
     time.sleep(2)
     memory = _memory(kernel.pid)
-    cell = kernel.run(code.format(url=url, count=count, every=EVERY))
+    cell = kernel.run(code.format(count=count))
     if cell.status != "ok":
         raise AssertionError(cell.error)
     _settle(kernel)
@@ -129,7 +89,10 @@ def _load(kernel: Kernel, way: str, url: str, count: int, seconds: float) -> Loa
     time.sleep(seconds + 1)
     span = time.perf_counter() - begun
     heard, cpu = len(kernel.messages()) - heard - 8, _cpu(kernel.pid) - cpu
-    _check(kernel, way, count)
+    if way == "ipyreel":
+        active = int(kernel.evaluate("len(api.screen().session.manager.active())"))
+        if active < count:
+            raise AssertionError(f"{active} of {count} jobs were in flight")
     late = json.loads(kernel.evaluate("__import__('json').dumps(_late)").strip("'"))
     return Load(
         cpu=cpu / span,
@@ -137,19 +100,6 @@ def _load(kernel: Kernel, way: str, url: str, count: int, seconds: float) -> Loa
         messages=max(0, heard) / span,
         p99=statistics.quantiles(late, n=100)[98],
     )
-
-
-def _check(kernel: Kernel, way: str, count: int) -> None:
-    """Make sure that all jobs were in flight until now."""
-    alive = {
-        "ipyreel": "len(api.screen().session.manager.active())",
-        "threads": "threading.active_count()",
-        "tasks": "sum(not task.done() for task in _tasks)",
-        "idle": str(count),
-    }
-    found = int(kernel.evaluate(alive[way]))
-    if found < count:
-        raise AssertionError(f"{way}: {found} of {count} jobs were in flight")
 
 
 def _settle(kernel: Kernel) -> None:
@@ -176,16 +126,9 @@ def _memory(pid: int) -> int:
 def _figures(loads: dict[str, list[Load]], count: int) -> list[Figure]:
     ours = loads["ipyreel"]
 
-    def note(name: str) -> str:
-        others = (
-            f"{way} {statistics.median(getattr(one, name) for one in loads[way]):.3g}"
-            for way in ("threads", "tasks")
-        )
-        return ", ".join(others)
-
     def figure(what: str, name: str, reach: float, unit: str) -> Figure:
         values = [getattr(one, name) for one in ours]
-        return Figure(what=what, against="", values=values, reach=reach, unit=unit, note=note(name))
+        return Figure(what=what, against="", values=values, reach=reach, unit=unit)
 
     what = f"{count} jobs in flight: "
     return [

@@ -1,4 +1,4 @@
-"""A large video on loopback: throughput and growth of memory against curl and others."""
+"""A large video on loopback: throughput against a loop of `requests`, and growth of memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.fetchers import JOB
 from tests.benchmarks.table import Figure, say
 
 MIB = 2**20
@@ -63,15 +61,7 @@ def _served(size: int) -> Iterator[str]:
         server.server_close()
 
 
-def _curl(base_url: str, path: Path) -> float:
-    begun = time.perf_counter()
-    subprocess.run(
-        ["curl", "-sS", "--fail", "-o", str(path), f"{base_url}/videos/{JOB}/content"], check=True
-    )
-    return time.perf_counter() - begun
-
-
-def _python(name: str, base_url: str, path: Path) -> tuple[float, float]:
+def _fetch(name: str, base_url: str, path: Path) -> tuple[float, float]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.fetchers", name, base_url, str(path)],
         check=True,
@@ -83,11 +73,10 @@ def _python(name: str, base_url: str, path: Path) -> tuple[float, float]:
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """Fetch by turns, so that a busy moment of the machine meets everybody."""
+    """Fetch by turns, so that a busy moment of the machine meets both."""
     size = (128 if quick else 1024) * MIB
-    ways = ("curl", "ipyreel", "sdk", "requests", "checked")
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    growth: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {"ipyreel": [], "requests": []}
+    growth: dict[str, list[float]] = {"ipyreel": [], "requests": []}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
         for number in range(3 if quick else 5):
@@ -95,46 +84,28 @@ def run(*, quick: bool) -> list[Figure]:
             for name, times in seconds.items():
                 # A process of its own serves each: one that has served has warm buffers.
                 with _served(size) as url:
-                    if name == "curl":
-                        times.append(_curl(url, path))
-                    else:
-                        took, grew = _python(name, url, path)
-                        times.append(took)
-                        growth[name].append(grew)
+                    took, grew = _fetch(name, url, path)
+                times.append(took)
+                growth[name].append(grew)
                 if path.stat().st_size != size:
                     raise AssertionError(f"{name} fetched {path.stat().st_size} bytes of {size}")
                 path.unlink()
-    return _figures(size, seconds, growth)
-
-
-def _figures(
-    size: int, seconds: dict[str, list[float]], growth: dict[str, list[float]]
-) -> list[Figure]:
-    what = f"throughput of {size // MIB} MiB on loopback"
     speed = size / MIB / statistics.median(seconds["ipyreel"])
-
-    def ratios(name: str) -> list[float]:
-        return [a / b for a, b in zip(seconds[name], seconds["ipyreel"], strict=True)]
-
-    def figure(against: str, name: str, reach: float | None, note: str = "") -> Figure:
-        values = ratios(name)
-        return Figure(
-            what=what, against=against, values=values, reach=reach, at_least=True, note=note
-        )
-
-    note = f"{speed:.0f} MiB/s, hashed, checked and synced"
-    sdk = statistics.median(growth["sdk"])
+    both = zip(seconds["requests"], seconds["ipyreel"], strict=True)
     return [
-        figure("curl", "curl", 0.5, note),
-        figure("requests loop", "requests", 1),
-        figure("openai SDK", "sdk", 2),
-        figure("requests loop that hashes and syncs too", "checked", None),
+        Figure(
+            what=f"throughput of {size // MIB} MiB on loopback",
+            against="requests loop",
+            values=[theirs / ours for theirs, ours in both],
+            reach=1,
+            at_least=True,
+            note=f"{speed:.0f} MiB/s, hashed, checked and synced",
+        ),
         Figure(
             what="growth of memory meanwhile",
             against="",
             values=growth["ipyreel"],
             reach=16,
             unit="MiB",
-            note=f"openai SDK {sdk:.0f} MiB",
         ),
     ]

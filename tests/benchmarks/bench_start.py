@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import compileall
-import importlib.util
 import statistics
 import tempfile
 import time
@@ -18,7 +17,6 @@ from tests.support.laws import SRC
 CELL = "%%video\na lighthouse in the fog"
 TIMED = "import time; _b = time.perf_counter(); {work}; print(time.perf_counter() - _b)"
 LOAD = "get_ipython().run_line_magic('load_ext', {name!r})"
-PEER = "jupyter_ai_magic_commands"
 
 
 def run(*, quick: bool) -> list[Figure]:
@@ -26,9 +24,8 @@ def run(*, quick: bool) -> list[Figure]:
     # As pip does when it installs: the peers are compiled, and so are we.
     compileall.compile_dir(SRC, quiet=1)
     rounds = 3 if quick else 7
-    peer = PEER if importlib.util.find_spec(PEER) else None
     times: dict[str, list[float]] = {"openai": [], "load": [], "first": [], "later": []}
-    times |= {"empty": [], "peer": []}
+    times |= {"empty": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with running_demo(folder / "server", stub=True, speed=0.02, dialect="apigo") as demo:
@@ -37,8 +34,6 @@ def run(*, quick: bool) -> list[Figure]:
                 say(f"round {number + 1}")
                 _cells(folder, number, times)
                 times["openai"].append(_alone(folder, number, "import openai"))
-                if peer:
-                    times["peer"].append(_alone(folder, number, LOAD.format(name=peer)))
     return _figures(times)
 
 
@@ -84,7 +79,7 @@ def _figures(times: dict[str, list[float]]) -> list[Figure]:
         mine, theirs = statistics.median(times[name]), statistics.median(openai)
         return f"{1e3 * mine:.0f} ms against {1e3 * theirs:.0f} ms"
 
-    figures = [
+    return [
         Figure(
             what="%load_ext ipyreel",
             against="import openai",
@@ -103,10 +98,3 @@ def _figures(times: dict[str, list[float]]) -> list[Figure]:
             what="later %%video cells", against="an empty cell", values=over, reach=30, unit="ms"
         ),
     ]
-    if times["peer"]:
-        against = f"%load_ext {PEER}"
-        figures.insert(
-            1,
-            Figure(what="%load_ext ipyreel", against=against, values=ratios("load", times["peer"])),
-        )
-    return figures

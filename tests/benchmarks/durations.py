@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -21,7 +21,6 @@ class Model:
     draw: Callable[[random.Random], float]
     falls: Callable[[float], float]
     stays: Callable[[float], float]
-    usual: float
 
     def limit(self) -> float:
         """Return the least L x R of any schedule: (integral of sqrt(f S))^2 / 2, in seconds."""
@@ -46,8 +45,7 @@ def humps(name: str, *parts: tuple[float, float, float]) -> Model:
     def stays(time: float) -> float:
         return sum(w * NORMAL.cdf(-math.log(time / m) / s) for w, m, s in parts)
 
-    usual = sum(w * m for w, m, _ in parts)
-    return Model(name=name, draw=draw, falls=falls, stays=stays, usual=usual)
+    return Model(name=name, draw=draw, falls=falls, stays=stays)
 
 
 def heavy(name: str, *, median: float, sigma: float, part: float, power: float) -> Model:
@@ -69,7 +67,7 @@ def heavy(name: str, *, median: float, sigma: float, part: float, power: float) 
     def stays(time: float) -> float:
         return (1 - part) * body.stays(time) + part * stay(time)
 
-    return Model(name=name, draw=draw, falls=falls, stays=stays, usual=median)
+    return Model(name=name, draw=draw, falls=falls, stays=stays)
 
 
 MODELS = (
@@ -84,21 +82,10 @@ MODELS = (
     heavy("heavy tail 60 s, a third", median=60, sigma=0.3, part=0.33, power=2.0),
 )
 
-Progress = Callable[[float, float, random.Random], float | None]
-"""Says a job's progress from its age, what it will take, and a chance of its own."""
+Progress = Callable[[float, float], float | None]
+"""Says a job's progress from its age and what it will take."""
 
 
-def _linear(age: float, took: float, _rng: random.Random) -> float:
+def steady(age: float, took: float) -> float:
+    """Rise evenly, after a tenth of the time in which nothing happens."""
     return float(int(100 * max(0.0, age / took - 0.1) / 0.9))
-
-
-def _stuck(age: float, _took: float, _rng: random.Random) -> float:
-    return 99.0 if age > 5 else 0.0
-
-
-def _dice(age: float, _took: float, rng: random.Random) -> float:
-    return float(random.Random(rng.random() + age).randint(0, 99))  # noqa: S311 - no secret
-
-
-STEADY: Progress = _linear
-USELESS: Mapping[str, Progress] = {"stuck": _stuck, "dice": _dice}

@@ -7,10 +7,8 @@ alone and `growth`, by how many bytes the process's peak of memory grew meanwhil
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import importlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -35,12 +33,6 @@ def by_ipyreel(base_url: str, path: Path) -> Callable[[], None]:
     return lambda: asyncio.run(fetch())
 
 
-def by_sdk(base_url: str, path: Path) -> Callable[[], None]:
-    """Do as the SDK's documentation does."""
-    client = importlib.import_module("openai").OpenAI(api_key=KEY, base_url=base_url)
-    return lambda: client.videos.download_content(JOB).write_to_file(path)
-
-
 def by_requests(base_url: str, path: Path) -> Callable[[], None]:
     """Do as apiyi's sample does: a loop over 8 KiB."""
     requests = importlib.import_module("requests")
@@ -57,22 +49,7 @@ def by_requests(base_url: str, path: Path) -> Callable[[], None]:
     return fetch
 
 
-def by_checked(base_url: str, path: Path) -> Callable[[], None]:
-    """Do as the loop does, and then what makes a download sure: hash it and sync it."""
-    plain = by_requests(base_url, path)
-
-    def fetch() -> None:
-        plain()
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(2**20):
-                digest.update(block)
-            os.fsync(file.fileno())
-
-    return fetch
-
-
-WAYS = {"ipyreel": by_ipyreel, "sdk": by_sdk, "requests": by_requests, "checked": by_checked}
+WAYS = {"ipyreel": by_ipyreel, "requests": by_requests}
 
 
 def peak() -> int:

@@ -1,9 +1,9 @@
-"""Watching made-up jobs on a fake clock: by the real poller, and as others do it."""
+"""The real poller watches made-up jobs on a fake clock."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ipyreel.jobs.poller import Poller, PollPolicy
@@ -48,16 +48,13 @@ def watch(
 ) -> tuple[float, int, Lesson | None]:
     """Let the real poller watch one job; return lateness, requests and the lesson."""
     now, asked = 0.0, 0
-    seed = rng.random()
 
     async def ask() -> VideoJob:
         nonlocal asked
         asked += 1
         if now >= took:
             return VideoJob(remote_id="v", status="completed")
-        told = None
-        if progress is not None:
-            told = progress(now, took, random.Random(seed))  # noqa: S311 - no secret
+        told = progress(now, took) if progress is not None else None
         return VideoJob(remote_id="v", status="in_progress", progress=told)
 
     async def sleep(seconds: float) -> None:
@@ -94,10 +91,9 @@ def _drive(poller: Poller) -> None:
 
 @dataclass
 class Watcher:
-    """Watches job after job of one provider; with `learns`, each by those before it."""
+    """Watches job after job of one provider, each taught by those before it."""
 
     rng: random.Random
-    learns: bool = True
     progress: Progress | None = None
     lessons: list[Lesson] = field(default_factory=list)
 
@@ -107,26 +103,6 @@ class Watcher:
             schedule = Schedule(tuple(self.lessons[:KEPT]))
             late, asked, lesson = watch(took, schedule, self.rng, self.progress)
             seen.add(late, asked)
-            if self.learns and lesson is not None:
+            if lesson is not None:
                 self.lessons.insert(0, lesson)
         return seen
-
-
-def by_rule(durations: Iterable[float], wait: Callable[[int], float]) -> Watched:
-    """Watch as a loop does whose waits follow from the number of questions alone."""
-    seen = Watched()
-    for took in durations:
-        now, asked = 0.0, 0
-        while now < took:
-            now += wait(asked)
-            asked += 1
-        seen.add(now - took, asked)
-    return seen
-
-
-RULES: dict[str, Callable[[int], float]] = {
-    "every 1 s (openai SDK)": lambda _: 1.0,
-    "every 10 s (apigo's sample)": lambda _: 10.0,
-    "every 15 s (apiyi's sample)": lambda _: 15.0,
-    "x1.5 backoff from 1 s": lambda asked: 1.5**asked,
-}
