@@ -140,34 +140,29 @@ def test_another_host_name_is_refused(open_demo, host):
 
 
 @pytest.mark.parametrize(
-    ("own", "host", "status"),
+    ("own", "mine", "others"),
     [
-        ("lab.example", "lab.example:8000", 200),
-        ("lab.example", "LAB.example", 200),
-        ("lab.example", "evil.example", 403),
-        ("lab.example", "10.0.0.7", 403),
-        ("0.0.0.0", "10.0.0.7:8000", 200),  # noqa: S104
-        ("0.0.0.0", "10.0.0.7.evil.example", 403),  # noqa: S104
-        ("0.0.0.0", "evil.example", 403),  # noqa: S104
+        ("lab.example", ["lab.example:8000", "LAB.example"], ["evil.example", "10.0.0.7"]),
+        ("0.0.0.0", ["10.0.0.7:8000"], ["evil.example", "10.0.0.7.evil.example"]),  # noqa: S104
     ],
 )
-def test_a_server_for_others_has_one_more_name(tmp_path, own, host, status):
+def test_a_server_for_others_has_one_more_name(tmp_path, own, mine, others):
     with running_demo(tmp_path, stub=True, key=KEY, host=own) as demo:
-        headers = {**RIGHT, "host": host}
-        assert send(demo, "GET", "/v1/videos", headers=headers).status_code == status
+        for host in [*mine, *others]:
+            reply = send(demo, "GET", "/v1/videos", headers={**RIGHT, "host": host})
+            assert reply.status_code == (200 if host in mine else 403), host
 
 
 @pytest.mark.parametrize(
     "origin",
     ["http://evil.example", "null", "http://localhost:8888", "https://127.0.0.1", "file://", ""],
 )
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_page_of_another_origin_is_refused(open_demo, origin, method):
-    body = {"json": ASK} if method == "POST" else {}
-    reply = send(open_demo, method, "/v1/videos", headers={"origin": origin}, **body)
-    assert reply.status_code == 403
+def test_a_page_of_another_origin_is_refused(open_demo, origin):
+    for method, body in (("GET", {}), ("POST", {"json": ASK})):
+        reply = send(open_demo, method, "/v1/videos", headers={"origin": origin}, **body)
+        assert reply.status_code == 403
+        assert not [name for name in reply.headers if name.startswith("access-control")]
     assert open_demo.job_ids() == []
-    assert not [name for name in reply.headers if name.startswith("access-control")]
 
 
 def test_its_own_names_and_origin_are_accepted(open_demo):
@@ -195,8 +190,10 @@ def memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
-@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "declared"),
+    [("application/json", True), ("multipart/form-data; boundary=x", False)],
+)
 def test_a_body_of_700_megabytes_is_not_held(demo, kind, declared):
     before, sent = memory(), 0
     piece = b" " * 2**20
@@ -235,23 +232,19 @@ def test_a_body_is_not_read_before_the_key_is_seen(demo):
     [
         b'{"prompt": "x", "seconds": 1' + b"0" * 400 + b"}",
         b'{"prompt": "x", "seconds": 1e400}',
-        b'{"prompt": "x", "seconds": -1e-400}',
         b'{"prompt": "x", "seed": 1' + b"0" * 400 + b"}",
         b'{"prompt": "x", "seed": "1' + b"0" * 5000 + b'"}',
-        b'{"prompt": "x", "seed": 9223372036854775808}',
-        b'{"prompt": "x", "seconds": ' + b"9" * 10_000 + b"}",
         b'{"prompt": "x", "seconds": NaN}',
         b'{"prompt": "x", "metadata": ' + b"[" * 200_000 + b"}",
         b'{"prompt": "x", "metadata": "' + b"{" * 60_000 + b'", "seconds": 0}',
         b'{"prompt": ' * 100_000,
         b'{"prompt": "x", "size": "999999x999999"}',
         b'{"prompt": "x", "size": "' + b"1" * 10_000 + b'x64"}',
-        b'{"prompt": "x", "n": 1' + b"0" * 400 + b"}",
         b'{"prompt": "x", "images": [' + b'{"image_url": {"url": 1}},' * 1000 + b"0]}",
         b'{"prompt": "x", "input_reference": {"file_id": "file-1"}}',
         b'{"prompt": "x", "input_reference": 7}',
     ],
-    ids=range(17),
+    ids=range(13),
 )
 def test_numbers_and_nesting_out_of_bounds_are_400(demo, body):
     headers = {**RIGHT, "content-type": "application/json"}
@@ -269,18 +262,16 @@ def test_queries_out_of_bounds_are_400(demo, query):
     assert send(demo, "GET", f"/v1/videos?{query}", headers=RIGHT).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "wanted", ["bytes=" + "9" * 5000 + "-", "bytes=-" + "9" * 5000, "bytes=0-²"]
-)
-def test_a_range_out_of_bounds_is_no_crash(tmp_path, wanted):
+def test_a_range_out_of_bounds_is_no_crash(tmp_path):
     clock = Clock()
     with running_demo(tmp_path, stub=True, clock=clock) as demo:
         job = send(demo, "POST", "/v1/videos", json=ASK).json()["id"]
         demo.video_bytes(job)  # it is rendered
         clock.later(60)
-        headers = {"range": wanted.encode()}
-        reply = send(demo, "GET", f"/v1/videos/{job}/content", headers=headers)
-        assert reply.status_code in {200, 206, 416}
+        for wanted in ("bytes=" + "9" * 5000 + "-", "bytes=-" + "9" * 5000, "bytes=0-²"):
+            headers = {"range": wanted.encode()}
+            reply = send(demo, "GET", f"/v1/videos/{job}/content", headers=headers)
+            assert reply.status_code in {200, 206, 416}
 
 
 def test_a_form_of_a_million_fields_is_refused(demo):
@@ -308,7 +299,7 @@ def test_no_body_makes_the_server_fail(tmp_path_factory, dialect):
         httpx.Client(base_url=demo.origin, trust_env=False) as http,
     ):
 
-        @settings(max_examples=40, deadline=None)
+        @settings(max_examples=15, deadline=None)
         @given(
             st.sampled_from(routes),
             st.dictionaries(st.sampled_from(FIELDS), ANYTHING),
@@ -355,21 +346,17 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n(/tmp/canary) (w) fil
         b"\x89PNG\r\n\x1a\n" + EPS,
         other_image("BMP"),
         other_image("TIFF"),
-        other_image("ICO"),
-        other_image("PPM"),
-        other_image("TGA"),
         b"<svg xmlns='http://www.w3.org/2000/svg' width='64' height='64'/>",
         bomb(13_000, 13_000),
         bomb(2**31 - 1, 2**31 - 1),
         bomb(0, 64),
         b"GIF89a" + b"\xff" * 4 + bytes(20),
         b"\xff\xd8\xff" + b"\xff" * 100_000,
-        b"\xff\xd8\xff\xe0\x00\x00" * 1000,
         b"RIFF\x00\x00\x00\x00WEBPVP8X" + bytes(8) + b"\xff" * 6 + bytes(10),
         b"RIFF\x00\x00\x00\x00WEBPVP8 " + bytes(30),
         b"",
     ],
-    ids=range(18),
+    ids=range(14),
 )
 def test_only_four_kinds_of_image_of_a_bounded_size_are_read(demo, image):
     before, began = memory(), time.process_time()

@@ -44,24 +44,25 @@ def packed(bits, size=2**28):
 def bombs():
     """Return the bombs by the content encoding under which they are sent."""
     once = packed(31)
-    twice = gzip.compress(once)
     return {
         "gzip": once,
-        "gzip, gzip": twice,
+        "gzip, identity, gzip": gzip.compress(once),
         "deflate": packed(15),
-        "gzip, identity, gzip": twice,
         "br": once,
-        "zstd": once,
         # Not packed, but each two characters become an object of 64 bytes.
         "identity": b'{"id": "video_1", "l": [' + b"{}," * 5_000_000 + b"{}]}",
     }
 
 
-ENCODINGS = ["gzip", "gzip, gzip", "deflate", "gzip, identity, gzip", "br", "zstd", "identity"]
+BOMBS = [
+    *(("retrieve", name) for name in ("gzip", "gzip, identity, gzip", "deflate", "br", "identity")),
+    ("create", "gzip"),
+    ("content", "gzip"),
+    ("content", "identity"),
+]
 
 
-@pytest.mark.parametrize("step", ["create", "retrieve", "content"])
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(("step", "encoding"), BOMBS)
 def test_a_packed_answer_does_not_fill_the_memory(film, home, bombs, step, encoding):
     bomb = answer(bombs[encoding], content_encoding=encoding, content_type="application/json")
     with raw_server(film, **{step: bomb}) as server:
@@ -99,8 +100,15 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("step", ["create", "retrieve", "content"])
-@pytest.mark.parametrize("name", ENDLESS)
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        *(("create", name) for name in ENDLESS),
+        ("content", "a chunk of a terabyte"),
+        ("content", "a length of a terabyte"),
+        ("retrieve", "a chunk of a terabyte"),
+    ],
+)
 def test_an_answer_that_is_no_http_is_an_error_in_printable_text(film, home, step, name):
     with raw_server(film, **{step: ENDLESS[name]}) as server:
         _, bought = buy(server, home)
@@ -147,8 +155,10 @@ def places(echo):
 PLACES = list(places(""))
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("shape", KEYS)
+@pytest.mark.parametrize(
+    ("shape", "place"),
+    [*(("unusual", place) for place in PLACES), ("sk", "failed job"), ("hex", "failed job")],
+)
 def test_an_echoed_key_is_kept_nowhere(film, home, all_logs, shape, place):
     key = KEYS[shape]
     echo = "_".join(spellings(key).values())
