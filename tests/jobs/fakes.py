@@ -229,6 +229,12 @@ class Bench:
         assert gate.reached.wait(BOUND)
         return job
 
+    def held(self, step: str, answer) -> tuple[Gate, JobSnapshot]:
+        """Submit a job, and return it once its client waits in this step for an answer."""
+        gate = Gate(answer)
+        setattr(self.client, f"{step}_steps", [gate])
+        return gate, self.begin(gate)
+
     def watch(self, listen=None) -> tuple[JobSnapshot, list[JobSnapshot]]:
         """Submit a job and wait for its end; return it, and all that its listeners were told."""
         gate, seen = Gate(), []

@@ -87,9 +87,7 @@ async def _turn():
 
 
 def test_while_the_post_is_on_its_way_and_it_is_refused(bench):
-    gate = Gate(AuthenticationFailed("no", status_code=401))
-    bench.client.create_steps = [gate]
-    job = bench.begin(gate)
+    gate, job = bench.held("create", AuthenticationFailed("no", status_code=401))
     future = bench.manager.cancel(job)
     gate.open()
     assert future.result(BOUND).status == "failed"
@@ -143,9 +141,7 @@ def test_while_polling_the_server_is_told_where_it_can_be(bench, routes, note):
 
 @pytest.mark.parametrize("where", ["delete", "connect"])
 def test_a_server_that_cannot_be_told_is_no_error(bench, where):
-    gate = Gate(video("in_progress"))
-    bench.client.retrieve_steps = [gate]
-    job = bench.begin(gate)
+    gate, job = bench.held("retrieve", video("in_progress"))
     if where == "delete":
         bench.client.delete_steps = [TransportError("No route to host.")]
     else:
@@ -158,9 +154,7 @@ def test_a_server_that_cannot_be_told_is_no_error(bench, where):
 
 
 def test_a_bug_while_telling_the_server_wakes_who_waits(bench):
-    gate = Gate(video("in_progress"))
-    bench.client.retrieve_steps = [gate]
-    job = bench.begin(gate)
+    gate, job = bench.held("retrieve", video("in_progress"))
     bench.client.delete_steps = [ZeroDivisionError("ours")]
     end = bench.manager.cancel(bench.manager.snapshot(job.id)).result(BOUND)
     assert end.remote_id == "video_1"

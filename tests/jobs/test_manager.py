@@ -13,7 +13,6 @@ import pytest
 from ipyreel.errors import (
     AuthenticationFailed,
     JobNotFound,
-    MissingKey,
     StoreError,
     SubmissionUnknown,
     VideoError,
@@ -91,13 +90,6 @@ def test_an_unknown_id_has_no_future(bench):
 
 
 # ---- sent, or not --------------------------------------------------------------------------
-
-
-def test_without_a_key_nothing_is_sent(bench):
-    bench.connect_steps.append(MissingKey("There is no key.", hint="Set FAKE_API_KEY."))
-    end = bench.submit()
-    assert (end.status, end.failure.hint) == ("failed", "Set FAKE_API_KEY.")
-    assert bench.client.posts == []
 
 
 def test_two_lost_answers_never_share_one_job(bench):
@@ -214,9 +206,7 @@ def test_a_library_that_breaks_while_letting_go_wakes_who_waits(bench, caplog, e
 
 
 def test_signs_of_life_are_given_and_one_that_cannot_be_written_is_tried_again(bench, caplog):
-    gate = Gate(video("completed"))
-    bench.client.retrieve_steps = [gate]
-    job = bench.begin(gate)
+    gate, job = bench.held("retrieve", video("completed"))
     bench.time.let_beat()
     assert bench.store.sighting(job.id).beat == 1
     bench.read_only()

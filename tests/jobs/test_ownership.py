@@ -44,9 +44,7 @@ def test_a_job_that_was_taken_before_it_was_sent_is_sent_by_its_new_owner_only(m
 
 def test_an_answer_that_comes_when_another_kernel_has_the_job_is_handed_in(make_bench):
     first, second = make_bench(), make_bench()
-    late = Gate(video(remote_id="r-late"))
-    first.client.create_steps = [late]
-    job = first.begin(late)
+    late, job = first.held("create", video(remote_id="r-late"))
     second.client.provider = replace(second.client.provider, routes=frozenset())
     assert second.manager.resume(job, take=True) == "taken"
     assert second.end(job).status == "unknown"
@@ -61,9 +59,9 @@ def test_nobody_is_told_to_buy_again_while_the_kernel_that_marked_a_job_as_sent_
     make_bench, monkeypatch
 ):
     first, second = make_bench(), make_bench()
-    late = Gate(video(remote_id="r-late"))  # stopped between its mark and the server
-    first.client.create_steps = [late]
-    job = first.begin(late)
+    late, job = first.held(
+        "create", video(remote_id="r-late")
+    )  # stopped between its mark and the server
     second.client.list_steps = [VideoPage(jobs=())]
     for take, owner, hint in [
         (True, first.store.owner, "does not list it yet. The kernel that was sending it still run"),
@@ -84,9 +82,7 @@ def test_nobody_is_told_to_buy_again_while_the_kernel_that_marked_a_job_as_sent_
 
 def test_who_cancels_a_job_that_a_living_kernel_may_still_send_is_told_so(make_bench):
     first, second = make_bench(), make_bench()
-    late = Gate(video())
-    first.client.create_steps = [late]
-    job = first.begin(late)
+    late, job = first.held("create", video())
     assert second.store.claim(job.id, take=True)
     end = second.manager.cancel(second.store.get(job.id)).result(BOUND)
     assert "If the POST arrived, or arrives yet, the job goes on and is billed." in end.note
@@ -96,9 +92,7 @@ def test_who_cancels_a_job_that_a_living_kernel_may_still_send_is_told_so(make_b
 
 def test_an_answer_that_comes_too_late_is_named(make_bench, caplog):
     first, second = make_bench(), make_bench()
-    late = Gate(video(remote_id="r-late"))
-    first.client.create_steps = [late]
-    job = first.begin(late)
+    late, job = first.held("create", video(remote_id="r-late"))
     assert second.manager.resume(job, take=True, remote_id="r-other") == "taken"
     assert second.end(job).remote_id == "r-other"
     late.open()
@@ -109,9 +103,7 @@ def test_an_answer_that_comes_too_late_is_named(make_bench, caplog):
 
 def test_who_lost_a_job_that_the_other_found_stops_at_once(make_bench, caplog):
     first, second = make_bench(), make_bench()
-    late = Gate(video(remote_id="r-found"))
-    first.client.create_steps = [late]
-    job = first.begin(late)
+    late, job = first.held("create", video(remote_id="r-found"))
     gate = Gate(video("completed", remote_id="r-found"))
     second.client.retrieve_steps = [gate]
     assert second.manager.resume(job, take=True, remote_id="r-found") == "taken"
@@ -146,9 +138,7 @@ def test_work_on_a_job_that_was_taken_or_deleted_stops_at_the_next_beat(make_ben
 
 def test_a_cancellation_by_who_lost_the_job_leaves_it_alone(make_bench):
     first, second = make_bench(), make_bench()
-    gate = Gate(video("completed"))
-    first.client.retrieve_steps = [gate]
-    job = first.begin(gate)
+    _gate, job = first.held("retrieve", video("completed"))
     assert second.store.claim(job.id, take=True)
     first.manager.cancel(job).result(BOUND)
     assert second.store.get(job.id).status == "queued"
@@ -260,9 +250,7 @@ def test_a_closed_session_sends_nothing_and_leaves_its_jobs(make_bench):
 
 def test_waiting_for_another_kernels_job_ends_when_the_job_ends(make_bench):
     first, second = make_bench(), make_bench()
-    gate = Gate(video("completed"))
-    first.client.retrieve_steps = [gate]
-    job = first.begin(gate)
+    gate, job = first.held("retrieve", video("completed"))
     waiting = second.manager.future(job.id)
     assert not waiting.done()
     gate.open()

@@ -98,9 +98,7 @@ def test_pixels_that_are_gone_are_not_sent_without(bench):
 
 
 def test_an_active_job_is_not_started_twice(bench):
-    gate = Gate(video("completed"))
-    bench.client.retrieve_steps = [gate]
-    job = bench.begin(gate)
+    gate, job = bench.held("retrieve", video("completed"))
     future = bench.manager.future(job.id)
     assert bench.manager.resume(job) == "taken"
     assert bench.manager.future(job.id) is future
@@ -153,9 +151,7 @@ def test_a_prompt_of_ours_is_not_replaced(bench):
 
 def test_a_job_is_polled_by_one_kernel(make_bench):
     first, second = make_bench(), make_bench()
-    gate = Gate(video("completed"))
-    first.client.retrieve_steps = [gate]
-    job = first.begin(gate)
+    gate, job = first.held("retrieve", video("completed"))
     assert second.manager.resume(job) == "refused"
     assert second.manager.active() == []
     told = second.manager.cancel(job).result(BOUND)
@@ -186,9 +182,7 @@ def test_a_job_that_is_given_up_here_may_be_taken_there(make_bench):
 
 def test_a_stopped_loop_wakes_who_waits_and_gives_the_job_back(make_bench):
     first, second = make_bench(loop=LoopThread()), make_bench()
-    gate = Gate(video("completed"))
-    first.client.retrieve_steps = [gate]
-    job = first.begin(gate)
+    gate, job = first.held("retrieve", video("completed"))
     first.loop.stop()
     left = first.manager.future(job.id).result(BOUND)
     assert (left.status, left.remote_id) == ("queued", "video_1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from decimal import Decimal
 
@@ -326,29 +325,6 @@ def test_after_a_long_silence_a_lost_library_takes_the_jobs_with_it(tmp_path):
     with pytest.raises(OwnershipLost):
         store.mark_sent(replace(two, sent_at=1.0))
     store.close()
-
-
-def test_many_threads_write_at_once(store, tmp_path):
-    job = make_job(tmp_path, id="v1")
-    store.insert(job)
-    broken: list[BaseException] = []
-
-    def work(name):
-        try:
-            for count in range(20):
-                store.insert(make_job(tmp_path, id=f"{name}-{count}"))
-                store.save(replace(job, note=f"{name}-{count}"))
-                assert store.claim(f"{name}-{count}")
-        except BaseException as error:  # noqa: BLE001 - shown by the assert below
-            broken.append(error)
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert broken == []
-    assert len(store.newest(1000)) == 81
 
 
 def test_a_sweep_round_trips_whatever_its_texts(tmp_path, store):

@@ -115,7 +115,7 @@ def test_what_ended_stays_ended(plan, first, ending, later):
     assert job.ended
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(steps, answers, st.one_of(st.none(), endings), texts)
 def test_every_prefix_reads_back_from_the_library_as_it_was(
     tmp_path_factory, plan, first, ending, prompt
