@@ -154,19 +154,18 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("what", GIVEN)
-def test_whatever_a_person_holds_comes_to_the_server_as_a_file(
-    stage, load, monkeypatch, what, tmp_path
-):
+def test_whatever_a_person_holds_comes_to_the_server_as_a_file(stage, load, monkeypatch, tmp_path):
     fake = stage.play(BY_NAME["apiyi"]())
     monkeypatch.setenv("APIYI_API_KEY", KEY)
     reel = load(f'[providers.apiyi]\nbase_url = "{fake.url}"\n')
     (tmp_path / "work" / "start.png").write_bytes(START)
-    reel.user_ns["given"] = GIVEN[what]
-    line = "%%video -w --size 1280x720 -i " + ("start.png" if what == "a path" else "$given")
-    job = reel.run_cell(f"{line}\nIt moves").result
-    assert job.status == "completed", job.error
-    assert b'filename="' in fake.seen[0].raw
+    for what, given in GIVEN.items():
+        fake.seen.clear()
+        reel.user_ns["given"] = given
+        line = "%%video -w --size 1280x720 -i " + ("start.png" if what == "a path" else "$given")
+        job = reel.run_cell(f"{line}\nIt moves").result
+        assert job.status == "completed", (what, job.error)
+        assert b'filename="' in fake.seen[0].raw, what
 
 
 def test_a_clip_goes_on_from_the_last_frame_of_another(stage, load, monkeypatch, film):

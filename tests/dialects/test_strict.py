@@ -14,7 +14,6 @@ from tests.dialects.ask import FAKES
 from tests.dialects.fakes.base import KEY, START
 
 PNG = {"input_reference": ("a.png", START, "image/png")}
-SMALL = START[:16] + (640).to_bytes(4, "big") + START[20:]
 BY_NAME = {make.name: make for make in FAKES}
 SORA = {"model": "sora-2", "prompt": "a", "seconds": "8", "size": "1280x720"}
 KLING = {"model": "kling-v2-master", "prompt": "a", "seconds": "5", "duration": 5}
@@ -24,54 +23,29 @@ ROUTER = {"model": "m", "prompt": "a", "duration": 8}
 
 REFUSED = [
     ("openai", {**SORA, "seconds": 8}, None, 400, "got an integer instead"),
-    ("openai", {**SORA, "seconds": "10"}, None, 400, "Invalid value"),
-    ("openai", {**SORA, "size": "1920x1080"}, None, 400, "Invalid value"),
-    ("openai", {**SORA, "model": "veo"}, None, 400, "model"),
     ("openai", {**SORA, "seed": 7}, None, 400, "Unknown parameter: 'seed'"),
     ("openai", {**SORA, "size": None}, None, 400, "blank"),
-    ("openai", {**SORA, "input_reference": "https://h/a"}, None, 400, "an object, but got a str"),
     ("openai", {**SORA, "size": "720x1280"}, PNG, 400, "must match the requested"),
-    ("openai", SORA, {"input_reference": ("a.gif", b"GIF8", "image/gif")}, 400, "mimetype"),
-    ("openai", {"model": "sora-2"}, None, 400, "Missing required parameter"),
     ("azure", SORA, None, 400, "model"),
     ("apigo", {**SORA, "seconds": "8"}, None, 400, "integer"),
-    ("apigo", {"prompt": "a"}, None, 400, "model"),
-    ("apiyi", {**SORA, "seconds": 8}, None, 400, "seconds"),
     ("apiyi", {**SORA, "seconds": "10"}, None, 400, "seconds"),
-    ("apiyi", {**SORA, "size": "1920x1080"}, None, 400, "not supported by sora-2"),
-    ("apiyi", {**SORA, "model": "sora-3"}, None, 503, "model_not_found"),
     ("apiyi", {**SORA, "input_reference": "https://h/a.png"}, None, 400, "as a file"),
-    ("apiyi", SORA, {"input_reference": ("a.png", SMALL, "image/png")}, 400, "must match"),
     ("new-api", {**KLING, "seconds": 5}, None, 400, "seconds of type string"),
-    ("new-api", {**KLING, "input_reference": {"image_url": "u"}}, None, 400, "unmarshal object"),
-    ("new-api", {**KLING, "images": "u"}, None, 400, "images of type []string"),
     ("new-api", KLING, PNG, 400, "image is required"),
-    ("new-api", {"model": "m", "prompt": "a", "seconds": "5"}, None, 400, "duration"),
     ("aiid", {**SORA, "seconds": 8}, None, 400, "seconds of type string"),
-    ("aiid", {**SORA, "duration": "8"}, None, 400, "duration"),
     ("aiid-grok", {**GROK, "resolution": "720p"}, None, 400, "resolution"),
-    ("aiid-grok", {**GROK, "image": "u"}, None, 400, "reference_images"),
-    ("aiid-grok", {**GROK, "duration": 6}, None, 400, "seconds"),
     ("aiid-veo", VEO, None, 400, "aspect_ratio"),
     ("litellm", {**SORA, "input_reference": "https://h/a.png"}, None, 400, "as a file"),
     ("sglang", {"prompt": "a", "seconds": "8.5"}, None, 400, "integer"),
-    ("sglang", {"prompt": "a", "input_reference": {"image_url": "u"}}, None, 400, "valid string"),
-    ("sglang", {"prompt": "a", "seconds": "8.5"}, PNG, 422, "integer"),
     ("vllm-omni", {"prompt": "a", "seconds": "4"}, None, 422, "Field required"),
     ("vllm-omni", {"prompt": "a", "seconds": "4.5"}, PNG, 422, "pattern"),
-    ("vllm-omni", {"prompt": "a", "size": "720p"}, PNG, 422, "pattern"),
-    ("vllm-omni", {"prompt": "a", "model": "other"}, PNG, 400, "Model mismatch"),
-    ("trtllm", {"prompt": "a", "n_frames": 3}, None, 400, "Extra inputs are not permitted"),
     ("trtllm", {"prompt": "a", "n": 2}, None, 400, "Extra inputs are not permitted"),
-    ("trtllm", {"prompt": "a", "output_format": "mp4"}, None, 400, "not permitted"),
-    ("trtllm", {"prompt": "a", "image_reference": "https://h/a.png"}, None, 400, "reference"),
     ("trtllm", {"prompt": "a", "image_reference": {"content": "x"}}, None, 400, "reference"),
-    ("trtllm", {"prompt": "a", "seconds": 61}, None, 400, "seconds"),
     ("openrouter", {**ROUTER, "duration": "8"}, None, 400, "expected number"),
-    ("openrouter", {**ROUTER, "seconds": "8"}, None, 400, "seconds"),
     ("openrouter", ROUTER, PNG, 400, "application/json"),
     ("generic-415", {"prompt": "a"}, None, 415, "Unsupported Media Type"),
 ]
+"""What comes most easily to a client that does not know the server, once or twice for each."""
 
 
 def post(fake, fields, files):

@@ -152,6 +152,17 @@ class Fake:
 
     # ---- what all have ------------------------------------------------------------------
 
+    def check_picture(self, asked, name="input_reference"):
+        """Refuse a file under this name that is not the picture of the tests."""
+        for data, media_type in asked.files.get(name, ()):
+            if data != START or media_type != "image/png":
+                raise self.refuse(400, f"{name} cannot be read")
+
+    def listed(self, **more):
+        """List all jobs, without pages."""
+        rows = [self.job(job, self.state(job)) for job in self.jobs.values()]
+        return JSONResponse({"object": "list", "data": rows, **more})
+
     def check_key(self, request):
         if not self.takes_key:
             return

@@ -12,13 +12,29 @@ from uuid import UUID
 
 from starlette.responses import JSONResponse, Response
 
-from tests.dialects.fakes.base import FILM, START, Fake, No, words
+from tests.dialects.fakes.base import FILM, Fake, No, words
 from tests.dialects.fakes.openai_like import OpenAI
 
 SIZE = re.compile(r"\d+x\d+")
 
 
-class SGLang(Fake):
+class Engine(Fake):
+    """What SGLang and vLLM-Omni have in common: FastAPI's refusals, and their sentences."""
+
+    def refuse(self, status, message, **_more):
+        return No(status, {"detail": message})
+
+    def unknown(self, _segment):
+        return self.refuse(404, "Video not found")
+
+    def not_ready(self, _job):
+        return self.refuse(404, "Generation is still in-progress")
+
+    def expired(self, _job):
+        return self.refuse(404, "Video file not found")
+
+
+class SGLang(Engine):
     """SGLang [V]: JSON or a form, no key, unknown fields taken, all forgotten at a restart."""
 
     name = provider = "sglang"
@@ -29,9 +45,6 @@ class SGLang(Fake):
         "seed": 7,
         "extra": {"num_inference_steps": 4, "negative_prompt": "rain"},
     }
-
-    def refuse(self, status, message, **_more):
-        return No(status, {"detail": message})
 
     def check(self, asked):
         fields = asked.fields
@@ -45,9 +58,7 @@ class SGLang(Fake):
             raise self.refuse(400, "input_reference: Input should be a valid string")
         if "output_path" in fields:  # writes where the client says, on the server
             raise self.refuse(400, "output_path")
-        for data, media_type in asked.files.get("input_reference", ()):
-            if data != START or media_type != "image/png":
-                raise self.refuse(400, "input_reference cannot be read")
+        self.check_picture(asked)
 
     def new_id(self):
         return str(UUID(int=len(self.jobs) + 1))
@@ -69,17 +80,8 @@ class SGLang(Fake):
             "num_outputs": 1,
         }
 
-    def unknown(self, _segment):
-        return self.refuse(404, "Video not found")
-
-    def not_ready(self, _job):
-        return self.refuse(404, "Generation is still in-progress")
-
     def no_film(self, _job):
         return self.refuse(404, "Video variant None not found")
-
-    def expired(self, _job):
-        return self.refuse(404, "Video not found")
 
     def film(self, request, _job):
         if request.query_params.get("variant", "0") != "0":  # the index of an output
@@ -90,15 +92,14 @@ class SGLang(Fake):
         if parts == ["videos"] and request.method == "GET":
             if not 1 <= int(request.query_params.get("limit", 20)) <= 100:
                 raise self.refuse(422, "limit")
-            rows = [self.job(job, self.state(job)) for job in self.jobs.values()]
-            return JSONResponse({"object": "list", "data": rows})
+            return self.listed()
         if request.method == "DELETE" and parts[1] in self.jobs:
             # The video itself with another status; the work goes on.
             return JSONResponse(self.job(self.jobs.pop(parts[1]), "deleted"))
         raise self.unknown("")
 
 
-class VllmOmni(Fake):
+class VllmOmni(Engine):
     """vLLM-Omni [V]: forms only; a failed job answers with its error code as HTTP status."""
 
     name = provider = "vllm-omni"
@@ -109,9 +110,6 @@ class VllmOmni(Fake):
         "seed": 7,
         "extra": {"guidance_scale": 4.5, "extra_params": {"sampler": "unipc"}},
     }
-
-    def refuse(self, status, message, **_more):
-        return No(status, {"detail": message})
 
     def wrong_key(self):
         return No(401, {"error": "Unauthorized"})  # vLLM's --api-key
@@ -127,9 +125,7 @@ class VllmOmni(Fake):
             raise self.refuse(422, "seconds: String should match pattern '^[1-9]\\d*$'")
         if not SIZE.fullmatch(fields.get("size", "1x1")):
             raise self.refuse(422, "size: String should match pattern '^\\d+x\\d+$'")
-        for data, media_type in asked.files.get("input_reference", ()):
-            if data != START or media_type != "image/png":
-                raise self.refuse(400, "input_reference cannot be read")
+        self.check_picture(asked)
 
     def new_id(self):
         return f"video_gen_{len(self.jobs) + 1:032x}"
@@ -153,17 +149,8 @@ class VllmOmni(Fake):
     def answered(self, job, state):
         return JSONResponse(self.job(job, state), 500 if state == "failed" else 200)
 
-    def unknown(self, _segment):
-        return self.refuse(404, "Video not found")
-
-    def not_ready(self, _job):
-        return self.refuse(404, "Generation is still in-progress")
-
     def no_film(self, _job):
         return self.refuse(422, "Video generation failed. Check job status for details.")
-
-    def expired(self, _job):
-        return self.refuse(404, "Video file not found")
 
     async def other(self, request, parts):
         if request.method == "DELETE" and parts[1] in self.jobs:
@@ -173,8 +160,7 @@ class VllmOmni(Fake):
             del self.jobs[parts[1]]
             return JSONResponse({"id": job.id, "object": "video.deleted", "deleted": True})
         if parts == ["videos"] and request.method == "GET":
-            rows = [self.job(job, self.state(job)) for job in self.jobs.values()]
-            return JSONResponse({"object": "list", "data": rows, "has_more": False})
+            return self.listed(has_more=False)
         if parts == ["models"]:
             return JSONResponse({"object": "list", "data": [{"id": self.served}]})
         raise self.unknown("")
@@ -221,9 +207,7 @@ class Trtllm(Fake):
                 raise self.refuse(400, f"{name}: Input should be valid")
         if ("width" in asked.fields) != ("height" in asked.fields):
             raise self.refuse(400, "width and height must be sent together")
-        for data, media_type in asked.files.get("image_reference", ()):
-            if data != START or media_type != "image/png":
-                raise self.refuse(400, "image_reference cannot be read")
+        self.check_picture(asked, "image_reference")
 
     def fits(self, name, value):
         if name in self.texts:
@@ -260,8 +244,7 @@ class Trtllm(Fake):
             del self.jobs[parts[1]]
             return JSONResponse({"deleted": True})  # nothing else
         if parts == ["videos"] and request.method == "GET":  # no paging
-            rows = [self.job(job, self.state(job)) for job in self.jobs.values()]
-            return JSONResponse({"object": "list", "data": rows})
+            return self.listed()
         return super().other(request, parts)
 
 

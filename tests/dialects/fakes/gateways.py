@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from tests.dialects.fakes.base import FILM, START, Fake, No
+from tests.dialects.fakes.base import FILM, Fake, No
 from tests.dialects.fakes.openai_like import OpenAI, is_start, png_size
 
 TASK = "json: cannot unmarshal {} into Go struct field TaskSubmitReq.{} of type {}"
@@ -229,9 +229,7 @@ class Aiid(NewApi):
         self.check_family(asked)
 
     def check_family(self, asked):
-        images = asked.files.get("input_reference", ())
-        if any(data != START or kind != "image/png" for data, kind in images):
-            raise self.task_error(400, "invalid_request", "input_reference is no image")
+        self.check_picture(asked)
 
     def wrong(self, message):
         return self.task_error(400, "invalid_request", message)
