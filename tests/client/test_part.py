@@ -7,10 +7,7 @@ import hashlib
 import importlib.util
 import json
 import os
-import re
-import resource
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,11 +17,7 @@ from ipyreel.client.part import Part, disk_errors
 from ipyreel.client.part_record import PartRecord, ProcessMemory, Source, content_range
 from ipyreel.errors import DownloadError
 from tests.client.support.films import mp4
-from tests.client.support.rows import client
-from tests.client.support.server import File, Server
-from tests.client.support.time import run
 from tests.client.support.windows import FakeMsvcrt
-from tests.client.test_download import JOB
 
 FILM = mp4(b"abc" * 1000)
 SOURCE = Source(address="https://host/film", etag='"one"', length=len(FILM))
@@ -246,36 +239,6 @@ def test_every_refusal_of_the_disk_says_what_to_do(tmp_path, code, words):
     assert words in caught.value.hint
     assert caught.value.path == str(tmp_path / "b")
     assert isinstance(caught.value.__cause__, OSError)
-
-
-@contextmanager
-def no_file_larger_than(size):
-    """Make this process's files run full at `size` bytes, as a disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_disk_that_runs_full_keeps_what_fits_and_a_resume_goes_on(tmp_path):
-    film = mp4(os.urandom(3_000_000))
-    target = tmp_path / "clip.mp4"
-
-    async def main():
-        async with Server(File(film)) as server, client(server) as ours:
-            with pytest.raises(DownloadError) as caught, no_file_larger_than(1_500_000):
-                await ours.download(JOB, target)
-            return caught.value, await ours.download(JOB, target), server.seen
-
-    error, file, seen = run(main())
-    assert "File too large" in error.message
-    assert "then resume" in error.hint
-    kept = int(seen[1].headers["range"].removeprefix("bytes=").removesuffix("-"))
-    assert 1_000_000 < kept <= 1_500_000
-    assert re.fullmatch(re.escape(str(target)) + r"\.[0-9a-f]{16}\.part", error.path)
-    assert file.sha256 == hashlib.sha256(film).hexdigest()
 
 
 @pytest.mark.parametrize(

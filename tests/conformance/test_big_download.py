@@ -74,7 +74,7 @@ VALIDATORS = st.sampled_from(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     cuts=st.lists(PLACES | st.builds(Reset, PLACES), max_size=8),
     validator=VALIDATORS,

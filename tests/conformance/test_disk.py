@@ -217,14 +217,6 @@ def test_a_file_that_is_there_is_not_overwritten(shop, home, size):
     assert target.with_suffix(".aside").read_bytes() == data
 
 
-def test_a_folder_under_the_name_of_the_file(shop, home):
-    shop.open()
-    job = order_with(shop, home, lambda target: target.mkdir())
-    check_kept(home, job, "was not overwritten", "Move it away")
-    Path(job.target).rmdir()
-    check_resumed(shop, home, job)
-
-
 def test_an_explanation_of_something_else_is_left_alone(shop, home):
     shop.open()
     job = order_with(shop, home, lambda target: sidecar_path(target).write_text("{}"))

@@ -81,7 +81,6 @@ def run(suffix, text):
         ("apigo_curl.sh", "tidemind-demo.mp4"),
         ("apigo_requests.py", "tidemind-demo.mp4"),
         ("apigo_node.mjs", "tidemind-demo.mp4"),
-        ("apiyi_openai.py", "output.mp4"),
         ("apiyi_requests.py", "output.mp4"),
         ("apiyi_node.mjs", "output.mp4"),
     ],

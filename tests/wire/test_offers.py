@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipyreel.errors import ProviderError, WireError
@@ -88,6 +88,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=25)
 @given(st.sampled_from([*GATEWAYS.values(), None]), JSON, JSON)
 def test_whatever_comes_nothing_else_is_raised(gateway, body, unit):
     try:
