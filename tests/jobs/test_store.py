@@ -327,6 +327,21 @@ def test_after_a_long_silence_a_lost_library_takes_the_jobs_with_it(tmp_path):
     store.close()
 
 
+def test_a_job_with_nothing_new_to_write_outlives_its_library(tmp_path):
+    now = [0.0]
+    store = JobStore(tmp_path / "library.sqlite", monotonic=lambda: now[0])
+    job = make_job(tmp_path, id="v1", sent_at=1.0, remote_id="r-1")
+    store.insert(job)
+    for _ in range(20):
+        now[0] += LEASE / 6
+        assert store.beat() == {"v1"}
+    database.move_aside(store.path, database.identity_of(store.path))
+    assert store.beat() == set()
+    store.save(job)
+    assert store.get("v1").remote_id == "r-1"
+    store.close()
+
+
 def test_a_sweep_round_trips_whatever_its_texts(tmp_path, store):
     jobs = [make_job(tmp_path, id=f"v{number}") for number in range(1200)]
     store.insert(*jobs)

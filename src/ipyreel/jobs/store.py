@@ -33,7 +33,7 @@ from ipyreel.jobs.schedule import Lesson
 from ipyreel.values import JobSnapshot, Money, SavedSweep, SweepItem
 
 LEASE = 30.0
-"""Seconds since its last write for which a kernel is sure that nobody took its jobs over."""
+"""Seconds since its last write or beat in which nobody can have taken over the jobs of a kernel."""
 
 _INSERT = (
     f"INSERT INTO jobs ({', '.join(COLUMNS)}, owner)"  # noqa: S608 - our own names
@@ -353,7 +353,11 @@ class JobStore:
             found = connection.execute("SELECT id FROM jobs WHERE owner = ?", (self.owner,))
             return {job_id for (job_id,) in found}
 
-        return self.database.change(work)
+        ours = self.database.change(work)
+        if ours:
+            # Seen to be ours now: a job may go on for hours with nothing new to write.
+            self._note_written(*ours)
+        return ours
 
     def part(self, job_id: str) -> dict[str, Any] | None:
         """Return what `keep_part` kept of a job's part file, or None."""
