@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ipyreel.errors import InvalidRequest
@@ -25,8 +26,18 @@ class Resumed:
     sentence: str
 
 
+Check = Callable[[list[JobSnapshot]], object]
+"""Raises where sending the unsent ones of these jobs exceeds a limit."""
+
+
 def resume_all(
-    manager: JobManager, jobs: Iterable[JobSnapshot], *, parallel: int, send: bool, take: bool
+    manager: JobManager,
+    jobs: Iterable[JobSnapshot],
+    *,
+    parallel: int,
+    send: bool,
+    take: bool,
+    check: Check,
 ) -> list[Resumed]:
     """Go on with jobs; `send`: also with those that were never sent, `parallel` at a time.
 
@@ -37,7 +48,7 @@ def resume_all(
     return [
         _named(job)
         if not send and is_unsent(job) and not manager.has_owner(job.id)
-        else resume_one(manager, job, None if job.sent_at else limit, take=take)
+        else resume_one(manager, job, None if job.sent_at else limit, take=take, check=check)
         for job in jobs
     ]
 
@@ -64,6 +75,7 @@ def resume_one(
     *,
     remote_id: str | None = None,
     take: bool = False,
+    check: Check = bool,
 ) -> Resumed:
     """Go on with one job when `limit` lets it; the rest is as for `Session.resume`."""
     if job.status == "completed" and Path(job.target).exists():
@@ -75,7 +87,9 @@ def resume_one(
     if remote_id is not None and job.remote_id is not None:
         raise InvalidRequest(f"{job.id} is {job.remote_id} at {job.provider} already.")
     begun = f"sent now ({job_price(job)})." if is_unsent(job) else "resumed."
-    outcome = manager.resume(job, limit, take=take, remote_id=remote_id)
+    # Within the claim: another thread or kernel may resume one more at this moment.
+    within = partial(check, [job])
+    outcome = manager.resume(job, limit, take=take, remote_id=remote_id, check=within)
     words = {
         "taken": begun,
         "watching": "a kernel elsewhere has it; it is taken over if that one is silent for"

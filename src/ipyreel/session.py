@@ -382,8 +382,8 @@ class Session:
             job = self.find(word)
             if output is not None:
                 job = renamed(self.store, job, output)
-            self._check_unsent([job])
-            resumed = [resume_one(self.manager, job, remote_id=remote_id, take=take)]
+            check = self._check_unsent
+            resumed = [resume_one(self.manager, job, remote_id=remote_id, take=take, check=check)]
             if self.waits_for_answer:
                 self.manager.wait_placed(job)
             return resumed
@@ -398,7 +398,9 @@ class Session:
             jobs = [job for job in jobs if job.id in own]
             self._check_unsent(jobs)
         parallel, send = self.settings.parallel, sweep is not None
-        resumed = resume_all(self.manager, jobs, parallel=parallel, send=send, take=take)
+        resumed = resume_all(
+            self.manager, jobs, parallel=parallel, send=send, take=take, check=self._check_unsent
+        )
         if sweep is not None and self.waits_for_answer:
             self.manager.wait_placed(*jobs[: self.settings.parallel])
         if sweep is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -240,6 +241,25 @@ def test_without_a_limit_or_with_all_taken_back_every_entrance_sends(reel, lab, 
         reel.run_cell("%video wait")
         added = len(api.history(limit=500)) - jobs
         assert lab() - posts == (added or 1), name
+
+
+def test_what_was_left_unsent_is_reserved_as_soon_as_it_is_resumed(reel, lab):
+    left = [left_unsent() for _ in range(6)]
+    restart()
+    reel.run_cell("%video use budget=0.2")
+
+    def resume(job_id):
+        try:
+            return len(ipyreel.resume(job_id))
+        except VideoError as error:
+            return str(error)
+
+    posts = lab()
+    # At once: none of them has been marked as sent when the next one is asked for.
+    with ThreadPoolExecutor(len(left)) as pool:
+        said = list(pool.map(resume, left))
+    reel.run_cell("%video wait")
+    assert (said.count(1), lab() - posts) == (1, 1), said
 
 
 def test_an_entrance_has_a_limit_of_its_own(reel, lab, done):

@@ -94,11 +94,12 @@ class JobManager:
         *,
         take: bool = False,
         remote_id: str | None = None,
+        check: Callable[[], object] = bool,
     ) -> Resumption:
         """Go on with a job of the library, when it is its turn in the `limit`.
 
         `take`: also from a living kernel, which then stops working on it. `remote_id`: the
-        person says that this job of the server's is the one.
+        person says that this job of the server's is the one. `check` is as for `JobStore.claim`.
         """
         # One thread looks, claims and keeps at a time: two would both send an unsent job.
         with self._lock:
@@ -109,7 +110,7 @@ class JobManager:
                 return "watching" if active.watching and not take else "taken"
             listeners = active.listeners if active is not None else []
             active = ActiveJob(snapshot=job, store=self.store, listeners=listeners, resumed=True)
-            if self.store.claim(job.id, take=take):
+            if self.store.claim(job.id, take=take, check=check):
                 self._reopen(active, remote_id)
             elif self._is_seen(job.id):
                 return "refused"

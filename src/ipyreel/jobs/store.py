@@ -281,17 +281,21 @@ class JobStore:
     def spent(self, since: float, *, besides: Collection[str] = ()) -> Money:
         """Return what jobs sent since then cost, and what waiting and active jobs will cost.
 
-        A job that failed at its server counts only if that named a cost. The ids in `besides` do
-        not count.
+        A job that failed at its server counts only if that named a cost; one that waits in a
+        running kernel counts however old it is. The ids in `besides` do not count.
         """
+        unsent = f"{ACTIVE} AND sent_at IS NULL AND remote_id IS NULL"
+        owners = self.database.rows(f"SELECT DISTINCT owner FROM jobs WHERE {unsent}")  # noqa: S608
+        waiting = [owner for (owner,) in owners if owner is not None and is_alive(owner)]
         rows = self.database.rows(
             "SELECT coalesce(sum(micros), 0), coalesce(sum(micros) FILTER (WHERE active), 0),"  # noqa: S608 - our own names
             " count(*) FILTER (WHERE micros IS NULL) FROM ("
             f" SELECT {PRICE} AS micros, {ACTIVE} AS active FROM jobs"
-            f" WHERE (created_at >= ? OR sent_at >= ?) AND {COUNTS}"
+            f" WHERE (created_at >= ? OR sent_at >= ? OR ({unsent}"
+            f" AND owner IN (SELECT value FROM json_each(?)))) AND {COUNTS}"
             " AND id NOT IN (SELECT value FROM json_each(?))"
             " UNION ALL SELECT micros, 0 FROM deleted_costs WHERE sent_at >= ?)",
-            (since, since, json.dumps(list(besides)), since),
+            (since, since, json.dumps(waiting), json.dumps(list(besides)), since),
         )
         total, active, unpriced = rows[0]
         return Money(usd=usd_of(total), reserved=usd_of(active), unpriced=int(unpriced))
@@ -316,12 +320,20 @@ class JobStore:
         rows = self.database.rows(_SIGHTING, (job_id,))
         return Sighting(owner=rows[0][0], beat=rows[0][1], heartbeat=rows[0][2]) if rows else None
 
-    def claim(self, job_id: str, *, silent: Sighting | None = None, take: bool = False) -> bool:
+    def claim(
+        self,
+        job_id: str,
+        *,
+        silent: Sighting | None = None,
+        take: bool = False,
+        check: Callable[[], object] = bool,
+    ) -> bool:
         """Make a job ours, and tell whether it is now.
 
         It is taken where nobody has it, where its owner's process has ended, and where its
         owner has not been heard of since `silent` (which was watched for long enough);
-        `take`: from whoever has it, and that owner's writes meet no row from then on.
+        `take`: from whoever has it, and that owner's writes meet no row from then on. When
+        `check` raises, it is not taken; what that reads from this store cannot change before.
         """
         self.require_open()
 
@@ -329,6 +341,7 @@ class JobStore:
             found = connection.execute(_SIGHTING, (job_id,)).fetchone()
             if found is None:
                 return False
+            check()
             owner, beat, heartbeat = found
             now = Sighting(owner=owner, beat=beat, heartbeat=heartbeat)
             free = owner in {None, self.owner} or take or now == silent
