@@ -91,9 +91,9 @@ class Owned(JobStore):
         if before is None and self.database.identity in self.kernel.world.deleted.get(job.id, ()):
             self._note(f"wrote the deleted {job.id}")
 
-    def claim(self, job_id, *, silent=None, take=False):
+    def claim(self, job_id, *, silent=None, take=False, check=bool):
         before = self._current().sighting(job_id)
-        claimed = super().claim(job_id, silent=silent, take=take)
+        claimed = super().claim(job_id, silent=silent, take=take, check=check)
         world, owner = self.kernel.world, before and before.owner
         if claimed and owner not in {None, self.owner} and not self.kernel.takes:
             alive = world.is_alive(owner)
