@@ -14,27 +14,34 @@ from tests.kill.scene import AIMS, Kill, Plan, run
 
 pytestmark = pytest.mark.notebook
 
-MOMENTS = {
-    "written down, not sent": ("create", 1, True, "submit", "sent once"),
-    "accepted, found in the list": ("accept", 1, True, "submit", "found"),
-    "accepted, nowhere listed": ("accept", 1, False, "submit", "unknown"),
-    "asking how it stands": ("poll", 1, True, "poll", "went on"),
-    "writing the first part": ("write", 30, True, "download", "went on"),
-    # _move is entered, os.link called, and has returned: the same three steps on every Python.
-    "in the middle of the move": ("move", 3, True, "finish", "went on"),
+NOT_SENT, ACCEPTED = ("submit", "create", 1), ("submit", "accept", 1)
+ASKING, WRITING = ("poll", "poll", 1), ("download", "write", 30)
+# _move is entered, os.link called, and has returned: the same three steps on every Python.
+MOVING = ("finish", "move", 3)
+"""Where a kernel dies: phase, anchor and steps (see hook.py)."""
+
+LIVES = {
+    "written down, not sent": ([NOT_SENT], True, "sent once"),
+    "accepted, found in the list": ([ACCEPTED], True, "found"),
+    "accepted, nowhere listed": ([ACCEPTED], False, "unknown"),
+    # Each kernel goes on with what the one before it left.
+    "asking, then writing, then moving": ([ASKING, WRITING, MOVING], True, "went on"),
 }
-"""Where it dies -> anchor and steps (see hook.py), whether jobs are listed; phase, outcome."""
+"""Where the kernels of a job die, one after the other -> whether jobs are listed; the outcome."""
 
 SEED = 1060
 """Of a drawn plan that kills the kernel that resumes, too."""
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kernel_killed_at_an_exact_step_loses_nothing(moment, tmp_path):
-    anchor, steps, lists, phase, outcome = MOMENTS[moment]
-    kill = Kill(how="steps", aim=phase, anchor=anchor, wait=steps)
-    report = run(Plan(seed=0, lists=lists, named=False, kills=(kill,)), tmp_path)
-    assert (report.phases, report.outcome, report.posts) == ((phase,), outcome, 1)
+@pytest.mark.parametrize("life", LIVES)
+def test_a_kernel_killed_at_an_exact_step_loses_nothing(life, tmp_path):
+    deaths, lists, outcome = LIVES[life]
+    kills = tuple(
+        Kill(how="steps", aim=phase, anchor=anchor, wait=steps) for phase, anchor, steps in deaths
+    )
+    report = run(Plan(seed=0, lists=lists, named=False, kills=kills), tmp_path)
+    phases = tuple(phase for phase, _, _ in deaths)
+    assert (report.phases, report.outcome, report.posts) == (phases, outcome, 1)
 
 
 def test_a_kernel_killed_at_random_and_its_successor_lose_nothing(tmp_path):
