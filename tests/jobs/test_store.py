@@ -334,6 +334,16 @@ def test_in_a_new_library_an_earlier_owner_does_not_write_over_the_later_one(sto
     assert held_by(other) == other.owner
 
 
+def test_what_another_kernel_had_taken_is_not_restored_in_a_new_library(store, other, job):
+    assert other.claim("v1", take=True)
+    other.mark_sent(replace(job, sent_at=1.0))
+    database.move_aside(store.path, database.identity_of(store.path))
+    with pytest.raises(OwnershipLost):
+        store.mark_sent(replace(job, sent_at=2.0))
+    other.save(replace(job, sent_at=1.0, remote_id="r-1"))
+    assert other.get("v1").remote_id == "r-1"
+
+
 def test_after_a_long_silence_a_lost_library_takes_the_jobs_with_it(tmp_path):
     now = [0.0]
     store = JobStore(tmp_path / "library.sqlite", monotonic=lambda: now[0])

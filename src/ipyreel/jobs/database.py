@@ -59,12 +59,19 @@ class Database:
 
     A damaged file is moved aside and never deleted; `notice` then holds a sentence that says
     so. Raises `StoreError`, also where a newer ipyreel wrote the file. `owner` names this kernel
-    where it has to have the file alone (`network`).
+    where it has to have the file alone (`network`). `leave` is called with the connection to a
+    file that was moved away, before it is closed.
     """
 
-    def __init__(self, path: Path, owner: Callable[[], str] = new_owner) -> None:
+    def __init__(
+        self,
+        path: Path,
+        owner: Callable[[], str] = new_owner,
+        leave: Callable[[sqlite3.Connection], object] = bool,
+    ) -> None:
         self.path = path
         self._owner = owner
+        self._leave = leave
         self._mark: Path | None = None
         self.notice: str | None = None
         self.identity: Identity | None = None
@@ -137,6 +144,9 @@ class Database:
         current = not fresh or (file is not None and file.identity == identity_of(self.path))
         if file is not None and file.pid == os.getpid() and current:
             return file.connection
+        if file is not None and file.pid == os.getpid():
+            with contextlib.suppress(sqlite3.Error):
+                self._leave(file.connection)
         self.close()
         before = self.identity
         self._file = self._open_current()

@@ -73,7 +73,7 @@ class JobStore:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
-        self.database = Database(path, lambda: self.owner)
+        self.database = Database(path, lambda: self.owner, self._leave)
         self.sealed = False
         """Whether the session has ended: nothing new is written, nothing is marked as sent."""
         self._monotonic = monotonic
@@ -81,6 +81,8 @@ class JobStore:
         self._written_in: dict[str, Identity | None] = {}
         """In which file the row of each job of ours was written last."""
         self._written_at = monotonic()
+        self._taken: set[str] = set()
+        """Jobs that were another kernel's in a file which was moved away."""
         self._beats = 0
 
     @property
@@ -176,14 +178,20 @@ class JobStore:
             # another kernel may have taken it over there.
             moved = self._written_in.get(job.id) not in {None, self.database.identity}
             sure = self._monotonic() - self._written_at < LEASE
-            if not (moved and sure and connection.execute(_RESTORE, row).rowcount):
+            ours = moved and sure and job.id not in self._taken
+            if not (ours and connection.execute(_RESTORE, row).rowcount):
                 raise lost(job.id)
 
         self.database.change(work)
         self._note_written(job.id)
 
+    def _leave(self, connection: sqlite3.Connection) -> None:
+        found = connection.execute("SELECT id FROM jobs WHERE owner IS NOT ?", (self.owner,))
+        self._taken.update(job_id for (job_id,) in found)
+
     def _note_written(self, *job_ids: str) -> None:
         self._written_in.update(dict.fromkeys(job_ids, self.database.identity))
+        self._taken.difference_update(job_ids)
         self._written_at = self._monotonic()
 
     def require_open(self) -> None:
