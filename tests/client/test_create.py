@@ -20,7 +20,7 @@ from ipyreel.errors import (
     VideoError,
 )
 from ipyreel.images import read_image
-from ipyreel.values import VideoRequest
+from ipyreel.values import Image, VideoRequest
 from tests.client.support.films import PNG
 from tests.client.support.rows import KEY, QUEUED, client
 from tests.client.support.server import Server, cut, reply, reset
@@ -250,6 +250,13 @@ def test_an_image_by_its_address_is_fetched_where_files_are_wanted():
     assert b'filename="cat.png"' in seen.body
     assert b"Content-Type: image/png" in seen.body
     assert PNG in seen.body
+
+
+def test_where_an_address_will_do_it_is_not_fetched():
+    image = Image(source="cat", url="https://nowhere.invalid/cat.png")
+    job, server, _ = create(reply(200, QUEUED), images=[image], fields={"dialect": "new-api"})
+    assert job.remote_id == "video_1"
+    assert server.posts[0].json["image"] == image.url
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ PLACES = {
     "lines": "http://127.0.0.1:9/\r\nX-Evil: 1",
     "no scheme": "//evil.invalid/film.mp4",
     "plain": "http://evil.invalid/film.mp4",
+    "port": "http://127.0.0.1:99999/",
     "brackets": "http://[::1/film.mp4",
     "long": "https://evil.invalid/" + "a" * 100_000,
     "list": [{"url": None}, ["https://evil.invalid/x"]],

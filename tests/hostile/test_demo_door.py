@@ -234,6 +234,7 @@ def test_a_body_is_not_read_before_the_key_is_seen(demo):
         b'{"prompt": "x", "seconds": 1e400}',
         b'{"prompt": "x", "seed": 1' + b"0" * 400 + b"}",
         b'{"prompt": "x", "seed": "1' + b"0" * 5000 + b'"}',
+        b'{"prompt": "x", "seed": 9223372036854775808}',
         b'{"prompt": "x", "seconds": NaN}',
         b'{"prompt": "x", "metadata": ' + b"[" * 200_000 + b"}",
         b'{"prompt": "x", "metadata": "' + b"{" * 60_000 + b'", "seconds": 0}',
@@ -244,7 +245,7 @@ def test_a_body_is_not_read_before_the_key_is_seen(demo):
         b'{"prompt": "x", "input_reference": {"file_id": "file-1"}}',
         b'{"prompt": "x", "input_reference": 7}',
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_numbers_and_nesting_out_of_bounds_are_400(demo, body):
     headers = {**RIGHT, "content-type": "application/json"}
