@@ -141,10 +141,11 @@ def test_another_file_in_between_is_not_glued_on(target):
 
 OTHER = mp4(bytes(len(FILM) - len(mp4())))[4000 : len(FILM)]
 REST = f"bytes 4000-{len(FILM) - 1}/{len(FILM)}"
+ONE = '"one"'
 NOT_OURS = {
-    "begins elsewhere": reply(206, FILM[10:], content_range=REST.replace("4000", "10")),
-    "another length": reply(206, FILM[4000:], content_range="bytes 4000-9/9"),
-    "no range": reply(206, FILM[4000:], content_range="what"),
+    "begins elsewhere": reply(206, FILM[10:], content_range=REST.replace("4000", "10"), etag=ONE),
+    "another length": reply(206, FILM[4000:], content_range="bytes 4000-9/9", etag=ONE),
+    "no range": reply(206, FILM[4000:], content_range="what", etag=ONE),
     "another tag": reply(206, OTHER, content_range=REST, etag='"two"'),
     "a weak tag": reply(206, OTHER, content_range=REST, etag='W/"one"'),
     "no tag": reply(206, OTHER, content_range=REST),
