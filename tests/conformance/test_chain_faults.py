@@ -13,11 +13,9 @@ from tests.conformance.shop import Kernel, reopened
 from tests.conformance.table import SAID, rule, said
 
 LOST = {
-    "reset after": {"reset": True, "when": "after"},
     "closed": {"drop_reply": True},
     "500 after": said(500, when="after"),
     "silence": {"hang": 30, "when": "after"},
-    "no id": {"without": ["id"], "job": {"status": None}},
 }
 """The server made the job, and the answer was lost; a second POST would pay twice."""
 

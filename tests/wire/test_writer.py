@@ -2,68 +2,25 @@
 
 import json
 import math
-from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyreel.errors import ConfigError, InvalidRequest
-from ipyreel.values import FormPart, Image, VideoRequest
+from ipyreel.values import Image, VideoRequest
 from ipyreel.wire.dialects import DIALECTS, SHAPES, dialect_named
 from ipyreel.wire.fields import IMAGE_WAYS, SIZES, aspect_ratio, resolution
 from ipyreel.wire.writer import (
     chain_call,
-    character_call,
-    content_call,
     create_call,
-    delete_call,
     edit_call,
     extension_call,
-    list_call,
     needs_image_bytes,
     remix_call,
-    retrieve_call,
     unsupported_fields,
 )
 from tests.wire.calls import render
-
-LITELLM_ID = "video_bGl0+ZWxs/bTpj=="
-FILM = FormPart(name="video", value=b"MP4", filename="a.mp4", media_type="video/mp4")
-
-
-RAIN = {"prompt": "rain", "video": {"id": "v"}}
-MORE = {"prompt": "on", "seconds": "8", "video": {"id": "v"}}
-UPLOAD = ["video", "MP4", "a.mp4", "video/mp4"]
-ROUTES = [
-    (retrieve_call(LITELLM_ID), "GET /videos/video_bGl0%2BZWxs%2FbTpj%3D%3D", None),
-    (retrieve_call("a", "https://h.example.com/v/a"), "GET https://h.example.com/v/a", None),
-    (content_call("openai:v"), "GET /videos/openai%3Av/content", None),
-    (content_call("v", variant="thumbnail"), "GET /videos/v/content?variant=thumbnail", None),
-    (list_call(), "GET /videos?limit=20", None),
-    (
-        list_call(5, "v", dialect="litellm"),
-        "GET /videos?limit=5&custom_llm_provider=openai&after=v",
-        None,
-    ),
-    (delete_call(".."), "DELETE /videos/%2E%2E", None),
-    (remix_call("v", "at night"), "POST /videos/v/remix", {"prompt": "at night"}),
-    (edit_call("rain", video="v"), "POST /videos/edits", RAIN),
-    (extension_call("on", video="v", seconds=8.0), "POST /videos/extensions", MORE),
-    (edit_call("rain", video=FILM), "POST /videos/edits", [["prompt", "rain"], UPLOAD]),
-    (character_call("Ann", FILM), "POST /videos/characters", [["name", "Ann"], UPLOAD]),
-]
-
-
-@pytest.mark.parametrize(("call", "line", "body"), ROUTES)
-def test_the_other_routes(call, line, body):
-    shown = render(call)
-    assert (shown.get("json", shown.get("form")), call.form is not None) == (
-        body,
-        isinstance(body, list),
-    )
-    query = f"?{urlencode(shown['query'])}" if "query" in shown else ""
-    assert f"{shown['method']} {shown['path']}{query}" == line
 
 
 def test_a_request_made_of_another_video_is_a_chain():
