@@ -76,6 +76,16 @@ def test_as_text_it_is_a_table_with_headers():
     ]
 
 
+def test_as_text_a_row_is_aligned_whatever_the_width_of_its_letters():
+    info = SweepInfo(labels=("calm", "雨中", ""), prompt=None)
+    text = sweep_text.text(info, [done(0), done(1), done(2)])
+    assert text.splitlines()[1:] == [
+        "  calm   v0  0.mp4",
+        "  雨中   v1  1.mp4",
+        "  video  v2  2.mp4",
+    ]
+
+
 def test_as_html_it_is_a_table_with_header_cells():
     jobs = [done(number) for number in range(6)]
     html = sweep_html.grid_html(info_of(TWO), jobs, films(*jobs))

@@ -367,7 +367,7 @@ def test_resuming_shows_the_whole_grid(reel, live, capsys):
 
 
 def test_a_sweep_keeps_what_it_reused_and_loses_what_was_deleted(reel):
-    first = reel.run_cell(cell("--vary mood=calm -s 1 -w")).result
+    first = reel.run_cell(cell("-s 1 -w", "A calm sea")).result
     seas = reel.run_cell(cell("--vary mood=calm,wild -s 1 -w --reuse")).result
     store = api.screen().session.store
     assert store.sweeps_of(seas.ids) == {seas.ids[1]: seas.id}
@@ -402,6 +402,20 @@ def test_rows_of_data_are_jobs_and_come_back(reel, live):
     assert list(table["mood"]) == ["calm", "wild"]
     assert list(table["reviewer"].fillna("nobody")) == ["Ann", "nobody"]
     assert live.posts() == 2
+
+
+@pytest.mark.parametrize("line", ["--rows $rows", "--vary mood=$moods", "--from one.toml"])
+def test_what_a_person_keeps_of_one_row_is_a_list_as_of_many(reel, live, line):
+    reel.user_ns |= {"rows": [{"mood": "calm"}], "moods": ["calm"]}
+    prompt = "A {mood} sea"
+    if "--from" in line:
+        api.sweep(prompt, mood=["calm"]).to_toml("one.toml")
+        line, prompt = f"{line} --reuse", "# again"
+    assert "1 job, " in repr(reel.run_cell(cell(f"{line} --dry-run", prompt)).result)
+    seas = reel.run_cell(cell(f"seas {line} -w", prompt)).result
+    assert [job.request.prompt for job in seas] == ["A calm sea"]
+    assert len(seas.videos) == len(seas.to_dict()) == 1
+    assert live.posts() == 1
 
 
 def test_rows_from_a_file_and_from_python(reel, live):

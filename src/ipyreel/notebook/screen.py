@@ -35,7 +35,7 @@ from ipyreel.notebook.live.live_output import (
 )
 from ipyreel.notebook.live.plain import PageOutput, PlainOutput, SavedJobs, TextOutput
 from ipyreel.notebook.markup.html import PlayerOptions
-from ipyreel.notebook.markup.sweep_text import SweepInfo
+from ipyreel.notebook.markup.sweep_text import SweepInfo, number
 from ipyreel.notebook.markup.tables import Notice
 from ipyreel.session import Session
 from ipyreel.values import JobSnapshot
@@ -273,7 +273,7 @@ class Screen:
         """Show jobs as the value of a cell, unless that cell has just shown them."""
         if self._has_shown(shown.ids if isinstance(shown, Jobs) else (shown.id,)):
             if self.host.kind == "terminal":  # IPython has written "Out[2]: " already
-                name = f"{len(shown)} jobs" if isinstance(shown, Jobs) else f"Job {shown.id}"
+                name = number(len(shown)) if isinstance(shown, Jobs) else f"Job {shown.id}"
                 sys.stdout.write(f"{name}\n")
             return
         if isinstance(shown, Jobs):

@@ -16,10 +16,9 @@ from ipyreel.images import read_image
 from ipyreel.notebook.commands import cells, options
 from ipyreel.notebook.commands.options import CellOptions, Names
 from ipyreel.notebook.commands.prompts import interpolate, split_prompts
-from ipyreel.notebook.handles.job import Job
 from ipyreel.notebook.handles.jobs import Jobs
 from ipyreel.notebook.job_list import JobList, recorded
-from ipyreel.notebook.markup import job_text
+from ipyreel.notebook.markup import job_text, sweep_text
 from ipyreel.notebook.markup.tables import Report, table_text
 from ipyreel.notebook.screen import Screen
 from ipyreel.plan import Plan
@@ -28,8 +27,8 @@ from ipyreel.sweeps import FIELDS, Axis, Sweep, expand, names_in, read_axis
 from ipyreel.values import JobSnapshot, SweepItem, VideoRequest
 
 
-def run(screen: Screen, said: CellOptions, cell: str, names: Names) -> Job | Jobs | Report:
-    """Send what a cell asks for and return its JobList, or the Job where that is one video.
+def run(screen: Screen, said: CellOptions, cell: str, names: Names) -> Jobs | Report:
+    """Send what a cell asks for and return its JobList, also where the data have one row.
 
     A dry run returns what would be sent.
     """
@@ -42,8 +41,6 @@ def run(screen: Screen, said: CellOptions, cell: str, names: Names) -> Job | Job
         sweep = _asked(said, cell, names)
         plans = _plans(screen.session, sweep, said)
         notes = cells.filled_in(said, cell, _varied(said, sweep))
-    if len(plans) == 1:
-        return cells.send(screen, said, plans, notes, lambda found: screen.job(found[0].id))
     return cells.send(
         screen,
         said,
@@ -271,6 +268,7 @@ def summary(
 ) -> list[str]:
     """Return what a dry run says of a sweep: how many jobs, their cost, how they differ."""
     left, at_once = session.budget_left(), parallel or session.settings.parallel
+    number = sweep_text.number(len(plans))
     rows = [
         (
             variant.label,
@@ -280,7 +278,7 @@ def summary(
         for variant, plan, cost in zip(sweep.variants, plans, costs, strict=True)
     ]
     return [
-        f"{len(plans)} jobs, {job_text.total_cost(costs)} in total; at most {at_once} at a time.",
+        f"{number}, {job_text.total_cost(costs)} in total; at most {at_once} at a time.",
         *([f"{job_text.dollars(left)} of the budget is left."] if left is not None else []),
         "",
         *table_text((), rows, frozenset(), None).splitlines(),

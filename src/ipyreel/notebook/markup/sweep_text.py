@@ -77,13 +77,18 @@ def counts(info: SweepInfo, jobs: Sequence[JobSnapshot], *, saved: bool = False)
     """
     found = Counter(map(_kind, jobs))
     reused = sum(job.id in info.reused for job in jobs)
-    parts = [f"{len(jobs)} jobs" if len(jobs) != 1 else "1 job"]
+    parts = [number(len(jobs))]
     if saved:
         found[COMING] = found.pop("running", 0) + found.pop("waiting", 0)
     kinds = ("done", "failed", "cancelled", "unknown", "running", "waiting", COMING)
     parts += [f"{found[kind]} {kind}" for kind in kinds if found[kind]]
     parts += [f"{reused} reused"] if reused else []
     return [*parts, money(job for job in jobs if job.id not in info.reused)]
+
+
+def number(jobs: int) -> str:
+    """Return how many jobs there are in words."""
+    return f"{jobs} jobs" if jobs != 1 else "1 job"
 
 
 def _kind(job: JobSnapshot) -> str:
@@ -150,12 +155,11 @@ def text(
             if job.id in results or _kind(job) not in {"running", "waiting"}
         ]
         return "\n".join(lines)
-    width = max((len(info.label(index)) for index in range(len(jobs))), default=0)
-    for index, job in enumerate(jobs):
-        lines.append(
-            f"  {info.label(index):<{width}}  {job.id}  {_result(job, results.get(job.id))}"
-        )
-    return "\n".join(lines)
+    rows = [
+        ("", info.label(index), job.id, _result(job, results.get(job.id)))
+        for index, job in enumerate(jobs)
+    ]
+    return "\n".join([*lines, *table_text((), rows, frozenset(), None).splitlines()])
 
 
 def _table(one: Matrix, jobs: Sequence[JobSnapshot]) -> list[str]:
