@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from tests.support.axe import grave_faults
-from tests.support.lab import write_notebook
+from tests.support.lab import VIEWPORT, write_notebook
 
 pytestmark = pytest.mark.browser
 
@@ -39,6 +39,17 @@ TILES = f"""index => [...{OUTPUT}.querySelectorAll('.jp-OutputArea-output figure
   return {{label: figure.querySelector('b').innerText, src: decodeURI(video.currentSrc),
           left: Math.round(box.left), top: Math.round(box.top)}};
 }})"""
+IN_ORDER = f"""index => {{
+  const at = one => one.getBoundingClientRect();
+  const buttons = [...{OUTPUT}.querySelectorAll('.ipyreel-tile-button')].{SEEN}.map(at);
+  return [...{OUTPUT}.querySelectorAll('.ipyreel-grid figure')].{SEEN}
+    .sort((one, other) => Math.abs(at(one).top - at(other).top) > 20
+      ? at(one).top - at(other).top : at(one).left - at(other).left)
+    .map(figure => [figure.querySelector('b').innerText, buttons.filter(button =>
+      button.left > at(figure).left && button.right < at(figure).right
+      && button.top > at(figure).top && button.bottom < at(figure).bottom).length]);
+}}"""
+"""The tiles of a live grid as they are read, each with the number of buttons on it."""
 HEADERS = f"""index => [...{OUTPUT}.querySelectorAll('th[scope]')].{SEEN}.map(th => th.innerText)"""
 BOTH = "false," * 6 + "true,true"
 BAR = "[aria-label='All videos together']"
@@ -74,6 +85,16 @@ def check_grid(lab, index, names):
     assert re.search(r"8 jobs · 8 done · no price known", lab.output_text(index))
 
 
+def check_narrow(lab, index):
+    """On a narrow page, live tiles stand in the order of the jobs, each with its own button."""
+    lab.page.set_viewport_size({"width": 760, "height": 3000})  # less the side bar's 280
+    lab.screenshot("sweep-live-narrow", cell=index)
+    pairs = zip(LABELS[:4], LABELS[4:], strict=True)  # the one finished, the other held
+    tiles = [[label, held] for pair in pairs for held, label in enumerate(pair)]
+    assert lab.page.evaluate(IN_ORDER, index) == tiles
+    lab.page.set_viewport_size(VIEWPORT)
+
+
 def play_one_row(lab, index):
     """The bar plays the row that is chosen, and controls are where pointer or focus are."""
     lab.page.set_viewport_size({"width": 1280, "height": 1600})  # so that nothing scrolls
@@ -102,6 +123,7 @@ def test_eight_cards_become_a_grid_of_eight_playing_videos(server, lab, open_pag
     lab.screenshot("sweep-live-light", cell=1)
     lab.use_theme("dark")
     lab.screenshot("sweep-live-dark", cell=1)
+    check_narrow(lab, 1)
     lab.save()
     reloaded = open_page(server)  # as after a reload in the middle
     reloaded.open("sweep.ipynb")

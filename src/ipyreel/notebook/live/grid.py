@@ -27,9 +27,6 @@ from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.values import JobSnapshot
 
-SHEETS = ("grid.css", "matrix.css")
-"""The style sheets of the live grid."""
-
 
 class TileButtons(widgets.Box):  # type: ignore[misc] # ipywidgets has no types
     """One button for each tile; `on_click` is called with the index of the tile."""
@@ -181,8 +178,8 @@ class Grid(LiveOutput):
         self._prompt = widgets.HTML(_dom_classes=("ipyreel-wide",))
         self._moving = widgets.HTML(_dom_classes=("ipyreel-moving",))
         self._buttons = TileButtons([info.label(index) for index in range(number)], self._clicked)
-        sheets = (*map(style_sheet, SHEETS), sweep_html.style_of_places(self._places))
-        sheet = widgets.HTML("".join(sheets))
+        places = sweep_html.style_of_places(self._places)
+        sheet = widgets.HTML(style_sheet("grid.css") + places)
         sheet.layout.display = "none"  # a style sheet works all the same
         # All of them now: a widget that is made on another thread may not reach the page.
         layout = widgets.Layout(width=f"{info.tile}px", max_width="100%")  # one for all of them
