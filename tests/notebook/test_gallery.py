@@ -51,6 +51,9 @@ def test_a_job_that_ends_while_it_is_seen_gets_its_picture(screen, live):
     assert said(Gallery(screen)) == "The library is empty."
     job = api.submit("A balloon")
     gallery = Gallery(screen)
+    saved = gallery.static_copy()["text/html"]
+    assert "not finished when this was saved" in saved
+    assert "Queued" not in saved
     picture, there = gallery._tiles[0]._picture, threading.Event()
     assert "ipyreel-plain" in picture.value
     picture.observe(lambda change: there.set() if "<img" in change["new"] else None, "value")

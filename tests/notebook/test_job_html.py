@@ -225,6 +225,7 @@ def test_what_is_saved_survives_the_sanitizer(state):
     for page in (player, job_html.static_html(job), job_html.missing_html(job, "gone")):
         assert "var(" not in page
         for tag, attributes in Reader(page).tags:
+            assert tag != "video" or "background-color" in attributes["style"]  # while it loads
             assert tag in KEPT_TAGS
             assert set(attributes) <= KEPT_ATTRIBUTES | (KEPT_OF_VIDEO if tag == "video" else set())
 
@@ -514,6 +515,13 @@ def test_a_table_aligns_numbers_in_both_faces():
     page = table._repr_mimebundle_()["text/html"]
     rows = [attributes["style"] for tag, attributes in Reader(page).tags if tag == "td"]
     assert ["right" in style for style in rows[:2]] == [False, True]
+
+
+def test_only_long_cells_of_a_table_are_broken_into_lines():
+    rows = [("2:04 ago", "apiyi", "A golden retriever on the beach")]
+    page = Table(("created", "provider", "prompt"), rows)._repr_mimebundle_()["text/html"]
+    styles = [attributes["style"] for tag, attributes in Reader(page).tags if tag == "td"]
+    assert [style.endswith("white-space:pre-wrap") for style in styles] == [False, False, True]
 
 
 @given(hostile)

@@ -14,7 +14,7 @@ from ipyreel import media
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook.handles.video import Video
 from ipyreel.notebook.markup import job_text
-from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, video_element
+from ipyreel.notebook.markup.html import FILLING, Markup, PlayerOptions, element, video_element
 from ipyreel.notebook.markup.job_html import frame
 from ipyreel.notebook.markup.sweep_html import play_bar
 from ipyreel.sweeps import tell_apart
@@ -27,7 +27,6 @@ RATE = 24.0
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;margin:0"
 _CELL = "flex:1 1 240px;min-width:0;max-width:530px;margin:0"
 _MUTED = PlayerOptions(muted=True)
-_PLAYER = "display:block;width:100%;height:auto;border-radius:6px"
 _LABEL = "margin-top:6px;font-size:13px;overflow-wrap:anywhere"
 _SMALL = "margin-top:2px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
 
@@ -97,7 +96,7 @@ def _player(video: Video, title: str, why: str) -> Markup:
     src, size = video.src, frame(video.snapshot, None)
     if src is None:
         return element("div", why, style=_SMALL)
-    return video_element(src, player=_MUTED, title=title, size=size, style=_PLAYER, preload="auto")
+    return video_element(src, player=_MUTED, title=title, size=size, style=FILLING, preload="auto")
 
 
 def _cell(video: Video, label: str) -> Markup:

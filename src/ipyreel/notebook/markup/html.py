@@ -36,6 +36,13 @@ class PlayerOptions:
     autoplay: bool = False
 
 
+EMPTY = "background-color:rgba(128,128,128,0.12)"
+"""What is seen of a picture while it loads, in light and dark themes."""
+
+FILLING = f"display:block;width:100%;height:auto;border-radius:6px;{EMPTY}"
+"""The style of a player that is as wide as what it stands in."""
+
+
 class Markup(str):
     """HTML that was made here, so that `element` does not escape it a second time."""
 
@@ -108,7 +115,7 @@ def video_element(
     player: PlayerOptions,
     title: str,
     size: tuple[int | None, int | None],
-    style: str = "display:block;max-width:100%;height:auto;border-radius:6px",
+    style: str = f"display:block;max-width:100%;height:auto;border-radius:6px;{EMPTY}",
     preload: str = "metadata",
 ) -> Markup:
     """Return the `<video>`, the one place where it is written; `size` is in CSS pixels.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ipyreel.notebook.markup import job_text, sweep_text
 from ipyreel.notebook.markup.html import (
+    EMPTY,
     PAGE_STYLE,
     Markup,
     PlayerOptions,
@@ -353,7 +354,7 @@ def static_tile(
 
 
 def _hole(high: int) -> str:
-    return f"height:{high}px;border-radius:6px;background-color:rgba(128,128,128,0.12)"
+    return f"height:{high}px;border-radius:6px;{EMPTY}"
 
 
 def _file(video: TileVideo) -> Markup:

@@ -12,6 +12,8 @@ from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import Markup, element, notice_html
 
 _WIDEST = 60
+_WORDS = 16
+"""Characters of a cell that stay on one line."""
 
 
 class Report:
@@ -154,9 +156,11 @@ def table_html(
 
 
 def _cell(tag: str, value: object, right: bool) -> Markup:  # noqa: FBT001 - two cells, one rule
+    # Else browsers break "demo-1" and "2:04 ago" to make room for long prompts.
+    wrap = "pre-wrap" if len(str(value)) > _WORDS else "pre"
     style = (
         f"text-align:{'right' if right else 'left'};padding:3px 14px 3px 0;vertical-align:top;"
-        "border-bottom:1px solid rgba(128,128,128,0.25);white-space:pre-wrap"
+        f"border-bottom:1px solid rgba(128,128,128,0.25);white-space:{wrap}"
     )
     scope = "col" if tag == "th" else None
     return element(tag, "" if value is None else value, style=style, scope=scope)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ipyreel.notebook.markup.html import (
+    FILLING,
     PAGE_STYLE,
     Markup,
     PlayerOptions,
@@ -41,12 +42,11 @@ def question(
 
 def players() -> list[Markup]:
     """Return the two players, which the script fills."""
-    style = "display:block;width:100%;height:auto;border-radius:6px"
     muted = PlayerOptions(muted=True)
     return [
         element(
             "figure",
-            video_element(None, player=muted, title=name, size=(None, None), style=style),
+            video_element(None, player=muted, title=name, size=(None, None), style=FILLING),
             element("figcaption", name),
             class_="ipyreel-shown",
             style="flex:1 1 240px;min-width:0;max-width:530px;margin:0",

@@ -18,6 +18,7 @@ from ipyreel.media import save_poster, thumbnail
 from ipyreel.notebook.live.live_output import set_traits
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import Markup, element
+from ipyreel.notebook.markup.sweep_text import COMING
 from ipyreel.notebook.panels.panel import webp_uri
 from ipyreel.values import JobSnapshot, JobStatus
 
@@ -259,9 +260,10 @@ def page_html(
     for job, poster in jobs:
         picture = element("img", src=webp_uri(poster), alt="", style=_IMG) if poster else None
         prompt = element("div", job_text.one_line(job.request.prompt, 90), dir="auto")
-        # Its day and not its age: this is saved.
+        # Its day and not its age, its end and not its progress: this is saved.
         day = time.strftime("%Y-%m-%d", time.localtime(job.created_at))
-        line = [job_text.phase(job), job_text.maker(job), *job_text.settings(job), day, job.id]
+        state = job_text.phase(job) if job.ended else COMING
+        line = [state, job_text.maker(job), *job_text.settings(job), day, job.id]
         if job.file is not None and (rating := ratings.get(job.file.sha256)) is not None:
             line += filter(None, ("★" * (rating.stars or 0), rating.note, ", ".join(rating.tags)))
         small = element("div", " · ".join(line), style=_SMALL)
