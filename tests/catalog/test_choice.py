@@ -103,5 +103,5 @@ def test_addresses(catalog):
 def test_what_is_no_address_is_refused_unseen(catalog, url):
     with pytest.raises(ConfigError) as caught:
         base_url_of(catalog.provider("openai"), {"OPENAI_BASE_URL": url})
-    assert str(caught.value).startswith("OPENAI_BASE_URL: takes an address")
+    assert str(caught.value).startswith("OPENAI_BASE_URL: takes a URL")
     assert "pw" not in str(caught.value)

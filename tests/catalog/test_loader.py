@@ -120,7 +120,7 @@ def test_an_unknown_provider_is_answered_with_those_there_are(catalog):
     ("text", "line", "words"),
     [
         ("a = \n", 1, "not valid TOML"),
-        ('[providers.x]\nbase_url = "ftp://x"', 2, "providers.x.base_url: takes an address"),
+        ('[providers.x]\nbase_url = "ftp://x"', 2, "providers.x.base_url: takes a URL"),
         ('[providers.x]\nbase_url = "https://me:pw@x/v1"', 2, "without user"),
         ('[providers.x]\ntitle = "X"', 1, "needs base_url"),
         ('[providers.x]\nbase_url = "https://x"\n\ndialect = "sora"', 4, '"sora": takes openai'),

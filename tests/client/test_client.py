@@ -90,7 +90,7 @@ def test_waiting_ends_at_its_deadline_and_the_job_does_not():
     )
     assert isinstance(error, WaitTimeout)
     assert isinstance(error, TimeoutError)
-    assert "goes on" in error.hint
+    assert "continues" in error.hint
     assert len(seen) == 4
 
 
@@ -307,7 +307,7 @@ def test_a_base_url_that_may_be_wrong_is_named_with_the_url_asked(page, end, ask
         async with Server(page) as server, client(server, base_url=f"{server.origin}{end}") as ours:
             with pytest.raises(VideoError) as caught:
                 await ours.create("a cat")
-            return str(caught.value), f"{server.origin}{asked} was asked"
+            return str(caught.value), f"{server.origin}{asked} was requested"
 
     text, words = run(main())
     assert words in text

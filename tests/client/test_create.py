@@ -263,8 +263,8 @@ def test_where_an_address_will_do_it_is_not_fetched():
     ("handler", "words"),
     [
         (reply(404), "404"),
-        (reply(200, b"<html>"), "is no picture"),
-        (reply(200, b""), "is no picture"),
+        (reply(200, b"<html>"), "is not a picture"),
+        (reply(200, b""), "is not a picture"),
         (cut(PNG, 9), "broke"),
         (reply(200, PNG + bytes(21 * 2**20)), "larger than 20 MB"),
         (reply(302, location="ftp://x/y"), "not opened"),

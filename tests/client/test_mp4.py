@@ -53,9 +53,9 @@ def test_an_unknown_length_is_none(look, seconds_field):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "no video"),
-        (JPEG, "no video"),
-        (b'{"error": "no"}', "no video"),
+        (b"", "not a video"),
+        (JPEG, "not a video"),
+        (b'{"error": "no"}', "not a video"),
         (FTYP, "no pictures"),
         (FTYP + box(b"mdat", b"xyz"), "no moov"),
         (FTYP + box(b"moov", mvhd(1)), "no pictures"),

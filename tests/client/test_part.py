@@ -78,7 +78,7 @@ def test_a_part_that_was_replaced_is_not_published(part):
     filled(part)
     part.path.rename(part.path.with_name("aside"))
     part.path.write_bytes(FILM)
-    with pytest.raises(DownloadError, match="another file has the name"):
+    with pytest.raises(DownloadError, match="another file now has the name"):
         part.publish("video/mp4")
     assert not part.target.exists()
 
@@ -229,7 +229,7 @@ def test_a_closed_part_says_so(part):
         (errno.EROFS, "may write to"),
         (errno.EACCES, "may write to"),
         (errno.ENOENT, "Create the folder"),
-        (errno.EFBIG, "files this large"),
+        (errno.EFBIG, "files of this size"),
     ],
 )
 def test_every_refusal_of_the_disk_says_what_to_do(tmp_path, code, words):

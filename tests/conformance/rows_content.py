@@ -33,7 +33,7 @@ def not_there_yet():
     end = End(
         status="failed",
         error="JobNotFound",
-        says=("no longer keeps the file", "only a new job brings the video back"),
+        says=("no longer keeps the file", "only a new job can make the video again"),
     )
     case = Case(row=row, name="410", rules=everywhere(**said(410)), end=end, waited=(0, 15))
     yield from at(FILES, case)
@@ -60,8 +60,8 @@ SPOILT = {
     "round and round": ({"redirect": "?again"}, "ProviderError", "more than 5 times"),
     "to plain http": ({"redirect": "http://cdn.invalid/film"}, "Refused", "plain http"),
     "to nowhere": ({"redirect": "https://cdn.invalid/film"}, "TransportError", "cdn.invalid"),
-    "to a file": ({"redirect": "file:///etc/passwd"}, "Refused", "no http address"),
-    "to ftp": ({"redirect": "ftp://127.0.0.1/film"}, "Refused", "no http address"),
+    "to a file": ({"redirect": "file:///etc/passwd"}, "Refused", "not an http URL"),
+    "to ftp": ({"redirect": "ftp://127.0.0.1/film"}, "Refused", "not an http URL"),
     "envelope to a file": ({"envelope": "file:///etc/passwd"}, "DownloadError", "text instead"),
     "envelope to plain http": ({"envelope": "http://cdn.invalid/a.mp4"}, "Refused", "plain http"),
 }

@@ -25,7 +25,7 @@ def usd(amount, per="second", size=None):
 
 
 TOLD = {
-    # The dearest group that has it counts, and models that make no videos are left out.
+    # The most expensive group that has it counts, and models that make no videos are left out.
     NewApi: (
         {"kling-v2-master": (usd("0.6", "video"),), "seedance-x": ()},
         Balance(left=Decimal("8.2"), spent=Decimal("1.8")),

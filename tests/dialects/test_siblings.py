@@ -163,7 +163,7 @@ def test_what_is_no_film_is_not_sent(stage, tmp_path):
     film.write_bytes(FILM)
 
     async def ask(_table, client):
-        with pytest.raises(InvalidRequest, match="no video"):
+        with pytest.raises(InvalidRequest, match="not a video"):
             await client.edit("a", video=text)
         with pytest.raises(InvalidRequest, match="could not be read"):
             await client.create_character("A", tmp_path / "none.mp4")

@@ -38,7 +38,7 @@ def test_what_is_no_price_is_left_out(price):
     assert offered(pricing_skus={"duration_seconds": price}).prices == ()
 
 
-def test_a_price_is_that_of_a_second_and_the_dearest_of_its_size():
+def test_a_price_is_that_of_a_second_and_the_highest_of_its_size():
     skus = {"image_to_video_duration_seconds_720p": "0.2", "duration_seconds_720p": 0.1}
     skus |= {"minimum_cents_per_generation": "900", "reference_images": "0.04", "video_tokens": "9"}
     (price,) = offered(pricing_skus=skus).prices

@@ -42,7 +42,7 @@ def test_a_request_made_of_another_video_is_a_chain():
 def test_a_dialect_that_needs_bytes_says_so_and_no_other_refuses_an_address(dialect):
     request = VideoRequest(prompt="a", images=(Image(source="u", url="https://h/x.png"),))
     if needs_image_bytes(dialect):
-        with pytest.raises(InvalidRequest, match="file only"):
+        with pytest.raises(InvalidRequest, match="only as a file"):
             create_call(request, dialect)
     else:
         create_call(request, dialect)
@@ -51,7 +51,7 @@ def test_a_dialect_that_needs_bytes_says_so_and_no_other_refuses_an_address(dial
 @pytest.mark.parametrize(
     ("dialect", "fields", "words"),
     [
-        ("new-api", {"images": (Image(source="photo.jpg"),)}, "not kept"),
+        ("new-api", {"images": (Image(source="photo.jpg"),)}, "not stored"),
         ("new-api", {"extra": {"metadata": "x"}}, "metadata must be an object"),
         *(("openai", {"seconds": it}, "not a length") for it in (math.nan, math.inf, -1.0, 0.0)),
         *(

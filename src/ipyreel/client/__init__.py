@@ -1,7 +1,7 @@
-"""The client of the `/v1/videos` API, usable alone.
+"""The client of the `/v1/videos` API; it also works without a notebook.
 
-Importing the package imports no HTTP: `VideoClient` is fetched when it is first used, in a
-notebook on the thread of the jobs, while the cell that made the first job goes on.
+Importing the package imports no HTTP library: `VideoClient` is loaded on first use, in a
+notebook on the thread of the jobs, while the cell that made the first job continues.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Asks a provider about its models, its prices and what is left on the key."""
+"""Asks a provider for its models, its prices and the balance of the key."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ipyreel.wire.writer import models_call
 
 
 async def ask_offers(http: Http, dialect: str, timeout: float, now: float) -> tuple[Offer, ...]:
-    """Return what the provider says about its models: with prices where it has a route for them.
+    """Return what the provider says about its models, with prices if it has a route for them.
 
     Raises what `Http.send` raises, `ProviderError` or `WireError`.
     """
     gateway = GATEWAYS.get(dialect_named(dialect).gateway)
     if gateway is not None:
-        # Not every gateway of a kind shows its prices; then there is the list of names.
+        # Not every gateway of this kind shows its prices; then the list of names is used.
         with suppress(ProviderError, WireError):
             reply = await _get(http, gateway.prices, timeout)
             return read_offers(gateway, reply, now=now)
@@ -28,7 +28,7 @@ async def ask_offers(http: Http, dialect: str, timeout: float, now: float) -> tu
 
 
 async def ask_balance(http: Http, dialect: str, timeout: float, now: float) -> Balance | None:
-    """Return what is left on the key; None where no route for it is known. Raises as above."""
+    """Return the balance of the key; None if no route for it is known. Raises as above."""
     gateway = GATEWAYS.get(dialect_named(dialect).gateway)
     if gateway is None:
         return None
@@ -38,6 +38,6 @@ async def ask_balance(http: Http, dialect: str, timeout: float, now: float) -> B
 
 
 async def _get(http: Http, path: str, timeout: float) -> HttpReply:
-    """GET a path of the API, or with "//" one at the root of its origin."""
+    """GET a path of the API, or, if it begins with "//", one at the root of its origin."""
     path = http.absolute(path[1:]) if path.startswith("//") else path
     return await http.send(HttpCall(method="GET", path=path), timeout=timeout)

@@ -1,6 +1,6 @@
 """Decides which addresses may be connected to: origins, loopback, private networks.
 
-Nothing here does I/O but the look-up of names.
+It does no I/O except name look-ups.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ipyreel.errors import TransportError
 from ipyreel.wire.urls import Address, is_loopback, numeric
 
 Resolve = Callable[[str, int], Awaitable[tuple[str, ...]]]
-"""Turns a host name and a port into numeric addresses; raises OSError when it cannot."""
+"""Resolves a host name and a port to numeric addresses; raises OSError if that fails."""
 
 Origin = tuple[str, str, int]
 """Scheme, host (as DNS spells it) and port of a URL."""
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-"""IPv6 addresses of which a gateway makes the IPv4 address in their last 32 bits (RFC 6052)."""
+"""IPv6 addresses that a gateway translates to the IPv4 address in their last 32 bits (RFC 6052)."""
 
 METADATA = frozenset(
     map(
@@ -30,14 +30,14 @@ METADATA = frozenset(
         ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"),
     )
 )
-"""Where Alibaba, Azure, Oracle, AWS and Google serve a machine's secrets beside 169.254.0.0/16."""
+"""Where Alibaba, Azure, Oracle, AWS and Google serve a machine's secrets, with 169.254.0.0/16."""
 
 CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
-"""Addresses that are neither public nor, to `ipaddress`, private (RFC 6598)."""
+"""Addresses that are not public, but not private for `ipaddress` either (RFC 6598)."""
 
 
 def is_public(host: str) -> bool:
-    """Tell whether a numeric address belongs to the open internet, all the way."""
+    """Return whether a numeric address, and any that it tunnels to, is on the public internet."""
     address = numeric(host)
     if address is None:
         return False
@@ -46,7 +46,7 @@ def is_public(host: str) -> bool:
 
 
 def _tunnelled(address: Address) -> tuple[Address, ...]:
-    """Return the IPv4 addresses at which gateways hand on what is sent to an IPv6 one."""
+    """Return the IPv4 addresses to which gateways forward what is sent to an IPv6 address."""
     if isinstance(address, ipaddress.IPv4Address):
         return ()
     found = [address.sixtofour, *(address.teredo or ())]
@@ -56,9 +56,9 @@ def _tunnelled(address: Address) -> tuple[Address, ...]:
 
 
 def is_near(host: str) -> bool:
-    """Tell whether a numeric address is this machine or a private network.
+    """Return whether a numeric address is on this machine or in a private network.
 
-    Link-local ones are not: cloud machines serve their own secrets on 169.254.169.254.
+    Link-local addresses are not: cloud machines serve their secrets on 169.254.169.254.
     """
     address = numeric(host)
     if address is None or address in METADATA:
@@ -72,7 +72,7 @@ def is_near(host: str) -> bool:
 def proxy_for(scheme: str, host: str) -> str | None:
     """Return the proxy that the environment names for such a URL; None: connect directly.
 
-    Networks in NO_PROXY (`10.0.0.0/8`, `fe80::/10`) count, as curl reads them.
+    Networks in NO_PROXY (`10.0.0.0/8`, `fe80::/10`) are supported, as in curl.
     """
     if is_loopback(host):
         return None
@@ -106,12 +106,12 @@ def _is_near_or_public(address: str) -> bool:
 
 
 class Gate:
-    """Decides which origins beyond the API's own may be connected to, and at which address.
+    """Decides which origins besides the API's own may be connected to, and at which address.
 
-    A public API may send us to public addresses only: what lies on this machine or in its
-    network trusts us, and is none of its business. An API that runs there itself may send us
-    there. `direct` False: somebody else (a proxy, a test's transport) does the connecting. A
-    proxy resolves names itself, so behind one only addresses written as numbers are checked.
+    A public API may send us to public addresses only: servers on this machine or in its network
+    trust us, and must not be reachable through us. An API that runs there itself may send us
+    there. `direct` False: something else (a proxy, a test's transport) makes the connections. A
+    proxy resolves names itself, so behind one only numeric addresses are checked.
     """
 
     def __init__(self, home: Origin, look_up: Resolve, *, direct: bool = True) -> None:
@@ -121,10 +121,10 @@ class Gate:
         self._home_is_near: bool | None = None
 
     async def admit(self, origin: Origin) -> tuple[str | None, ...] | None:
-        """Return the numeric addresses to connect to; None when the origin is refused.
+        """Return the numeric addresses to connect to; None if the origin is refused.
 
         An address of None means that the name is resolved elsewhere. Raises `TransportError`
-        for a name that nobody knows.
+        for an unknown name.
         """
         if self._is_resolved_elsewhere(origin):
             return (None,)
@@ -140,7 +140,7 @@ class Gate:
         return self._direct and proxy_for(origin[0], origin[1]) is None
 
     def _is_resolved_elsewhere(self, origin: Origin) -> bool:
-        """Tell whether a name is for somebody else to resolve, who may know other names."""
+        """Return whether a name is resolved by a proxy or transport, which may know other names."""
         spelled = numeric(origin[1]) is not None or is_loopback(origin[1])
         return not spelled and not self._connects(origin)
 

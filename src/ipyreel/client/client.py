@@ -68,7 +68,7 @@ from ipyreel.wire.writer import (
 
 
 class VideoClient:
-    """Speaks to one provider; belongs to one event loop, and is usable without a notebook.
+    """Client of one provider; belongs to one event loop, and also works without a notebook.
 
     >>> async with VideoClient("apiyi") as client:                        # doctest: +SKIP
     ...     job = await client.create_and_wait("A cat on a beach", seconds=4, size="1280x720")
@@ -77,27 +77,27 @@ class VideoClient:
     Parameters
     ----------
     provider
-        The name of a built-in row, or a row of one's own.
+        The name of a built-in row, or your own row.
     key
-        The API key; without one it is looked for in the row's variables and the keyring.
-        It goes to the provider's own origin only.
+        The API key; if not given, it is taken from the row's variables or the keyring.
+        It is sent to the provider's own origin only.
     base_url
-        Instead of the row's.
+        Replaces the base URL of the row.
     retry, timeouts
-        How often a POST that cannot have been accepted is sent again; how long replies may take.
+        How often a POST that was certainly not accepted is sent again; how long replies may take.
     sleep, clock, rng
-        Time and chance: `clock` returns seconds since the epoch, `rng` numbers in [0, 1).
+        Time and randomness: `clock` returns seconds since the epoch, `rng` numbers in [0, 1).
     transport
-        Instead of the network, for tests.
+        Replaces the network, for tests.
     catalog
-        Rows by which requests are written, and checked before they are sent; without one the
-        built-in rows, by which a provider that is itself given as a row is not checked.
+        Rows to write requests by, and to check them before they are sent. The default is the
+        built-in rows, which do not check a provider that is given as a row.
 
     default_headers
-        Sent with every request to the provider's own origin, and nowhere else.
+        Sent with every request to the provider's own origin, and to no other.
     http_client
-        An `httpx.AsyncClient` of one's own (client certificates, a proxy, hooks) for requests to
-        the provider's own origin. It is not closed here. Files elsewhere are fetched without it.
+        Your own `httpx.AsyncClient` (client certificates, a proxy, hooks) for requests to the
+        provider's own origin. It is not closed here. Files elsewhere are fetched without it.
 
     Raises
     ------
@@ -152,7 +152,7 @@ class VideoClient:
         return f"VideoClient({self.provider.name!r}, base_url={strip_query(self._http.base_url)!r})"
 
     async def __aenter__(self) -> VideoClient:  # noqa: PYI034 - Self came with Python 3.11
-        """Open nothing yet: connections come with the first question."""
+        """Open nothing yet: the first request opens a connection."""
         return self
 
     async def __aexit__(
@@ -182,31 +182,31 @@ class VideoClient:
         timeout: float | None = None,
         headers: Headers = NOTHING,
     ) -> VideoJob:
-        """Ask for a video, once, and return the job as the server describes it.
+        """Request a video, once, and return the job as the server describes it.
 
         Parameters
         ----------
         request
-            A prompt, or a whole request; the other fields go over those of the request.
+            A prompt, or a whole request; the other arguments override its fields.
         images
             `Image`s, paths, URLs, or encoded bytes.
         on_send
-            Called with True right before bytes may leave, with False once it is sure that
-            this attempt was not accepted.
+            Called with True right before bytes may be sent, with False once this attempt was
+            certainly not accepted.
         timeout, headers
             For this call, as in every method here: how long the reply may take, in seconds, and
-            more headers for the provider's own origin.
+            further headers for the provider's own origin.
 
         Raises
         ------
         InvalidRequest
-            Refused here; nothing was sent.
+            The request was refused here; nothing was sent.
         ProviderError
-            Refused by the server, in a subclass that says how.
+            The server refused it; the subclass says how.
         TransportError
-            The server could not be reached; surely nothing was accepted.
+            The server could not be reached; nothing was accepted.
         SubmissionUnknown
-            The request may have arrived. It is never sent again by itself.
+            The request may have arrived. It is never sent again automatically.
         """
         asked = request_of(
             request,
@@ -230,10 +230,10 @@ class VideoClient:
         timeout: float | None = None,
         headers: Headers = NOTHING,
     ) -> VideoJob:
-        """Ask once how a job stands. `polling_url` is used when it lies at the provider.
+        """Ask once for the state of a job. `polling_url` is used if it is on the provider's origin.
 
-        Raises `ProviderError`, `TransportError` or `WireError`; whoever polls decides about
-        asking again.
+        Raises `ProviderError`, `TransportError` or `WireError`; the caller decides whether to ask
+        again.
         """
         self._require_key()
         if polling_url is not None:
@@ -243,7 +243,7 @@ class VideoClient:
         reply = await self._send(call, timeout, headers)
         job = read_job(reply, now=self._clock(), remote_id=remote_id)
         if job.status == "in_progress" and job.urls and meaning(job.raw_status) is None:
-            # A word that nobody knows beside an address: done, if a video is there.
+            # An unknown status with an address: the job is done if the address has a video.
             for url in job.urls:
                 if await is_video(self._http, url, self.timeouts.poll):
                     return replace(job, status="completed", urls=(url,))
@@ -259,7 +259,7 @@ class VideoClient:
     ) -> VideoPage:
         """Return one page of the account's jobs, newest first; `after` asks for the next.
 
-        Raises `InvalidRequest` where the provider is known to have no list.
+        Raises `InvalidRequest` if the provider is known to have no list.
         """
         self._require_route("list", "cannot list its jobs")
         call = list_call(limit, after, dialect=self.provider.dialect)
@@ -269,10 +269,10 @@ class VideoClient:
     async def delete(
         self, remote_id: str, *, timeout: float | None = None, headers: Headers = NOTHING
     ) -> bool:
-        """Delete a job and its file; True when the server says so. It may work on all the same.
+        """Delete a job and its file; True if the server confirms. It may still continue the work.
 
-        Raises `InvalidRequest` where the provider is known to have no such route, and
-        `JobNotFound` when it is gone already.
+        Raises `InvalidRequest` if the provider is known to have no such route, and `JobNotFound`
+        if the job no longer exists.
         """
         self._require_route("delete", "cannot delete jobs")
         reply = await self._send(delete_call(remote_id), timeout, headers)
@@ -287,7 +287,7 @@ class VideoClient:
         timeout: float | None = None,
         headers: Headers = NOTHING,
     ) -> VideoJob:
-        """Ask for a finished job's video with changes; sent as carefully as `create`."""
+        """Request a finished job's video with changes; the POST is sent as in `create`."""
         request = VideoRequest(prompt=prompt, remix_of=remote_id)
         return await self.create(request, on_send=on_send, timeout=timeout, headers=headers)
 
@@ -300,9 +300,9 @@ class VideoClient:
         timeout: float | None = None,
         headers: Headers = NOTHING,
     ) -> VideoJob:
-        """Ask for a video with changes: `video` is a finished job's id (text) or a file.
+        """Request a video with changes: `video` is a finished job's id (text) or a file.
 
-        Raises `InvalidRequest` where the provider has no such route, else what `create` raises.
+        Raises `InvalidRequest` if the provider has no such route, else what `create` raises.
         """
         self._require_route("edits", "cannot edit videos")
         call = edit_call(prompt, video=id_or_part(video))
@@ -318,7 +318,7 @@ class VideoClient:
         timeout: float | None = None,
         headers: Headers = NOTHING,
     ) -> VideoJob:
-        """Ask for what comes after the end of a video, `seconds` long; `video` as in `edit`."""
+        """Request a continuation of a video, `seconds` long; `video` as in `edit`."""
         self._require_route("extensions", "cannot extend videos")
         call = extension_call(prompt, video=id_or_part(video), seconds=seconds)
         return await self._submission(timeout, headers).start(call, on_send)
@@ -326,7 +326,7 @@ class VideoClient:
     async def create_character(
         self, name: str, video: Path, *, timeout: float | None = None, headers: Headers = NOTHING
     ) -> str:
-        """Make a character out of a video file; returns its id. `name` has 1 to 80 characters."""
+        """Make a character from a video file; return its id. `name` has 1 to 80 characters."""
         self._require_route("characters", "cannot make characters")
         call = character_call(name, file_part(video))
         reply = await self._submission(timeout, headers).post(call, ignore_send)
@@ -342,7 +342,7 @@ class VideoClient:
     ) -> Image:
         """Fetch a picture of a finished job: "thumbnail" or "spritesheet".
 
-        Raises `DownloadError` when something else comes: some gateways send the video.
+        Raises `DownloadError` for anything else: some gateways send the video.
         """
         self._require_route("variants", "has no thumbnails")
         call = content_call(remote_id, variant=name)
@@ -368,11 +368,11 @@ class VideoClient:
         return read_models(reply, now=self._clock())
 
     async def offers(self) -> tuple[Offer, ...]:
-        """Return what the provider says about its models, with prices where it tells them."""
+        """Return what the provider says about its models, with prices if it has them."""
         return await ask_offers(*self._asking())
 
     async def balance(self) -> Balance | None:
-        """Return what is left on the key; None where the provider has no route to ask."""
+        """Return the balance of the key; None if the provider has no route for it."""
         return await ask_balance(*self._asking())
 
     def _asking(self) -> tuple[Http, str, float, float]:
@@ -391,7 +391,7 @@ class VideoClient:
         """Ask every `interval` seconds and yield each answer, until the job has ended.
 
         `job` is a job or its remote id. A server that does not answer is asked again, with
-        backoff. Raises `WaitTimeout` after `deadline` seconds; the job goes on.
+        backoff. Raises `WaitTimeout` after `deadline` seconds; the job continues.
         """
         remote_id = job if isinstance(job, str) else job.remote_id
         if isinstance(job, VideoJob) and job.status in ENDED:
@@ -437,9 +437,9 @@ class VideoClient:
         headers: Headers = NOTHING,
         **fields: Any,
     ) -> VideoJob:
-        """Ask for a video as `create` does, and wait for it as `wait` does.
+        """Request a video as `create` does, and wait for it as `wait` does.
 
-        `headers` go with all of its requests, `timeout` is for the reply to the first one.
+        `headers` are sent with all of its requests, `timeout` is for the reply to the first one.
         """
         job = await self.create(request, headers=headers, **fields)
         return await self.wait(
@@ -456,7 +456,7 @@ class VideoClient:
             for job in fresh:
                 seen.add(job.remote_id)
                 yield job
-            # Servers that ignore `after` send the same page for ever.
+            # Servers that ignore `after` send the same page endlessly.
             if page.after is None or not fresh:
                 return
             after = page.after
@@ -472,13 +472,13 @@ class VideoClient:
         timeout: float | None = None,
         headers: Headers = NOTHING,
     ) -> VideoFile:
-        """Fetch a finished job's video into `target`, going on with what came before.
+        """Download a finished job's video to `target`; continues an earlier partial download.
 
-        The name gets the ending that is true of the file; nothing is overwritten. `memory` keeps
-        what a later process needs to go on; without one, this client remembers its own downloads.
-        `on_progress` gets the bytes that are here and those of the whole file (None: not
-        known). `timeout` is for all of it, in place of the policy's deadline. Raises
-        `DownloadError`, `JobNotFound`, or what the server or the way to it ended with.
+        The name gets the suffix of the file's real type; nothing is overwritten. `memory` stores
+        what a later process needs to continue; without it, this client remembers its own
+        downloads. `on_progress` gets the bytes received and those of the whole file (None: not
+        known). `timeout` is for the whole download and replaces the policy's deadline. Raises
+        `DownloadError`, `JobNotFound`, or the last error of the server or the connection.
         """
         if job.status in {"failed", "cancelled"}:
             reason = job.failure.message if job.failure else "no reason was given"
@@ -500,7 +500,7 @@ class VideoClient:
         return await download.run()
 
     def preview(self, request: VideoRequest | str) -> HttpCall:
-        """Return the call that `create` would make, with its whole URL and the key masked.
+        """Return the call that `create` would make, with its full URL and the key masked.
 
         Sends and fetches nothing. Raises `InvalidRequest` as `create` does.
         """
@@ -533,7 +533,7 @@ class VideoClient:
         call = await self._writer.call(request, self._http, limit)
         reply = await submission.post(call, on_send)
         if self._writer.turns_to_forms(call, reply):
-            # A body that the server could not even read was surely not accepted.
+            # A body that the server could not read was certainly not accepted.
             on_send(False)  # noqa: FBT003 - the shape of OnSend
             call = await self._writer.call(request, self._http, limit)
             reply = await submission.post(call, on_send)
@@ -551,7 +551,7 @@ class VideoClient:
         )
 
     def _require_key(self) -> None:
-        """Refuse to ask without a key where one is needed; a preview needs none."""
+        """Refuse to send without a key if one is needed; a preview needs none."""
         if self.key is None and self.provider.needs_key:
             self._keys.require(self.provider)
 

@@ -1,4 +1,4 @@
-"""Fetches a finished job's video: finds it, resumes it, checks it, moves it into place."""
+"""Downloads a finished job's video: finds it, resumes it, checks it, moves it into place."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from ipyreel.values import VideoFile
 from ipyreel.wire.urls import strip_query
 
 Outlook = Literal["again", "later", "never"]
-"""Whether an address may be asked again soon, once the file is ready, or not at all."""
+"""Whether to try an address again soon, once the file is ready, or not at all."""
 
 NOT_READY = frozenset({400, 404, 409, 423, 425})
-"""What servers say at `/content` while a completed job's file is not there yet."""
+"""The status codes of `/content` while a completed job's file does not exist yet."""
 
 PASSING = frozenset({408, 429})
 LASTING = frozenset({501, 505})
-"""5xx that will not pass: the route is not there."""
+"""5xx that are permanent: the route does not exist."""
 
 GONE, SERVER_ERROR = 410, 500
 
 FIRST_LOOK, LONGEST_LOOK, SLOWER = 2.0, 15.0, 1.5
-"""Seconds between two looks for a file that is not ready yet: at first, at most, growth."""
+"""Seconds between two requests for a file that is not ready yet: at first, at most, growth."""
 
 MOST_RENEWALS = 3
-"""How often a server is asked for new addresses after all it named were refused."""
+"""How often a server is asked for new addresses after all of its addresses were refused."""
 
 
 LOOK_AGAIN = "Some providers need longer, or keep files for a short time only; resume looks again."
-EXPIRED = "The provider keeps files for a limited time; only a new job brings the video back."
+EXPIRED = "The provider keeps files for a limited time; only a new job can make the video again."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,9 +53,9 @@ class Download:
     """One download, used once: `await Download(...).run()`.
 
     `urls` are tried in their order; the key goes to those of the API's own origin only.
-    `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance. `memory` keeps what
-    a later download needs to go on. `refresh` asks the server for the addresses again: it
-    may name them late, and signed ones expire.
+    `sleep`, `clock` (seconds since the epoch) and `rng` are time and randomness. `memory` stores
+    what a later download needs to continue. `refresh` asks the server for the addresses again:
+    it may name them late, and signed ones expire.
     """
 
     http: Http
@@ -80,11 +80,11 @@ class Download:
     _waited: float = field(init=False, default=0.0)
 
     async def run(self) -> VideoFile:
-        """Fetch, check and move the file, and return what is known of it.
+        """Download, check and move the file, and return what is known about it.
 
-        Raises `DownloadError` (its `path` says what was kept), `JobNotFound` when the file
-        is gone or never came, or the `ProviderError` or `TransportError` that it came down
-        to when nothing was received.
+        Raises `DownloadError` (its `path` says what was kept), `JobNotFound` if the file does
+        not exist any more or never did, or the last `ProviderError` or `TransportError` if
+        nothing was received.
         """
         self._part = Part(self.target, self.memory)
         self._fetch = Fetch(
@@ -116,7 +116,7 @@ class Download:
             try:
                 return await asyncio.to_thread(finish, self._part)
             except NotVideo:
-                # The bytes stay for the person to look at; the next reply replaces them.
+                # The bytes are kept for inspection; the next reply replaces them.
                 await asyncio.to_thread(self._part.forget)
                 self._best = 0
                 if last:
@@ -124,7 +124,7 @@ class Download:
         raise AssertionError("unreachable")
 
     async def _gather(self) -> None:
-        """Try the addresses in turn until every byte is here; raises what it came down to."""
+        """Try the addresses in turn until the file is complete; raises the final error."""
         self._left = list(dict.fromkeys(self.urls))
         while self._left:
             before = self._best
@@ -137,7 +137,7 @@ class Download:
                 else:
                     return
                 if self._best > before:
-                    # This one sends: another would begin from nothing.
+                    # This address sends data: another one would start from zero.
                     self._failures = 0
                     break
             overload = "again" in outlooks
@@ -149,7 +149,7 @@ class Download:
 
     async def _look_for_new_addresses(self) -> None:
         if not self._left:
-            # A server may sign a new address each time and refuse it each time.
+            # A server may sign a new address each time, and refuse it each time.
             self._renewals += 1
             if self._renewals > MOST_RENEWALS:
                 return
@@ -161,7 +161,7 @@ class Download:
         self._left = [*new, *self._left]
 
     def _note(self, url: str, error: VideoError) -> Outlook:
-        """Remember why an address gave nothing, and drop it when it never will."""
+        """Remember why an address failed, and drop it if it will always fail."""
         outlook = outlook_of(error)
         self._errors[url] = error
         self._best = max(self._best, self._part.size)
@@ -170,7 +170,7 @@ class Download:
         return outlook
 
     async def _pause(self, *, overload: bool) -> None:
-        """Wait before the next round; raises when the limit of attempts or time is reached."""
+        """Wait before the next round; raises if the limit of attempts or time is reached."""
         wish, retry = self._fetch.retry_after, self.policy.retry
         if overload:
             self._failures += 1
@@ -188,7 +188,7 @@ class Download:
         await self.sleep(wait)
 
     def _final_error(self) -> VideoError:
-        """Return the error to end with: the most hopeful one, with what is kept."""
+        """Return the final error: the one most worth a retry, with what is kept."""
         hope: list[Outlook] = ["again", "later", "never"]
         error = min(self._errors.values(), key=lambda one: hope.index(outlook_of(one)))
         ending = _ending(error, self._part, self._waited)
@@ -204,7 +204,7 @@ class Download:
 
 
 def outlook_of(error: VideoError) -> Outlook:
-    """Return whether the address that replied so is worth asking again."""
+    """Return whether to try the address of such an error again."""
     if isinstance(error, NotVideo):
         return "later"
     if isinstance(error, Refused) or not isinstance(error, ProviderError):
@@ -222,7 +222,7 @@ def _ending(error: VideoError, part: Part, waited: float) -> VideoError:
             f"The provider no longer keeps the file: {error.message}"
             if gone
             else f"The job is completed, but after {waited:.0f} s its file was still not "
-            f"there: {error.message}"
+            f"available: {error.message}"
         )
         return JobNotFound(
             text,
@@ -245,7 +245,7 @@ def _ending(error: VideoError, part: Part, waited: float) -> VideoError:
 def finish(part: Part) -> VideoFile:
     """Check a part that has all its bytes, and move it into place.
 
-    Raises `NotVideo` for one that is no whole video, `DownloadError` where the disk refuses.
+    Raises `NotVideo` if it is not a complete video, `DownloadError` if the disk refuses.
     """
     part.sync()
     try:

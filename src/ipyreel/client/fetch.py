@@ -1,4 +1,4 @@
-"""Fills the part of a download from one address: goes on with it, or begins again."""
+"""Fills the part file of a download from one address: continues it, or starts again."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ BATCH = 2**20
 """Bytes gathered before they are written and hashed in a thread."""
 
 REPORT_STEP = 2**16
-"""Bytes between two reports of progress, at least."""
+"""Least bytes between two reports of progress."""
 
 MAX_ENVELOPE = 2**20
-"""The longest text, in bytes, that is read where a video was expected."""
+"""The longest text, in bytes, that is read if a video was expected."""
 
 OnProgress = Callable[[int, int | None], None]
-"""Called with the bytes that are here and those of the whole file (None: not known)."""
+"""Called with the bytes received and those of the whole file (None: not known)."""
 
 OK, MULTIPLE_CHOICES = 200, 300
 
@@ -43,7 +43,7 @@ EXCERPT = 200
 
 
 class NotVideo(DownloadError):
-    """Something came, but no whole video; one may come later."""
+    """The reply was not a complete video; one may come later."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,10 +64,10 @@ class Fetch:
     _pace: Pace = field(init=False)
 
     async def take(self, url: str) -> None:
-        """Get from one address what is missing; returns when the last byte is here.
+        """Get the missing bytes from one address; return when the file is complete.
 
         A text that names another address is followed once. Raises `ProviderError`,
-        `TransportError`, `NotVideo`, and `DownloadError` when the disk refuses.
+        `TransportError`, `NotVideo`, and `DownloadError` if the disk refuses.
         """
         onward = await self._watched(url)
         if onward is None:
@@ -77,7 +77,7 @@ class Fetch:
             raise NotVideo(f"{strip_query(url)} names an address that only names another one.")
 
     async def _watched(self, url: str) -> str | None:
-        """Take the reply of one address, unless it comes too slowly."""
+        """Receive the reply of one address, unless it is too slow."""
         policy, timeouts = self.policy, self.http.timeouts
         host = urlsplit(url).hostname or "The server"
         self._pace = Pace(policy, timeouts, asyncio.get_running_loop().time, host)
@@ -85,7 +85,7 @@ class Fetch:
         return await watched(self._ask(url), interval, self._pace.check)
 
     async def _ask(self, url: str) -> str | None:
-        """Take the reply of one address; returns the URL if it only names one."""
+        """Receive the reply of one address; return the URL if it only names one."""
         self.retry_after = None
         if url.startswith("data:"):
             await asyncio.to_thread(self._unpack, url)
@@ -100,7 +100,7 @@ class Fetch:
                     return None
                 if stream.status_code not in {PARTIAL, UNSATISFIABLE}:
                     return await self._start(url, stream)
-        # Nothing to go on with, or a server that goes on with something else.
+        # There is nothing to continue, or the server continues with something else.
         async with self.http.stream(url) as stream:
             return await self._start(url, stream)
 
@@ -113,10 +113,10 @@ class Fetch:
         return {"Range": f"bytes={part.size}-", "If-Range": source.validator}
 
     def _continues(self, stream: Stream) -> bool:
-        """Tell whether a reply continues our part exactly where it ends.
+        """Return whether a reply continues our part exactly where it ends.
 
-        Some servers ignore `If-Range` and send the rest of another file: the reply has to name
-        the validator of our bytes itself.
+        Some servers ignore `If-Range` and send the rest of another file: the reply itself must
+        contain the validator of our bytes.
         """
         source = self.part.source
         if source is None or stream.status_code != PARTIAL or stream.encoded:
@@ -126,12 +126,12 @@ class Fetch:
         return fits and source.is_confirmed_by(stream.headers)
 
     def _is_at_end(self, stream: Stream) -> bool:
-        """Tell whether the server says that our part is all there is."""
+        """Return whether the server says that our part is complete."""
         _, total = content_range(stream.headers)
         return stream.status_code == UNSATISFIABLE and total == self.part.size
 
     async def _start(self, url: str, stream: Stream) -> str | None:
-        """Take a whole reply from its first byte; returns the URL if it only names one."""
+        """Receive a whole reply from its first byte; return the URL if it only names one."""
         start, total = content_range(stream.headers)
         if start:
             raise NotVideo(f"{stream.host} sent the file from byte {start} on, not all of it.")
@@ -146,7 +146,7 @@ class Fetch:
         media_type = sniff(first)
         if media_type not in VIDEO_SUFFIXES:
             return await self._open_envelope(stream, first)
-        # Some servers send the whole file, or its beginning, as a 206 that nobody asked for.
+        # Some servers send the whole file, or its beginning, as a 206 without a range request.
         length = stream.length if total is None or stream.encoded else total
         self._refuse_taken_name(media_type, length)
         await asyncio.to_thread(self._require_space, length)
@@ -156,7 +156,7 @@ class Fetch:
         return None
 
     def _refuse_taken_name(self, media_type: str, length: int | None) -> None:
-        """Stop before the bytes come when the name has a file that cannot be this one."""
+        """Stop before the download if the name has a file that cannot be this one."""
         final = final_path(self.part.target, media_type)
         if length is None or not final.exists() or is_empty_claim(final):
             return
@@ -181,11 +181,11 @@ class Fetch:
         return DownloadError(
             f"The video has {size / 1e6:.0f} MB or more, and at most "
             f"{self.policy.max_bytes / 1e6:.0f} MB are accepted.",
-            hint="Its server may be faulty. What came so far is kept.",
+            hint="Its server may be faulty. The bytes received so far are kept.",
         )
 
     async def _open_envelope(self, stream: Stream, first: bytes) -> str:
-        """Return the URL that a text names; raises `NotVideo` with what else it says."""
+        """Return the URL that a text names; raises `NotVideo` with the text if it names none."""
         body = bytearray(first)
         async for piece in stream.pieces:
             body += piece
@@ -197,7 +197,7 @@ class Fetch:
         raise not_video(stream, bytes(body), now=self.clock())
 
     async def _receive(self, stream: Stream, first: bytes = b"") -> None:
-        """Append the body; what came is kept even when it breaks off."""
+        """Append the body; what was received is kept even if it breaks off."""
         here = self.part.size + len(first)
         batch, held = [first] if first else [], len(first)
         writing: asyncio.Future[None] | None = None
@@ -212,7 +212,7 @@ class Fetch:
                 if here > self.policy.max_bytes:
                     raise self._too_large(here)
                 if held >= BATCH:
-                    # The next megabyte comes while this one is written and hashed.
+                    # The next megabyte is received while this one is written and hashed.
                     await _end(writing)
                     writing, batch, held = _begin(self.part.write, batch), [], 0
                 self._report(here)
@@ -238,15 +238,15 @@ class Fetch:
             self.on_progress(here, length)
 
     def _unpack(self, url: str) -> None:
-        """Write out a video that is part of the reply itself, as a `data:` URL."""
+        """Write a video that is part of the reply itself, as a `data:` URL."""
         head, _, text = url.partition(",")
         try:
             encoded = unquote_to_bytes(text)
             data = base64.b64decode(encoded) if head.endswith(";base64") else encoded
         except binascii.Error as error:
-            raise NotVideo("The video in the reply is not whole.") from error
+            raise NotVideo("The video in the reply is not complete.") from error
         if sniff(data[:SNIFFED]) not in VIDEO_SUFFIXES:
-            raise NotVideo("What the reply holds is no video.")
+            raise NotVideo("The file in the reply is not a video.")
         self.part.restart(Source(address="data:", length=len(data)))
         self.part.write([data])
         self._report(len(data), last=True)
@@ -257,11 +257,11 @@ def _begin(work: Callable[[list[bytes]], None], pieces: list[bytes]) -> asyncio.
 
 
 async def _end(work: asyncio.Future[None] | None) -> None:
-    """Wait for the end of a thread's work, also when cancelled meanwhile; raise what it raised."""
+    """Wait for the end of a thread's work, even if cancelled; raise what the work raised."""
     if work is None:
         return
     try:
-        # Not awaited itself: our cancellation would cancel it too, and a thread cannot stop.
+        # Not awaited directly: our cancellation would cancel it, too, but a thread cannot stop.
         await asyncio.wait({work})
     except asyncio.CancelledError:
         await asyncio.wait({work})
@@ -270,7 +270,7 @@ async def _end(work: asyncio.Future[None] | None) -> None:
 
 
 def not_video(stream: Stream, body: bytes, *, now: float) -> NotVideo:
-    """Describe what came instead of a video, with the server's sentence where there is one."""
+    """Describe what was sent instead of a video, with the server's message if there is one."""
     kind = stream.headers.get("content-type", "").partition(";")[0].strip() or "something"
     if not body:
         return NotVideo(f"{stream.host} sent an empty file instead of a video.")
@@ -278,6 +278,6 @@ def not_video(stream: Stream, body: bytes, *, now: float) -> NotVideo:
     if found is not None:
         return NotVideo(f"{stream.host} sent {found} instead of a video.")
     if body.lstrip()[:1] not in {b"{", b"[", b"<"}:
-        return NotVideo(f"{stream.host} sent {clean(kind, 60)} that is no video.")
+        return NotVideo(f"{stream.host} sent {clean(kind, 60)} that is not a video.")
     message = read_error(stream.reply(body), now=now).message
     return NotVideo(f"{stream.host} sent a text instead of a video: {message[:EXCERPT]}")

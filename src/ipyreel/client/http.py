@@ -40,7 +40,7 @@ from ipyreel.wire.text import KeyMask
 from ipyreel.wire.urls import is_loopback, join_base, resolve, strip_query
 
 HttpClient = httpx.AsyncClient
-"""A client of the caller's own."""
+"""The caller's own client."""
 
 Headers = Mapping[str, str]
 """Headers of one call, by name."""
@@ -50,25 +50,25 @@ log = logging.getLogger("ipyreel.client")
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SLACK = 5.0
-"""Seconds that a read may take longer than `timeouts.first_byte`, so that a watch ends it."""
+"""Seconds that a read may take longer than `timeouts.first_byte`, so that `watched` ends it."""
 
 SAME_REQUEST = frozenset({307, 308})
 
 SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password|config", re.IGNORECASE)
-"""Names of a caller's headers whose values are kept out of what is shown."""
+"""Names of a caller's headers whose values are never shown."""
 
 
 class Refused(ProviderError):
-    """A server named an address that is not opened; trying again does not help."""
+    """A server named an address that must not be opened; trying again does not help."""
 
 
 class Http:
-    """Speaks HTTP with one API; belongs to one event loop and opens nothing before first use.
+    """HTTP with one API; belongs to one event loop and opens nothing before first use.
 
     `base_url` is the API's root, with or without `/v1`; `key` is sent in `key_header` to
-    its origin only, as are the `headers` of its row and `default_headers`; a `client` of the
-    caller's is used for that origin only, and not closed. `lookup` turns host names into
-    addresses. Raises `ConfigError` for a base URL or key that cannot be used.
+    its origin only, as are the `headers` of its row and `default_headers`; the caller's own
+    `client` is used for that origin only, and not closed. `lookup` resolves host names. Raises
+    `ConfigError` for a base URL or key that cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 - each one by its name
@@ -89,7 +89,7 @@ class Http:
         try:
             self._home = httpx.URL(join_base(base_url, ""))
         except httpx.InvalidURL as error:
-            raise ConfigError(f"The base URL {strip_query(base_url)!r} is no address.") from error
+            raise ConfigError(f"The base URL {strip_query(base_url)!r} is not a URL.") from error
         self._key = None if key is None else read_key(key.reveal(), "what was given")
         self._headers = dict(headers)
         secrets = [key, *(value for value in headers.values() if isinstance(value, Secret))]
@@ -113,26 +113,26 @@ class Http:
             )
 
     def url_for(self, call: HttpCall) -> str:
-        """Return the whole URL of a call, percent-escapes in its path kept as they are."""
+        """Return the full URL of a call, with the percent-escapes in its path unchanged."""
         with mapped(self._home.host, sending=False):
             url = httpx.URL(join_base(self.base_url, call.path))
         if self._key is not None and self.is_home(str(url)):
-            # httpx would send a user name and password from the URL in place of the key.
+            # httpx would send a user name and password from the URL instead of the key.
             url = url.copy_with(userinfo=b"")
         return str(url.copy_merge_params(dict(call.query)) if call.query else url)
 
     def absolute(self, address: str) -> str:
-        """Return an address found in a reply as a whole URL; relative ones start at the API.
+        """Return an address from a reply as a full URL; relative ones start at the API.
 
-        Raises `WireError` when it is no address at all.
+        Raises `WireError` if it is not a URL.
         """
         try:
             return str(httpx.URL(resolve(self.base_url, address)))
         except (httpx.InvalidURL, ValueError) as error:
-            raise WireError("The address in the reply is not one.") from error
+            raise WireError("The address in the reply is not a URL.") from error
 
     def is_home(self, url: str) -> bool:
-        """Tell whether a URL belongs to the API's own origin, the only one the key goes to."""
+        """Return whether a URL belongs to the API's own origin, the only one that gets the key."""
         return _origin(httpx.URL(url)) == _origin(self._home)
 
     def headers_for(self, call: HttpCall, *, masked: bool = False) -> dict[str, str]:
@@ -144,11 +144,10 @@ class Http:
     async def send(self, call: HttpCall, *, timeout: float, limit: int = MAX_REPLY) -> HttpReply:
         """Send one request once and read the whole reply, whatever its status.
 
-        `timeout` is in seconds for all of it, `limit` in bytes for the reply. Redirects are
-        followed for GET only. Raises `TransportError` (`sent` tells whether something may have
+        `timeout` is in seconds for the whole exchange, `limit` in bytes for the reply. Redirects
+        are followed for GET only. Raises `TransportError` (`sent` says whether something may have
         arrived), `ProviderError` for a redirect that is not followed, `WireError` for a reply
-        longer than `limit` and `InvalidRequest`
-        when the body cannot be written as JSON.
+        longer than `limit` and `InvalidRequest` if the body cannot be written as JSON.
         """
         body = encode_body(call)
         url = httpx.URL(self.url_for(call))
@@ -190,10 +189,10 @@ class Http:
     async def stream(
         self, url: str, *, headers: Mapping[str, str] = NOTHING
     ) -> AsyncIterator[Stream]:
-        """Ask for a file and hand out the reply as soon as its headers are there.
+        """Request a file and yield the reply as soon as its headers have arrived.
 
-        Redirects are followed by hand, at most five. There is no limit of time in all: who reads
-        has to watch it. Raises as `send` does.
+        Redirects are followed here, at most five. There is no total time limit: the reader has
+        to watch the time. Raises what `send` raises.
         """
         with mapped(self._home.host, sending=False):
             start = httpx.URL(url)
@@ -202,10 +201,10 @@ class Http:
             yield stream
 
     def with_headers(self, headers: Mapping[str, str]) -> Http:
-        """Return one that sends further headers to the API's own origin, over the same connections.
+        """Return a copy that sends further headers to the API's origin, over the same connections.
 
-        Values of headers whose names tell of a secret are masked in replies, as the key is. Raises
-        `InvalidRequest` for a header that cannot be sent, or that is ipyreel's own.
+        Values of headers whose names suggest a secret are masked in replies, like the key. Raises
+        `InvalidRequest` for a header that cannot be sent, or that ipyreel sets itself.
         """
         if not headers:
             return self
@@ -219,13 +218,13 @@ class Http:
             if name.lower() in ours:
                 raise InvalidRequest(f"The header {name} is set by ipyreel itself.")
             if not value.isascii() or not value.isprintable():
-                raise InvalidRequest(f"The header {name} takes printable ASCII text.")
+                raise InvalidRequest(f"The header {name} must be printable ASCII text.")
         self._default_headers = {**self._default_headers, **headers}
         self._mask = self._mask.with_keys(*_secret_values(headers))
         CLEAN_LOG.masks.add(self._mask)
 
     def open(self) -> None:
-        """Make ready what a POST to the API needs, so that it then leaves at once."""
+        """Prepare what a POST to the API needs, so that it is then sent at once."""
         self._client(self._home, reuse=False)
 
     async def aclose(self) -> None:
@@ -236,7 +235,7 @@ class Http:
             await client.aclose()
 
     def _client(self, url: httpx.URL, *, reuse: bool) -> httpx.AsyncClient:
-        """Return the client for a URL, made by `make_client` when it is first used."""
+        """Return the client for a URL, made by `make_client` on first use."""
         secure, proxy = url.scheme == "https", None
         if self._transport is None:
             proxy = addresses.proxy_for(url.scheme, url.host)
@@ -249,8 +248,8 @@ class Http:
     def _same_request(self, response: httpx.Response, url: httpx.URL) -> httpx.URL:
         """Return where to send a POST again that was not accepted at `url`.
 
-        That is where a 307 or 308 names another path of the same origin, as servers do that want
-        a slash at the end. Raises `ProviderError` for every other redirect.
+        That is another path of the same origin, named by a 307 or 308, as servers do that require
+        a trailing slash. Raises `ProviderError` for every other redirect.
         """
         location = response.headers.get("location")
         if location and response.status_code in SAME_REQUEST:
@@ -282,33 +281,33 @@ class Http:
         read: float,
         body: Mapping[str, Any] = NOTHING,
     ) -> httpx.Response:
-        """Send one request to one URL; its origin decides about the key and the connection."""
+        """Send one request to one URL; the key and the connection depend on its origin."""
         if not self._plain_is_fine(url):
             plain = url.scheme == "http"
-            raise _refused(url, "it is plain http" if plain else "it is no http address")
+            raise _refused(url, "it is plain http" if plain else "it is not an http URL")
         timeout = httpx.Timeout(read, connect=min(self.timeouts.connect, read))
         if _origin(url) == _origin(self._home):
-            # The server may have closed a reused connection meanwhile; a POST lost on it looks
+            # The server may have closed a reused connection; a POST that is lost on it looks
             # like one that arrived, so only GETs reuse connections.
             client = self._own_client or self._client(url, reuse=method == "GET")
             merged = {**headers, **self._own_headers()}
             request = _build(client, method, url, merged, timeout, body)
             with mapped(url.host):
                 return await client.send(request, stream=True, follow_redirects=False)
-        return await self._hop_abroad(url, headers, timeout)
+        return await self._hop_elsewhere(url, headers, timeout)
 
-    async def _hop_abroad(
+    async def _hop_elsewhere(
         self, url: httpx.URL, headers: Mapping[str, str], timeout: httpx.Timeout
     ) -> httpx.Response:
         """GET from another origin: no key, and only from addresses that were checked."""
         found = await self._gate.admit(_origin(url))
         if found is None:
-            raise _refused(url, "it lies in a private network")
+            raise _refused(url, "it is in a private network")
         client = self._client(url, reuse=False)
         for number, address in enumerate(found, start=1):
             request = _build(client, "GET", url, headers, timeout)
             if address is not None:
-                # Connecting to the checked address keeps a second DNS answer from differing.
+                # We connect to the checked address: a second DNS answer could differ.
                 request.url = url.copy_with(host=address)
                 request.extensions = {**request.extensions, "sni_hostname": url.host}
             try:
@@ -317,7 +316,7 @@ class Http:
             except TransportError as error:
                 if error.sent or number == len(found):
                     raise
-        raise AssertionError("the gate gives an address or none at all")
+        raise AssertionError("the gate returns an address or None")
 
     def _plain_is_fine(self, url: httpx.URL) -> bool:
         if url.scheme == "http":
@@ -391,7 +390,7 @@ def _next_url(url: httpx.URL, location: str, status_code: int) -> httpx.URL:
         following = url.join(location)
     except httpx.InvalidURL as error:
         raise ProviderError(
-            f"{url.host} redirects to something that is no address.", status_code=status_code
+            f"{url.host} redirects to something that is not a URL.", status_code=status_code
         ) from error
     if url.scheme == "https" and following.scheme != "https":
         raise _refused(following, "the redirect leaves https", status_code)

@@ -1,4 +1,4 @@
-"""Writes requests as calls, gets the files that they need, and looks whether a URL is a video."""
+"""Writes requests as calls, reads the files that they need, and checks if a URL is a video."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ipyreel.wire.writer import chain_call, create_call, needs_image_bytes
 OK = 200
 
 FLEXIBLE = "generic"
-"""The dialect of servers of which it is not known whether they want JSON or a form."""
+"""The dialect of servers that may want either JSON or a form."""
 
 
 def request_of(
@@ -31,7 +31,7 @@ def request_of(
     extra: Mapping[str, Json] = NOTHING,
     **fields: Any,
 ) -> VideoRequest:
-    """Return a request of a prompt or another request, with these fields over its own."""
+    """Return a request from a prompt or another request, with these fields replaced."""
     asked = VideoRequest(prompt=request) if isinstance(request, str) else request
     return replace(
         asked,
@@ -42,7 +42,7 @@ def request_of(
 
 
 def id_or_part(video: str | Path) -> str | FormPart:
-    """Return a job's id as it is, and a file as a part of a form."""
+    """Return a job's id unchanged, and a file as a part of a form."""
     return file_part(video) if isinstance(video, Path) else video
 
 
@@ -55,12 +55,12 @@ def file_part(path: Path) -> FormPart:
         raise InvalidRequest(f"The video {path} could not be read: {reason}.") from error
     media_type = sniff(data[:SNIFFED])
     if media_type not in VIDEO_SUFFIXES:
-        raise InvalidRequest(f"{path} is {media_type or 'of no known type'}, and no video.")
+        raise InvalidRequest(f"{path} is {media_type or 'of no known type'}, not a video.")
     return FormPart(name="video", value=data, filename=path.name, media_type=media_type)
 
 
 async def with_bytes(http: Http, image: Image, timeout: float) -> Image:
-    """Fetch an image that is given by its URL only; the key goes to the API's origin only."""
+    """Fetch an image that only has a URL; the key goes to the API's origin only."""
     if image.data is not None or image.url is None:
         return image
     shown = strip_query(image.url)
@@ -77,14 +77,14 @@ async def with_bytes(http: Http, image: Image, timeout: float) -> Image:
 async def _image_bytes(http: Http, url: str, shown: str) -> bytes:
     async with http.stream(url) as stream:
         if stream.status_code != OK:
-            raise InvalidRequest(f"The image {shown} gave HTTP {stream.status_code}.")
+            raise InvalidRequest(f"The image {shown} answered HTTP {stream.status_code}.")
         if stream.length is not None and stream.length > MAX_IMAGE:
             raise too_large(shown)
         return (await stream.read(MAX_IMAGE)).body
 
 
 async def is_video(http: Http, url: str, timeout: float) -> bool:
-    """Tell whether a video is at an address, by its first bytes; no answer means no."""
+    """Return whether an address has a video, by its first bytes; no answer means no."""
     if url.startswith("data:"):
         return True
     late = TransportError("it did not come in time.")
@@ -106,9 +106,9 @@ async def _starts_as_video(http: Http, url: str) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class RequestWriter:
-    """Checks requests, and writes them as the calls that one provider takes.
+    """Checks requests, and writes them as the calls that one provider accepts.
 
-    `checks`: what the catalog says of models counts. `as_form`: a server that once asked for a
+    `checks`: check requests by the catalog's models. `as_form`: a server that once asked for a
     form gets forms from then on.
     """
 
@@ -124,7 +124,7 @@ class RequestWriter:
         return complete
 
     async def call(self, request: VideoRequest, http: Http, timeout: float) -> HttpCall:
-        """Write a request; images are fetched where the server takes files only."""
+        """Write a request; images are fetched if the server accepts only files."""
         if self._needs_bytes:
             images = [await with_bytes(http, image, timeout) for image in request.images]
             request = replace(request, images=tuple(images))
@@ -139,7 +139,7 @@ class RequestWriter:
         return self._written(request)
 
     def turns_to_forms(self, call: HttpCall, reply: HttpReply) -> bool:
-        """Tell whether the server wants a form in place of this call, and write forms then."""
+        """Return whether the server wants a form instead of this call; then write forms."""
         if self.provider.dialect != FLEXIBLE or call.json is None or not wants_form(reply):
             return False
         self.as_form = True

@@ -1,4 +1,4 @@
-"""Checks that a file is a whole video, and reads its size and length from the container.
+"""Checks that a file is a complete video, and reads its size and length from the container.
 
 Walks the boxes of an MP4 (ISO/IEC 14496-12) without reading its pictures, so that memory and
 time do not grow with the file.
@@ -19,20 +19,20 @@ from ipyreel.values import VideoFile
 from ipyreel.wire.media_types import SNIFFED, VIDEO_SUFFIXES, sniff
 
 NOT_WALKED = frozenset({"video/webm", "video/x-msvideo"})
-"""Types of which only the first bytes are looked at."""
+"""Types for which only the first bytes are checked."""
 
 HEADER = 8
 SMALLEST_TKHD = 84
 MOST_BOXES = 100_000
-"""Boxes of one file that are walked; a fragmented video has a few for each of its fragments."""
+"""Most boxes to walk in one file; a fragmented video has a few for each fragment."""
 
 SHORT = 128
-"""Bytes of a box that are read."""
+"""Most bytes of a box to read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """What a video file says of itself; pixels and seconds, None where it does not say."""
+    """A video file's metadata; pixels and seconds, None if the file does not have them."""
 
     media_type: str
     width: int | None = None
@@ -42,7 +42,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One box: its four-letter kind, and where its content begins and ends in the file."""
+    """One box: its four-letter type, and where its content begins and ends in the file."""
 
     kind: bytes
     start: int
@@ -50,14 +50,14 @@ class Box:
 
 
 class _Broken(Exception):
-    """The walk came to something that cannot be; the text says what."""
+    """The file is not valid; the text says why."""
 
 
 def read_container(path: Path) -> Container:
-    """Check that a file is a whole video and return what it says of itself.
+    """Check that a file is a complete video and return its metadata.
 
-    MP4s are walked box by box; of WebM and AVI only the first bytes are looked at. Raises
-    `DownloadError` when the file is cut short, is no video or cannot be read.
+    MP4s are walked box by box; for WebM and AVI only the first bytes are checked. Raises
+    `DownloadError` if the file is truncated, is not a video or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -75,7 +75,7 @@ def read_container(path: Path) -> Container:
 def _read(file: BinaryIO) -> Container:
     media_type = sniff(file.read(SNIFFED))
     if media_type is None or media_type not in VIDEO_SUFFIXES:
-        raise _Broken("it is no video")
+        raise _Broken("it is not a video")
     if media_type in NOT_WALKED:
         return Container(media_type=media_type)
     return _read_mp4(file, media_type)
@@ -85,7 +85,7 @@ def _read_mp4(file: BinaryIO, media_type: str) -> Container:
     left = iter(range(MOST_BOXES))
     boxes = {box.kind: box for box in _boxes(file, 0, os.fstat(file.fileno()).st_size, left)}
     if b"mdat" not in boxes:
-        raise _Broken("it holds no pictures (no mdat box)")
+        raise _Broken("it has no pictures (no mdat box)")
     if b"moov" not in boxes:
         raise _Broken("its table of contents is missing (no moov box)")
     width = height = None
@@ -101,9 +101,9 @@ def _read_mp4(file: BinaryIO, media_type: str) -> Container:
 
 
 def _boxes(file: BinaryIO, start: int, end: int, left: Iterator[int]) -> Iterator[Box]:
-    """Yield the boxes between two offsets, each taking one of `left`.
+    """Yield the boxes between two offsets; each consumes one item of `left`.
 
-    Raises `_Broken` when they do not add up, or none is left.
+    Raises `_Broken` if the sizes do not add up, or nothing is left.
     """
     # Fewer than eight bytes, or zeros, after the last box are padding that players skip.
     while end - start >= HEADER:
@@ -139,7 +139,7 @@ def _exactly(file: BinaryIO, count: int) -> bytes:
 
 
 def _duration(mvhd: bytes) -> float | None:
-    """Return the seconds an `mvhd` box speaks of; None when unknown (0 or all ones)."""
+    """Return the seconds in an `mvhd` box; None if unknown (0 or all ones)."""
     shape = ">20xIQ" if mvhd[:1] == b"\x01" else ">12xII"
     if len(mvhd) < struct.calcsize(shape):
         return None
@@ -159,7 +159,7 @@ def _track_size(file: BinaryIO, trak: Box, left: Iterator[int]) -> tuple[int, in
 
 
 def inspect_file(path: Path) -> VideoFile | None:
-    """Return what is known of a finished file; None when it is no whole video."""
+    """Return the facts of a finished file; None if it is not a complete video."""
     try:
         facts = read_container(path)
         size, sha256 = hash_file(path)
@@ -169,7 +169,7 @@ def inspect_file(path: Path) -> VideoFile | None:
 
 
 def video_file(path: Path, facts: Container, *, size: int, sha256: str) -> VideoFile:
-    """Return what was found in a finished file."""
+    """Return the facts of a finished file."""
     return VideoFile(
         path=str(path),
         size=size,

@@ -1,7 +1,7 @@
-"""Keeps the growing file of a download: resumed by later kernels, hashed, moved into place.
+"""Writes the partial file of a download: later kernels resume it; it is hashed, then moved.
 
-A part has a random name (`clip.mp4.1f2e3d4c5b6a7988.part`). What it is and where its bytes come
-from is kept outside its folder: whatever else lies there is never taken for a part.
+A part has a random name (`clip.mp4.1f2e3d4c5b6a7988.part`). Its record (what it is, where its
+bytes come from) is kept outside its folder: no other file there is mistaken for a part.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if sys.platform == "win32":
     import msvcrt
 
     LOCKED_BYTE = 2**40
-    """Where the lock is: behind every video, since Windows lets nobody else read what is locked."""
+    """The locked byte: behind the end of any video, since on Windows others cannot read it."""
 
     def _lock_now(file: int) -> None:
         os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
     def _unlock(file: int) -> None:
-        # Windows says that closing may release a lock some time later.
+        # On Windows, closing a file may release its lock only later.
         os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
 
@@ -55,9 +55,9 @@ BLOCK = 2**20
 """Bytes that are hashed or read at once."""
 
 HINTS = {
-    errno.ENOSPC: "Free some space, then resume: what came so far is kept.",
-    errno.EDQUOT: "Free some space, then resume: what came so far is kept.",
-    errno.EFBIG: "Choose a folder that takes files this large, then resume.",
+    errno.ENOSPC: "Free some space, then resume: the bytes received so far are kept.",
+    errno.EDQUOT: "Free some space, then resume: the bytes received so far are kept.",
+    errno.EFBIG: "Choose a folder that can hold files of this size, then resume.",
     errno.EACCES: "Choose a folder that you may write to.",
     errno.EPERM: "Choose a folder that you may write to.",
     errno.EROFS: "Choose a folder that you may write to.",
@@ -82,10 +82,10 @@ def disk_errors(path: Path, kept: Path | None = None) -> Iterator[None]:
 
 
 class Part:
-    """The part file of one target; blocking, used from one thread at a time but for `close`.
+    """The part file of one target; blocking, used from one thread at a time except for `close`.
 
-    `path` has a random name in the target's folder; `size` counts the bytes that are there,
-    `source` says whose they are.
+    `path` has a random name in the target's folder; `size` is the number of bytes in it,
+    `source` says where they come from.
     """
 
     def __init__(self, target: Path, memory: PartMemory) -> None:
@@ -103,12 +103,12 @@ class Part:
     def open(self) -> None:
         """Open the file that an earlier kernel left, or create one.
 
-        Only a file that was recorded is opened again. Raises `DownloadError` when the folder
-        cannot be written, or another program is downloading into the same part.
+        Only a recorded file is opened again. Raises `DownloadError` if the folder cannot be
+        written, or another program is downloading into the same part.
         """
         with disk_errors(self.target), self._lock:
             if self._closed:
-                # The caller was cancelled while this waited for its thread.
+                # The caller was cancelled while this waited for a thread.
                 return
             if not self._reopen(self._memory.load()):
                 self._create()
@@ -124,7 +124,7 @@ class Part:
         try:
             self._lock_file(file, record.path)
         except DownloadError:
-            # It is another program's: left as it is, also while it is empty.
+            # Another program has it: do not change it, even if it is empty.
             os.close(file)
             raise
         self.path, self._record, self._file = record.path, record, file
@@ -135,7 +135,7 @@ class Part:
 
     def _create(self) -> None:
         self._memory.save(PartRecord(path=self.path))
-        # O_EXCL follows no link, so a name that somebody guessed is an error.
+        # O_EXCL does not follow links, so a file at a guessed name is an error.
         self._file = os.open(self.path, FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
         found = os.fstat(self._file)
         if hasattr(os, "fchmod"):
@@ -150,14 +150,14 @@ class Part:
         self._memory.save(self._record)
 
     def close(self) -> None:
-        """Close the file for good; nothing is lost, and no empty file is left behind."""
+        """Close the file; nothing is lost, and no empty file is left."""
         with self._lock:
             self._closed = True
             file, self._file = self._file, None
             if file is None:
                 return
             is_empty = os.fstat(file).st_size == 0
-            with contextlib.suppress(OSError):  # where there are no locks
+            with contextlib.suppress(OSError):  # if there are no locks
                 _unlock(file)
             os.close(file)
             if is_empty and self._record is not None:
@@ -165,16 +165,16 @@ class Part:
 
     @property
     def sha256(self) -> str:
-        """The hash of the bytes that are there, in hex."""
+        """The hash of the bytes so far, in hex."""
         return self._digest.hexdigest()
 
     @property
     def is_complete(self) -> bool:
-        """Whether every byte that was announced is there."""
+        """Whether the file has the length that the server announced."""
         return self.source is not None and self.source.length == self.size
 
     def restart(self, source: Source) -> None:
-        """Drop what is there and begin again with the bytes of `source`."""
+        """Drop the bytes so far and start again with those of `source`."""
         with disk_errors(self.path), self._lock:
             # First the bytes, then their record: a kill in between leaves an empty part,
             # never one that claims a source it does not have.
@@ -182,7 +182,7 @@ class Part:
         self._note(source)
 
     def forget(self) -> None:
-        """Distrust the bytes: they stay, but the next reply replaces them."""
+        """Mark the bytes as invalid: they are kept until the next reply replaces them."""
         self._note(None)
 
     def _note(self, source: Source | None) -> None:
@@ -192,30 +192,30 @@ class Part:
             self._memory.save(self._record)
 
     def write(self, pieces: Sequence[bytes]) -> None:
-        """Append and hash bytes; raises `DownloadError` when the disk refuses."""
+        """Append and hash bytes; raises `DownloadError` if the disk refuses."""
         with disk_errors(self.path, self.path), self._lock:
             file = self._open_file()
             os.lseek(file, self.size, os.SEEK_SET)
-            # One large block: each call gives up the interpreter and has to wait to get it back.
+            # One large block: each call releases the GIL and has to wait to get it back.
             rest = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
             while rest:
-                # A disk that runs full takes a part of it first, and refuses the rest.
+                # A disk that becomes full accepts a part first, and refuses the rest.
                 written = os.write(file, rest)
                 self._digest.update(rest[:written])
                 self.size += written
                 rest = rest[written:]
 
     def sync(self) -> None:
-        """Make sure that the bytes are on the disk, and no older ones after them."""
+        """Make sure that the bytes are on the disk, with no older bytes after them."""
         with disk_errors(self.path, self.path), self._lock:
             os.ftruncate(self._open_file(), self.size)
             os.fsync(self._open_file())
 
     def publish(self, media_type: str) -> Path:
-        """Move the finished file to its name, the ending corrected, overwriting nothing.
+        """Move the finished file to its name with the correct suffix, overwriting nothing.
 
-        Closes the part. A file of the same bytes at that name is taken as this one. Raises
-        `DownloadError` when another file is there, or the folder refuses.
+        Closes the part. A file with the same bytes at that name counts as this one. Raises
+        `DownloadError` if another file has the name, or the folder refuses.
         """
         final = final_path(self.target, media_type)
         self._open_to_others()
@@ -238,7 +238,7 @@ class Part:
         """Give the file the permissions of a new one; a part is private."""
         with disk_errors(self.path), self._lock:
             if self._record is None or not self._record.is_file(self.path):
-                raise OSError(errno.ESTALE, "another file has the name of the part")
+                raise OSError(errno.ESTALE, "another file now has the name of the part")
             if hasattr(os, "fchmod"):
                 os.fchmod(self._open_file(), self._record.mode)
 
@@ -253,7 +253,7 @@ class Part:
         return self._file
 
     def _lock_file(self, file: int, path: Path) -> None:
-        """Keep a second kernel from writing into the same part."""
+        """Lock the part, so that no other kernel writes into it."""
         try:
             _lock_now(file)
         except (BlockingIOError, PermissionError) as error:
@@ -263,7 +263,7 @@ class Part:
                 hint="Wait for it, or stop it.",
             ) from error
         except OSError:
-            # Some network folders know no locks; the library lets one kernel at a job.
+            # Some network folders have no locks; the library gives each job to one kernel.
             return
 
     def _hash_again(self, file: int) -> None:
@@ -274,7 +274,7 @@ class Part:
 
 
 def _open_recorded(record: PartRecord) -> int | None:
-    """Open the file of a record; None when its name leads to another one by now."""
+    """Open the file of a record; None if its name now leads to another file."""
     file = os.open(record.path, FLAGS)
     if record.is_of(os.fstat(file)):
         return file
@@ -293,7 +293,7 @@ def hash_file(path: Path) -> tuple[int, str]:
 
 
 def final_path(target: Path, media_type: str) -> Path:
-    """Return the name for a file of that type: the target's, with an ending that is true."""
+    """Return the target's name with the suffix of this type."""
     endings = VIDEO_SUFFIXES.get(media_type, ())
     if not endings or target.suffix.lower() in endings:
         return target
@@ -306,21 +306,21 @@ def final_path(target: Path, media_type: str) -> Path:
 def name_taken(final: Path, kept: Path | None) -> DownloadError:
     """Return the error for a name that another file has."""
     return DownloadError(
-        f"{final} exists already and holds something else; it was not overwritten.",
+        f"{final} already exists with other content; it was not overwritten.",
         path=str(kept) if kept else None,
         hint="Move it away or choose another name, then resume.",
     )
 
 
 def _move(part: Path, final: Path) -> None:
-    """Give the file its name in one step; raises FileExistsError when the name is taken."""
+    """Rename the file in one step; raises FileExistsError if the name is taken."""
     try:
         os.link(part, final)
     except FileExistsError:
         raise
     except OSError:
-        # No hard links here (FAT, some network folders): claim the name, then replace our
-        # own empty claim.
+        # No hard links here (FAT, some network folders): create an empty file at the name, then
+        # replace it.
         os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
             part.replace(final)
@@ -332,7 +332,7 @@ def _move(part: Path, final: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut, where the system can."""
+    """Make the new name survive a power failure, if the system supports it."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Describes the part of a download to a later kernel: which file it is, and whose bytes it has."""
+"""The record of a partial download for a later kernel: its file, and where its bytes are from."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ipyreel.values import Json
 from ipyreel.wire.urls import strip_query
 
 STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{0,400}"')
-"""Weak ones (`W/"x"`) do not promise the same bytes, others could not be sent back."""
+"""Weak ETags (`W/"x"`) do not guarantee the same bytes; others could not be sent back."""
 
 HTTP_DATE = re.compile(r"[A-Za-z0-9,: +-]{10,60}")
 
 PLANNED = -1
-"""The inode in the record of a part that is about to be created."""
+"""The inode in the record of a part that will be created."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the bytes of a part come from, as far as it may be written down.
+    """Where the bytes of a part come from, without secrets.
 
-    `address` is the URL without its query (signed ones are secrets); `length` is that of the
+    `address` is the URL without its query (signed URLs are secrets); `length` is that of the
     whole file in bytes.
     """
 
@@ -38,7 +38,7 @@ class Source:
 
     @classmethod
     def of(cls, url: str, headers: Mapping[str, str], length: int | None) -> Source:
-        """Read a source from the headers of a full reply."""
+        """Return the source that the headers of a full reply describe."""
         return cls(
             address=strip_query(url),
             etag=_sendable(headers.get("etag"), STRONG_ETAG),
@@ -48,22 +48,22 @@ class Source:
 
     @property
     def validator(self) -> str | None:
-        """What the server recognises exactly these bytes by; None: no safe resuming."""
+        """The server's identifier of exactly these bytes; None: resuming is not safe."""
         return self.etag or self.last_modified
 
     def is_confirmed_by(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether a partial reply says that it is of exactly these bytes."""
+        """Return whether a partial reply says that it belongs to exactly these bytes."""
         name = "etag" if self.etag else "last-modified"
         return self.validator is not None and headers.get(name) == self.validator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartRecord:
-    """What a later kernel has to know of a part: which file it is, and whose bytes it holds.
+    """What a later kernel must know about a part: which file it is, and where its bytes are from.
 
-    `device` and `inode` identify the file, `mode` holds the permissions for the finished video.
-    `source` None: the bytes are not to be continued. Without these the file is about to be
-    created: a kernel that is killed then may leave it empty.
+    `device` and `inode` identify the file, `mode` has the permissions for the finished video.
+    `source` None: the bytes must not be continued. Without `device` and `inode` the file is about
+    to be created: a kernel that is killed then may leave it empty.
     """
 
     path: Path
@@ -84,7 +84,7 @@ class PartRecord:
         return cls(**{**data, **found})
 
     def is_file(self, path: Path) -> bool:
-        """Tell whether a path leads to this very file, not by way of a link."""
+        """Return whether a path is exactly this file, not a link to it."""
         try:
             found = path.lstat()
         except OSError:
@@ -92,19 +92,19 @@ class PartRecord:
         return self.is_of(found)
 
     def is_of(self, found: os.stat_result) -> bool:
-        """Tell whether what `stat` found is this very file."""
+        """Return whether a `stat` result is exactly this file."""
         same = (found.st_dev, found.st_ino) == (self.device, self.inode)
         return same and stat.S_ISREG(found.st_mode)
 
     def discard(self) -> None:
-        """Remove the part, if its name still leads to it."""
+        """Remove the part, if its name still belongs to it."""
         with contextlib.suppress(OSError):
             if self.is_file(self.path) or (self.inode == PLANNED and is_empty_claim(self.path)):
                 self.path.unlink()
 
 
 class PartMemory(Protocol):
-    """Keeps the record of one download's part: not in its folder, which others may write to."""
+    """Stores the record of one download's part outside its folder, which others may write to."""
 
     def load(self) -> PartRecord | None:
         """Return the record, or None."""
@@ -115,7 +115,7 @@ class PartMemory(Protocol):
 
 @dataclass(slots=True)
 class ProcessMemory:
-    """Keeps the records of one process, by the target of the download."""
+    """Stores the records of one process in memory, by the target of the download."""
 
     target: Path
     records: dict[Path, PartRecord] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class ProcessMemory:
 
 
 def is_empty_claim(final: Path) -> bool:
-    """Tell whether a name is only claimed: by a kernel that ended in the middle of `_move`."""
+    """Return whether a name has only the empty file of a kernel that was killed in `_move`."""
     found = final.lstat()
     return stat.S_ISREG(found.st_mode) and found.st_size == 0
 
@@ -143,7 +143,7 @@ def _sendable(text: str | None, shape: re.Pattern[str]) -> str | None:
 
 
 def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """Return where a partial reply begins and how long the whole file is, in bytes."""
+    """Return the start of a partial reply and the length of the whole file, in bytes."""
     match = re.fullmatch(
         r"bytes\s+(?:([0-9]{1,18})-[0-9]{1,18}|\*)/([0-9]{1,18}|\*)",
         headers.get("content-range", "").strip(),

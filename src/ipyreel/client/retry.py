@@ -25,22 +25,22 @@ T = TypeVar("T")
 
 Sleep = Callable[[float], Awaitable[object]]
 
-RESUME = "Resume goes on from there."
+RESUME = "Resume continues from there."
 
 REFUSALS = (AuthenticationFailed, PaymentRequired, JobNotFound)
-"""Errors of a poll that may pass, but not for long; see `Refusals`."""
+"""Errors of a poll that are believed only if they persist; see `Refusals`."""
 
 PASSING = (TransportError, WireError, RateLimited, ServerBroken)
-"""Errors of a poll after which the next one may succeed."""
+"""Errors of a poll after which the next poll may succeed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how fast something is tried again; times in seconds.
+    """How often and how fast to try again; times in seconds.
 
-    `attempts` counts all of them, the first one too. `cap` limits our own waits,
-    `retry_after_cap` those a server asks for (120 s, as openai-python does it). The two of
-    `busy` are for a 429: limits on videos are counted per minute, not per second.
+    `attempts` includes the first one. `cap` limits our own waits, `retry_after_cap` those that
+    a server asks for (120 s, as in openai-python). The two `busy` fields are for a 429: limits
+    on videos are counted per minute, not per second.
     """
 
     attempts: int = 5
@@ -57,7 +57,7 @@ class Timeouts:
 
     `create` and `poll` are for a whole request. A download may take `first_byte` to begin (some
     gateways fetch the file first) and `read` between any two bytes after that. Some servers warm
-    up inside create and take minutes (SGLang, Agnes).
+    up during create, which takes minutes (SGLang, Agnes).
     """
 
     connect: float = 10.0
@@ -73,12 +73,13 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadPolicy:
-    """How long a download goes on trying, and how much it takes; times in seconds.
+    """How long a download keeps trying, and the largest file; times in seconds.
 
-    `retry` is for cuts and overload, counted anew whenever more of the file is here than
-    ever before; `not_ready` is the sum of the waits for a file that the server does not have
-    yet; `least_rate` (bytes per second) is checked every `rate_window`, counted from the first
-    byte; `deadline` is for all of it; `max_bytes` is the largest file that is accepted.
+    `retry` is for lost connections and overload; its count restarts whenever more of the file
+    is here than ever before; `not_ready` is the sum of the waits for a file that the server
+    does not have yet; `least_rate` (bytes per second) is checked every `rate_window`, counted
+    from the first byte; `deadline` is for the whole download; `max_bytes` is the largest file
+    that is accepted.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -91,11 +92,11 @@ class DownloadPolicy:
 
 @dataclass(slots=True, kw_only=True)
 class Refusals:
-    """Decides when a server that refuses to show a job is believed.
+    """Decides when to believe a server that refuses to show a job.
 
-    Its database may be away or lag behind, or another replica may answer. So a refusal is final
+    Its database may be down or lag behind, or another replica may answer. So a refusal is final
     only after `grace` seconds and more than `most` refusals in a row. Until a poll was answered
-    (`accepted`), the key may be wrong, and its refusal is final at once.
+    (`accepted`), the key may be wrong, so a refusal of the key is final at once.
     """
 
     grace: float = 30.0
@@ -119,9 +120,9 @@ class Refusals:
 
 
 class Pace:
-    """Measures how fast one reply comes, so that no server can hold up a download for ever.
+    """Measures the speed of one reply, so that no server can delay a download endlessly.
 
-    `now` returns seconds of any clock that only goes forward.
+    `now` returns the seconds of any monotonic clock.
     """
 
     def __init__(
@@ -133,14 +134,14 @@ class Pace:
         self._window = (self._begun, 0)
 
     def received(self, count: int) -> None:
-        """Note that `count` bytes of the file came."""
+        """Note that `count` bytes of the file were received."""
         if not self._received:
             self._window = (self._now(), 0)
         self._received += count
         self._last = self._now()
 
     def check(self) -> VideoError | None:
-        """Return the error to end the reply with, None while it is fast enough."""
+        """Return the error to end the reply with, None if it is fast enough."""
         now, policy = self._now(), self._policy
         if not self._received:
             patience = self._timeouts.first_byte
@@ -168,11 +169,11 @@ def backoff(
 ) -> float:
     """Return the seconds to wait after the `attempt`-th failure (1 is the first).
 
-    Exponential with full jitter: anything from 0 to the bound, so that many clients that failed
-    together do not come back together. `retry_after`, what the server asks for, can make it
-    longer but never shorter: a server that sends 0 gets no burst of requests.
+    Exponential with full jitter: a random wait from 0 to the bound, so that clients that failed
+    together do not retry together. `retry_after` of the server can make it longer but never
+    shorter: a server that sends 0 does not get a burst of requests.
     """
-    # 2**64 is beyond any cap, and a float still holds it.
+    # 2**64 is above any cap, and still fits a float.
     own = rng() * min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 64))
     return max(own, min(retry_after or 0.0, policy.retry_after_cap))
 
@@ -189,9 +190,9 @@ async def poll_until_ended(
 ) -> AsyncIterator[VideoJob]:
     """Ask every `interval` seconds and yield each answer, the last one final.
 
-    A server that does not answer is asked again with backoff; one that wants to be asked less
-    often is. Refusals are believed as `Refusals` says. Raises `WaitTimeout` after `deadline`
-    seconds, and what `ask` raises when asking again does not help.
+    A server that does not answer is asked again with backoff; one that asks for fewer requests
+    gets fewer. `Refusals` decides about refusals. Raises `WaitTimeout` after `deadline` seconds,
+    and what `ask` raises if asking again does not help.
     """
     begun, waited, failures, refusals = clock(), 0.0, 0, Refusals()
     while True:
@@ -210,11 +211,11 @@ async def poll_until_ended(
             failures = 0
             refusals.end()
             pause = max(interval, job.poll_after or 0.0)
-        # The waits are added up as well: a clock can be set back.
+        # The waits are summed up as well: a clock can be set back.
         if max(clock() - begun, waited) + pause > deadline:
             raise WaitTimeout(
                 f"The job did not end within {deadline:.0f} s.",
-                hint="It goes on; wait for the same id again.",
+                hint="It continues; wait for the same id again.",
             )
         await sleep(pause)
         waited += pause
@@ -231,10 +232,10 @@ async def within(work: Coroutine[Any, Any, T], timeout: float, late: Exception) 
 async def watched(
     work: Coroutine[Any, Any, T], interval: float, check: Callable[[], Exception | None]
 ) -> T:
-    """Await `work`; every `interval` seconds, cancel it and raise what `check` returns, if so.
+    """Await `work`; if `check`, called every `interval` seconds, returns an error, raise it.
 
-    Not `asyncio.wait_for`: before Python 3.12 it loses a cancellation that comes when the work
-    has just ended (https://github.com/python/cpython/issues/86296).
+    `work` is then cancelled. Not `asyncio.wait_for`: before Python 3.12 it loses a cancellation
+    that arrives when the work has just ended (https://github.com/python/cpython/issues/86296).
     """
     task, error = asyncio.ensure_future(work), None
     try:
@@ -254,4 +255,4 @@ async def _cancel(task: asyncio.Future[T]) -> None:
     task.cancel()
     await asyncio.wait((task,))
     if not task.cancelled():
-        task.exception()  # without this look at it, the loop would log it as never retrieved
+        task.exception()  # otherwise the loop would log it as never retrieved

@@ -1,4 +1,4 @@
-"""Holds bodies: what is sent as one, and a reply whose body is still to come."""
+"""Bodies of HTTP: encodes those that are sent, and streams those of replies."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ MAX_REPLY = 16 * 2**20
 IDENTITY = "identity"
 
 WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""The encodings that are decoded although none is asked for, as zlib names them."""
+"""The encodings that are decoded although we ask for none, by zlib's parameters."""
 
 MAX_PIECE = 2**18
-"""Bytes that are decoded at once, at most."""
+"""Most bytes that are decoded at once."""
 
 LONGEST_NUMBER = 18
-"""Digits of a length in bytes that is believed."""
+"""Most digits of a length in bytes that is accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """A reply whose body is still to come.
+    """A reply whose body was not read yet.
 
-    Header names are in lower case; `host` is who answered in the end at
-    `url`, as it may be shown; `pieces` yields the body
-    once, decoded, and raises `TransportError` when it breaks off. `mask` takes the key out of
-    what is shown or kept.
+    Header names are in lower case; `host` is the host that answered at `url` after redirects;
+    `url` is safe to show; `pieces` yields the decoded body once, and raises `TransportError` if
+    it breaks off. `mask` removes the key from what is shown or stored.
     """
 
     status_code: int
@@ -46,26 +45,26 @@ class Stream:
 
     @property
     def encoded(self) -> bool:
-        """Whether the body is compressed although plain bytes were asked for."""
+        """Whether the body is compressed although we asked for plain bytes."""
         return bool(encodings(self.headers))
 
     @property
     def length(self) -> int | None:
-        """The bytes of the body; None when the headers do not say or it is encoded."""
+        """The bytes of the body; None if the headers do not say or it is encoded."""
         text = self.headers.get("content-length", "")
         digits = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
-        # Chunks say their own lengths, and overrule another one (RFC 9112, 6.3).
+        # Chunks have their own lengths, which override Content-Length (RFC 9112, 6.3).
         chunked = "transfer-encoding" in self.headers
         return int(text) if digits and not chunked and not self.encoded else None
 
     async def read(self, limit: int = MAX_REPLY) -> HttpReply:
-        """Read the rest into memory; raises `WireError` when it is longer than `limit` bytes."""
+        """Read the rest into memory; raises `WireError` if it is longer than `limit` bytes."""
         body = bytearray()
         async for piece in self.pieces:
             body += piece
             if len(body) > limit:
                 start = self.mask(bytes(body[:4000]))[:500].decode(errors="replace")
-                body.clear()  # the traceback of the error keeps it for a while
+                body.clear()  # the error's traceback would keep it in memory
                 text = f"The reply of {self.host} is longer than {limit} bytes."
                 raise WireError(text, excerpt=start)
         return self.reply(bytes(body))
@@ -79,7 +78,7 @@ class Stream:
 
 
 def encode_body(call: HttpCall) -> dict[str, Any]:
-    """Return the body as httpx takes it: JSON text, or the parts of a form.
+    """Return the body as httpx accepts it: JSON text, or the parts of a form.
 
     Raises `InvalidRequest` for data that cannot be written.
     """
@@ -105,12 +104,12 @@ def _as_bytes(value: str | bytes) -> bytes:
 
 
 def decoder(names: list[str], host: str) -> Callable[[bytes], Iterator[bytes]] | None:
-    """Return what undoes one gzip or deflate; raises `WireError` for anything else."""
+    """Return a decoder for one gzip or deflate; raises `WireError` for other encodings."""
     if not names:
         return None
     if len(names) > 1 or names[0] not in WINDOW_BITS:
         shown = clean(", ".join(names), 60)
-        raise WireError(f"{host} sent a body encoded as {shown}; plain bytes were asked for.")
+        raise WireError(f"{host} sent a body encoded as {shown}; plain bytes were requested.")
     inflate = zlib.decompressobj(WINDOW_BITS[names[0]])
 
     def decode(piece: bytes) -> Iterator[bytes]:
@@ -129,6 +128,6 @@ def decoder(names: list[str], host: str) -> Callable[[bytes], Iterator[bytes]] |
 
 
 def encodings(headers: Mapping[str, str]) -> list[str]:
-    """Return how a body is encoded, in lower case; nothing for plain bytes."""
+    """Return the encodings of a body, in lower case; [] for plain bytes."""
     found = (name.strip() for name in headers.get("content-encoding", "").lower().split(","))
     return [name for name in found if name not in {"", IDENTITY}]

@@ -1,4 +1,4 @@
-"""Sends the POST that may cost money: once, and again only when it cannot have been accepted."""
+"""Sends the POST that may cost money: once, and again only if it was certainly not accepted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ipyreel.wire.reader import read_job
 from ipyreel.wire.refusals import names_error, read_error
 
 OnSend = Callable[[bool], None]
-"""Called with True right before bytes may leave, with False once this attempt failed for sure."""
+"""Called with True right before bytes may be sent, with False once this attempt surely failed."""
 
 MAX_INLINE = 256 * 2**20
 """The largest reply, in bytes, of a server that sends the video in it."""
@@ -44,9 +44,9 @@ def ignore_send(_leaving: bool) -> None:  # noqa: FBT001 - the shape of OnSend
 class Submission:
     """Sends POSTs that start jobs to one provider; `timeout` in seconds for one of them.
 
-    `sleep`, `clock` (seconds since the epoch) and `rng` are time and chance; `advice` says
-    how to look for a job of which nobody knows whether it was accepted. `limit` is how long a
-    reply may be, in bytes.
+    `sleep`, `clock` (seconds since the epoch) and `rng` are time and randomness; `advice` says
+    how to look for a job that may or may not have been accepted. `limit` is the largest reply,
+    in bytes.
     """
 
     http: Http
@@ -61,7 +61,7 @@ class Submission:
 
     @classmethod
     def to(cls, provider: Provider, **given: Any) -> Submission:
-        """Return the submission to a provider, with its name, its advice and its limit."""
+        """Return the `Submission` for a provider, with its name, its advice and its limit."""
         where = "in the list of jobs" if "list" in provider.routes else f"at {provider.title}"
         inline = dialect_named(provider.dialect).inline
         return cls(
@@ -72,13 +72,13 @@ class Submission:
         )
 
     async def post(self, call: HttpCall, on_send: OnSend) -> HttpReply:
-        """Send one POST and return its reply, of whatever status but 429.
+        """Send one POST and return its reply, with any status except 429.
 
-        Sent again, a limited number of times, after a failure to connect and after a 429.
-        Raises `TransportError` or `RateLimited` when that did not help, and
-        `SubmissionUnknown` when the POST may have arrived and no reply came.
+        It is sent again, a limited number of times, after a failure to connect and after a 429.
+        Raises `TransportError` or `RateLimited` if that did not help, and `SubmissionUnknown`
+        if the POST may have arrived and no reply was received.
         """
-        # Before anything is said to leave: reading certificates takes its time.
+        # Before `on_send` reports it as sent: reading certificates takes time.
         self.http.open()
         for attempt in itertools.count(1):
             on_send(True)  # noqa: FBT003 - the shape of OnSend
@@ -96,16 +96,16 @@ class Submission:
                     return reply
                 on_send(False)  # noqa: FBT003 - the shape of OnSend
                 refusal = read_error(reply, now=self.clock())
-                # OpenAI's 429 "insufficient_quota" is not about speed: waiting changes nothing.
+                # OpenAI's 429 "insufficient_quota" is not about speed: waiting does not help.
                 if not isinstance(refusal, RateLimited) or attempt >= policy.busy_attempts:
                     raise refusal
                 policy = replace(policy, base=policy.busy_base)
                 retry_after = refusal.retry_after
             await self.sleep(backoff(attempt, policy, self.rng, retry_after=retry_after))
-        raise AssertionError("counting does not end")
+        raise AssertionError("the loop always returns or raises")
 
     async def _send(self, call: HttpCall) -> HttpReply:
-        """Send once; raises `SubmissionUnknown` unless nothing can have been accepted."""
+        """Send once; raises `SubmissionUnknown` if it may have been accepted."""
         try:
             return await self.http.send(call, timeout=self.timeout, limit=self.limit)
         except TransportError as error:
@@ -115,20 +115,20 @@ class Submission:
         except WireError as error:
             raise self.unknown(error) from error
         except ProviderError as error:
-            # "See other": the POST was done, and its result is elsewhere (RFC 9110, 15.4.4).
+            # "See Other": the POST was processed, and its result is elsewhere (RFC 9110, 15.4.4).
             if error.status_code == SEE_OTHER:
                 raise self.unknown(error) from error
             raise
 
     async def start(self, call: HttpCall, on_send: OnSend) -> VideoJob:
-        """Send one POST and read the job out of its reply; raises as `post` and `read` do."""
+        """Send one POST and read the job from its reply; raises what `post` and `read` raise."""
         return self.read(await self.post(call, on_send), on_send)
 
     def read(self, reply: HttpReply, on_send: OnSend) -> VideoJob:
-        """Read the job out of the reply to a submission.
+        """Read the job from the reply to a submission.
 
-        Raises the `ProviderError` that a refusal is; `SubmissionUnknown` for 5xx, for 408,
-        and for a 2xx that names no job, since it may exist all the same.
+        Raises a `ProviderError` for a refusal; `SubmissionUnknown` for 5xx, for 408, and for a
+        2xx that names no job, since the job may still exist.
         """
         try:
             return read_job(reply, now=self.clock(), creating=True)
@@ -141,7 +141,7 @@ class Submission:
             raise
 
     def unknown(self, error: VideoError) -> SubmissionUnknown:
-        """Return the error for a POST that may have arrived, with what is known of it."""
+        """Return the error for a POST that may have arrived, with what is known about it."""
         status = f" (HTTP {error.status_code})" if isinstance(error, ProviderError) else ""
         excerpt = error.excerpt[:300] if isinstance(error, WireError) else ""
         sent = f" It sent: {excerpt}" if excerpt else ""
@@ -149,20 +149,20 @@ class Submission:
             sent += f" {error.hint}"
         unknown = SubmissionUnknown(
             f"{self.name} may or may not have accepted the job{status}: {error.message}{sent}",
-            hint=f"It is not sent again by itself, since you may pay for it. {self.advice}",
+            hint=f"It is not sent again automatically, since you may pay for it. {self.advice}",
         )
         unknown.reply = error.reply
         return unknown
 
 
 def _is_refusal(status_code: int, error: ProviderError) -> bool:
-    """Tell whether a reply means that no job was made."""
+    """Return whether a reply means that no job was made."""
     if REFUSED <= status_code < BROKEN:
         return status_code != TIMED_OUT
     if status_code >= BROKEN:
-        # apiyi and new-api send 503 for a model that the key may not use; their code tells.
+        # apiyi and new-api send 503 for a model that the key may not use; the error code says so.
         return isinstance(error, RequestRejected)
-    # An error in a 200 may be about what happened behind a gateway after it had accepted.
+    # An error in a 200 may be about something behind a gateway that has accepted the job.
     return status_code < REFUSED and isinstance(
         error, (AuthenticationFailed, PaymentRequired, RateLimited)
     )

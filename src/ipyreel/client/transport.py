@@ -1,4 +1,4 @@
-"""Opens, reads and closes connections of httpx, names how they fail, and cleans its log."""
+"""Opens, reads and closes httpx connections, translates their errors, and cleans its log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CERTIFICATES = (
 )
 
 Transport = httpx.AsyncBaseTransport
-"""What can replace the network: any transport that httpx takes."""
+"""What can replace the network: any transport that httpx accepts."""
 
 AGENT = f"ipyreel/{__version__}"
 
@@ -37,10 +37,10 @@ NOT_SENT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-"""After one of these no byte of the request can have reached the server.
+"""After one of these errors, no byte of the request can have reached the server.
 
-`InvalidURL` is none of them (httpx reads the address of a redirect although it is not followed),
-nor is `LocalProtocolError` (HTTP/2 calls a broken answer that).
+`InvalidURL` is not among them (httpx parses the address of a redirect that is not followed), nor
+is `LocalProtocolError` (HTTP/2 uses it for a broken answer).
 """
 
 TRANSPORT_ERRORS = (
@@ -54,7 +54,7 @@ TRANSPORT_ERRORS = (
 
 
 def transport_error(error: Exception, host: str, *, sending: bool = True) -> TransportError:
-    """Describe what httpx raised; `sent` is False when no byte can have left."""
+    """Return an error for what httpx raised; `sent` is False if no byte can have been sent."""
     sent = sending and not isinstance(error, NOT_SENT)
     if isinstance(error, httpx.ConnectTimeout):
         text = f"{host} did not accept a connection in time."
@@ -77,32 +77,32 @@ def transport_error(error: Exception, host: str, *, sending: bool = True) -> Tra
 
 
 def _reason(error: Exception) -> str:
-    # h11 quotes the bytes that it cannot read.
+    # h11 quotes the bytes that it cannot parse.
     text = re.split(r"(?:bytearray\()?\bb['\"]", str(error))[0]
     return clean(text, 200).rstrip(".: ") or type(error).__name__
 
 
 @contextlib.contextmanager
 def mapped(host: str, *, sending: bool = True) -> Iterator[None]:
-    """Turn whatever httpx raises inside into a `TransportError`; `sending`: bytes may leave."""
+    """Turn what httpx raises inside into a `TransportError`; `sending`: bytes may be sent."""
     try:
         yield
     except httpx.ProtocolError as error:
-        # Its text quotes what was sent or received, so it is not kept as the cause either.
+        # Its text quotes what was sent or received, so it is not the cause of ours, either.
         raise transport_error(error, host, sending=sending) from None
     except TRANSPORT_ERRORS as error:
         raise transport_error(error, host, sending=sending) from error
 
 
 class CleanLog(logging.Filter):
-    """Takes signed queries and keys out of what httpx and httpcore log."""
+    """Removes signed queries and keys from what httpx and httpcore log."""
 
     def __init__(self) -> None:
         super().__init__()
         self.masks: WeakSet[KeyMask] = WeakSet()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Clean a record; none is dropped."""
+        """Clean a record; no record is dropped."""
         text = record.getMessage()
         for mask in tuple(self.masks):
             text = mask.text(text)
@@ -118,12 +118,12 @@ LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", 
 def make_client(
     transport: Transport | None, *, secure: bool, reuse: bool, proxy: str | None
 ) -> httpx.AsyncClient:
-    """Make a client; without `reuse` each of its requests has a connection of its own.
+    """Return a client; without `reuse` each of its requests has its own connection.
 
     Raises `ConfigError` for a proxy or certificates that cannot be used.
     """
-    # Reading the certificates takes tens of milliseconds; plain http needs none of them, and
-    # this context refuses every server should one speak TLS all the same.
+    # Reading the certificates takes tens of milliseconds. Plain http needs none of them, and
+    # this context refuses any server that uses TLS.
     trust = _trusted() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     keep = None if reuse else 0
     try:
@@ -135,13 +135,13 @@ def make_client(
             # The proxy is chosen by `addresses.proxy_for`; httpx would refuse networks in NO_PROXY.
             trust_env=False,
             headers={"User-Agent": AGENT, "Accept-Encoding": IDENTITY},
-            # No cookie is kept: one that names an account would be a second key.
+            # No cookie is stored: a cookie that names an account would be a second key.
             cookies=httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[]))),
             follow_redirects=False,
         )
     except ImportError as error:
         raise ConfigError(
-            f"The proxy {strip_query(proxy or '')} needs support for SOCKS, which is missing.",
+            f"The proxy {strip_query(proxy or '')} needs SOCKS support, which is not installed.",
             hint='Install it: pip install "ipyreel[socks]". Or unset ALL_PROXY.',
         ) from error
     except (ValueError, httpx.InvalidURL) as error:
@@ -152,10 +152,10 @@ def make_client(
 
 
 def _trusted() -> ssl.SSLContext:
-    """Return the certificates to check servers by: certifi's and the system's.
+    """Return the certificates to verify servers with: certifi's and the system's.
 
-    A company's proxy that opens TLS has its certificate in the system's store. OpenSSL reads that
-    on Linux, and in part on Windows; truststore, where it is installed, on macOS and Windows.
+    A company's proxy that intercepts TLS has its certificate in the system's store. OpenSSL reads
+    that on Linux, and in part on Windows; truststore, if installed, on macOS and Windows.
     """
     own = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
     if not own and sys.platform in {"darwin", "win32"}:
@@ -179,16 +179,16 @@ def _trusted() -> ssl.SSLContext:
 async def pieces_of(
     response: httpx.Response, host: str, names: list[str]
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the body, decoded by ourselves: httpx decodes without a limit on what comes out.
+    """Yield the body, decoded here: httpx decodes without a limit on the decoded size.
 
-    (`Content-Encoding: gzip, gzip` made gigabytes of a few kilobytes.)
+    (`Content-Encoding: gzip, gzip` turned a few kilobytes into gigabytes.)
     """
     if response.is_stream_consumed:  # by a transport that replaces the network
         yield response.content
         return
     decode = decoder(names, host)
     async with contextlib.aclosing(response.aiter_raw()) as body:  # type: ignore[type-var]
-        # Nothing that the consumer raises comes in here, so one mapping is enough for all.
+        # The consumer's exceptions are not raised here, so one mapping is enough.
         with mapped(host):
             async for piece in body:
                 if decode is None:
@@ -199,6 +199,6 @@ async def pieces_of(
 
 
 async def close(response: httpx.Response) -> None:
-    """Give the connection back; errors on the way do no harm."""
+    """Release the connection; errors of closing do not matter."""
     with contextlib.suppress(*TRANSPORT_ERRORS):
         await response.aclose()

@@ -1,4 +1,4 @@
-"""Describes what each server wants in a request: rows of data, read by `writer`.
+"""Describes what each server expects in a request: rows of data, used by `writer`.
 
 The rows follow what was measured or read in the servers' sources.
 """
@@ -18,29 +18,29 @@ SecondsKind = Literal["text", "number"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """What one kind of server wants in a request.
+    """What one kind of server expects in a request.
 
     Attributes
     ----------
     encoding
-        What a request without a file is sent as; one with a file is always a form.
+        The encoding of a request without a file; one with a file is always a form.
     seconds
         The fields that carry the length, each as text ("8") or as a number (8).
     whole_seconds
-        Whether only whole seconds can be asked for.
+        Whether only whole seconds can be requested.
     size, images
         Names of an entry of `fields.SIZES` and of `fields.IMAGE_WAYS`.
     seed
-        Where the seed goes: beside the prompt, into `metadata` ("container"), or nowhere
-        because the server does not know it.
+        Where the seed goes: next to the prompt, into `metadata` ("container"), or nowhere
+        because the server does not support it.
     container
-        Where further fields go: "" beside the prompt, "metadata" or "provider.options".
+        Where further fields go: "" next to the prompt, "metadata" or "provider.options".
     beside
-        Names that stay beside the prompt although there is a container.
+        Names that stay next to the prompt although there is a container.
     known
-        All further fields that the server knows, when it refuses any other.
+        All further fields that the server supports, if it refuses any other.
     swallowed
-        Further fields that the server drops or must not be sent.
+        Further fields that the server ignores or must not be sent.
     upper
         Fields whose text is written in upper case.
     modes
@@ -52,9 +52,9 @@ class Dialect:
     models_path
         Where the server lists its models.
     gateway
-        The name of the `offers.GATEWAYS` row by which it tells prices and balances, if it does.
+        The name of the `offers.GATEWAYS` row for its prices and balances, if it has them.
     inline
-        Whether the reply to a submission holds the finished video, and there is no job to poll.
+        Whether the reply to a submission contains the finished video: there is no job to poll.
     key_header
         The header that carries the key ("Authorization": with "Bearer").
     """
@@ -88,7 +88,7 @@ _BOTH: tuple[tuple[str, SecondsKind], ...] = (("seconds", "text"), ("duration", 
 _DURATION: tuple[tuple[str, SecondsKind], ...] = (("duration", "number"),)
 _SECONDS_NUMBER: tuple[tuple[str, SecondsKind], ...] = (("seconds", "number"),)
 
-# The names of the request itself, which an extra field may overrule in its own place.
+# The names of the request itself, which an extra field may override in its own place.
 _CORE = _words("model prompt seconds duration size image images input_reference mode metadata")
 
 # Listed by aiid's reference page as fields of their own.
@@ -154,7 +154,7 @@ _ROWS = (
         name="trtllm",
         seconds=_SECONDS_NUMBER,
         images="file or image_reference",
-        # Left to itself it may answer with an AVI, which no browser plays.
+        # By default it may answer with an AVI, which no browser plays.
         fixed=MappingProxyType({"format": "mp4"}),
         known=_TRTLLM,
     ),
@@ -174,7 +174,7 @@ _ROWS = (
         seconds=_SECONDS_NUMBER,
         whole_seconds=True,
         images="text",
-        # Otherwise it may name a file on its own disk.
+        # By default it may name a file on its own disk.
         fixed=MappingProxyType({"response_format": "b64_json"}),
         inline=True,
     ),
@@ -221,15 +221,15 @@ SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """What the families of models change in the row of aiid.
 
-grok, veo and omni do what a real client of it does (sancedoknore-create/sanshiman
-`src/services/providers/chuhaiyingVideo.ts`); the others follow its own page.
+grok, veo and omni follow a real client (sancedoknore-create/sanshiman
+`src/services/providers/chuhaiyingVideo.ts`); the others follow the provider's page.
 """
 
 _SHAPED = frozenset({"aiid"})
 
 
 def dialect_named(name: str, shape: str = "") -> Dialect:
-    """Return the row of a dialect, changed for a family of models where it knows families.
+    """Return the row of a dialect, changed for a family of models if it has families.
 
     A family that is not in `SHAPES` changes nothing.
 

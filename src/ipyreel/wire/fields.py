@@ -1,4 +1,4 @@
-"""Writes images and sizes as each dialect takes them: files, addresses, ratios, resolutions."""
+"""Writes images and sizes as each dialect expects them: files, addresses, ratios, resolutions."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ipyreel.values import FormPart, Image, Json
 
 Images = tuple[Image, ...]
 Fields = tuple[dict[str, Json], tuple[FormPart, ...]]
-"""Fields beside the others, and files (which make the request a form)."""
+"""Further fields, and files (which make the request a form)."""
 
 _FETCH_HINT = "Download the picture first and give its path or bytes."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageWay:
-    """How a dialect takes images: `show` makes fields and files out of one or more.
+    """How a dialect takes images: `show` converts one or more to fields and files.
 
-    `most` None: as many as given. `needs_bytes`: an address alone cannot be sent.
+    `most` None: no limit. `needs_bytes`: an address alone cannot be sent.
     """
 
     show: Callable[[Images], Fields]
@@ -31,13 +31,13 @@ class ImageWay:
 
 
 def reference(image: Image) -> str:
-    """Return the address of an image: its URL, or a data URL when there are bytes."""
+    """Return the address of an image: its URL, or a data URL if it has bytes."""
     if image.data is not None:
         text = base64.b64encode(image.data).decode("ascii")
         return f"data:{image.media_type};base64,{text}"
     if image.url is None:
         raise InvalidRequest(
-            "The pixels of an input image are not kept.", hint="Give the image again."
+            "The pixels of an input image are not stored.", hint="Give the image again."
         )
     return image.url
 
@@ -46,7 +46,7 @@ def file_part(image: Image, name: str = "input_reference") -> FormPart:
     """Return an image as a file of a form, under its real media type."""
     if image.data is None:
         raise InvalidRequest(
-            "This provider takes the input image as a file only, not by its address.",
+            "This provider accepts the input image only as a file, not by its address.",
             hint=_FETCH_HINT,
         )
     return FormPart(
@@ -55,7 +55,7 @@ def file_part(image: Image, name: str = "input_reference") -> FormPart:
 
 
 def _file_or(make: Callable[[str], dict[str, Json]], name: str = "input_reference") -> ImageWay:
-    """Return the way of a dialect that takes bytes as a file, and a URL as `make` writes it."""
+    """Return the `ImageWay` that sends bytes as a file, and a URL as `make` writes it."""
 
     def show(images: Images) -> Fields:
         if images[0].data is not None:
@@ -70,7 +70,7 @@ def _plain_text(url: str) -> dict[str, Json]:
 
 
 def _vllm_omni(images: Images) -> Fields:
-    """Send files; one address goes as the JSON text of an object."""
+    """Send files; a single address is sent as the JSON text of an object."""
     if len(images) == 1 and images[0].data is None:
         return {"image_reference": {"image_url": reference(images[0])}}, ()
     name = "input_reference" if len(images) == 1 else "input_references"
@@ -145,7 +145,7 @@ def _pixels(size: str) -> tuple[int, int] | None:
 
 
 def aspect_ratio(size: str) -> str | None:
-    """Return the usual ratio nearest to "WxH" (within 4 %: 864x496 is 16:9), or None."""
+    """Return the common ratio closest to "WxH" (within 4 %: 864x496 is 16:9), or None."""
     pixels = _pixels(size)
     if pixels is None:
         return None
@@ -160,7 +160,7 @@ def aspect_ratio(size: str) -> str | None:
 
 
 def resolution(size: str) -> str | None:
-    """Return the name of the short side ("720p"), a word as it is, or None."""
+    """Return the name of the short side ("720p"), a word unchanged, or None."""
     pixels = _pixels(size)
     if pixels is None:
         return size.strip().lower() or None
@@ -184,7 +184,7 @@ _SIZE_FIELDS: Mapping[str, Callable[[str], str | None]] = {
 
 
 def _as(*names: str) -> Callable[[str], dict[str, Json]]:
-    """Return what writes a size into these fields; capitals ask for a value in capitals."""
+    """Return a function that writes a size into these fields; upper-case names: in upper case."""
     return lambda size: {name.lower(): _SIZE_FIELDS[name](size) for name in names}
 
 

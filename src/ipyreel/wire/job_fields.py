@@ -1,4 +1,4 @@
-"""Finds the job in a reply: which object it is in, its id, its status, its addresses."""
+"""Finds the job in a reply: its object, its id, its status, its addresses."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ MEANINGS: Mapping[str, ServerStatus] = MappingProxyType(
 """Every known word, in lower case with underscores, and what it means."""
 
 STATUS_NAMES = ("status", "Status", "task_status", "taskStatus", "state", "video_status")
-"""Fields in which servers put that word, the usual one first."""
+"""Fields in which servers put the status word, the usual one first."""
 
 _PREFIX = re.compile(r"^(task_status|job_state|job_status|status|state|task|job|video)_")
 
 LONGEST_ID = 4_096
-"""Characters; LiteLLM's ids have about 300."""
+"""Most characters of an id; LiteLLM's ids have about 300."""
 
 _IDS = ("id", "video_id", "task_id")
 _WRAPPERS = ("data", "detail", "result", "items", "output", "AigcVideoTask", "task")
@@ -47,10 +47,10 @@ _DONE = 100.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFields:
-    """What a JSON reply says of one job, its layers merged.
+    """What a JSON reply says about one job, with its layers merged.
 
-    `fields` holds what all layers say (the inner wins), `remote_id` and `raw_status` are
-    None where none is named, `addresses` are those of the file, `raw` is the body.
+    `fields` has the fields of all layers (inner layers override), `remote_id` and `raw_status`
+    are None if not given, `addresses` are those of the file, `raw` is the body.
     """
 
     fields: dict[str, Json]
@@ -62,12 +62,12 @@ class JobFields:
 
     @property
     def has_own_id(self) -> bool:
-        """Whether the id is a job's: a `request_id` may be that of the server's log."""
+        """Whether the id is a job's: a `request_id` may only be the id of a log entry."""
         return any(_is_id(self.fields.get(name)) for name in _IDS)
 
 
 def find_job(body: Json, *, creating: bool = False) -> JobFields | None:
-    """Take a job out of at most two wrappers; None: the body is no object.
+    """Return the job in at most two wrappers; None: the body is not an object.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def find_job(body: Json, *, creating: bool = False) -> JobFields | None:
 
 
 def _layers(body: Json) -> list[dict[str, Any]]:
-    """Return the objects from the outermost to the one that holds the job."""
+    """Return the objects from the outermost to the one that has the job."""
     layer = _single(body)
     layers: list[dict[str, Any]] = []
     while layer is not None and len(layers) < _MOST_LEVELS:
@@ -107,14 +107,14 @@ def _layers(body: Json) -> list[dict[str, Any]]:
 
 
 def _single(value: Json) -> dict[str, Any] | None:
-    """Return an object, or the only one of a list."""
+    """Return an object, or the only object of a list."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, dict) else None
 
 
 def _names_job(layer: dict[str, Json]) -> bool:
-    """Whether a layer has an id of its own; one with a task id alone needs a state as well."""
+    """Return whether a layer has its own id; a layer with only a task id also needs a state."""
     if _is_id(layer.get("id")):
         return True
     return any(_is_id(layer.get(name)) for name in _IDS) and status_word(layer) is not None
@@ -136,10 +136,10 @@ def _overlay(layers: list[dict[str, Any]]) -> dict[str, Json]:
 
 
 def _find_id(layers: list[dict[str, Any]]) -> str | None:
-    """Return the id to poll with, as text and otherwise as it came.
+    """Return the id to poll with, as text and otherwise unchanged.
 
-    A number beside a textual `task_id` is a row of the gateway's database (new-api's legacy
-    route), not the id. `request_id` (xAI) comes last: elsewhere it is a log id.
+    A number next to a textual `task_id` is a row of the gateway's database (new-api's legacy
+    route), not the id. `request_id` (xAI) comes last: other servers use it as a log id.
     """
     for layer in layers:
         ids = [layer[name] for name in _IDS if _is_id(layer.get(name))]
@@ -164,11 +164,11 @@ def _id_text(value: str | int) -> str:
 
 
 def _pick_status(layers: list[dict[str, Any]], *, has_address: bool, creating: bool) -> str | None:
-    """Return the word that counts: one for an end from any layer, else the innermost known.
+    """Return the status word to use: a final one from any layer, else the innermost known one.
 
-    Forks of new-api leave the inner word stale ("queued" under "success"). As "success" on
-    the outside also means just that the question was answered, it ends a job whose inner
-    word goes on only where a file is named or the progress is 100.
+    Forks of new-api leave the inner word stale ("queued" under "success"). An outer "success"
+    may also just mean that the request succeeded. So it ends a job with an active inner word
+    only if a file is named or the progress is 100.
     """
     words = [text for layer in layers if (text := status_word(layer)) is not None]
     inner = words[-1] if words else None
@@ -187,9 +187,9 @@ def _full(layers: list[dict[str, Any]]) -> bool:
 
 
 def meaning(raw: str) -> ServerStatus | None:
-    """Translate a server's word; None: not known, so the job is taken to be still running.
+    """Translate a server's word; None: not known, so the job is treated as running.
 
-    openai-python ends its poll on any other word, and so loses jobs (ArcReel#410).
+    openai-python ends its poll on any unknown word, and loses jobs (ArcReel#410).
     """
     word = raw.strip().lower().replace("-", "_").replace(" ", "_")
     return MEANINGS.get(word) or MEANINGS.get(_PREFIX.sub("", word))
@@ -223,7 +223,7 @@ _FIELDS: tuple[tuple[str, ...], ...] = (
     ("download_url",),
     ("remixed_from_video_id",),  # Agnes hides the finished URL here (ArcReel#943)
 )
-"""Fields that hold the file's address, best first; the last ones are oddities."""
+"""Fields that contain the file's address, best first; the last ones are unusual."""
 
 _INNER = ("video_url", "url", "result_url", "download_url", "urls")
 _BASE64 = ("base64", "b64_json")
@@ -232,7 +232,7 @@ _OTHERS = re.compile(
     r"cancel|status|polling|avatar|logo|docs|account",
     re.IGNORECASE,
 )
-"""Names of fields whose addresses are not the video's."""
+"""Names of fields whose addresses are not those of the video."""
 
 _MEANINGFUL = re.compile(r"url|uri|video|resource|download|file|link|href|src", re.IGNORECASE)
 _MOST_GUESSES = 4
@@ -246,10 +246,10 @@ _DEEPEST = 8
 
 
 def usable_address(text: Json) -> str | None:
-    """Return `text` when a file can be asked for there: http(s), data:, or a path ("/v1/…").
+    """Return `text` if it is the address of a file: http(s), data:, or a path ("/v1/…").
 
-    Blanks and letters beyond ASCII are percent-encoded. new-api puts the reason of a failure
-    where the URL belongs; that is no address.
+    Blanks and non-ASCII letters are percent-encoded. new-api puts the reason of a failure where
+    the URL belongs; that is not an address.
     """
     address = text.strip() if isinstance(text, str) else ""
     if address.startswith(("data:video/", "data:application/octet-stream")):
@@ -278,7 +278,7 @@ def _from_base64(item: dict[str, Json]) -> Iterator[str]:
 
 
 def _texts(value: Json, depth: int = 0) -> Iterator[str]:
-    """Yield the addresses in a field that is one, a list of them, or an object holding one."""
+    """Yield the addresses in a field: one address, a list of them, or an object with one."""
     if isinstance(value, str):
         if (address := usable_address(value)) is not None:
             yield address
@@ -292,21 +292,21 @@ def _texts(value: Json, depth: int = 0) -> Iterator[str]:
 
 
 def find_addresses(reply: dict[str, Json]) -> tuple[str, ...]:
-    """Return the addresses that the known fields of a reply hold, best first: at most eight.
+    """Return the addresses in the known fields of a reply, best first: at most eight.
 
-    Paths on the server's own disk (`file_path`, `file_name`) are no addresses.
+    Paths on the server's own disk (`file_path`, `file_name`) are not addresses.
     """
     found = [address for names in _FIELDS for address in _texts(dig(reply, *names))]
     return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
 
 
 def guess_addresses(reply: Json) -> tuple[str, ...]:
-    """Return what may be the address of a video in fields nobody knows: at most four.
+    """Return possible addresses of a video in unknown fields: at most four.
 
-    First those that end like a video, then those whose field has a name that suits. Fields about
-    inputs, pictures and the like are left out. Whether it is a video is seen when it is fetched.
+    First those with the suffix of a video, then those whose field has a suitable name. Fields
+    about inputs, pictures and the like are left out. The download shows whether it is a video.
     """
-    # Paths are left out: they may be those of the server's own disk.
+    # Paths are left out: they may be on the server's own disk.
     found = [(name, url) for name, url in _named_addresses(reply) if not url.startswith("/")]
     films = [url for _, url in found if _FILM.search(urlsplit(url).path)]
     named = [url for name, url in found if _MEANINGFUL.search(name)]
@@ -328,9 +328,9 @@ def _named_addresses(value: Json, name: str = "", depth: int = 0) -> Iterator[tu
 
 
 def read_envelope(body: bytes) -> str | None:
-    """Return the address in a JSON body that came where a video was expected.
+    """Return the address in a JSON body that was sent instead of a video.
 
-    Some resellers answer `/content` with JSON that names a URL; None: an error, or no JSON.
+    Some resellers answer `/content` with JSON that has a URL; None: an error, or not JSON.
     """
     try:
         found = load(body)

@@ -1,4 +1,4 @@
-"""Tells what a file is by its first bytes, and how its name should end."""
+"""Detects the type of a file by its first bytes, and knows the suffixes of each type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VIDEO_SUFFIXES = {
     "video/webm": (".webm",),
     "video/x-msvideo": (".avi",),
 }
-"""Media type -> the file name endings it may have, the one to give first."""
+"""Media type -> its file name suffixes, the preferred one first."""
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x1aE\xdf\xa3", "video/webm"),
@@ -28,9 +28,9 @@ _BRANDS = {b"qt  ": "video/quicktime", b"avif": "image/avif", b"heic": "image/he
 
 
 def sniff(first: bytes) -> str | None:
-    """Return the media type that the first bytes (16 or more) of a file show; None: not known.
+    """Return the media type by the first bytes (16 or more) of a file; None: not known.
 
-    Known are MP4 and its kin, WebM, AVI, WebP, JPEG, PNG and GIF.
+    Known are MP4 and related formats, WebM, AVI, WebP, JPEG, PNG and GIF.
     """
     if first[4:8] == b"ftyp":
         return _BRANDS.get(first[8:12], "video/mp4")

@@ -1,6 +1,6 @@
-"""Asks a gateway what its models cost and what is left on a key, and reads the answers.
+"""Requests a gateway's prices and the balance of a key, and reads the answers.
 
-Answers are hostile input: what is no number, no name or out of all proportion is left out.
+Answers are untrusted: values that are not a number or a name, or not plausible, are left out.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ipyreel.wire.reader import read_body, read_rows, rows_of
 from ipyreel.wire.refusals import read_error
 
 MOST_MODELS = 1000
-"""Models of one answer that are kept."""
+"""Most models of one answer."""
 
 MOST_PRICES = 24
-"""Prices, sizes or lengths of one model that are kept."""
+"""Most prices, sizes or lengths of one model."""
 
 MOST_USD = 1000
-"""USD for a second or a video from which on a price is a mistake."""
+"""USD for a second or a video above which a price must be a mistake."""
 
 _NAME = re.compile(r"[\w./:@+-]{1,120}")
 _RESOLUTION = r"(?P<size>\d{3,4}p|[248]k)"
@@ -44,7 +44,7 @@ Offers = tuple[Offer, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """Where one kind of gateway tells prices and balances; a path with "/" is below the base.
+    """The routes of one kind of gateway for prices and balances; "/..." is below the base URL.
 
     Paths that begin with "//" are at the root of the origin.
     """
@@ -75,7 +75,7 @@ def read_offers(gateway: Gateway | None, reply: HttpReply, *, now: float = 0.0) 
 def read_balance(
     gateway: Gateway, reply: HttpReply, unit: HttpReply | None, *, now: float = 0.0
 ) -> Balance:
-    """Read what is left on a key; `unit` is the reply that says what its numbers mean.
+    """Read the balance of a key; `unit` is the reply that says what its numbers mean.
 
     Raises `ProviderError` or `WireError`.
     """
@@ -99,9 +99,9 @@ def read_balance(
 def _new_api_prices(body: Json) -> Iterator[Offer]:
     """Read `/api/pricing` (controller/pricing.go, model/pricing.go at 09e9618a and 0067bd93).
 
-    `quota_type` 1 has a price: for one video, or for a second of it where the channel multiplies
-    (relay/relay_task.go at 00fca48c, EstimateBilling). It is read as that of a video, the least
-    that is paid; the dearest group of the model counts.
+    `quota_type` 1 has a price: for one video, or for a second of it if the channel multiplies
+    (relay/relay_task.go at 00fca48c, EstimateBilling). It is read as the price of a video, the
+    least that is paid; the most expensive group of the model counts.
     """
     ratios = dig(body, "group_ratio")
     for row in _rows(body):
@@ -184,8 +184,8 @@ def _openrouter_balance(body: Json, units: Decimal) -> Balance:
 
 GATEWAYS: Mapping[str, Gateway] = MappingProxyType(
     {
-        # router/api-router.go at 002f9122: the slash at the end is part of the route; what a
-        # unit is worth is public (controller/misc.go at 002f9122: GetStatus).
+        # router/api-router.go at 002f9122: the trailing slash is part of the route; the value
+        # of a unit is public (controller/misc.go at 002f9122: GetStatus).
         "new-api": Gateway(
             prices="//api/pricing",
             read_prices=_new_api_prices,
@@ -207,14 +207,14 @@ GATEWAYS: Mapping[str, Gateway] = MappingProxyType(
         ),
     }
 )
-"""The gateways that tell, by the name that a dialect's row gives."""
+"""The gateways that have such routes, by the name in a dialect's row."""
 
 
-# ---- what all have
+# ---- for all gateways
 
 
 def _read_names(body: Json) -> Iterator[Offer]:
-    """Read a plain list of models; new-api's says beside each name what it is for."""
+    """Read a plain list of models; new-api's also says what each model is for."""
     for row in _rows(body):
         name = _name(row.get("id") or row.get("name"))
         kinds = row.get("supported_endpoint_types")
@@ -227,7 +227,7 @@ def _rows(body: Json) -> Iterator[dict[str, Json]]:
 
 
 def _name(value: Json) -> str | None:
-    """Read a model's name: one word, and nothing that `clean` takes for a secret."""
+    """Read a model's name: one word, and nothing that looks like a secret to `clean`."""
     text = word(value, 120)
     return text if text is not None and _NAME.fullmatch(text) else None
 
@@ -240,7 +240,7 @@ def _texts(value: Json) -> list[str]:
 def _by_size(
     values: Json, ways: Iterable[tuple[re.Pattern[str], float]]
 ) -> tuple[OfferedPrice, ...]:
-    """Return the dearest price per second for each size, those of one size first."""
+    """Return the highest price per second for each size; prices for one size come first."""
     found: dict[str | None, Decimal] = {}
     for key, value in values.items() if isinstance(values, dict) else ():
         for way, factor in ways:
@@ -261,7 +261,7 @@ def _usd(value: Json, factor: float = 1.0) -> Decimal | None:
 
 
 def _amount(value: Json, units: Decimal) -> Decimal | None:
-    """Read an amount of money that may be below zero (then nothing is left)."""
+    """Read an amount of money that may be negative (then nothing is left)."""
     found = number(value)
     try:
         return None if found is None else to_usd(max(Decimal(str(found)), Decimal(0)) / units)
@@ -270,4 +270,4 @@ def _amount(value: Json, units: Decimal) -> Decimal | None:
 
 
 def _no_balance() -> ProviderError:
-    return ProviderError("The provider's reply names no balance.", status_code=200)
+    return ProviderError("The provider's reply contains no balance.", status_code=200)

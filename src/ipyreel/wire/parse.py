@@ -1,6 +1,6 @@
-"""Reads JSON and single values as servers write them, so that nothing after it can fail on them.
+"""Reads JSON and single values as servers write them, so that later code cannot fail on them.
 
-None stands for a value that cannot be used.
+None means that a value cannot be used.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from ipyreel.values import Json
 from ipyreel.wire.text import clean
 
 DEEPEST = 64
-"""Levels of nesting that are read; no server studied goes beyond eight."""
+"""Most levels of nesting; no known server uses more than eight."""
 
 MOST_VALUES = 250_000
-"""Values in one body that are read; in memory each takes twenty times its two characters."""
+"""Most values in one body; in memory each takes twenty times its two characters."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
 _SIZE = re.compile(r"(\d{1,5})\s*[xX*×]\s*(\d{1,5})", re.ASCII)
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-"""Above the first, a time is written in units of which the second make a second."""
+"""(limit, units per second): a time above the limit is written in these units."""
 _LAST_MOMENT = 1e11
 _LONGEST_NUMBER = 64
 
 
 def load(body: bytes) -> Json:
-    """Read a JSON body whatever its Content-Type said; broken UTF-8 is replaced.
+    """Read a JSON body, whatever its Content-Type; invalid UTF-8 is replaced.
 
-    What comes back can be written again by any JSON writer: NaN and infinities are None,
-    lone surrogates are "?", and it is nested at most `DEEPEST` levels.
+    Any JSON writer can write the result: NaN and infinities are None, lone surrogates are "?",
+    and it is nested at most `DEEPEST` levels.
 
     Raises
     ------
     ValueError
-        It is no JSON, nested too deeply or of too many values.
+        It is not JSON, nested too deeply, or has too many values.
     """
     if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError("too many values")
@@ -79,17 +79,17 @@ def _tidy(value: Json, depth: int) -> Json:
 
 
 def _whole(text: str) -> str:
-    """Return `text` without lone surrogates, which no encoder takes."""
+    """Return `text` without lone surrogates, which no encoder accepts."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a field says nothing: absent, null, "", {} or []."""
+    """Return whether a field has no value: absent, null, "", {} or []."""
     return value is None or (isinstance(value, (str, dict, list)) and not value)
 
 
 def dig(value: Json, *names: str) -> Json:
-    """Return `value[a][b]…`, or None where a level is missing or no object."""
+    """Return `value[a][b]…`, or None if a level is missing or not an object."""
     for name in names:
         if not isinstance(value, dict):
             return None
@@ -98,7 +98,7 @@ def dig(value: Json, *names: str) -> Json:
 
 
 def number(value: Json) -> float | None:
-    """Read a finite number, written as a number or as text; booleans are none."""
+    """Read a finite number, written as a number or as text; booleans are not numbers."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     if isinstance(value, str):
@@ -115,7 +115,7 @@ def number(value: Json) -> float | None:
 def percent(value: Json) -> float | None:
     """Read a progress: 57, 57.0, "57" or "57%", clamped to 0 … 100.
 
-    A fraction is not scaled up: no server is known to send one, and 0.5 % exists.
+    A fraction is not scaled up: no known server sends one, and 0.5 % is possible.
     """
     if isinstance(value, str):
         value = value.strip().removesuffix("%")
@@ -124,7 +124,7 @@ def percent(value: Json) -> float | None:
 
 
 def length(value: Json) -> float | None:
-    """Read the length of a clip in seconds: 8, "8", "3.4" or "8s"; "auto" and 0 say nothing."""
+    """Read the length of a clip in seconds: 8, "8", "3.4" or "8s"; "auto" and 0 are None."""
     if isinstance(value, str):
         value = value.strip().removesuffix("s")
     found = number(value)
@@ -134,7 +134,7 @@ def length(value: Json) -> float | None:
 def moment(value: Json) -> float | None:
     """Read a time as seconds since the epoch: s, ms, µs or ns by its magnitude, or ISO 8601.
 
-    0 is "unknown" (fal through LiteLLM); an ISO time without a zone is taken as UTC.
+    0 is "unknown" (fal through LiteLLM); an ISO time without a zone is read as UTC.
     """
     found = number(value)
     if found is None:
@@ -159,7 +159,7 @@ def _iso(text: str) -> float | None:
 
 
 def word(value: Json, limit: int = 200) -> str | None:
-    """Read a short text, or a whole number as text; anything else and "" say nothing."""
+    """Read a short text, or a whole number as text; anything else and "" are None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -196,7 +196,7 @@ _DATE = re.compile(r"[A-Za-z]{3}")
 def retry_after(
     headers: Mapping[str, str], *, now: float, cap: float = LONGEST_WAIT
 ) -> float | None:
-    """Return the seconds after which the server wants to be asked again, at most `cap`.
+    """Return the seconds to wait before the next request to the server, at most `cap`.
 
     Reads `retry-after-ms`, then `retry-after` in seconds or as an HTTP date (against `now`,
     seconds since the epoch). None: nothing usable, or a time in the past.
@@ -217,7 +217,7 @@ def _until(text: str, now: float) -> float | None:
         return None
     try:
         when = parsedate_to_datetime(text.strip()[:64])
-        # HTTP dates are GMT, also where a server leaves the zone out (RFC 9110, 5.6.7).
+        # HTTP dates are GMT, even if a server leaves out the zone (RFC 9110, 5.6.7).
         when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
         return when.timestamp() - now
     except (TypeError, ValueError, IndexError, OverflowError, OSError):
@@ -231,5 +231,5 @@ def poll_after(headers: Mapping[str, str], *, cap: float = LONGEST_WAIT) -> floa
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id under which the server (or a gateway before it) logged the request."""
+    """Return the id with which the server (or a gateway before it) logged the request."""
     return next((found for name in _REQUEST_IDS if (found := word(headers.get(name)))), None)

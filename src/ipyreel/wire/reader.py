@@ -1,6 +1,6 @@
-"""Reads the replies of servers, in all the shapes they were seen in, into our values.
+"""Reads the replies of servers, in all known shapes, into our values.
 
-Whatever the bytes are, nothing but `ProviderError` (or a subclass) and `WireError` is raised.
+Whatever the bytes are, only `ProviderError` (or a subclass) and `WireError` are raised.
 """
 
 from __future__ import annotations
@@ -68,20 +68,20 @@ def read_job(
     Parameters
     ----------
     reply
-        Any reply. A job in a 4xx or 5xx is a job (vLLM-Omni sends a failed one like that).
+        Any reply. A job in a 4xx or 5xx is also read (vLLM-Omni sends failed jobs like that).
     now
         Seconds since the epoch.
     remote_id
-        The id that was asked for: the job keeps it, whatever id the reply names (some
-        servers send another, xAI none).
+        The id of the poll: the job keeps it, whatever id the reply has (some servers send
+        another one, xAI none).
     creating
         Whether this is the reply to a submission.
 
     Raises
     ------
     ProviderError
-        The server said no, in a subclass that says how. `ServerBroken` with a 2xx status is
-        an upstream's error passed on: ask again, but not for ever.
+        The server refused; the subclass says how. `ServerBroken` with a 2xx status is an
+        upstream error that was passed on: ask again, but not endlessly.
     WireError
         The reply could not be read.
     """
@@ -90,13 +90,13 @@ def read_job(
     if answer is None:
         if not is_success(reply.status_code):
             raise read_error(reply, now=now, creating=creating)
-        raise _unreadable(reply, "The server's reply is no JSON object.")
+        raise _unreadable(reply, "The server's reply is not a JSON object.")
     logged = creating and not answer.has_own_id and names_error(reply)
     if logged or _refuses(answer, reply.status_code, asked=remote_id is not None):
         raise read_error(reply, now=now, creating=creating)
     job = _job(answer, reply, remote_id=remote_id, now=now)
     if job is None:
-        raise _unreadable(reply, "The server's reply names no job.")
+        raise _unreadable(reply, "The server's reply contains no job.")
     return job
 
 
@@ -133,7 +133,7 @@ def read_rows(reply: HttpReply, what: str, *, now: float) -> list[Json]:
     if rows is None:
         if isinstance(body, dict) and reason_in(body).message:
             raise read_error(reply, now=now)
-        raise _unreadable(reply, f"The server's reply is no list of {what}.")
+        raise _unreadable(reply, f"The server's reply is not a list of {what}.")
     return rows
 
 
@@ -150,7 +150,7 @@ def _unreadable(reply: HttpReply, message: str) -> WireError:
 
 
 def _refuses(answer: JobFields, status_code: int, *, asked: bool) -> bool:
-    """Whether a reply refuses the request, and is no job (which may have failed)."""
+    """Return whether a reply refuses the request, and is not a (possibly failed) job."""
     named = answer.remote_id is not None
     if not is_success(status_code):
         is_video = answer.fields.get("object") == "video"
@@ -197,12 +197,12 @@ def _job(
 
 
 def _outcome(answer: JobFields, reply: HttpReply) -> tuple[ServerStatus, Failure | None]:
-    """Return the status, and the reason where it is a bad one."""
+    """Return the status, and the reason if the job failed or was cancelled."""
     status = answer.status
     if status is None:
         return _by_evidence(answer, reply)
     if status == "completed":
-        # apiyi's Grok: completed, billed, and moderated away.
+        # apiyi's Grok: completed and billed, but removed by moderation.
         reason = reason_in(answer.fields, only_error=True)
         if reason.message is None and reason.code is None:
             return status, None
@@ -217,10 +217,10 @@ def _outcome(answer: JobFields, reply: HttpReply) -> tuple[ServerStatus, Failure
 
 
 def _by_evidence(answer: JobFields, reply: HttpReply) -> tuple[ServerStatus, Failure | None]:
-    """Return the state of a job whose word for it is not known, or that has none.
+    """Return the state of a job whose status word is unknown or missing.
 
-    An error means that it failed; an address beside an unknown word has to be looked at first
-    (`VideoClient.retrieve`). 100 % and `completed_at` mean nothing: new-api sets them early.
+    An error means that it failed; an address with an unknown word must be checked first
+    (`VideoClient.retrieve`). 100 % and `completed_at` prove nothing: new-api sets them early.
     """
     if answer.raw_status is None:
         return ("completed" if answer.addresses else "in_progress"), None
@@ -239,7 +239,7 @@ def _failure(reason: Reason, reply: HttpReply, *, rest: str | None = None) -> Fa
     elif message is None and reason.code is not None:
         message = f"The provider says: {reason.code}."
     if message is None and rest is not None:
-        message = f"The provider gave no reason that is known. It sent: {rest}"
+        message = f"The provider gave no known reason. It sent: {rest}"
     return Failure(
         message=message or "The provider gave no reason.",
         code=reason.code,
@@ -286,15 +286,15 @@ def _usd(value: Json) -> Decimal | None:
 
 
 def read_page(reply: HttpReply, *, now: float = 0.0) -> VideoPage:
-    """Read one page of a server's list; rows that are no job are left out.
+    """Read one page of a server's list; rows that are not jobs are left out.
 
-    `after` is None when the server says that there is no more, or the page is empty. Of servers
-    that say nothing one more page is asked: stop when a page repeats.
+    `after` is None if the server says that this is the last page, or the page is empty. If the
+    server does not say, one more page is requested: stop when a page repeats.
 
     Raises
     ------
     ProviderError
-        The server said no; `JobNotFound` and `RequestRejected` mean that it has no list.
+        The server refused; `JobNotFound` and `RequestRejected` mean that it has no list.
     WireError
         The reply could not be read.
     """
@@ -343,18 +343,18 @@ def read_character(reply: HttpReply, *, now: float = 0.0) -> str:
     if not is_success(reply.status_code) or (found is None and reason_in(body).message):
         raise read_error(reply, now=now, creating=True)
     if found is None:
-        raise _unreadable(reply, "The server's reply names no character.")
+        raise _unreadable(reply, "The server's reply contains no character.")
     return found
 
 
 def read_deleted(reply: HttpReply, *, now: float = 0.0) -> bool:
-    """Read the reply to a deletion: whether the server says that the job is (being) deleted.
+    """Return whether the reply to a deletion says that the job is (being) deleted.
 
     Raises
     ------
     ProviderError
-        The server said no: `JobNotFound` where it is gone already, or (like
-        `RequestRejected`) where the server cannot delete.
+        The server refused: `JobNotFound` if the job no longer exists, or (like
+        `RequestRejected`) if the server cannot delete.
     """
     if reply.status_code == _CONFLICT and b"ancel" in reply.body:
         return True  # vLLM-Omni: "Cancellation in progress"

@@ -1,4 +1,4 @@
-"""Turns a reply that says no into the right error, and finds the reason wherever it is written."""
+"""Turns a refusal into the right error, and finds its reason in the reply."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SENTENCES = (
     *("err_msg", "ErrMsg", "error_msg", "errmsg", "errorMessage", "error_message", "status_msg"),
     *("Message", "Error", "faultstring", "title"),
 )
-"""Where the text of an error is, inside an object that is one."""
+"""The fields with the text of an error, inside an error object."""
 
 _REASONS = (
     *("fail_reason", "failReason", "failure_reason", "task_status_msg"),
@@ -50,7 +50,7 @@ _REASONS = (
     *("status_msg", "status_message", "status_details", "incomplete_details"),
     *("detail", "title"),
 )
-"""Where it is in a reply without `error`; MiniMax, Tencent and Volcengine are among them."""
+"""Fields with that text in a reply without `error`, as from MiniMax, Tencent and Volcengine."""
 
 _CODES = ("code", "error_code", "err_code", "ErrCode", "Code", "CodeN")
 _ERROR_OBJECTS = (
@@ -90,12 +90,12 @@ class Reason:
 
     @property
     def moderated(self) -> bool:
-        """Whether the code says that moderation refused."""
+        """Whether the code means that moderation refused."""
         return (self.code or "").lower() in MODERATION
 
 
 def sentence(value: Json, depth: int = 0) -> str | None:
-    """Return the readable text in a field that is text, an object with some, or a list."""
+    """Return the readable text in a field: a text, an object that contains one, or a list."""
     if isinstance(value, str):
         line = clean(value)
         return line if line and line.lower() not in _NO_REASON else None
@@ -122,7 +122,7 @@ def field_of(value: Json) -> str | None:
 
 
 def code_of(value: Json) -> str | None:
-    """Return a code, unless it says that all is well or nothing at all."""
+    """Return an error code; None if it means success, or nothing."""
     text = word(value)
     return text if text is not None and text.lower() not in _NO_CODE else None
 
@@ -139,14 +139,14 @@ def _param(error: Mapping[str, Json], answer: Mapping[str, Json]) -> str | None:
 
 
 def reason_in(answer: Mapping[str, Json], *, only_error: bool = False) -> Reason:
-    """Search a reply for its reason: `error` in all its shapes, then the other names.
+    """Return the reason in a reply: from `error` in all its shapes, then from other fields.
 
     Parameters
     ----------
     answer
         The body, unwrapped.
     only_error
-        Look at `error` alone: on a completed job, a `message` means nothing.
+        Read only `error`: in a completed job, a `message` means nothing.
     """
     error = answer.get("error")
     inner: Mapping[str, Json] = error if isinstance(error, dict) else {}
@@ -168,7 +168,7 @@ def reason_in(answer: Mapping[str, Json], *, only_error: bool = False) -> Reason
 
 
 def _objects(answer: Mapping[str, Json]) -> list[Mapping[str, Json]]:
-    """Return the objects that say what went wrong where there is no `error`."""
+    """Return the objects that describe the problem if there is no `error`."""
     errors = answer.get("errors")
     found = [dig(answer, *names) for names in _ERROR_OBJECTS]
     found += errors[:1] if isinstance(errors, list) else []
@@ -176,7 +176,7 @@ def _objects(answer: Mapping[str, Json]) -> list[Mapping[str, Json]]:
 
 
 def leftover(fields: Mapping[str, Json]) -> str | None:
-    """Return what a failed job says in fields that nobody knows; None where there are none."""
+    """Return the content of a failed job's unknown fields; None if there are none."""
     rest = {
         name: value
         for name, value in fields.items()
@@ -186,7 +186,7 @@ def leftover(fields: Mapping[str, Json]) -> str | None:
 
 
 def names_error(reply: HttpReply) -> bool:
-    """Whether a 2xx reply to a submission plainly refuses: a code that is not 0, with a message."""
+    """Return whether a 2xx reply to a submission is a refusal: a code other than 0, and a text."""
     answer = _answer(reply) if is_success(reply.status_code) else None
     if answer is None or not is_empty(answer.get("error")):
         return False
@@ -196,7 +196,7 @@ def names_error(reply: HttpReply) -> bool:
 
 
 def _elsewhere(answer: Mapping[str, Json]) -> str | None:
-    """Return the reason from the fields that are used where there is no `error`."""
+    """Return the reason from the fields that are used if there is no `error`."""
     found = (sentence(answer.get(name)) for name in _REASONS)
     message = next((text for text in found if text), None)
     metadata = answer.get("metadata")
@@ -216,7 +216,7 @@ def _filtered(answer: Mapping[str, Json]) -> str | None:
 
 
 def describe_unreadable(status_code: int, headers: Mapping[str, str], body: bytes) -> str:
-    """Describe a body that is no JSON: status, type, and the title or first characters."""
+    """Return a sentence on a body that is not JSON: status, type, and title or beginning."""
     kind = clean(headers.get("content-type", "").split(";")[0], 60) or "no type"
     title = _TITLE.search(body[:8192])
     if title:
@@ -234,7 +234,7 @@ _BY_STATUS: Mapping[int, type[ProviderError]] = MappingProxyType(
         402: PaymentRequired,
         404: JobNotFound,
         410: JobNotFound,
-        408: ServerBroken,  # their timeout: like a 504, it says nothing of the request
+        408: ServerBroken,  # the server's timeout: like a 504, it says nothing about the request
         429: RateLimited,
     }
 )
@@ -244,10 +244,10 @@ _BY_CODE: Mapping[str, type[ProviderError]] = MappingProxyType(
         "task_not_exist": JobNotFound,  # new-api sends this with a 400
         "model_not_found": RequestRejected,  # apiyi: a 503, when the key's group lacks it
         "invalid_api_key": AuthenticationFailed,
-        # LiteLLM without a database says this of every key but its own, with a 400
+        # LiteLLM without a database answers this to every key but its own, with a 400
         # (proxy/auth/user_api_key_auth.py, 1.108.7).
         "no_db_connection": AuthenticationFailed,
-        "insufficient_quota": PaymentRequired,  # OpenAI: a 429 that does not pass
+        "insufficient_quota": PaymentRequired,  # OpenAI: a permanent 429
         "insufficient_user_quota": PaymentRequired,
         "insufficient_balance": PaymentRequired,
         "billing_hard_limit_reached": PaymentRequired,
@@ -268,7 +268,7 @@ _HINTS: Mapping[type[ProviderError], str] = MappingProxyType(
 
 _HINTS_BY_STATUS: Mapping[int, str] = MappingProxyType(
     {
-        403: "The key may not do this. Check its rights and groups at the provider.",
+        403: "The key may not do this. Check its permissions and groups at the provider.",
         405: "This provider does not offer that.",
         413: "The request is too large. Use a smaller image.",
         501: "This provider does not offer that.",
@@ -288,14 +288,14 @@ def is_success(status_code: int) -> bool:
 
 
 def read_error(reply: HttpReply, *, now: float, creating: bool = False) -> ProviderError:
-    """Return (not raise) the error that a reply is, with the server's sentence in it.
+    """Return (not raise) the error for a reply, with the server's message.
 
     Parameters
     ----------
     reply
-        Any reply that is no success; with a 2xx status, one whose body says no.
+        Any reply that is not a success; with a 2xx status, one whose body is a refusal.
     now
-        Seconds since the epoch, against which a `Retry-After` date is read.
+        Seconds since the epoch, to which a `Retry-After` date is compared.
     creating
         Whether it is the reply to a submission, where a 404 is about the model or the base URL.
     """
@@ -351,8 +351,8 @@ def _kind(status_code: int, reason: Reason, *, creating: bool) -> type[ProviderE
     if known is not None:
         return known
     if is_success(status_code):
-        # A refusal in a 200: to a submission it is final, to a poll it is a passing fault of
-        # something behind a gateway (new-api passes an upstream's error on like this).
+        # A refusal in a 200: for a submission it is final, for a poll it is a temporary fault of
+        # something behind a gateway (new-api passes on upstream errors like this).
         return RequestRejected if creating else ServerBroken
     return RequestRejected if _MULTIPLE <= status_code < _FIRST_BROKEN else ServerBroken
 
@@ -374,11 +374,11 @@ def _hint(
 
 
 def asked_at(url: str) -> str:
-    """Return words on the URL that was asked, and how to change it, for the end of a hint."""
+    """Return the requested URL, and how to change it, as the end of a hint."""
     if not url:
         return ""
     cure = "" if "/v1/" in url else "; most servers want a base URL that ends in /v1"
-    return f": {url} was asked{cure}"
+    return f": {url} was requested{cure}"
 
 
 _FORM_STATUS, _MAYBE_FORM = 415, frozenset({400, 422})
@@ -386,10 +386,10 @@ _FORM_WORDS = ("multipart", "form-data", "form data", "urlencoded")
 
 
 def wants_form(reply: HttpReply) -> bool:
-    """Whether a server that was sent JSON says that it wants a form.
+    """Return whether a server that got JSON wants a form.
 
-    415 says so; a 400 or 422 does when it mentions forms, or misses the prompt that was
-    sent (vLLM-Omni: 422 "Field required").
+    415 means that; a 400 or 422 does if it mentions forms, or says that the prompt is missing
+    (vLLM-Omni: 422 "Field required").
     """
     if reply.status_code == _FORM_STATUS:
         return True

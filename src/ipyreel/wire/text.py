@@ -1,4 +1,4 @@
-"""Cleans text of servers before it is shown: control characters, signed URLs, keys, length."""
+"""Cleans text from servers before it is shown: control characters, signed URLs, keys, length."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 MESSAGE_LIMIT = 2_000
-"""Characters of a server's message that are kept."""
+"""Most characters of a server's message."""
 
 LONGEST_PROMPT = 100_000
-"""Characters of a prompt that are read."""
+"""Most characters of a prompt."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SCHEMES = r"\b(?:https?|wss?|ftp|s3|gs|oss)://"
@@ -34,11 +34,11 @@ _HIDDEN: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def clean(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Return `text` without control characters (newline and tab stay) and without secrets.
+    """Return `text` without secrets and control characters (newline and tab are kept).
 
-    Queries of URLs (signatures), user names in them, base64 data and what looks like a key
-    are cut out; lone surrogates become "?"; at most `limit` characters are kept. Markup
-    stays: text is escaped where it is shown.
+    Queries of URLs (signatures), user names in them, base64 data and what looks like a key are
+    removed; lone surrogates become "?"; at most `limit` characters are kept. Markup is not
+    removed: text is escaped where it is shown.
     """
     text = text[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
     text = _CONTROLS.sub("", text)
@@ -49,9 +49,9 @@ def clean(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 class KeyMask:
-    r"""Takes keys out of what a server sends, in whatever way the server wrote it.
+    r"""Removes keys from what a server sends, in any notation.
 
-    Found are the key itself, each of its characters written as `%73`, `\u0073`, `&#115;`,
+    It finds the key itself, with any of its characters written as `%73`, `\u0073`, `&#115;`,
     `&#x73;` or `&amp;`, and the key in base64 and in hex. Keys of fewer than 8 characters are
     not masked: they could be any word. None: nothing is masked.
     """
@@ -68,11 +68,11 @@ class KeyMask:
             self._escaped = re.compile(ways, re.IGNORECASE)
 
     def with_keys(self, *keys: str) -> KeyMask:
-        """Return a mask that takes out these keys too."""
+        """Return a mask that also removes these keys."""
         return KeyMask(*self._keys, *keys) if keys else self
 
     def __call__(self, data: bytes) -> bytes:
-        """Return `data` with `***` in place of the key."""
+        """Return `data` with `***` instead of the key."""
         for form in self._plain:
             data = data.replace(form, _MASK)
         if self._escaped is not None and any(mark in data for mark in b"%\\&"):
@@ -80,7 +80,7 @@ class KeyMask:
         return data
 
     def text(self, text: str) -> str:
-        """Return `text` with `***` in place of the key."""
+        """Return `text` with `***` instead of the key."""
         return self(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
@@ -101,10 +101,10 @@ def _ways_to_write(byte: int) -> bytes:
 
 
 def _base64_forms(data: bytes) -> Iterator[bytes]:
-    """Yield what is the same in every base64 text that holds `data`, at each of its offsets."""
+    """Yield the part that all base64 texts containing `data` share, for each of its offsets."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data)
-        # What depends on the neighbours: the first characters, and those of an unfinished triple.
+        # Cut off what depends on neighbours: the first characters, and an incomplete triple.
         start, end = (0, 2, 3)[before], len(encoded) - (0, 3, 2)[(before + len(data)) % 3]
         core = encoded[start:end].rstrip(b"=")
         yield core
@@ -112,5 +112,5 @@ def _base64_forms(data: bytes) -> Iterator[bytes]:
 
 
 def excerpt(body: bytes, limit: int = 500) -> str:
-    """Return the beginning of a body as text that may be shown."""
+    """Return the beginning of a body as text that is safe to show."""
     return clean(body[: 4 * limit].decode("utf-8", "replace"), limit)

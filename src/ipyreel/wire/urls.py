@@ -17,10 +17,10 @@ _VERSION = "/v1"
 
 
 def encode_id(remote_id: str) -> str:
-    """Percent-encode a job id into one path segment; `urllib.parse.unquote` undoes it.
+    """Percent-encode a job id as one path segment; `urllib.parse.unquote` decodes it.
 
-    LiteLLM's ids hold `=`, `/` and `+`, Bifrost's `:`. An id of dots alone would climb the
-    path, so its dots are encoded too.
+    LiteLLM's ids contain `=`, `/` and `+`, Bifrost's `:`. An id of only dots would go up the
+    path, so its dots are also encoded.
     """
     segment = quote(remote_id, safe="", errors="surrogatepass")
     return segment.replace(".", "%2E") if not segment.strip(".") else segment
@@ -30,14 +30,14 @@ def base_url_problem(url: str) -> str | None:
     """Return what is wrong with a base URL, without repeating it; None: it can be used."""
     parts = _http_parts(url)
     if parts is None:
-        return "takes an address such as https://host/v1"
+        return "takes a URL such as https://host/v1"
     if parts.username or parts.password:
-        return "takes an address without user and password"
+        return "takes a URL without user and password"
     return None
 
 
 def _http_parts(url: str) -> SplitResult | None:
-    """Split an http(s) address; None when it is not one."""
+    """Split an http(s) address; None if it is not one."""
     try:
         parts = urlsplit(url.strip())
         usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
@@ -57,7 +57,7 @@ def _split_base(base_url: str) -> SplitResult:
 
 
 def _root(path: str) -> str:
-    """Return the path that `/videos` hangs under: an origin without a slash gets `/v1`."""
+    """Return the path above `/videos`: an origin without a slash gets `/v1`."""
     root = path.rstrip("/").removesuffix(_ROUTE).rstrip("/")
     return root or ("" if path.endswith("/") else _VERSION)
 
@@ -65,15 +65,15 @@ def _root(path: str) -> str:
 def join_base(base_url: str, path: str) -> str:
     """Join `path` ("/videos/abc") to a base URL written with or without `/v1` and slashes.
 
-    A base with a path of its own (`/v1`, `/api/v3/`, `/openai/v1`) keeps it, an origin without a
-    path gets `/v1`. One that ends in `/` or `#` keeps its path as it is, for servers at their root
-    (`https://host/`), as openai-python reads it. A query of the base (Azure's `api-version`) is
-    kept. An absolute `path` comes back as it is: ask `same_origin` before a key is sent there.
+    A base with its own path (`/v1`, `/api/v3/`, `/openai/v1`) keeps it, an origin without a path
+    gets `/v1`. One that ends in `/` or `#` keeps its path unchanged, for servers at their root
+    (`https://host/`), as in openai-python. A query of the base (Azure's `api-version`) is kept.
+    An absolute `path` is returned unchanged: check `same_origin` before a key is sent there.
 
     Raises
     ------
     ConfigError
-        `base_url` is no http(s) address.
+        `base_url` is not an http(s) address.
     """
     parts = _split_base(base_url)
     if path.startswith(("http://", "https://")):
@@ -87,7 +87,7 @@ def join_base(base_url: str, path: str) -> str:
 
 
 def resolve(base_url: str, place: str) -> str:
-    """Make an address found in a reply absolute: a relative one belongs to the API's origin."""
+    """Return an address from a reply as absolute: a relative one belongs to the API's origin."""
     parts = _split_base(base_url)
     return urljoin(urlunsplit((parts.scheme, parts.netloc, "/", "", "")), place)
 
@@ -98,7 +98,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two absolute URLs share scheme, host and port, so that a key may go to both."""
+    """Return whether two absolute URLs share scheme, host and port: a key may go to both."""
     try:
         return _origin(one) == _origin(other)
     except ValueError:
@@ -106,13 +106,13 @@ def same_origin(one: str, other: str) -> bool:
 
 
 def strip_query(url: str) -> str:
-    """Return a URL as it may be shown: without its query, fragment and userinfo."""
+    """Return a URL that is safe to show: without its query, fragment and userinfo."""
     start = re.split(r"[?#]", url, maxsplit=1)[0]
     return re.sub(r"^([a-z][a-z0-9+.-]*://)[^/]*@", r"\1", start, flags=re.IGNORECASE)
 
 
 def numeric(host: str) -> Address | None:
-    """Return the address that a host is spelled as, None for a name.
+    """Return the IP address that a host is written as, None for a name.
 
     An IPv4 address written as IPv6 (`::ffff:127.0.0.1`) is returned as IPv4.
     """
@@ -124,7 +124,7 @@ def numeric(host: str) -> Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is, by its spelling, this machine."""
+    """Return whether a host, as it is written, is this machine."""
     address = numeric(host)
     if address is not None:
         return address.is_loopback

@@ -1,4 +1,4 @@
-"""Writes a request as the HTTP call that a server's dialect wants.
+"""Writes a request as the HTTP call that a server's dialect expects.
 
 Fields that were not given are left out: no null, no "".
 """
@@ -16,7 +16,7 @@ from ipyreel.wire.fields import IMAGE_WAYS, SIZES, Fields, file_part
 from ipyreel.wire.urls import encode_id
 
 LONGEST_NAME = 80
-"""Characters of the name of a character."""
+"""Most characters of the name of a character."""
 
 _VIDEOS = "/videos"
 _METADATA = "metadata"
@@ -25,9 +25,10 @@ _METADATA = "metadata"
 def create_call(
     request: VideoRequest, dialect: str, *, as_form: bool = False, shape: str = ""
 ) -> HttpCall:
-    """Write a submission.
+    """Return the call for a submission.
 
-    What `unsupported_fields` names is left out. Extra fields override ours of the same name.
+    The fields that `unsupported_fields` names are left out. Extra fields override ours of the
+    same name.
 
     Parameters
     ----------
@@ -36,15 +37,15 @@ def create_call(
     dialect
         A name of `DIALECTS`.
     as_form
-        Send a multipart form even without a file (a server may turn out to want one).
+        Send a multipart form even without a file (some servers require one).
     shape
-        The family of the model, where a gateway wants other fields for it (see `SHAPES`).
+        The family of the model, if a gateway expects other fields for it (see `SHAPES`).
 
     Raises
     ------
     InvalidRequest
-        The dialect has no way to ask for it: an image by its URL where only files are taken,
-        too many images, part of a second, a value that is no JSON.
+        The dialect cannot express it: an image by its URL if only files are accepted, too many
+        images, a fraction of a second, a value that is not JSON.
     ConfigError
         No dialect has that name.
     """
@@ -58,12 +59,12 @@ def create_call(
 
 
 def needs_image_bytes(dialect: str) -> bool:
-    """Whether the dialect takes input images as files only, so that a URL must be fetched."""
+    """Return whether the dialect takes input images only as files, so a URL must be fetched."""
     return IMAGE_WAYS[dialect_named(dialect).images].needs_bytes
 
 
 def unsupported_fields(request: VideoRequest, dialect: str) -> tuple[str, ...]:
-    """Return the names of fields that are not sent, since the server refuses or drops them."""
+    """Return the names of fields that are not sent, since the server refuses or ignores them."""
     row = dialect_named(dialect)
     names = [name for name, value in request.extra.items() if not _blank(value)]
     unknown = [name for name in names if not _allowed(name, row)]
@@ -122,13 +123,13 @@ def _images(images: tuple[Image, ...], row: Dialect, *, form: bool) -> Fields:
         )
     fields, files = way.show(images)
     if form and row.encoding == "json" and not files:
-        # Addresses and objects are not read from forms there: files are.
+        # There, a form is read for files only, not for addresses and objects.
         return {}, tuple(file_part(image) for image in images)
     return fields, files
 
 
 def _place_extras(fields: dict[str, Json], request: VideoRequest, row: Dialect) -> None:
-    """Put the seed and the extra fields where the dialect has them."""
+    """Put the seed and the extra fields where the dialect expects them."""
     extra = {
         name: value
         for name, value in request.extra.items()
@@ -152,7 +153,7 @@ def _goes_inside(name: str, row: Dialect) -> bool:
 
 
 def _into_metadata(fields: dict[str, Json], whole: Json, inside: dict[str, Json]) -> None:
-    """Lay the person's own `metadata` and the fields for it over what is there already."""
+    """Merge the user's own `metadata` and the fields for it into the existing one."""
     if whole is not None and not isinstance(whole, Mapping):
         raise InvalidRequest(
             f"metadata must be an object, not {type(whole).__name__}.",
@@ -179,7 +180,7 @@ def _check_json(fields: Mapping[str, Json]) -> None:
 
 
 def _is_json(value: Json) -> bool:
-    """Whether a value can be sent: no NaN, no object of Python's, no broken text."""
+    """Return whether a value can be sent: no NaN, no Python object, no invalid text."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):
@@ -192,7 +193,7 @@ def _parts(fields: Mapping[str, Json]) -> Iterable[FormPart]:
 
 
 def _as_text(value: Json) -> str:
-    """Write a value as a field of a form: objects and lists as JSON text."""
+    """Return a value as a field of a form: objects and lists as JSON text."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -207,21 +208,21 @@ def _job_path(remote_id: str, tail: str = "") -> str:
 
 
 def retrieve_call(remote_id: str, polling_url: str | None = None) -> HttpCall:
-    """Write one poll of a job; `polling_url` is asked instead where it is given.
+    """Return the call for one poll of a job; `polling_url`, if given, replaces its URL.
 
-    Give it only when it is of the API's own origin (`same_origin`): the key goes there.
+    Pass it only if it is on the API's own origin (`same_origin`): the key is sent there.
     """
     return HttpCall(method="GET", path=polling_url or _job_path(remote_id))
 
 
 def content_call(remote_id: str, *, variant: str | None = None) -> HttpCall:
-    """Write the request for the file; `variant` only when asked for (SGLang: 404 with it)."""
+    """Return the call for the file; `variant` only if given: SGLang answers it with 404."""
     query = {"variant": variant} if variant else {}
     return HttpCall(method="GET", path=_job_path(remote_id, "/content"), query=query)
 
 
 def list_call(limit: int = 20, after: str | None = None, *, dialect: str = "generic") -> HttpCall:
-    """Write the request for one page of jobs, the newest first."""
+    """Return the call for one page of jobs, the newest first."""
     query = {"limit": str(limit), **dialect_named(dialect).list_query}
     if after:
         query["after"] = after
@@ -229,22 +230,22 @@ def list_call(limit: int = 20, after: str | None = None, *, dialect: str = "gene
 
 
 def models_call(dialect: str = "generic") -> HttpCall:
-    """Write the request for the models that the server offers to this key."""
+    """Return the call for the models that the server offers to this key."""
     return HttpCall(method="GET", path=dialect_named(dialect).models_path)
 
 
 def delete_call(remote_id: str) -> HttpCall:
-    """Write the request to delete a job; the server decides whether its work stops as well."""
+    """Return the call to delete a job; the server decides whether its work also stops."""
     return HttpCall(method="DELETE", path=_job_path(remote_id))
 
 
 def remix_call(remote_id: str, prompt: str) -> HttpCall:
-    """Write the request for a finished video with another prompt."""
+    """Return the call for a finished video with another prompt."""
     return HttpCall(method="POST", path=_job_path(remote_id, "/remix"), json={"prompt": prompt})
 
 
 def chain_call(request: VideoRequest) -> HttpCall:
-    """Write the request for a video made of a finished one; `request.chain` says how."""
+    """Return the call for a video made from a finished one; `request.chain` says how."""
     how, source = request.chain or ("", "")
     if how == "remix":
         return remix_call(source, request.prompt)
@@ -256,12 +257,12 @@ def chain_call(request: VideoRequest) -> HttpCall:
 
 
 def edit_call(prompt: str, *, video: str | FormPart) -> HttpCall:
-    """Write the request to change a video: the id of a finished one, or a file part."""
+    """Return the call to change a video: the id of a finished one, or a file part."""
     return _with_video("edits", {"prompt": prompt}, video)
 
 
 def extension_call(prompt: str, *, video: str | FormPart, seconds: float | None = None) -> HttpCall:
-    """Write the request to continue a video by `seconds` (as text: "8")."""
+    """Return the call to continue a video by `seconds` (as text: "8")."""
     fields = {"prompt": prompt, **_seconds(seconds, DIALECTS["openai"])}
     return _with_video("extensions", fields, video)
 
@@ -274,7 +275,7 @@ def _with_video(route: str, fields: dict[str, Json], video: str | FormPart) -> H
 
 
 def character_call(name: str, video: FormPart) -> HttpCall:
-    """Write the request for a character from a video file; raises `InvalidRequest` for the name."""
+    """Return the call for a character from a video; raises `InvalidRequest` for the name."""
     if not 1 <= len(name) <= LONGEST_NAME:
         raise InvalidRequest(f"A character's name has 1 to {LONGEST_NAME} characters.")
     return _post_form(f"{_VIDEOS}/characters", (FormPart(name="name", value=name), video))
