@@ -1,7 +1,7 @@
 """Write a prompt in a notebook cell, get a video under it.
 
-`%load_ext ipyreel`, then `%%video`. Importing the package imports none of its rooms: each
-name below is fetched when it is first used.
+`%load_ext ipyreel`, then `%%video`. Importing the package imports none of its subpackages: each
+name below is loaded on first use.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Put the shell back as it was, and stop what was started: `%unload_ext ipyreel`."""
+    """Restore the shell, and stop what was started: `%unload_ext ipyreel`."""
     from ipyreel.notebook.magics import unload  # noqa: PLC0415 - as above
 
     unload(shell)

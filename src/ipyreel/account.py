@@ -1,4 +1,4 @@
-"""Refreshes what is known of a provider's models and prices, and asks what is left on its key."""
+"""Refreshes the known models and prices of a provider, and asks for the balance of its key."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PATIENCE = 45.0
 
 
 def refresh(session: Session, name: str) -> Offered:
-    """Ask a provider about its models and prices, and keep the answer beside the library.
+    """Ask a provider for its models and prices, and store the answer next to the library.
 
-    Raises `VideoError` when the provider does not answer or the answer cannot be kept; then what
-    was known stays.
+    Raises `VideoError` if the provider does not answer or the answer cannot be stored; then the
+    last answer is kept.
     """
     row = session.catalog.provider(name)
     if row.name == FALLBACK:
@@ -41,15 +41,15 @@ def refresh(session: Session, name: str) -> Offered:
 
 
 def balance(session: Session, name: str) -> Balance | None:
-    """Return what is left on the key of a provider; None where it has no route to ask.
+    """Return the balance of a provider's key; None if it has no route for it.
 
-    Raises `VideoError` when the provider does not say it.
+    Raises `VideoError` if the provider does not return it.
     """
     return ask(session, name, VideoClient.balance)
 
 
 def balance_text(left: Balance) -> str:
-    """Say what is left in words: "3.20 USD left, 1.80 USD spent"."""
+    """Return a balance in words: "3.20 USD left, 1.80 USD spent"."""
     parts = ["the key has no limit"] if left.left is None else [f"{usd_text(left.left)} left"]
     if left.spent is not None:
         parts.append(f"{usd_text(left.spent)} spent")

@@ -1,4 +1,4 @@
-"""Holds the clients of a session, with the demo server."""
+"""Creates and keeps the clients of a session, and the demo server."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Connections:
-    """Gives clients with current keys; used on the loop's thread, except for `stop`.
+    """Returns clients with current keys; used on the loop's thread, except for `stop`.
 
     `catalog` is called each time, since providers may change. `approved` returns the origin
-    that a person gave a provider in an earlier kernel. The demo server keeps its files in `home`
-    and is started on first use.
+    that the user set for a provider in an earlier kernel. The demo server keeps its files in
+    `home` and is started on first use.
     """
 
     home: Path
@@ -67,7 +67,7 @@ class Connections:
             timeouts=self.rules.timeouts,
             catalog=catalog,
         )
-        # The old one, with the old key, may be in the middle of a download: it closes at the end.
+        # The old client, with the old key, may still be downloading: it is closed at the end.
         self._clients[name, url] = client
         return client
 
@@ -79,14 +79,14 @@ class Connections:
             await client.aclose()
 
     def stop(self) -> None:
-        """End the demo server; its jobs are kept, and the next one goes on with them."""
+        """End the demo server; its jobs are kept, and the next server continues them."""
         self._demo.stop()
 
 
 def _other_origin(name: str, url: str, current: str) -> ConfigError:
-    """Return why a key is not sent: the library may hold an address that nobody here named."""
+    """Return why a key is not sent: the library may contain an address that the user never set."""
     there, here = strip_query(url), strip_query(current)
     return ConfigError(
         f"The job is at {there}, and the key of {name} is for {here}: it is not sent there.",
-        hint=f"If that address is right, %video use {name} base_url={there} goes on with it.",
+        hint=f"If that address is right, %video use {name} base_url={there} uses it.",
     )

@@ -149,11 +149,11 @@ def _models(session: Session, row: Provider) -> list[Check]:
 
 
 def _balance(session: Session, row: Provider) -> list[Check]:
-    """Report what is left on the key, where the provider tells it."""
+    """Report the balance of the key, if the provider has a route for it."""
     try:
         left = balance(session, row.name)
     except VideoError as error:
-        return [Check(name="balance", ok=None, text=f"not told: {error.message}")]
+        return [Check(name="balance", ok=None, text=f"not known: {error.message}")]
     if left is None:
         return []
     spent = left.left is not None and left.left <= 0

@@ -1,4 +1,4 @@
-"""The exceptions of ipyreel, named after whose fault the error is.
+"""The exceptions of ipyreel, named after the cause of the error.
 
     VideoError
     ├─ ConfigError                  a setting is invalid or missing
@@ -17,7 +17,7 @@
     ├─ SubmissionUnknown            the POST may have arrived; never sent again automatically
     ├─ WireError                    an answer could not be read
     ├─ JobFailed                    the job failed or was cancelled
-    ├─ WaitTimeout (TimeoutError)   waiting ended, the job goes on
+    ├─ WaitTimeout (TimeoutError)   waiting ended, the job continues
     ├─ DownloadError                the file is incomplete, wrong, or not a video
     └─ StoreError                   the library could not be read or written
 
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 class VideoError(Exception):
     """The base of all errors of ipyreel; `hint` is a sentence that says what to do.
 
-    `reply` is the server's answer, where there was one: status, headers and the beginning of the
-    body, the key masked. It is not part of any message.
+    `reply` is the server's answer, if there was one: status, headers and the beginning of the
+    body, with the key masked. It is not part of any message.
 
     IPython shows one or two lines instead of a traceback. The cell still fails, so that
     "Run All" stops.
@@ -76,7 +76,7 @@ class VideoError(Exception):
 
 
 class ConfigError(VideoError):
-    """A setting is invalid or missing; the message names where it was looked for."""
+    """A setting is invalid or missing; the message names the places that were searched."""
 
 
 class MissingKey(ConfigError):
@@ -188,7 +188,7 @@ class JobFailed(VideoError):
 
 
 class WaitTimeout(VideoError, TimeoutError):
-    """Waiting ended; the job goes on."""
+    """Waiting ended; the job continues."""
 
 
 class DownloadError(VideoError):

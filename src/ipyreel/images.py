@@ -1,6 +1,6 @@
-"""Makes an `Image` that can be sent out of whatever a person has: path, bytes, array, video.
+"""Converts what the user has (path, bytes, array, video) to an `Image` that can be sent.
 
-Pillow is needed for numpy arrays, GIFs and fitting only.
+Pillow is only needed for numpy arrays, GIFs and fitting.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from ipyreel.values import Image
 from ipyreel.wire.media_types import IMAGE_SUFFIXES, SNIFFED, sniff
 
 MAX_IMAGE = 20 * 2**20
-"""The largest input image in bytes: OpenAI's own limit, and no server studied takes more."""
+"""The largest input image in bytes: OpenAI's own limit, and no known server accepts more."""
 
 ALLOWED = "a path, a URL, bytes, a PIL image, a numpy array or a video (its last frame)"
 CHANNELS = (3, 4)
 MEDIA = 'pip install "ipyreel[media]"'
 
 JPEG_QUALITY = 95
-"""For a photograph that had to be cropped: high, so that the model sees no artefacts."""
+"""JPEG quality of a cropped photograph: high, so that the model sees no artefacts."""
 
 
 def read_image(given: Any) -> Image:
-    """Make an `Image` of a path, a URL, bytes, a PIL image or a numpy array (H×W or H×W×3/4).
+    """Return an `Image` of a path, a URL, bytes, a PIL image or a numpy array (H×W or H×W×3/4).
 
-    Arrays hold 0-255 integers, or floats from 0 to 1. A URL is not fetched here. Of a video
-    (or a job that has one) it is the last frame, of a GIF the first, as a PNG: servers take
-    PNG, JPEG and WebP. Raises `InvalidRequest` naming what was given and what is allowed.
+    Arrays have integers from 0 to 255, or floats from 0 to 1. A URL is not fetched here. For a
+    video (or a job that has one) the last frame is used, for a GIF the first, as a PNG: servers
+    accept PNG, JPEG and WebP. Raises `InvalidRequest` naming what was given and what is allowed.
     """
     if isinstance(given, Image):
         return given
@@ -47,9 +47,9 @@ def read_image(given: Any) -> Image:
 
 
 def image_of_bytes(data: bytes, source: str) -> Image:
-    """Make an `Image` of an encoded picture; `source` says where it is from.
+    """Return an `Image` of an encoded picture; `source` says where it is from.
 
-    Raises `InvalidRequest` for more than 20 MB, and for what is no PNG, JPEG, WebP or GIF.
+    Raises `InvalidRequest` for more than 20 MB, and for anything but PNG, JPEG, WebP or GIF.
     """
     if len(data) > MAX_IMAGE:
         raise too_large(source)
@@ -58,8 +58,8 @@ def image_of_bytes(data: bytes, source: str) -> Image:
     media_type = sniff(data[:SNIFFED])
     suffix = IMAGE_SUFFIXES.get(media_type or "")
     if media_type is None or suffix is None:
-        found = f"is {media_type}" if media_type else "is no picture"
-        raise InvalidRequest(f"The image {source} {found}; servers take PNG, JPEG and WebP.")
+        found = f"is {media_type}" if media_type else "is not a picture"
+        raise InvalidRequest(f"The image {source} {found}; servers accept PNG, JPEG and WebP.")
     name = f"{_stem(source)}.{suffix}"
     return Image(source=source, data=data, media_type=media_type, filename=name)
 
@@ -76,11 +76,11 @@ def too_large(source: str) -> InvalidRequest:
 
 
 def fit_image(image: Image, size: str) -> tuple[Image, str | None]:
-    """Make an image exactly `size` ("1280x720") large, for servers that take no other.
+    """Resize an image to exactly `size` ("1280x720"), for servers that accept no other.
 
-    Cropped to the shape of the video around its middle, then scaled; rotated first as its EXIF
-    orientation says. Returns it with a sentence on what was done, None where it fitted already.
-    The image behind a URL is left alone, and the sentence says so. Raises `InvalidRequest` where
+    It is rotated as its EXIF orientation says, cropped around its middle to the shape of the
+    video, then scaled. Returns it with a sentence on what was done, None if it already fits.
+    An image that is a URL is not changed, and the sentence says so. Raises `InvalidRequest` if
     Pillow is missing or the pixels cannot be read.
     """
     pixels = re.fullmatch(r"(\d+)x(\d+)", size)
@@ -115,7 +115,7 @@ def _unreadable(source: str) -> InvalidRequest:
 
 
 def _encoded(picture: Any, like: Image) -> Image:
-    """Write pixels as the image was written: a photograph as JPEG, all else as PNG."""
+    """Encode pixels like the original image: a JPEG as JPEG, anything else as PNG."""
     buffer, stem = io.BytesIO(), Path(like.filename).stem
     if like.media_type == "image/jpeg":
         picture.convert("RGB").save(buffer, format="JPEG", quality=JPEG_QUALITY)
@@ -134,7 +134,7 @@ def _png(picture: Any, mode: str = "RGB") -> bytes:
 def _of_path(path: Path) -> Image:
     try:
         with path.open("rb") as file:
-            # One byte more than is allowed tells that there is more, whatever the file is.
+            # One byte more than allowed shows that the file is too large, whatever it is.
             data = file.read(MAX_IMAGE + 1)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -149,7 +149,7 @@ def _of_gif(data: bytes, source: str) -> Image:
         from PIL import Image as Pillow  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise InvalidRequest(
-            f"The image {source} is a GIF; servers take PNG, JPEG and WebP.",
+            f"The image {source} is a GIF; servers accept PNG, JPEG and WebP.",
             hint=f"Convert it, or install Pillow: {MEDIA}.",
         ) from error
     try:
@@ -169,7 +169,7 @@ def _of_object(given: Any) -> Image:
         return _of_pillow(given.last_frame(), "last frame")
     if hasattr(given, "remote_id") and hasattr(given, "video"):
         return _of_job(given)
-    raise InvalidRequest(f"A {type(given).__name__} is no image.", hint=f"It can be {ALLOWED}.")
+    raise InvalidRequest(f"A {type(given).__name__} is not an image.", hint=f"It can be {ALLOWED}.")
 
 
 def _of_job(job: Any) -> Image:
@@ -194,7 +194,7 @@ def _of_array(array: Any) -> Image:
     shape = pixels.shape
     flat = len(shape) == 2  # noqa: PLR2004 - height and width
     if not flat and not (len(shape) == 3 and shape[2] in CHANNELS):  # noqa: PLR2004
-        raise InvalidRequest(f"An array of shape {shape} is no picture (H×W or H×W×3/4).")
+        raise InvalidRequest(f"An array of shape {shape} is not a picture (H×W or H×W×3/4).")
     if pixels.dtype.kind == "f":
         pixels = np.clip(pixels, 0, 1) * 255
     picture = Pillow.fromarray(pixels.astype(np.uint8))

@@ -163,7 +163,7 @@ class _Film:
         return max(1, round(count))
 
     def check_sum(self, count: int, width: int, advice: str) -> None:
-        """Raise InvalidRequest when so many frames of that width have too many pixels."""
+        """Raise InvalidRequest if `count` frames of that width have too many pixels."""
         width = min(width, self.width)
         pixels = count * width * max(1, round(width * self.height / max(1, self.width)))
         if pixels > MAX_SHEET:
@@ -184,7 +184,7 @@ class _Film:
         return next(self.through([second]))
 
     def through(self, moments: list[float]) -> Iterator[Any]:
-        """Yield the frame at each of some ascending times, decoding once."""
+        """Yield the frame at each of `moments`, which ascend, decoding once."""
         waiting, shown = iter(moments), None
         moment = next(waiting, None)
         for one in self._container.decode(self._stream):

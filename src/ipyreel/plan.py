@@ -95,7 +95,7 @@ def limits_in_force(settings: Settings, *, started_at: float, now: float) -> lis
 
 
 def check_limits(costs: Sequence[Cost], limits: Sequence[Limit], spent: Spent) -> None:
-    """Raise InvalidRequest when the jobs together exceed a limit, or one has no known price."""
+    """Raise InvalidRequest if the jobs together exceed a limit, or one has no known price."""
     if not limits or not costs:
         return
     unproved = next((cost for cost in costs if not cost.estimate.trusted), None)
@@ -144,10 +144,10 @@ def _midnight(now: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A job that is ready to be sent; `why` says how the provider was chosen.
+    """A job ready to be sent; `why` says how the provider was chosen.
 
     `warnings` are shown before sending; those in `once` are shown once per session.
-    `automatic`: nobody named the provider.
+    `automatic`: the user did not name the provider.
     """
 
     job: JobSnapshot
@@ -193,7 +193,7 @@ class Planner:
         now: float,
         output: Path | None = None,
     ) -> Plan:
-        """Return the plan of a request; raises `VideoError` when it cannot be sent.
+        """Return the plan of a request; raises `VideoError` if it cannot be sent.
 
         `folder` is where MP4s go unless `output` names a file.
         """
@@ -281,14 +281,14 @@ def _fit_images(request: VideoRequest, model: Model | None) -> tuple[VideoReques
 
 
 def _refuse_changed(images: Iterable[Image]) -> None:
-    """Raise InvalidRequest for an image that is not the one that was used before."""
+    """Raise InvalidRequest for an image that differs from the one that was used before."""
     for image in images:
         if image.data is not None and image.sha256 not in {None, image.to_dict()["sha256"]}:
             raise InvalidRequest(f"The image {image.source} is not the one that was used.")
 
 
 def refuse_existing(output: Path) -> None:
-    """Raise InvalidRequest when there is a file of that name."""
+    """Raise InvalidRequest if there is a file with that name."""
     if output.exists():
         raise InvalidRequest(f"--output {output} exists and is not overwritten.", hint=OTHER_NAME)
 
@@ -298,7 +298,7 @@ def equal_jobs(
 ) -> list[JobSnapshot | None]:
     """Return for each plan an equal job, finished with its file or active, each job once.
 
-    `besides` are the ids of jobs that are none of them.
+    `besides` are the ids of jobs that do not count as equal.
     """
     found: list[JobSnapshot | None] = []
     taken = set(besides)
@@ -315,24 +315,24 @@ def equal_jobs(
 
 
 def cost_with_reuse(plan: Plan, equal: JobSnapshot | None) -> Decimal | None:
-    """Return what a plan would cost in USD where an equal job, if there is one, is used."""
+    """Return what a plan would cost in USD if its equal job, if any, is used."""
     return plan.estimate.usd if equal is None or is_unsent(equal) else Decimal(0)
 
 
 def reuse_note(
     plans: Sequence[Plan], jobs: Sequence[JobSnapshot], *, elsewhere: Callable[[str], bool]
 ) -> str | None:
-    """Say in one sentence which equal jobs took the place of new ones; None: none did.
+    """Return a sentence about equal jobs that are used instead of new ones; None: there are none.
 
-    `jobs` are those of the plans as they were found; `elsewhere` tells whether another kernel
-    works on a job.
+    `jobs` are the jobs of the plans as they were found; `elsewhere` returns whether another
+    kernel works on a job.
     """
     old = [job for plan, job in zip(plans, jobs, strict=True) if job.id != plan.job.id]
     if not old:
         return None
     states = [_reused_state(job, elsewhere) for job in old]
     if len(plans) == 1:
-        return f"{old[0].id} is an equal job, {states[0]}: it is used, and no second one is sent."
+        return f"{old[0].id} is an equal job, {states[0]}: it is used, and no new one is sent."
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     return (
         f"{len(old)} of {len(plans)} jobs are equal to earlier ones and not sent twice: {counts}."
@@ -350,7 +350,7 @@ def _reused_state(job: JobSnapshot, elsewhere: Callable[[str], bool]) -> str:
 
 
 def refuse_taken_names(jobs: Sequence[JobSnapshot], store: JobStore) -> None:
-    """Refuse two jobs that would write the same file: the second one would be paid in vain."""
+    """Refuse two jobs that would write the same file: the second video could not be saved."""
     taken = {_same_name(job.target): job.id for job in store.in_flight()}
     for job in jobs:
         other = taken.setdefault(_same_name(job.target), job.id)

@@ -1,4 +1,4 @@
-"""Goes on with jobs that an earlier kernel left, and says of each what became of it."""
+"""Resumes jobs that an earlier kernel left, and reports the result for each."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def resume_all(
     take: bool,
     check: Check,
 ) -> list[Resumed]:
-    """Go on with jobs; `send`: also with those that were never sent, `parallel` at a time.
+    """Resume jobs; `send`: also those that were never sent, `parallel` at a time.
 
-    Without `send` they are named with their price: nobody pays for what they have forgotten.
+    Without `send` they are only named with their price: the user may have forgotten them.
     """
-    # Jobs that are at a server need no limit.
+    # Jobs that a server already has need no limit.
     limit = ParallelLimit(parallel)
     return [
         _named(job)
@@ -58,11 +58,11 @@ def _named(job: JobSnapshot) -> Resumed:
     return Resumed(job=job, taken=False, sentence=sentence)
 
 
-def going_on(manager: JobManager, begun: Iterable[Resumed]) -> list[Resumed]:
-    """Name the jobs of earlier kernels that were resumed here before."""
+def resumed_before(manager: JobManager, begun: Iterable[Resumed]) -> list[Resumed]:
+    """Return the jobs of earlier kernels that were resumed here before."""
     new = {one.job.id for one in begun}
     return [
-        Resumed(job=job, taken=False, sentence=f"{job.id}: already going on with it.")
+        Resumed(job=job, taken=False, sentence=f"{job.id}: already resumed.")
         for job in manager.resumed()
         if job.id not in new
     ]
@@ -77,9 +77,9 @@ def resume_one(
     take: bool = False,
     check: Check = bool,
 ) -> Resumed:
-    """Go on with one job when `limit` lets it; the rest is as for `Session.resume`."""
+    """Resume one job when `limit` allows it; the rest is as for `Session.resume`."""
     if job.status == "completed" and Path(job.target).exists():
-        sentence = f"{job.id}: the video exists already; %video show {job.id} shows it."
+        sentence = f"{job.id}: the video already exists; %video show {job.id} shows it."
         return Resumed(job=job, taken=False, sentence=sentence)
     if job.ended and remote_id is None and is_unsent(job):
         sentence = f"{job.id} was never accepted by the server, so it cannot be resumed."
@@ -92,9 +92,9 @@ def resume_one(
     outcome = manager.resume(job, limit, take=take, remote_id=remote_id, check=within)
     words = {
         "taken": begun,
-        "watching": "a kernel elsewhere has it; it is taken over if that one is silent for"
+        "watching": "a kernel elsewhere has it; it is taken over if that kernel is silent for"
         f" {SILENCE:.0f} s.",
-        "refused": "another kernel is working on it. If that one hangs:"
+        "refused": "another kernel is working on it. If that kernel hangs:"
         f" %video resume {job.id} --take.",
     }[outcome]
     taken = outcome != "refused"
@@ -106,10 +106,10 @@ def renamed(store: JobStore, job: JobSnapshot, output: Path) -> JobSnapshot:
     """Give a job another file name, while this kernel is not working on it."""
     moved = replace(job, target=str(output.absolute()))
     if job.file is not None and Path(job.file.path).exists():
-        raise InvalidRequest(f"{job.id}: its video exists already: {job.file.path}.")
+        raise InvalidRequest(f"{job.id}: its video already exists: {job.file.path}.")
     refuse_existing(output)
     refuse_taken_names([moved], store)
     make_folder(output)
     if not store.rename(job.id, moved.target):
-        raise InvalidRequest(f"{job.id} is {job.status}; only an ended job gets another name.")
+        raise InvalidRequest(f"{job.id} is {job.status}; only an ended job can get another name.")
     return moved

@@ -1,7 +1,7 @@
-"""Holds everything of one kernel together: settings, catalog, keys, library and jobs.
+"""The session of one kernel: its settings, catalog, keys, library and jobs.
 
-Every verb a person can type is a method here. Methods may be called from any thread and do not
-wait for a server unless documented.
+Every verb that the user can type is a method here. Methods may be called from any thread and do
+not wait for a server unless documented.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from ipyreel.plan import (
     plain_http_notes,
     refuse_taken_names,
 )
-from ipyreel.resumption import Resumed, going_on, renamed, resume_all, resume_one
+from ipyreel.resumption import Resumed, renamed, resume_all, resume_one, resumed_before
 from ipyreel.settings import Layer, Settings
 from ipyreel.trust import Trust
 from ipyreel.values import Chain, HttpCall, JobSnapshot, Money, VideoRequest
@@ -74,7 +74,7 @@ class Session:
     chooser: Chooser = field(default_factory=Chooser)
     problem: ConfigError | None = None
     waits_for_answer: bool = False
-    """Whether `submit` returns only when the POST was answered: a script may end right after."""
+    """Whether `submit` waits until the POST was answered: a script may end right after it."""
     trusted: Trust = field(default_factory=Trust)
     store: JobStore = field(init=False)
     manager: JobManager = field(init=False)
@@ -115,9 +115,9 @@ class Session:
         return cls(settings=settings, catalog=catalog, keys=keys, trusted=trusted)
 
     def read_settings(self) -> None:
-        """Read the settings and the catalog again; what was set in this kernel stays.
+        """Read the settings and the catalog again; what was set in this kernel is kept.
 
-        Raises `ConfigError`, and then everything stays as it was.
+        Raises `ConfigError`; then nothing changes.
         """
         environ, cwd = self.keys.environ, self.settings.cwd
         settings = Settings.load(environ, cwd, accept=self.trusted.accept)
@@ -141,7 +141,7 @@ class Session:
         return changes
 
     def require_settings(self) -> None:
-        """Raise the `ConfigError` that kept the settings from being read; read them once more."""
+        """Read the settings again if that failed before; raises the `ConfigError` if it fails."""
         if self.problem is not None:
             self.read_settings()
 
@@ -158,7 +158,7 @@ class Session:
     def plan(
         self, request: VideoRequest, *, provider: str | None = None, output: Path | None = None
     ) -> Plan:
-        """Return the plan of a request; raises `VideoError` when it cannot be sent."""
+        """Return the plan of a request; raises `VideoError` if it cannot be sent."""
         planner = self.planner(provider=provider)
         plan = planner.plan(
             request, folder=self.settings.videos_dir, now=self.clock(), output=output
@@ -179,8 +179,8 @@ class Session:
     def use(self, provider: str | None = None, **values: Any) -> None:
         """Set defaults for this session; a value of None (or "none") removes the default.
 
-        `base_url` moves the provider, and resumes its jobs there. Raises `ConfigError`; when a
-        provider was named, cells are refused then until a provider is chosen.
+        `base_url` changes the provider's address, and resumes its jobs there. Raises
+        `ConfigError`; if a provider was named, cells are then refused until one is chosen.
         """
         base_url = values.pop("base_url", None)
         try:
@@ -204,7 +204,7 @@ class Session:
         self._apply(self.settings.with_layer("config", values))
 
     def remember_key(self, provider: str, text: str) -> None:
-        """Keep a typed key in memory, which also chooses its provider; raises `ConfigError`."""
+        """Keep a typed key in memory and choose its provider; raises `ConfigError`."""
         row = self.catalog.provider(provider)
         self.keys.remember(row.name, text)
         self.chooser.typed(row.name)
@@ -214,7 +214,7 @@ class Session:
         self.manager.rules = replace(self.manager.rules, deadline=settings.deadline)
 
     def _check_use(self, settings: Settings, provider: str | None, base_url: str | None) -> None:
-        """Refuse an unknown provider; move the one that was named to `base_url`."""
+        """Refuse an unknown provider; set the address of the named one to `base_url`."""
         named = settings.layers["use"].get("provider")
         if base_url is not None and (provider is None or named is None):
             raise InvalidRequest("base_url belongs to a provider: %video use NAME base_url=...")
@@ -237,7 +237,7 @@ class Session:
         self.catalog = with_offers(catalog, self.settings.home, self.keys.environ)
 
     def call(self, plan: Plan) -> HttpCall:
-        """Return the HTTP request of a plan, with its whole URL and the key masked."""
+        """Return the HTTP request of a plan, with its full URL and the key masked."""
         # The port of the demo server is not known before it runs.
         base_url = plan.job.base_url or "http://127.0.0.1/v1"
         key = self.keys.find(plan.provider)
@@ -256,15 +256,15 @@ class Session:
         besides: Iterable[str] = (),
         parallel: int | None = None,
     ) -> list[JobSnapshot]:
-        """Write the jobs into the library and send them; returns as soon as they are written.
+        """Write the jobs into the library and send them; return as soon as they are written.
 
-        In a script (`waits_for_answer`) it returns when those that need not wait for their turn
-        were answered, or will not be.
+        In a script (`waits_for_answer`) it returns when the POSTs of the jobs that do not wait
+        because of `parallel` were answered, or will not be.
 
         `max_cost` is in USD for all of them together; the smallest of it and of the settings'
-        limits applies. `reuse`: an equal job that is finished or active takes the place of a new
-        one, but for those whose ids are in `besides`. At most `parallel` are sent at once (None:
-        all). Raises `VideoError` when a limit is exceeded, a key is missing or a file name is
+        limits applies. `reuse`: an equal job that is finished or active is used instead of a new
+        one, except those whose ids are in `besides`. At most `parallel` are sent at once (None:
+        all). Raises `VideoError` if a limit is exceeded, a key is missing or a file name is
         taken; then nothing was sent.
         """
         self.store.require_open()
@@ -295,7 +295,7 @@ class Session:
 
     @property
     def ended(self) -> bool:
-        """Whether the session was closed, or belongs to the process this one was forked from."""
+        """Whether the session was closed, or belongs to the parent of this forked process."""
         return self.store.ended
 
     def refusal(
@@ -358,7 +358,7 @@ class Session:
     def history(
         self, text: str = "", *, limit: int = 50, stars: int = 0, tags: Iterable[str] = ()
     ) -> list[JobSnapshot]:
-        """Return the newest jobs with all words of `text` in the prompt, and rated like that."""
+        """Return the newest jobs with all words of `text` in the prompt, and with this rating."""
         query = Query(text=text, stars=stars, tags=tuple(tags), limit=limit)
         return self.store.page(query)[0]
 
@@ -372,10 +372,10 @@ class Session:
     ) -> list[Resumed]:
         """Resume a job, a sweep, or all jobs that an ended kernel left behind.
 
-        What was never sent is sent only when it is named: without a `word`, such jobs are
-        listed with their price. `remote_id` says which job of the server a job is; `take`
-        takes it from another kernel even if that one is alive, but hangs; `output` is a new
-        name for the file of one job that has none yet.
+        A job that was never sent is sent only if it is named: without a `word`, such jobs are
+        listed with their price. `remote_id` is the server's id for the job `word`; `take` takes
+        it from another kernel even if that kernel is alive, for one that hangs; `output` is a
+        new name for the file of one job that has none yet.
         """
         sweep = self.store.sweep(word) if word is not None else None
         if word is not None and sweep is None:
@@ -404,7 +404,7 @@ class Session:
         if sweep is not None and self.waits_for_answer:
             self.manager.wait_placed(*jobs[: self.settings.parallel])
         if sweep is None:
-            resumed += going_on(self.manager, resumed)
+            resumed += resumed_before(self.manager, resumed)
         return resumed
 
     def adopt(self, remote_id: str, *, provider: str) -> Resumed:
@@ -437,7 +437,7 @@ class Session:
     def delete(self, job_id: str) -> concurrent.futures.Future[str]:
         """Delete a job at its provider and in the library; the future says what was done.
 
-        The downloaded file stays. A job that has not ended is cancelled first.
+        The downloaded file is kept. A job that has not ended is cancelled first.
         """
         return self.manager.delete(self.snapshot(job_id))
 
@@ -528,14 +528,14 @@ class Session:
         reuse: bool,
         besides: Iterable[str] = (),
     ) -> list[JobSnapshot | None]:
-        """Return the job that takes the place of each plan; raises when a new one is refused."""
+        """Return the equal job to use for each plan; raises if a new job is refused."""
         found: list[JobSnapshot | None] = [None] * len(plans)
         if reuse:
             found = equal_jobs(plans, self.store, besides)
         new = [plan for plan, old in zip(plans, found, strict=True) if old is None]
         refuse_taken_names([plan.job for plan in new], self.store)
         if limits := self.limits(max_cost):
-            # What an ended kernel left unsent is sent now; it must not count twice.
+            # Jobs that an ended kernel did not send are sent now; they must not count twice.
             left = [job for job in found if job is not None and self._is_left_unsent(job)]
             costs = [*(plan.cost for plan in new), *map(cost_of, left)]
             check_limits(costs, limits, partial(self.store.spent, besides=[j.id for j in left]))
@@ -545,7 +545,7 @@ class Session:
         return is_unsent(job) and not job.ended and not self.manager.has_owner(job.id)
 
     def _check_unsent(self, jobs: Iterable[JobSnapshot]) -> None:
-        """Raise InvalidRequest when sending the unsent ones of these jobs exceeds a limit."""
+        """Raise InvalidRequest if sending the unsent jobs among these exceeds a limit."""
         unsent = [job for job in jobs if is_unsent(job) and not job.ended]
         if limits := self.limits():
             # They are in the library already, but must not count twice.

@@ -25,17 +25,17 @@ else:
 
 TOML_NAME = "ipyreel.toml"
 TABLES = frozenset({"providers", "models"})
-"""Tables of an `ipyreel.toml` that belong to the catalog instead of the settings."""
+"""Tables of an `ipyreel.toml` that belong to the catalog, not to the settings."""
 
 MAX_TOML_BYTES = 1_000_000
 MAX_DEPTH = 24
-"""Tables and lists within each other in an `ipyreel.toml`."""
+"""Deepest nesting of tables and lists in an `ipyreel.toml`."""
 
 Layer = Literal["default", "site", "user", "folder", "env", "config", "use", "option"]
 """Where a value was set, weakest first: a later layer overrides an earlier one.
 
-"site", "user" and "folder" are `ipyreel.toml` files: of the machine, of the user and beside the
-notebook. Of a limit (see `LIMITS`) the smallest value wins instead.
+"site", "user" and "folder" are `ipyreel.toml` files: of the machine, of the user and next to the
+notebook. For a limit (see `LIMITS`) the smallest value applies instead.
 """
 
 LAYERS: tuple[Layer, ...] = ("default", "site", "user", "folder", "env", "config", "use", "option")
@@ -43,7 +43,7 @@ LAYERS: tuple[Layer, ...] = ("default", "site", "user", "folder", "env", "config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toml:
-    """The content of an `ipyreel.toml`, or what of it counts; `error` points into it."""
+    """The content of an `ipyreel.toml`, or its trusted part; `error` names a line of it."""
 
     path: str
     data: Mapping[str, Any]
@@ -71,7 +71,7 @@ class Toml:
         return found
 
     def place(self, *keys: str) -> str:
-        """Return the file's path, with the line of the key where it can be found."""
+        """Return the file's path, with the line of the key if it can be found."""
         line = self.line_of(*keys)
         return f"{self.path}:{line}" if line else self.path
 
@@ -84,7 +84,7 @@ class Toml:
 
 
 def read_toml(path: Path) -> Toml:
-    """Read a TOML file; raises ConfigError with file and line when it is not valid TOML."""
+    """Read a TOML file; raises ConfigError with file and line if it is not valid TOML."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_TOML_BYTES + 1)
@@ -100,7 +100,7 @@ def read_toml(path: Path) -> Toml:
         toml = Toml(path=str(path), data=tomllib.loads(text), text=text)
         _refuse_deep(toml.data)
     except RecursionError:
-        # The line with the most brackets and dots: nothing else in the text says where.
+        # The line with the most brackets and dots: the error does not name one.
         lines = text.splitlines()
         deepest = max(range(len(lines)), key=lambda n: len(re.findall(r"[\[{.]", lines[n])))
         raise ConfigError(f"{path}:{deepest + 1}: not valid TOML: nested too deeply") from None
@@ -110,7 +110,7 @@ def read_toml(path: Path) -> Toml:
 
 
 def _refuse_deep(data: object) -> None:
-    """Raise RecursionError for tables within tables beyond all reason (`[a.a.a.a ...]`)."""
+    """Raise RecursionError for tables that are nested too deeply (`[a.a.a.a ...]`)."""
     level = [data]
     for _ in range(MAX_DEPTH):
         tables = [one for one in level if isinstance(one, dict | list)]
@@ -160,7 +160,7 @@ def _usd(value: Any) -> Decimal:
 
 
 def _finite(value: Any) -> float:
-    """Return a number; 0 for what is none."""
+    """Return a number; 0 for anything else."""
     try:
         number = 0.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -257,7 +257,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 """How each setting is read. The names are the same in every layer."""
 
 LIMITS = ("max_cost", "budget", "budget_day", "budget_total")
-"""Settings in USD of which the smallest of all layers applies; 0 is a limit."""
+"""Settings in USD for which the smallest value of all layers applies; 0 is a limit."""
 
 _PLACES = {
     "default": "built in",
@@ -325,7 +325,7 @@ class Settings:
 
     @property
     def videos_dir(self) -> Path:
-        """The folder for finished files, absolute when `cwd` is."""
+        """The folder for finished files, absolute if `cwd` is."""
         return self.cwd / self.videos
 
     @property
@@ -345,8 +345,8 @@ class Settings:
     def with_values(self, layer: Layer, /, **values: Any) -> Settings:
         """Change values in one layer; `None` (or the text "none") removes the layer's value.
 
-        A value set in a stronger layer stays in force; of a limit, the smallest. Raises
-        ConfigError naming the setting, the value and what is allowed.
+        A value of a stronger layer still applies; for a limit, the smallest. Raises ConfigError
+        naming the setting, the value and what is allowed.
         """
         said = dict(self.layers.get(layer, {}))
         for name in values:
@@ -392,9 +392,9 @@ class Settings:
     ) -> Settings:
         """Read the files and the environment; raises ConfigError naming where it looked.
 
-        `accept` returns what of the file in `cwd` counts, given the files that were read before
-        it. `IPYREEL_HOME` moves the library and
-        the folder of the user's own `ipyreel.toml`. `tomls` of the result are the files read.
+        `accept` returns the trusted part of the file in `cwd`, given the files that were read
+        before it. `IPYREEL_HOME` moves the library and the folder of the user's `ipyreel.toml`.
+        `tomls` of the result are the files read.
         """
         settings = cls.without_files(environ, cwd)
         site = platformdirs.site_config_path("ipyreel", appauthor=False)
@@ -461,7 +461,7 @@ def _read_layer(layer: Layer, values: Mapping[str, Any]) -> dict[str, tuple[Any,
 
 
 def _is_unset(name: str, value: Any) -> bool:
-    """Whether a value takes a setting back: None, and False where it is not a value."""
+    """Return whether a value clears a setting: None, and False if it is not a value."""
     if isinstance(value, str):
         value = {"none": None, "false": False}.get(value.strip().lower(), value)
     return value is None or (value is False and READERS[name] not in {_flag, _wait})

@@ -1,4 +1,4 @@
-"""Expands a sweep into requests: one for every combination of the varied fields. Pure."""
+"""Expands a sweep into requests, one for every combination of the varied fields; no I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIELDS = ("provider", "model", "seconds", "size", "seed", "image")
 """Fields that can be varied, besides names in the prompt and extra fields."""
 
 MOST = 1000
-"""Most jobs of one sweep: more are surely a mistake."""
+"""Most jobs of one sweep: more are probably a mistake."""
 
 LONG = 40
 """Most characters of one value in a label."""
@@ -94,7 +94,7 @@ def read_axis(name: str, values: Iterable[Any], words: Iterable[str] = ()) -> Ax
 
 
 def _is_plural_of(name: str, known: Iterable[str]) -> bool:
-    """Whether it may be a server's own field (`images`) rather than a typing error."""
+    """Return whether it may be a server's own field (`images`) rather than a typing error."""
     return name.endswith("s") and name[:-1] in known
 
 
@@ -123,7 +123,7 @@ def _whole(value: Any) -> int:
         number = math.nan
     if isinstance(value, bool) or not number.is_integer():
         raise ValueError("takes a whole number")
-    # Not through the float, which has 53 bits.
+    # Not from the float, which has 53 bits.
     return int(value)
 
 
@@ -145,7 +145,7 @@ def words_of(prompt: str | None, differs: Iterable[Mapping[str, Json]]) -> set[s
 def with_columns(known: Mapping[str, Json], differs: Mapping[str, Json]) -> dict[str, Json]:
     """Return a row of a table with what differs as further columns.
 
-    A column of somebody's data that has the name of one of ours becomes `row_NAME`.
+    A column of the user's data that has the name of one of ours becomes `row_NAME`.
     """
     more = {
         f"row_{name}" if name in known else name: value
@@ -166,8 +166,8 @@ def expand(
 ) -> Sweep:
     """Return every combination of prompts and axes, each `count` times.
 
-    `base` has the common fields. With a seed in it, repeats count up from there, since equal
-    seeds make equal videos. `fill` inserts values into the prompts (None: they stay unchanged).
+    `base` has the common fields. If it has a seed, repeats count up from it, since equal
+    seeds make equal videos. `fill` inserts values into the prompts (None: they are unchanged).
     Raises `InvalidRequest`.
     """
     names = {name for prompt in prompts for name in names_in(prompt)} if fill else set()
@@ -272,12 +272,12 @@ def _label(
 def _differing(name: str, values: Mapping[str, Any]) -> tuple[str, Json]:
     """Return one thing that differs as plain data, with its name."""
     if name == _PROMPTS:
-        return "prompt", values[name]  # as typed: what is filled in has names of its own
+        return "prompt", values[name]  # as typed: filled-in values have their own names
     return TAKE if name == _REPEATS else name, plain_value(values[name])
 
 
 def plain_value(value: Any) -> Json:
-    """Return a value as JSON can hold it: an image as its source, bytes by their type."""
+    """Return a value as JSON: an image as its source, bytes by their type."""
     if isinstance(value, Image):
         return value.source
     if isinstance(value, str | int | float | bool | None):

@@ -1,4 +1,4 @@
-"""The client for scripts without asyncio: each method of `VideoClient`, blocking."""
+"""The client for scripts without asyncio: the methods of `VideoClient`, blocking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Method = Callable[Concatenate[VideoClient, P], Coroutine[Any, Any, T]]
 
 
 def _blocking(method: _Method[P, T]) -> Callable[Concatenate[SyncVideoClient, P], T]:
-    """Return a method of `VideoClient` as one that blocks."""
+    """Return a blocking version of a method of `VideoClient`."""
 
     @wraps(method)
     def call(self: SyncVideoClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -29,7 +29,7 @@ def _blocking(method: _Method[P, T]) -> Callable[Concatenate[SyncVideoClient, P]
 def _iterating(
     method: Callable[Concatenate[VideoClient, P], AsyncIterator[T]],
 ) -> Callable[Concatenate[SyncVideoClient, P], Iterator[T]]:
-    """Return a method of `VideoClient` that yields as one that blocks for each item."""
+    """Return a version of a generator method of `VideoClient` that blocks for each item."""
 
     @wraps(method)
     def iterate(self: SyncVideoClient, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
@@ -45,14 +45,14 @@ async def _next(items: AsyncIterator[T]) -> T | None:
 
 
 class SyncVideoClient:
-    """Does what `VideoClient` does, blocking; from any thread, also inside a running loop.
+    """The blocking form of `VideoClient`; works from any thread, also inside a running loop.
 
     >>> with SyncVideoClient("apiyi") as client:                          # doctest: +SKIP
     ...     job = client.create_and_wait("A cat on a beach", seconds=4)
     ...     file = client.download(job, Path("cat.mp4"))
 
-    Takes the arguments of `VideoClient`, and its methods are those of it, by the same names.
-    `asynchronous` is the client itself; its loop runs on a thread of its own.
+    Takes the arguments of `VideoClient` and has its methods, by the same names. `asynchronous`
+    is the `VideoClient` itself; its loop runs on a separate thread.
     """
 
     def __init__(self, provider: str | Provider, **options: Any) -> None:
@@ -102,6 +102,6 @@ class SyncVideoClient:
         try:
             return future.result()
         except BaseException:
-            # Ctrl-C ends the work too, not the wait for it only.
+            # Ctrl-C also ends the work, not only the wait for it.
             future.cancel()
             raise

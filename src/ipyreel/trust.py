@@ -1,8 +1,8 @@
-"""Decides what an `ipyreel.toml` beside a notebook may change before a person approves it.
+"""Decides what an `ipyreel.toml` next to a notebook may change before the user approves it.
 
-A folder may come from anybody. Until it is approved, its file contributes an allow list only:
-facts that can make ipyreel refuse more or estimate more, and servers on this machine that get
-no key. Approvals are kept outside the folder, by its path and a hash of everything else.
+A folder may come from anyone. Until it is approved, only an allow list of its file is used:
+facts that can only make ipyreel refuse more or estimate more, and servers on this machine that
+get no key. Approvals are kept outside the folder, by its path and a hash of everything else.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from ipyreel.settings import LIMITS, TOML_NAME, Toml, read_toml
 from ipyreel.whole_file import whole_file
 
 APPROVALS = "trusted.json"
-"""The file in the user's configuration folder that holds the approvals."""
+"""The file in the user's configuration folder that has the approvals."""
 
 VARIABLE = "IPYREEL_TRUST"
-"""Names folders that are trusted, separated as `PATH` is: for machines without a person."""
+"""Lists trusted folders, separated as in `PATH`: for machines that nobody types on."""
 
 MODEL_FACTS = frozenset(
     {
@@ -56,7 +56,7 @@ LOCAL_FACTS = PROVIDER_FACTS | {
     "routes",
     "site",
 }
-"""Keys of a new provider's row on this machine; any other key, and the row is ignored."""
+"""Allowed keys of a new provider's row on this machine; with any other key, it is ignored."""
 
 Found = Iterator[tuple[tuple[str, ...], Any]]
 
@@ -65,9 +65,9 @@ Found = Iterator[tuple[tuple[str, ...], Any]]
 class Trust:
     """Which folders are trusted; `built_in` are the names of the rows shipped with ipyreel.
 
-    `file` holds the approvals: real path of a folder -> hash of what was approved, and provider
-    -> the origin that the person gave it. `ignored` names what does not count of the file read
-    last, `notes` says so in a sentence.
+    `file` has the approvals: real path of a folder -> hash of what was approved, and provider
+    -> the origin that the user set. `ignored` names what is ignored in the file read last,
+    `notes` says so in a sentence.
     """
 
     file: Path = Path(APPROVALS)
@@ -90,9 +90,9 @@ class Trust:
         return cls(file=config_dir / APPROVALS, folders=folders, built_in=built_in)
 
     def accept(self, toml: Toml, before: Sequence[Toml]) -> Toml:
-        """Return what of a folder's file counts, and remember in `ignored` what does not.
+        """Return the trusted part of a folder's file, and put the rest into `ignored`.
 
-        `before` are the files of the machine and the user: their rows are not new either.
+        `before` are the files of the machine and the user: their rows are not new, either.
         """
         self._know(before)
         refused = dict(self._refused(toml.data))
@@ -108,8 +108,8 @@ class Trust:
     def approve(self, folder: Path, before: Sequence[Toml]) -> list[str]:
         """Approve a folder's file as it is now; return what it changes, line by line.
 
-        `before` is as for `accept`. Raises `ConfigError` when the file cannot be read,
-        `StoreError` when the approval cannot be written.
+        `before` is as for `accept`. Raises `ConfigError` if the file cannot be read,
+        `StoreError` if the approval cannot be written.
         """
         path = folder / TOML_NAME
         if not path.is_file():
@@ -130,19 +130,19 @@ class Trust:
         self._known = known
 
     def origin_of(self, provider: str) -> str | None:
-        """Return the origin that a person gave a provider last: its key may go there."""
+        """Return the origin that the user set last for a provider: its key may go there."""
         url = self._kept("origins").get(provider)
         return url if isinstance(url, str) else None
 
     def remember_origin(self, provider: str, base_url: str) -> None:
-        """Keep the origin that a person gave a provider, so that its jobs go on in new kernels.
+        """Store the origin that the user set for a provider, so that new kernels resume its jobs.
 
-        An `http` address is not kept, and replaces an earlier one: in another network, or after
-        a restart, somebody else may answer there.
+        An `http` address is not stored, but removes the stored one: in another network, or after
+        a restart, another server may answer there.
         """
         parts = urlsplit(base_url.strip())
         kept = f"https://{parts.netloc}" if parts.scheme == "https" else None
-        with suppress(StoreError):  # the person can name it again
+        with suppress(StoreError):  # the user can set it again
             if kept != self._kept("origins").get(provider):
                 self._keep("origins", provider, kept)
 
@@ -158,7 +158,7 @@ class Trust:
         return found if isinstance(found, dict) else {}
 
     def _refused(self, data: Mapping[str, Any]) -> Found:
-        """Give the keys that need an approval, with their values, in the order of the file."""
+        """Yield the keys that need an approval, with their values, in the order of the file."""
         for name, value in data.items():
             if name == "models" and isinstance(value, Mapping):
                 yield from self._refused_models(value)
@@ -189,14 +189,14 @@ class Trust:
 
 
 def _sentence(path: str, ignored: Sequence[str]) -> str:
-    """Say in one line what is ignored and how to approve it."""
+    """Return a line that says what is ignored and how to approve it."""
     some = ", ".join(ignored[:4]) + (", ..." if len(ignored) > 4 else "")  # noqa: PLR2004
     verb = "is" if len(ignored) == 1 else "are"
     return f"{path} is not trusted yet: {some} {verb} ignored. %video trust approves it."
 
 
 def _is_local(row: Mapping[str, Any]) -> bool:
-    """Whether a new row is a server on this machine that gets no key."""
+    """Return whether a new row is a server on this machine that gets no key."""
     url = row.get("base_url")
     if not set(row) <= LOCAL_FACTS or not isinstance(url, str):
         return False
@@ -210,12 +210,12 @@ def _is_local(row: Mapping[str, Any]) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        # "localhost" is this machine by RFC 6761; names below it may be anybody's resolver's.
+        # "localhost" is this machine (RFC 6761); how names below it resolve depends on the system.
         return host == "localhost"
 
 
 def _without(data: Mapping[str, Any], refused: list[tuple[str, ...]]) -> dict[str, Any]:
-    """Return a copy without the refused keys, with prices as ones that only raise an estimate."""
+    """Return a copy without the refused keys; its prices can only raise an estimate."""
     copy: dict[str, Any] = json.loads(json.dumps(data, default=_plain))
     for *tables, key in refused:
         table = copy
@@ -234,7 +234,7 @@ def _plain(value: object) -> str:
 
 
 def _hash(refused: Mapping[tuple[str, ...], Any]) -> str:
-    """Return the hash of what an approval is for: equal for equal values in any order."""
+    """Return the hash of what an approval covers: equal for equal values in any order."""
     rows = sorted(([list(keys), value] for keys, value in refused.items()), key=lambda row: row[0])
     text = json.dumps(rows, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -249,13 +249,13 @@ def _json(value: Any) -> str:
 
 
 def _printable(text: str, most: int) -> str:
-    """Return a text of somebody else's file on one line, without control characters."""
+    """Return a text from an untrusted file on one line, without control characters."""
     line = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file that only this user may read; raises `StoreError`."""
+    """Write a file that only this user may read, replacing an older one; raises `StoreError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

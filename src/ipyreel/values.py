@@ -1,4 +1,4 @@
-"""The values that all rooms share: requests, jobs, answers, files; frozen and without I/O."""
+"""Defines the values that all modules share: requests, jobs, answers, files; without I/O."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ JobStatus = Literal[
     "cancelled",
     "unknown",
 ]
-"""Where one of our jobs stands. `unknown`: the POST may have arrived, nobody knows."""
+"""The state of one of our jobs. `unknown`: the POST may or may not have arrived."""
 
 ServerStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
-"""What a server can say of a job, after its own word was translated."""
+"""The state of a job at its server, translated from the server's own word."""
 
 Chain = Literal["remix", "edit", "extend"]
-"""What can be made of a finished video: another by its idea, the same changed, a longer one."""
+"""How a new video is made from a finished one: a new one by its idea, a changed or a longer one."""
 
 ENDED: frozenset[JobStatus] = frozenset({"completed", "failed", "cancelled"})
-"""A job in one of these will not move again by itself."""
+"""A job in one of these states does not change again by itself."""
 
 NOTHING: Mapping[str, Json] = MappingProxyType({})
 
@@ -56,12 +56,12 @@ def to_usd(amount: Decimal | float | str) -> Decimal:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    """Return the fields of a value by name, as they are; `asdict` would copy what is in them."""
+    """Return the fields of a value by name, unchanged; `asdict` would copy their contents."""
     return {name: getattr(value, name) for name in value.__slots__}
 
 
 def _known(kind: Any, data: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what JSON says of the fields of a value, but for pixels, which are not in it."""
+    """Return what JSON data has for the fields of a value; it never has pixels."""
     return {name: data[name] for name in kind.__slots__ if name in data and name != "data"}
 
 
@@ -81,9 +81,9 @@ class Money:
 class Image:
     """An input image: its bytes, or the address of one that the server fetches.
 
-    `source` is what the person gave (a path, a URL, "bytes"), for people and for the
-    library, which keeps no pixels; `data` is encoded as `media_type` says. `sha256` is the
-    hex digest of pixels that are no longer here.
+    `source` is what the user gave (a path, a URL, "bytes"), for people and for the
+    library, which stores no pixels; `data` is encoded as `media_type` says. `sha256` is the
+    hex digest of pixels that were not stored.
     """
 
     source: str
@@ -94,7 +94,7 @@ class Image:
     sha256: str | None = None
 
     def to_dict(self) -> dict[str, Json]:
-        """Say what the image was without its pixels: source, type and SHA-256."""
+        """Return the image without its pixels: source, type and SHA-256."""
         found = _fields(self)
         data = found.pop("data")
         return found if data is None else {**found, "sha256": hashlib.sha256(data).hexdigest()}
@@ -102,12 +102,12 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoRequest:
-    """What was asked for, in our words; `None` means "as the server likes".
+    """A request for a video, in our words; `None` means the server's default.
 
     `seconds` is the length of the clip, `size` is "WIDTHxHEIGHT" in pixels (some servers
-    take words such as "720p"), `extra` holds further fields sent as they are. `remix_of`,
-    `edit_of` and `extend_of` (one of them at most) are the server's id of the finished video
-    that this one is made of; `seconds` of an extension is what is added to it.
+    accept words such as "720p"), `extra` has further fields that are sent unchanged. `remix_of`,
+    `edit_of` and `extend_of` (at most one of them) are the server's id of the finished video
+    that this one is made from; `seconds` of an extension is what is added to it.
     """
 
     prompt: str
@@ -123,7 +123,7 @@ class VideoRequest:
 
     @property
     def chain(self) -> tuple[Chain, str] | None:
-        """What is done to which video of the server's; None: this one is made from nothing."""
+        """How the video is made, and from which of the server's videos; None: from no video."""
         given: tuple[tuple[Chain, str | None], ...] = (
             ("remix", self.remix_of),
             ("edit", self.edit_of),
@@ -138,22 +138,22 @@ class VideoRequest:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Json]) -> VideoRequest:
-        """Read back what `to_dict` wrote; images come back without their pixels."""
+        """Return the request that `to_dict` wrote; images have no pixels."""
         images = tuple(Image(**_known(Image, item)) for item in data.get("images", ()))
         return cls(**{**_known(cls, data), "images": images, "extra": data.get("extra") or NOTHING})
 
     def fingerprint(self, provider: str) -> str:
-        """Hash the request as it would be sent to `provider`: equal asks, equal hex digest."""
+        """Return a hash of the request as sent to `provider`: equal requests, equal hex digest."""
         words = {**self.to_dict(), "provider": provider}
         words["images"] = [image.to_dict()["sha256"] or image.url for image in self.images]
         for name in ("edit_of", "extend_of"):
-            # Libraries hold fingerprints from before there were such requests.
+            # Libraries have fingerprints from before such requests existed.
             if words[name] is None:
                 del words[name]
         if isinstance(self.seconds, float) and self.seconds.is_integer():
             words["seconds"] = int(self.seconds)
         text = json.dumps(words, sort_keys=True, ensure_ascii=False, default=str)
-        # Lone surrogates are no UTF-8, and yet they can stand in a prompt.
+        # Lone surrogates are not valid UTF-8, but a prompt may contain them.
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -161,7 +161,7 @@ class VideoRequest:
 class Failure:
     """Why something did not work, in words that can be stored and shown.
 
-    `message` is the reason, `code` the server's own word, `hint` what the person can do.
+    `message` is the reason, `code` the server's own word, `hint` what the user can do.
     """
 
     message: str
@@ -180,9 +180,9 @@ class VideoJob:
     """A job as its server describes it, in our words.
 
     `raw_status` is the server's own word; `progress` runs from 0 to 100 or is None; times
-    are seconds since the epoch; `urls` are the places where the answer says the file is,
-    best first (signed ones among them: never print them); `poll_after` is the server's wish
-    for the next question in seconds; `cost` is what it says the job cost in USD; `raw` is
+    are seconds since the epoch; `urls` are the file's addresses in the answer, best first
+    (some are signed: never print them); `poll_after` is the wait that the server asks for
+    before the next request, in seconds; `cost` is what it says the job cost in USD; `raw` is
     the whole answer, so that no unknown field is lost.
     """
 
@@ -208,7 +208,7 @@ class VideoJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPage:
-    """One page of a server's list of jobs; `after` asks for the next, None: there is none."""
+    """One page of a server's list of jobs; `after` requests the next, None: there is none."""
 
     jobs: tuple[VideoJob, ...]
     after: str | None = None
@@ -228,7 +228,7 @@ class FormPart:
 class HttpCall:
     """One HTTP request, not yet sent: `path` is joined to the provider's base URL.
 
-    At most one of `json` and `form` is set. Keys are no part of it: the transport adds them.
+    At most one of `json` and `form` is set. It contains no key: the transport adds it.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -241,9 +241,9 @@ class HttpCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply:
-    """One HTTP answer, read to its end; header names are in lower case.
+    """One complete HTTP answer; header names are in lower case.
 
-    `url` is what was asked, without its query; empty: not known.
+    `url` is the requested URL, without its query; empty: not known.
     """
 
     status_code: int
@@ -252,7 +252,7 @@ class HttpReply:
     url: str = ""
 
     def beginning(self) -> HttpReply:
-        """Return what an error keeps of the reply: no cookies, and 2,000 bytes of the body."""
+        """Return the reply for an error: without cookies, with 2,000 bytes of the body."""
         headers = {name: value for name, value in self.headers.items() if name != "set-cookie"}
         return replace(self, headers=headers, body=self.body[:2000])
 
@@ -268,9 +268,9 @@ class OfferedPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a provider says about one of its models; what is empty was not said.
+    """What a provider says about one of its models; empty fields were not given.
 
-    `known`: it said that the model makes videos, and did not only list a name.
+    `known`: it said that the model makes videos, and did not only list its name.
     """
 
     name: str
@@ -282,9 +282,9 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What is left for a key, in USD: `left` None means that the key has no limit.
+    """The balance of a key, in USD: `left` None means that the key has no limit.
 
-    `spent` is what was used of it, None where the provider does not say.
+    `spent` is what was used, None if the provider does not say.
     """
 
     left: Decimal | None
@@ -295,9 +295,9 @@ class Balance:
 class Estimate:
     """What a request will probably cost. `usd` None: no price is known (which is not 0).
 
-    `trusted` False: the price proves nothing, because only a file that nobody approved or the
-    provider itself names one. `unpriced` is an extra field (`metadata.quality`) because of which
-    no price is known.
+    `trusted` False: the price cannot be relied on, because it is only in a file that nobody
+    approved, or comes from the provider itself. `unpriced` is the extra field
+    (`metadata.quality`) because of which no price is known.
     """
 
     usd: Decimal | None
@@ -309,10 +309,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoFile:
-    """A finished download: where it lies and what was found in it.
+    """A downloaded file: its path and what was found in it.
 
     `size` is in bytes; `width`, `height` in pixels and `seconds` come from the container
-    and are None where it does not say.
+    and are None if it does not have them.
     """
 
     path: str
@@ -339,10 +339,10 @@ class SweepItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedSweep:
-    """A sweep as the library keeps it: which jobs belong together.
+    """A sweep as the library stores it: which jobs belong together.
 
-    `prompt` is the one that all share, as it was typed; `columns` is how many of the items
-    stand side by side; `created_at` is in seconds since the epoch.
+    `prompt` is the shared prompt, as it was typed; `columns` is how many of the items are side
+    by side; `created_at` is in seconds since the epoch.
     """
 
     id: str
@@ -354,12 +354,12 @@ class SavedSweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSnapshot:
-    """Everything that is known of one of our jobs at one moment; what cards are drawn from.
+    """The state of one of our jobs at one moment; cards are drawn from it.
 
     Times are seconds since the epoch; `progress` runs from 0 to 100; `received` and `total`
     are bytes of the download (`total` None: the server does not say); `note` is a sentence
-    on a passing trouble ("provider not answering"); `target` is where the file will lie;
-    `ready`: the server is done and only the download is missing.
+    about a temporary problem ("provider not answering"); `target` is the path of the future
+    file; `ready`: the server is done and only the download is missing.
     """
 
     id: str
@@ -387,5 +387,5 @@ class JobSnapshot:
 
     @property
     def ended(self) -> bool:
-        """Whether the job will not move again by itself."""
+        """Whether the job does not change again by itself."""
         return self.status in ENDED

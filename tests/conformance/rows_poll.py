@@ -39,7 +39,7 @@ SILENT = {
     "hiccup": ({"status": 200, "body": {"error": {"message": SAID}}}, "not answering (200)"),
     "400": (said(400), "not answering (400)"),
     "422": (said(422), "not answering (422)"),
-    "429": (said(429), "asks for patience"),
+    "429": (said(429), "asks us to wait"),
 }
 
 LASTING = {"500", "503", "reset", "html", "silence", "400", "429"}
@@ -70,7 +70,7 @@ def closed_doors():
         (402, "PaymentRequired", "%video resume"),
         (403, "AuthenticationFailed", "%video resume"),
     ):
-        end = End(status="queued", error=error, says=(SAID, "The job goes on", remedy))
+        end = End(status="queued", error=error, says=(SAID, "The job continues", remedy))
         for step in ("retrieve", "content"):
             steps = ("content", "file") if step == "content" else (step,)
             if step == "retrieve":

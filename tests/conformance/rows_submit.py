@@ -92,7 +92,7 @@ def _found(kind, accepted):
             accepted=0,
         )
         return {"end": end, "after": end}
-    says = ("cannot list its jobs", "look at its console", "REMOTE_ID goes on with it")
+    says = ("cannot list its jobs", "look at its console", "REMOTE_ID continues it")
     end = End(status="unknown", error="SubmissionUnknown", says=says, accepted=accepted)
     return {"end": end, "after": end, "adopt": bool(accepted), "never": ("list",)}
 
@@ -144,7 +144,7 @@ def list_trouble():
     yield from at(LISTING, Case(row=row, name="odd rows", rules=(lost_post, odd)))
     # A job without a time may be anybody's: the person is asked.
     timeless = rule("list", job={"created_at": "soon"})
-    asked = End(status="unknown", error="SubmissionUnknown", says=("lists what may be it",))
+    asked = End(status="unknown", error="SubmissionUnknown", says=("lists possible jobs",))
     rules = (lost_post, timeless)
     yield from at(LISTING, Case(row=row, name="no times", rules=rules, end=asked, after=DONE))
 

@@ -102,6 +102,6 @@ def said(status: int, **do) -> dict:
 GIVEN_UP = End(
     status="queued",
     error="WaitTimeout",
-    says=("did not end within 300 s", "The job goes on", "%video resume"),
+    says=("did not end within 300 s", "The job continues", "%video resume"),
 )
 """The deadline passed while the provider did not answer; the job may still finish there."""

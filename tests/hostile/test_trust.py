@@ -351,7 +351,7 @@ def test_a_job_that_remembers_another_address_waits_and_says_why(opened, tmp_pat
         assert (resumed.taken, ended.status) == (True, "queued")
         error = session.error(job.id)
         assert isinstance(error, ConfigError)
-        cure = f"%video use apiyi base_url={evil.url} goes on with it."
+        cure = f"%video use apiyi base_url={evil.url} uses it."
         assert cure in str(error)
         assert cure in ended.note
         with pytest.raises(ConfigError, match="it is not sent there"):

@@ -54,7 +54,7 @@ def test_while_the_post_is_on_its_way_its_answer_is_waited_for(bench, routes):
     if "delete" in routes:
         assert bench.client.log == ["create", "delete"]
         assert bench.client.asked == ["r-7"]
-        assert end.note.startswith("Told fake to delete")
+        assert end.note.startswith("Asked fake to delete")
     else:
         assert bench.client.log == ["create"]
         assert "cannot cancel" in end.note
@@ -103,7 +103,7 @@ def test_while_it_is_looked_for(bench):
 @pytest.mark.parametrize(
     ("routes", "note"),
     [
-        (("list", "delete"), "Told fake to delete the job (DELETE)."),
+        (("list", "delete"), "Asked fake to delete the job (DELETE)."),
         ((), "Stopped watching: fake cannot cancel."),
     ],
 )
@@ -177,7 +177,7 @@ def test_twice_is_told_once(bench):
     telling.open()
     assert first.result(BOUND) == second.result(BOUND)
     assert bench.client.log.count("delete") == 1
-    assert first.result().note.startswith("Told fake")
+    assert first.result().note.startswith("Asked fake")
     gate.open()
 
 
@@ -187,7 +187,7 @@ def test_twice_is_told_once(bench):
         ({}, "Cancelled before anything was sent"),
         ({"sent_at": START}, "Stopped looking for it."),
         ({"status": "unknown", "sent_at": START}, "Stopped looking for it."),
-        ({"status": "in_progress", "remote_id": "r-1"}, "Told fake to delete"),
+        ({"status": "in_progress", "remote_id": "r-1"}, "Asked fake to delete"),
         ({"status": "downloading", "remote_id": "r-1", "ready": True}, "Stopped the download."),
     ],
 )
@@ -202,6 +202,6 @@ def test_a_job_that_an_old_kernel_left(bench, fields, note):
 def test_deleting_a_job_that_may_be_at_the_server_claims_nothing(bench):
     job = bench.left_behind(status="unknown", sent_at=START)
     said = bench.manager.delete(job).result(BOUND)
-    assert said == "fake is not known to have it. Deleted here."
+    assert said == "fake is not known to have the job. Deleted here."
     assert bench.client.log == []
     assert bench.store.get(job.id) is None

@@ -134,7 +134,7 @@ def test_the_sidecar_of_the_same_job_is_written_again(tmp_path):
 def test_a_file_that_is_somebody_elses_is_not_overwritten(tmp_path, text):
     job = finished(tmp_path, id="v111111")
     (tmp_path / "clip.json").write_text(text, encoding="utf-8")
-    with pytest.raises(StoreError, match="left alone"):
+    with pytest.raises(StoreError, match="not changed"):
         write_sidecar(job)
     assert (tmp_path / "clip.json").read_text(encoding="utf-8") == text
 

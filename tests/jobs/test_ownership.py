@@ -65,7 +65,7 @@ def test_nobody_is_told_to_buy_again_while_the_kernel_that_marked_a_job_as_sent_
     second.client.list_steps = [VideoPage(jobs=())]
     for take, owner, hint in [
         (True, first.store.owner, "does not list it yet. The kernel that was sending it still run"),
-        (False, ELSEWHERE, "make sure that that one has ended before you run the cell again."),
+        (False, ELSEWHERE, "make sure that this kernel has ended before you run the cell again."),
         (False, first.store.owner, "should be safe"),
     ]:
         second.store.database.write("UPDATE jobs SET sender = ?", (owner,))
@@ -85,7 +85,7 @@ def test_who_cancels_a_job_that_a_living_kernel_may_still_send_is_told_so(make_b
     late, job = first.held("create", video())
     assert second.store.claim(job.id, take=True)
     end = second.manager.cancel(second.store.get(job.id)).result(BOUND)
-    assert "If the POST arrived, or arrives yet, the job goes on and is billed." in end.note
+    assert "If the POST arrived or still arrives, it continues and is billed." in end.note
     late.open()
     assert end_of(first, job) == end
 

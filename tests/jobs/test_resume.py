@@ -18,7 +18,7 @@ def test_a_job_whose_answer_never_came_is_never_sent_again(bench):
     job = bench.left_behind(sent_at=START)
     end = bench.resume(job)
     assert (end.status, end.sent_at) == ("unknown", START)
-    assert end.failure.message == "The kernel ended before the answer came."
+    assert end.failure.message == "The kernel ended before the server answered."
     assert "does not list it" in end.failure.hint
     assert bench.client.posts == []
 
@@ -92,7 +92,7 @@ def test_pixels_that_are_gone_are_not_sent_without(bench):
     request = VideoRequest(prompt="x", images=(Image(source="cat.png", data=b"pixels"),))
     end = bench.resume(bench.left_behind(request=request))
     assert end.status == "failed"
-    assert "cat.png is not kept" in end.failure.message
+    assert "cat.png is not stored" in end.failure.message
     assert isinstance(bench.manager.error(end.id), InvalidRequest)
     assert bench.client.log == []
 

@@ -445,7 +445,7 @@ def ids(library, **wishes):
         ({"text": "dog", "states": ("completed",)}, ["v1"]),
         ({"order": "oldest"}, ["v1", "v2", "v3", "v4"]),
         ({"order": "prompt"}, ["v2", "v3", "v1", "v4"]),
-        ({"order": "dearest"}, ["v2", "v1", "v4", "v3"]),
+        ({"order": "most_expensive"}, ["v2", "v1", "v4", "v3"]),
         ({"text": "'; DROP TABLE jobs; --"}, []),
     ],
 )

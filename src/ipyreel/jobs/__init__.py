@@ -1,1 +1,1 @@
-"""Jobs: one thread, one loop, one SQLite file."""
+"""Runs and stores jobs: one thread, one event loop, one SQLite file."""

@@ -1,7 +1,7 @@
-"""The file of the library: opened when first used, written in transactions, never thrown away.
+"""The library's SQLite file: opened on first use, written in transactions, never deleted.
 
-Any thread may call: one connection behind one lock, every call short. Only damage moves a file
-aside, where SQLite meets it; a file that a newer ipyreel wrote is refused and not touched.
+Any thread may call: one connection behind one lock, every call short. A file is moved aside only
+if SQLite finds it damaged; a file that a newer ipyreel wrote is refused and not changed.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ TIMEOUT = 10.0
 """Seconds to wait for another program that has the file locked."""
 
 ATTEMPTS, PAUSE = 200, 0.05
-"""How often, and how many seconds apart, opening is tried while another kernel opens too."""
+"""How often, and how many seconds apart, opening is tried while another kernel opens the file."""
 
 REPLACEMENTS = 4
-"""How often a file is opened again that is replaced meanwhile."""
+"""How often a file that was replaced while it was opened is opened again."""
 
 LARGEST = 2**63 - 1
 """The largest whole number that SQLite holds; no file has more bytes."""
@@ -42,12 +42,12 @@ LARGEST = 2**63 - 1
 _MAGIC = b"SQLite format 3\x00"
 
 _INHERITED: list[sqlite3.Connection] = []
-"""Connections that a forked process got from its parent; kept, so that none is closed."""
+"""Connections that a forked process inherited; kept, so that none of them is closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OpenFile:
-    """A connection, and what tells whether the path still leads to its file."""
+    """A connection, and the identity of its file, to detect that the path has another one."""
 
     connection: sqlite3.Connection
     identity: Identity | None
@@ -55,12 +55,12 @@ class _OpenFile:
 
 
 class Database:
-    """The SQLite file at `path`, opened and brought up to date when first used.
+    """The SQLite file at `path`, opened and brought up to date on first use.
 
     A damaged file is moved aside and never deleted; `notice` then holds a sentence that says
-    so. Raises `StoreError`, also where a newer ipyreel wrote the file. `owner` names this kernel
-    where it has to have the file alone (`network`). `leave` is called with the connection to a
-    file that was moved away, before it is closed.
+    so. Raises `StoreError`, also if a newer ipyreel wrote the file. `owner` names this kernel
+    where it needs exclusive use of the file (`network`). `leave` is called with the connection
+    to a file that was moved away, before it is closed.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Database:
         self._mark: Path | None = None
         self.notice: str | None = None
         self.identity: Identity | None = None
-        """Which file was used last: another one, and the first was moved away meanwhile."""
+        """The file that was used last: if the path has another one, that file was moved away."""
         self._lock = threading.RLock()
         self._file: _OpenFile | None = None
 
@@ -86,7 +86,7 @@ class Database:
         if file is None:
             return
         if file.pid != os.getpid():
-            # After a fork the parent's connection must not be used, nor closed, by the child.
+            # After a fork, the child must neither use nor close the parent's connection.
             _INHERITED.append(file.connection)
             return
         with contextlib.suppress(sqlite3.Error):
@@ -96,14 +96,14 @@ class Database:
             mark.unlink(missing_ok=True)
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        """Return what a query finds."""
+        """Return the rows of a query."""
         values = tuple(map(storable, values))
         return self._attempt(
             lambda connection: connection.execute(query, values).fetchall(), fresh=False
         )
 
     def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do some work in one transaction; it is done again if the file turns out damaged."""
+        """Run `work` in one transaction; run it again if the file turns out to be damaged."""
 
         def transaction(connection: sqlite3.Connection) -> T:
             connection.execute("BEGIN IMMEDIATE")
@@ -120,12 +120,12 @@ class Database:
         return self._attempt(transaction, fresh=True)
 
     def write(self, query: str, values: Sequence[object]) -> int:
-        """Run one statement in a transaction of its own; returns how many rows it changed."""
+        """Run one statement in its own transaction; return how many rows it changed."""
         values = tuple(map(storable, values))
         return self.change(lambda connection: connection.execute(query, values).rowcount)
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], *, fresh: bool) -> T:
-        """Do some work; `fresh`: only in the file that stands at the path now."""
+        """Run `work`; `fresh`: only in the file that is at the path now."""
         with self._lock, _errors_of(self.path):
             try:
                 return work(self._open(fresh=fresh))
@@ -139,8 +139,8 @@ class Database:
 
     def _open(self, *, fresh: bool) -> sqlite3.Connection:
         file = self._file
-        # Asked before each change: a kernel must not write into a file that another one found
-        # damaged and moved aside.
+        # Checked before each change: a kernel must not write into a file that another kernel
+        # found damaged and moved aside.
         current = not fresh or (file is not None and file.identity == identity_of(self.path))
         if file is not None and file.pid == os.getpid() and current:
             return file.connection
@@ -152,7 +152,7 @@ class Database:
         self._file = self._open_current()
         self.identity = self._file.identity
         if before not in {None, self.identity} and self.notice is None:
-            self._say(f"The library {self.path} was moved away; a new one was begun.")
+            self._say(f"The library {self.path} was moved away; a new one was created.")
         return self._file.connection
 
     def _open_current(self) -> _OpenFile:
@@ -173,9 +173,9 @@ class Database:
             identity = identity_of(self.path)
             if judged in {None, identity}:
                 return _OpenFile(connection=connection, identity=identity, pid=os.getpid())
-            # It was replaced just now: what is open is not what the others see.
+            # It was replaced just now: the open file is not the one that others see.
             connection.close()
-        raise sqlite3.OperationalError("it is replaced again and again")
+        raise sqlite3.OperationalError("another program keeps replacing it")
 
     def _move_aside(self, judged: Identity | None, error: sqlite3.DatabaseError) -> None:
         aside = move_aside(self.path, judged)
@@ -188,7 +188,7 @@ class Database:
 
 
 def storable(value: object) -> object:
-    """Return what SQLite takes: text with lone surrogates, which is no UTF-8, as bytes."""
+    """Return a value that SQLite accepts: text with lone surrogates (not UTF-8) as bytes."""
     if isinstance(value, int):
         return min(value, LARGEST)
     if not isinstance(value, str):
@@ -201,13 +201,13 @@ def storable(value: object) -> object:
 
 
 def readable(value: Any) -> Any:
-    """Return the text that `storable` made bytes of; anything else as it is."""
+    """Return the text that `storable` converted to bytes; any other value unchanged."""
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
 def _make_private(path: Path) -> None:
-    """Let only the user read the library: it has the prompts. SQLite's other files follow it."""
-    with contextlib.suppress(OSError):  # where it cannot be written, SQLite says so
+    """Let only the user read the library and its prompts. SQLite's other files copy its mode."""
+    with contextlib.suppress(OSError):  # if it cannot be written, SQLite says so
         if path.exists():
             # Not opened: closing it would drop the locks that this process has on it.
             if path.stat().st_mode & 0o077:
@@ -222,25 +222,25 @@ def _connect(path: Path, mount: network.Mount | None) -> sqlite3.Connection:
         path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
     )
     try:
-        # First of all: nothing of a newer ipyreel's file is changed.
+        # First of all: a newer ipyreel's file must not be changed.
         seen = refuse_newer(connection, path)
         if mount is None:
             _switch_to_wal(connection)
         else:
             network.leave_wal(connection, path, mount)
-        # FULL, though WAL does not need it to stay whole: a job that was paid for must
-        # survive a power cut too.
+        # FULL, though WAL needs less to avoid damage: a job that was paid for must also
+        # survive a power failure.
         connection.execute("PRAGMA synchronous = FULL")
         migrate(connection, time.time(), seen)
     except BaseException:
-        # Before it is moved aside: closing removes the -wal of that name, whosever it is.
+        # Before it is moved aside: closing removes the -wal of that name, even another file's.
         connection.close()
         raise
     return connection
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # While another kernel creates the file, this is "locked" at once, whatever the timeout.
+    # While another kernel creates the file, this fails with "locked" at once, without the timeout.
     left = ATTEMPTS
     while True:
         left -= 1
@@ -255,7 +255,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def identity_of(path: Path) -> Identity | None:
-    """Tell one file from another that took its name."""
+    """Return what identifies a file, even if another one takes its name."""
     try:
         found = path.stat()
     except OSError:
@@ -267,12 +267,12 @@ def identity_of(path: Path) -> Identity | None:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    # Its subclasses: locked, read-only, disk full, a wrong query. The file itself is whole.
+    # Its subclasses mean: locked, read-only, disk full, a wrong query. The file is not damaged.
     return type(error) is sqlite3.DatabaseError
 
 
 def _refuse_foreign(path: Path) -> None:
-    # SQLite deletes the -wal beside a file that is empty or is no database.
+    # SQLite deletes the -wal of a file that is empty or not a database.
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -280,16 +280,16 @@ def _refuse_foreign(path: Path) -> None:
     wal = path.with_name(path.name + "-wal")
     emptied = not head and wal.exists() and wal.stat().st_size > 0
     if emptied or (head and head != _MAGIC):
-        raise sqlite3.DatabaseError("it is no SQLite file")
+        raise sqlite3.DatabaseError("it is not an SQLite file")
 
 
 def move_aside(path: Path, judged: Identity | None) -> Path | None:
-    """Move a file and its companions away; None when another kernel was faster."""
+    """Move a file, its -wal and its -shm away; return None if another kernel was faster."""
     with _alone(path):
         if identity_of(path) != judged:
             return None
         aside = _free_name(path)
-        # Itself last: as long as it stands there, nobody begins a new one between the two.
+        # The file itself last: while it exists, nobody creates a new one in between.
         for ending in ("-wal", "-shm", ""):
             part = path.with_name(path.name + ending)
             if part.exists():
@@ -299,8 +299,8 @@ def move_aside(path: Path, judged: Identity | None) -> Path | None:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep the other kernels from moving the file too: they would move the new one."""
-    # The lock is SQLite's own: it works everywhere, and ends with the process that has it.
+    """Keep other kernels from moving the file, too: they would move the new one."""
+    # SQLite's own lock: it works everywhere, and ends with the process that holds it.
     lock = sqlite3.connect(path.with_name(path.name + ".lock"), timeout=10, isolation_level=None)
     with contextlib.closing(lock):
         lock.execute("BEGIN EXCLUSIVE")
@@ -327,11 +327,11 @@ def _errors_of(path: Path) -> Iterator[None]:
 
 
 def _explain(error: Exception) -> tuple[str, str]:
-    """Return the reason and what to do, in a sentence each."""
+    """Return the reason, and what to do, as a sentence each."""
     said = str(error)
     if "locked" in said:
         busy = f"another program has kept it locked for {TIMEOUT:.0f} s"
-        return busy, "Try again; if it stays so, end the other program that uses it."
+        return busy, "Try again; if it stays locked, end the other program that uses it."
     if "readonly" in said or isinstance(error, PermissionError):
         return "it is read-only for this user", "Set IPYREEL_HOME to a folder you can write to."
     return said, "Set IPYREEL_HOME to a folder you can write to, or free some space."

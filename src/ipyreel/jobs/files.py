@@ -1,7 +1,7 @@
-"""Where the videos go, what they are called, and the `.json` that explains each.
+"""Names and writes the files of a job: its video, and the `.json` that describes it.
 
-Names hold letters, digits and `._-` only: Jupyter refuses to serve dot-folders, and `# ? %` in
-a name break the links of a notebook. Letters of every script stay, since links encode them.
+Names have letters, digits and `._-` only: Jupyter does not serve dot-folders, and `# ? %` in
+a name break the links of a notebook. Letters of every script are kept, since links encode them.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ LATIN = str.maketrans(
 """Latin letters that Unicode does not decompose."""
 
 MAX_SIDECAR = 2**24
-"""Bytes of a `.json` that is read to see whose it is."""
+"""How many bytes of a `.json` are read to see which job it describes."""
 
 
 def new_id(choose: Callable[[str], str] = secrets.choice, *, kind: str = "v") -> str:
-    """Make an id for a job: "v" and six characters, easy to read out and to type.
+    """Return a new id for a job: "v" and six characters, easy to read aloud and to type.
 
     Other things begin with another letter, their `kind`; a sweep with an "s".
     """
@@ -48,8 +48,8 @@ def new_id(choose: Callable[[str], str] = secrets.choice, *, kind: str = "v") ->
 def slug(prompt: str) -> str:
     """Return the first words of a prompt for a file's name, in at most 60 bytes.
 
-    Latin letters lose their accents, other scripts stay as they are. A first word that is too
-    long, as prompts without blanks are, is cut at a letter.
+    Latin letters lose their accents, other scripts are not changed. A first word that is too
+    long, as in a prompt without blanks, is cut at a letter.
     """
     text = ""
     for word in _words(unicodedata.normalize("NFKC", prompt[:400]).lower().translate(LATIN)):
@@ -64,7 +64,7 @@ def _words(text: str) -> list[str]:
     found = ""
     for letter in text:
         kind = unicodedata.category(letter)
-        if kind[0] == "M":  # a vowel sign, say; an accent of a Latin letter goes
+        if kind[0] == "M":  # such as a vowel sign; accents of Latin letters are dropped
             found += "" if found[-1:].isascii() else letter
         elif kind[0] in "LN":
             base = unicodedata.normalize("NFKD", letter)[0]
@@ -75,7 +75,7 @@ def _words(text: str) -> list[str]:
 
 
 def _cut(word: str) -> str:
-    """Return as many letters as fit, each with its marks."""
+    """Return as many letters as fit, each with its combining marks."""
     text = word.encode()[:SLUG_BYTES].decode(errors="ignore")
     while text != word and text and unicodedata.category(word[len(text)])[0] == "M":
         text = text[:-1]
@@ -89,9 +89,9 @@ def target_path(folder: Path, *, prompt: str, job_id: str, created_at: float) ->
 
 
 def make_folder(target: Path) -> None:
-    """Make the folder of a file that is to come; raises `StoreError` when it cannot be written.
+    """Create the folder of a future file; raises `StoreError` if it cannot be written.
 
-    Asked before a request is sent, so that nobody pays for a video that has no place.
+    Called before a request is sent, so that nobody pays for a video that cannot be saved.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,35 +107,35 @@ def make_folder(target: Path) -> None:
 
 
 def sidecar_path(video: Path) -> Path:
-    """Return where the explanation of a video lies."""
+    """Return the path of the `.json` that describes a video."""
     return video.with_suffix(".json")
 
 
 def write_sidecar(job: JobSnapshot) -> Path:
-    """Write the `.json` beside a finished video, atomically, over an older one of the same job.
+    """Write the `.json` next to a finished video, atomically; replaces an older one of the job.
 
-    Raises `StoreError` when the folder cannot be written, or something else has that name.
+    Raises `StoreError` if the folder cannot be written, or another file has that name.
     """
     path = sidecar_path(Path(job.target))
     text = json.dumps(describe(job), indent=2, ensure_ascii=False, default=str)
     if path.exists() and not _explains(path, job):
-        raise StoreError(f"{path} was there already and holds something else; it was left alone.")
+        raise StoreError(f"{path} exists and has other content; it was not changed.")
     with whole_file(path) as part:
-        # Lone surrogates, which are no UTF-8, come out as the escapes that JSON has for them.
+        # Lone surrogates, which are not valid UTF-8, are written as JSON escapes.
         part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     _remove_leftovers(path)
     return path
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what kernels that were killed while they wrote this file have left of it."""
+    """Remove the temporary files of kernels that were killed while they wrote this file."""
     for left in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * 16}.part"):
         with contextlib.suppress(OSError):
             left.unlink()
 
 
 def describe(job: JobSnapshot) -> dict[str, object]:
-    """Return what a sidecar says of a job: plain JSON data, no key and no signed address."""
+    """Return the content of a sidecar: plain JSON data, without keys and signed URLs."""
     return {
         "id": job.id,
         "remote_id": job.remote_id,
@@ -154,7 +154,7 @@ def describe(job: JobSnapshot) -> dict[str, object]:
 
 def _explains(path: Path, job: JobSnapshot) -> bool:
     try:
-        # A pipe, a device or a bomb of brackets may be found there too.
+        # It may also be a pipe, a device, or brackets nested to break the parser.
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_SIDECAR:
             return False

@@ -1,7 +1,7 @@
 """Runs all jobs on one daemon thread with one asyncio loop, and lets other threads wait.
 
-A task on the kernel's own loop gets no turn while a cell blocks; a loop on a thread of its own
-gets all of its turns, so every job is polled here.
+A task on the kernel's own loop does not run while a cell blocks; a loop on its own thread keeps
+running, so every job is polled here.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 Last = Callable[[], Coroutine[Any, Any, object]]
-"""What is done on a loop when all of its work has ended."""
+"""What to await on a loop when all of its work has ended."""
 
 SLICE = 0.1
-"""Seconds between two looks at the clock in a blocking wait: keeps Ctrl-C prompt."""
+"""Seconds per slice of a blocking wait: short, so that Ctrl-C is prompt."""
 
 TICK = 0.2
-"""Seconds between two turns of an awaiting loop.
+"""Seconds between two wake-ups of an awaiting loop.
 
 An interrupt during `await` is noticed only when the loop next wakes, since tornado's signal
 handler uses `call_soon`: https://github.com/ipython/ipykernel/issues/881
@@ -34,15 +34,15 @@ handler uses `call_soon`: https://github.com/ipython/ipykernel/issues/881
 
 
 def process_ends() -> bool:
-    """Whether the interpreter is shutting down: no name can be resolved, no thread started."""
+    """Return whether the interpreter is shutting down: DNS look-ups and new threads fail."""
     return not threading.main_thread().is_alive()
 
 
 class LoopThread:
-    """A daemon thread that runs one asyncio loop; started when first used, again after fork.
+    """A daemon thread that runs one asyncio loop; started on first use, and again after a fork.
 
-    A daemon, since a thread that is waited for keeps the kernel from ending; what is in
-    flight is in the library.
+    A daemon, since a normal thread would keep the kernel from exiting; active jobs are in the
+    library.
     """
 
     def __init__(self, name: str = "ipyreel") -> None:
@@ -54,7 +54,7 @@ class LoopThread:
 
     @property
     def started(self) -> bool:
-        """Whether the thread is there (in this process)."""
+        """Whether the thread was started (in this process)."""
         thread = self._thread
         return thread is not None and thread.is_alive() and self._pid == os.getpid()
 
@@ -67,14 +67,14 @@ class LoopThread:
         self._running().call_soon_threadsafe(function)
 
     def inside(self) -> bool:
-        """Whether the caller is on the loop's own thread (where waiting would never end)."""
+        """Return whether the caller is on the loop's own thread (where waiting would never end)."""
         return threading.current_thread() is self._thread
 
     def stop(self, last: Last | None = None) -> None:
         """Cancel what runs on the loop and end the thread; a later `submit` starts it again.
 
         `last` is awaited on the loop when everything else has ended: the place to close what
-        the work had in use. It is not called where nothing was ever started.
+        the work used. It is not called if nothing was ever started.
         """
         with self._lock:
             loop, thread = self._loop, self._thread
@@ -95,7 +95,7 @@ class LoopThread:
         return loop
 
     def _start(self) -> None:
-        # Made on this thread and not on the new one, so that there is nothing to wait for.
+        # Created on this thread and not on the new one, so that there is nothing to wait for.
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=_run, args=(loop,), name=self._name, daemon=True)
         self._loop, self._thread, self._pid = loop, thread, os.getpid()
@@ -111,13 +111,13 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _wind_up(last: Last | None) -> None:
-    """End all other tasks, then do what is to be done last, and stop the loop."""
+    """End all other tasks, then await `last`, and stop the loop."""
     loop = asyncio.get_running_loop()
     try:
-        # What was handed over before this one has become a task by now.
+        # Everything that was submitted before this is a task now.
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            # A turn for each to begin: what is cancelled before that leaves a coroutine behind
-            # that nobody awaits. Those that begin others meanwhile see to their end themselves.
+            # Lets each task start: one that is cancelled before leaves a coroutine that was
+            # never awaited. Tasks that start others here must end them themselves.
             await asyncio.sleep(0)
             for task in others:
                 task.cancel()
@@ -152,10 +152,10 @@ def wait_blocking(
 
 
 async def wait_async(future: concurrent.futures.Future[T]) -> T:
-    """Wait for a future from any loop, waking every 0.2 s; cancelling it leaves the work be."""
+    """Wait for a future from any loop, waking every 0.2 s; cancelling the wait ends no work."""
     wrapped = asyncio.wrap_future(future)
     while not wrapped.done():
-        # `wait` does not cancel what it waited for when it is given up.
+        # A cancelled `wait` does not cancel the future that it waits for.
         await asyncio.wait({wrapped}, timeout=TICK)
     return wrapped.result()
 
@@ -163,10 +163,10 @@ async def wait_async(future: concurrent.futures.Future[T]) -> T:
 def nested_wait(
     future: concurrent.futures.Future[T], timeout: float | None = None
 ) -> tuple[T | None, str | None]:
-    """Wait while the caller's own running loop goes on turning, by nest-asyncio.
+    """Wait while the caller's own running loop keeps running, by nest-asyncio.
 
-    Returns (result, None), or (None, sentence) where patching would do harm and the caller
-    has to wait in slices instead. Raises `TimeoutError`.
+    Returns (result, None), or (None, sentence) if patching would do harm and the caller has to
+    wait in slices instead. Raises `TimeoutError`.
     """
     loop = _running_loop()
     if loop is None:
@@ -188,7 +188,7 @@ def nested_wait(
 def choose_patch(
     python: tuple[int, ...], ipykernel: tuple[int, ...] | None, nest2: tuple[int, ...] | None
 ) -> tuple[str | None, str | None]:
-    """Say which module may patch asyncio here: (its name, None) or (None, why none may).
+    """Return which module may patch asyncio here: (its name, None) or (None, why none may).
 
     nest-asyncio 1.6.0 loses queued cells with ipykernel 7 and later, and breaks
     `asyncio.current_task()` on Python 3.14; nest-asyncio2 from 1.7.3 on does neither:

@@ -1,6 +1,6 @@
-"""Takes jobs, sees each through, and calls who listens.
+"""Runs jobs from submission to the file, and notifies their listeners.
 
-Any thread may call the public methods; a job is changed on the one loop's thread only, and
+Any thread may call the public methods; a job is changed only on the thread of the one loop, and
 listeners get frozen snapshots. Each job has one owner: see `owners` and `JobStore`.
 """
 
@@ -45,25 +45,25 @@ if TYPE_CHECKING:
     from ipyreel.client import VideoClient
 
 Connect = Callable[[str, str | None], "Awaitable[VideoClient]"]
-"""Gives a client for (provider, base URL of the job or None)."""
+"""Returns a client for (provider, base URL of the job or None)."""
 
 ParallelLimit = asyncio.Semaphore
-"""Lets so many jobs of one sweep be under way at once; it belongs to the loop of its first job."""
+"""Limits how many jobs of a sweep run at once; it belongs to the loop of its first job."""
 
-BLIND = (AuthenticationFailed, ConfigError, PaymentRequired, WaitTimeout)
-"""What keeps us from looking, and says nothing of a job that the server has."""
+CANNOT_WATCH = (AuthenticationFailed, ConfigError, PaymentRequired, WaitTimeout)
+"""Errors that keep us from asking the server, and say nothing about the state of its job."""
 
 FOLLOW = 1.0
-"""Seconds between two looks at a job that another kernel works on."""
+"""Seconds between two checks of a job that another kernel works on."""
 
 Resumption = Literal["taken", "watching", "refused"]
-"""What became of asking for a job: it is ours; ours once its owner was silent for `SILENCE`
-seconds; a living kernel has it."""
+"""The result of claiming a job: it is ours; it is ours once its owner has been silent for
+`SILENCE` seconds; a living kernel has it."""
 
 
 @dataclass(slots=True, kw_only=True)
 class JobManager:
-    """Sees jobs through: submits, polls, downloads, cancels, resumes."""
+    """Submits, polls, downloads, cancels and resumes jobs."""
 
     store: JobStore
     loop: LoopThread
@@ -78,10 +78,9 @@ class JobManager:
     def submit(
         self, *jobs: JobSnapshot, limit: ParallelLimit | None = None, select: Select | None = None
     ) -> None:
-        """Write new jobs into the library, then send them; returns when all are written.
+        """Write new jobs into the library, then send them; return when all are written.
 
-        Those that have no turn in the `limit` wait here, and nothing of them is sent. `select`
-        is as for `JobStore.insert`.
+        Jobs above the `limit` wait here and are not sent. `select` is as for `JobStore.insert`.
         """
         written = self.store.insert(*jobs, select=select)
         for job in written:
@@ -96,12 +95,12 @@ class JobManager:
         remote_id: str | None = None,
         check: Callable[[], object] = bool,
     ) -> Resumption:
-        """Go on with a job of the library, when it is its turn in the `limit`.
+        """Continue a job of the library, when the `limit` allows it.
 
         `take`: also from a living kernel, which then stops working on it. `remote_id`: the
-        person says that this job of the server's is the one. `check` is as for `JobStore.claim`.
+        user says that it is this job of the server. `check` is as for `JobStore.claim`.
         """
-        # One thread looks, claims and keeps at a time: two would both send an unsent job.
+        # One thread at a time checks, claims and starts: two would both send an unsent job.
         with self._lock:
             active = self._active.get(job.id)
             if active is not None and not active.future.done():
@@ -120,7 +119,7 @@ class JobManager:
         return "watching" if active.watching else "taken"
 
     def resume_at(self, provider: str, base_url: str) -> None:
-        """Go on with the provider's jobs at an address which the person has just named."""
+        """Continue the provider's jobs at an address that the user has just named."""
         for job in self.store.in_flight():
             there = job.provider == provider and same_origin(job.base_url or "", base_url)
             if there and not transitions.is_unsent(job) and not self.has_owner(job.id):
@@ -138,24 +137,24 @@ class JobManager:
         active.snapshot = job
 
     def _is_seen(self, job_id: str) -> bool:
-        """Tell whether the owner of a job surely lives, or the job is gone."""
+        """Return whether the owner of a job is known to live, or the job does not exist."""
         sighting = self.store.sighting(job_id)
         return sighting is None or (sighting.owner is not None and bool(is_alive(sighting.owner)))
 
     def snapshot(self, job_id: str) -> JobSnapshot | None:
-        """Return how a job stands, from memory where it is active, else from the library."""
+        """Return a job's snapshot, from memory if it is active, else from the library."""
         active = self._active.get(job_id)
         if active is None or active.watching:
             return self.store.get(job_id)
         if active.future.done() and not active.snapshot.ended:
-            # What we let go of may have gone on in another kernel.
+            # Another kernel may have continued a job that we stopped watching.
             return self.store.get(job_id)
         return active.snapshot
 
     def elsewhere(self, job_id: str) -> JobSnapshot | None:
-        """Return how a job stands in the library; None: this kernel works on it, or waits to.
+        """Return a job as it is in the library; None: this kernel works on it, or waits to.
 
-        Until it has ended it has the note with which this kernel let it go, if it had it.
+        Until it has ended, its note is the one with which this kernel stopped watching, if it did.
         """
         active = self._active.get(job_id)
         if active is not None and not active.future.done():
@@ -166,7 +165,7 @@ class JobManager:
         return replace(job, note=active.snapshot.note or job.note)
 
     def error(self, job_id: str) -> VideoError | None:
-        """Return what ended a job badly in this kernel, or None."""
+        """Return the error that ended a job in this kernel, or None."""
         active = self._active.get(job_id)
         return active.error if active is not None else None
 
@@ -186,7 +185,7 @@ class JobManager:
         return future
 
     def placed(self, job_id: str) -> concurrent.futures.Future[None]:
-        """Return a future that is done once the POST was answered, or no answer will come."""
+        """Return a future that is done once the POST was answered, or will not be."""
         active = self._active.get(job_id)
         if active is not None:
             return active.placed
@@ -195,7 +194,7 @@ class JobManager:
         return future
 
     def wait_placed(self, *jobs: JobSnapshot) -> None:
-        """Block until the unsent ones of these jobs were answered, or will not be.
+        """Block until the POST of each unsent job was answered, or will not be.
 
         The process may end right after; see `_name_unsent`.
         """
@@ -204,19 +203,19 @@ class JobManager:
                 wait_blocking(self.placed(job.id))
 
     def has_owner(self, job_id: str) -> bool:
-        """Tell whether a kernel that may be alive has the job."""
+        """Return whether a kernel that may be alive has the job."""
         sighting = self.store.sighting(job_id)
         if sighting is None or sighting.owner is None:
             return False
         return is_alive(sighting.owner) is not False
 
     def is_elsewhere(self, job_id: str) -> bool:
-        """Tell whether another kernel that may be alive has the job."""
+        """Return whether another kernel that may be alive has the job."""
         active = self._active.get(job_id)
         return (active is None or active.watching) and self.has_owner(job_id)
 
     def _follow(self, job_id: str) -> concurrent.futures.Future[JobSnapshot]:
-        """Return a future of how a job stands once another kernel is done with it."""
+        """Return a future of a job's snapshot once another kernel is done with it."""
         with self._lock:
             future = self._followed.get(job_id)
             if future is None or future.done():
@@ -247,21 +246,21 @@ class JobManager:
             return [active.snapshot for active in self._active.values() if not active.future.done()]
 
     def resumed(self) -> list[JobSnapshot]:
-        """Return the active jobs that an earlier kernel, or another one, had made."""
+        """Return the active jobs that an earlier or another kernel made."""
         with self._lock:
             known = [one for one in self._active.values() if one.resumed]
             return [one.snapshot for one in known if not one.future.done()]
 
     def unsent(self) -> list[JobSnapshot]:
-        """Return the active jobs of which nothing has been sent."""
+        """Return the active jobs that were not sent yet."""
         return [job for job in self.active() if transitions.is_unsent(job)]
 
     def seal(self) -> None:
-        """From here on nothing is sent and nothing is begun; what is under way goes on."""
+        """Start and send nothing from now on; active work continues."""
         self.store.sealed = True
 
     def close(self) -> None:
-        """Give every job back, so that any session may resume it at once; for good."""
+        """Release every job, so that any session may resume it at once; this is final."""
         if self._at_exit is not None:
             atexit.unregister(self._at_exit)
         try:
@@ -270,7 +269,7 @@ class JobManager:
             log.warning("%s", error)
 
     def forget(self, job_id: str) -> None:
-        """Take an ended job out of the library; raises `StoreError` where another kernel has it."""
+        """Remove an ended job from the library; raises `StoreError` if another kernel has it."""
         if not self.store.claim(job_id) and self.store.get(job_id) is not None:
             raise StoreError(f"Another kernel is working on {job_id}: it was not deleted.")
         with self._lock:
@@ -280,12 +279,12 @@ class JobManager:
     def delete(self, job: JobSnapshot) -> concurrent.futures.Future[str]:
         """Delete a job at its server and in the library; the future says what was done.
 
-        Its file stays. A job that has not ended is cancelled first.
+        Its file is kept. A job that has not ended is cancelled first.
         """
         return self.loop.submit(self._delete(job))
 
     def cancel(self, job: JobSnapshot) -> concurrent.futures.Future[JobSnapshot]:
-        """Stop a job and tell its server where that is possible.
+        """Stop a job, and cancel it at its server if that is possible.
 
         The future's snapshot says in `note` what was done and what may still be billed.
         """
@@ -305,15 +304,15 @@ class JobManager:
     def cancel_all(
         self, jobs: Iterable[JobSnapshot]
     ) -> list[concurrent.futures.Future[JobSnapshot]]:
-        """Stop those jobs that have not ended, and first those that wait for their turn.
+        """Stop the jobs that have not ended, first those that wait because of a limit.
 
-        Otherwise each one that stops would let another begin.
+        Otherwise each job that stops would let another one start.
         """
         going = sorted((job for job in jobs if not job.ended), key=lambda job: bool(job.sent_at))
         return [self.cancel(job) for job in going]
 
     def _name_unsent(self) -> None:
-        """Name what was not sent when the process ends; from here on nothing is."""
+        """Print the jobs that were not sent when the process ends; nothing is sent from now on."""
         if self.store.ended:
             return
         self.seal()
@@ -343,7 +342,7 @@ class JobManager:
             if active.watching and not await self._take_over(active):
                 return
             async with limit or contextlib.nullcontext():
-                await self._see_through(active)
+                await self._execute(active)
         except OwnershipLost as error:
             self._lose(active, error)
         except asyncio.CancelledError:
@@ -356,7 +355,7 @@ class JobManager:
                 self._give_back(active)
 
     async def _take_over(self, active: ActiveJob) -> bool:
-        """Wait until the job's owner, which cannot be seen from here, was silent for long enough.
+        """Wait until the job's owner, which cannot be seen from here, was silent long enough.
 
         Returns whether the job is ours now.
         """
@@ -388,16 +387,16 @@ class JobManager:
             job = self.store.get(job.id) or job
         active.show(job if job.ended else replace(job, note=str(error)))
 
-    async def _see_through(self, active: ActiveJob) -> None:
+    async def _execute(self, active: ActiveJob) -> None:
         reached = False
         try:
             client = await self.connect(active.snapshot.provider, active.snapshot.base_url)
             reached = True
-            await Run(active=active, client=client, rules=self.rules).see_through()
+            await Run(active=active, client=client, rules=self.rules).execute()
         except OwnershipLost:
             raise
         except VideoError as error:
-            # At the end of the process nothing can be reached: that says nothing of the job.
+            # When the process ends, no server can be reached: that says nothing about the job.
             if not process_ends():
                 self._stop(active, error, reached=reached)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not lose the job
@@ -410,16 +409,16 @@ class JobManager:
     def _stop(self, active: ActiveJob, error: VideoError, *, reached: bool) -> None:
         active.error = error
         job = active.snapshot
-        # Without a client (no key in this kernel, say) nothing new is known of an old job.
-        blind = not reached or isinstance(error, BLIND)
-        if blind and (job.remote_id is not None or (not reached and job.sent_at is not None)):
+        # Without a client (for example, no key in this kernel) we learn nothing new about a job.
+        unwatched = not reached or isinstance(error, CANNOT_WATCH)
+        if unwatched and (job.remote_id is not None or (not reached and job.sent_at is not None)):
             self._let_go(active, error)
         else:
             active.fail(error, self.rules.clock())
 
     def _let_go(self, active: ActiveJob, error: VideoError) -> None:
-        # The job goes on at the server; it is we who cannot watch it any longer.
-        note = f"{error} The job goes on; %video resume {active.snapshot.id} asks again."
+        # The job continues at the server; only this kernel can no longer watch it.
+        note = f"{error} The job continues; %video resume {active.snapshot.id} asks again."
         active.trouble(note, self.rules.clock())
 
     def _give_back(self, active: ActiveJob) -> None:
@@ -428,11 +427,11 @@ class JobManager:
 
     def _release(self, job_id: str) -> None:
         if self.store.sealed:
-            return  # all are given back at once
+            return  # all are released at once
         try:
             self.store.release(job_id)
         except StoreError as error:
-            # While this process runs, nobody else takes the job, but with --take.
+            # While this process runs, others can take the job only with --take.
             log.warning("%s", error)
 
     async def _cancel(self, active: ActiveJob) -> None:
@@ -452,7 +451,7 @@ class JobManager:
     async def _halt(self, active: ActiveJob) -> None:
         if active.task is not None and not active.task.done():
             if not active.sending:
-                # While a POST is on its way its answer is waited for: it holds the job's id.
+                # During a POST we wait for its answer: it has the job's id.
                 active.task.cancel()
             await asyncio.wait({active.task})
 
@@ -460,19 +459,17 @@ class JobManager:
         if job.remote_id is None and job.sent_at is None:
             return "Cancelled before anything was sent; nothing will be billed."
         if job.remote_id is None:
-            late = "" if self.store.is_sending(job.id) is False else ", or arrives yet"
-            return (
-                f"Stopped looking for it. If the POST arrived{late}, the job goes on and is billed."
-            )
+            late = "" if self.store.is_sending(job.id) is False else " or still arrives"
+            return f"Stopped looking for it. If the POST arrived{late}, it continues and is billed."
         if job.ready:
-            # DELETE would throw away a finished video.
+            # DELETE would discard a finished video.
             return (
                 f"Stopped the download. The video is ready at {job.provider} and may be billed;"
                 f" %video resume {job.id} downloads it."
             )
         still = (
-            f"The job goes on at {job.provider} and may be billed; %video resume {job.id}"
-            " returns to it."
+            f"The job continues at {job.provider} and may be billed; %video resume {job.id}"
+            " watches it again."
         )
         try:
             client = await self.connect(job.provider, job.base_url)
@@ -481,7 +478,7 @@ class JobManager:
             await client.delete(job.remote_id)
         except VideoError as error:
             return f"Stopped watching; DELETE did not work ({error.message}) {still}"
-        return f"Told {job.provider} to delete the job (DELETE). Work done so far may be billed."
+        return f"Asked {job.provider} to delete the job (DELETE). Work done so far may be billed."
 
     async def _delete(self, job: JobSnapshot) -> str:
         if not job.ended:
@@ -490,19 +487,19 @@ class JobManager:
                 return job.note or f"{job.id} could not be cancelled, so it was not deleted."
         there = await self._delete_there(job)
         self.forget(job.id)
-        kept = f" Its file stays: {Path(job.target).name}." if job.file is not None else ""
+        kept = f" Its file is kept: {Path(job.target).name}." if job.file is not None else ""
         return f"{there} Deleted here.{kept}"
 
     async def _delete_there(self, job: JobSnapshot) -> str:
         if job.remote_id is None:
-            return f"{job.provider} is not known to have it."
+            return f"{job.provider} is not known to have the job."
         client = await self.connect(job.provider, job.base_url)
         if "delete" not in client.provider.routes:
             return f"{job.provider} cannot delete, so it keeps its copy."
         try:
             await client.delete(job.remote_id)
         except JobNotFound:
-            return f"{job.provider} no longer had it."
+            return f"{job.provider} no longer had the job."
         return f"Deleted at {job.provider}."
 
     async def _beat(self) -> None:
@@ -516,20 +513,20 @@ class JobManager:
                     if not one.future.done() and one.snapshot.id not in ours:
                         self._check(one)
             except StoreError as error:
-                # The next beat tries again; twelve may be missed before another kernel takes over.
+                # The next beat tries again; another kernel takes over after twelve missing ones.
                 log.warning("%s", error)
 
     def _check(self, active: ActiveJob) -> None:
-        """Write a job into a new library where the old one was moved aside, or stop its work."""
+        """Write a job into a new library if the old one was moved aside, or stop its work."""
         try:
             self.store.save(active.snapshot)
         except OwnershipLost as error:
-            # The answer to a POST on its way is waited for: it holds the job's id.
+            # During a POST we wait for its answer: it has the job's id.
             if active.task is not None and not active.sending and not active.cancelling:
                 active.error = error
                 active.task.cancel()
 
 
 def job_price(job: JobSnapshot) -> str:
-    """Say what sending a job would cost."""
+    """Return what sending a job would cost, in words."""
     return "no price known" if job.estimate is None else f"about ${job.estimate:.2f}"

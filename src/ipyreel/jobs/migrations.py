@@ -1,8 +1,8 @@
 """The schema of the library, as an append-only list of steps.
 
-A step that was ever released is never changed: older files are opened by running the steps
-they have not seen. The names of those that ran are kept in the file. A file with a step that
-is not in this list was written by a newer ipyreel: it is refused, and left where it is.
+A released step is never changed: older files are opened by running the steps that they lack.
+The names of the steps that ran are kept in the file. A file with a step that is not in this
+list was written by a newer ipyreel: it is refused and not changed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STEPS: tuple[tuple[str, Step], ...]
 
 
 def migrate(connection: sqlite3.Connection, now: float, seen: Collection[str] = ()) -> None:
-    """Bring a library up to this version's schema, each step in a transaction of its own.
+    """Bring a library up to this version's schema, each step in its own transaction.
 
     `seen` are the steps that ran before.
     """
@@ -33,7 +33,7 @@ def migrate(connection: sqlite3.Connection, now: float, seen: Collection[str] = 
 
 
 def refuse_newer(connection: sqlite3.Connection, path: object) -> list[str]:
-    """Return the steps that ran in this library; changes nothing in it.
+    """Return the steps that ran in this library, without changing it.
 
     Raises `StoreError` if a newer ipyreel wrote it.
     """
@@ -54,7 +54,7 @@ def refuse_newer(connection: sqlite3.Connection, path: object) -> list[str]:
 
 
 def _package(connection: sqlite3.Connection) -> str | None:
-    """Return the version of the package that ran the last step, where the file says it."""
+    """Return the version of the package that ran the last step, if the file has it."""
     if not _has_package(connection):
         return None
     rows = connection.execute(
@@ -147,7 +147,7 @@ def _lessons(connection: sqlite3.Connection) -> None:
         """
     )
     connection.execute("CREATE INDEX lessons_whose ON lessons (provider, model)")
-    # How long a model takes is asked for each new card: not a walk over all jobs.
+    # Each new card asks how long a model takes: that must not scan all jobs.
     connection.execute("CREATE INDEX jobs_whose ON jobs (provider, model, created_at)")
 
 
@@ -179,8 +179,8 @@ def _sweeps(connection: sqlite3.Connection) -> None:
 
 
 def _money(connection: sqlite3.Connection) -> None:
-    # Whole numbers, since sums of fractions are not exact. The columns of fractions that they
-    # replace stay, unused: SQLite before 3.35 cannot drop a column.
+    # Whole numbers, since sums of fractions are not exact. The old columns remain, unused:
+    # SQLite before 3.35 cannot drop a column.
     for name in ("estimate", "cost"):
         connection.execute(f"ALTER TABLE jobs ADD COLUMN {name}_micros INTEGER")
         connection.execute(
@@ -200,7 +200,7 @@ def _money(connection: sqlite3.Connection) -> None:
 
 
 def _parts(connection: sqlite3.Connection) -> None:
-    # Kept here and not beside the part: others may write into its folder.
+    # Kept here and not next to the part file: others may write into its folder.
     connection.execute("CREATE TABLE parts (job TEXT PRIMARY KEY, record TEXT NOT NULL)")
 
 
@@ -250,12 +250,12 @@ def _opinions(connection: sqlite3.Connection) -> None:
 
 
 def _sender(connection: sqlite3.Connection) -> None:
-    # Who marked the job as sent, and may be in the middle of its POST whoever has the job now.
+    # The kernel that marked the job as sent; it may still be sending, even if another has the job.
     connection.execute("ALTER TABLE jobs ADD COLUMN sender TEXT")
 
 
 def _slashes(connection: sqlite3.Connection) -> None:
-    # A slash at the end of a base URL did not count when these jobs were made: `/v1` was added.
+    # When these jobs were made, a base URL with a trailing slash still got `/v1`.
     connection.execute("UPDATE jobs SET base_url = rtrim(base_url, '/') WHERE base_url LIKE '%/'")
 
 

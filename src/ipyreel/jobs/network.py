@@ -1,8 +1,8 @@
 """Keeps a library safe on a network file system, as JupyterHub and HPC homes often are.
 
-SQLite's WAL needs memory that all kernels share, which machines do not:
-https://sqlite.org/wal.html. There the rollback journal is used, whose safety depends on file
-locks; where those do not exclude other kernels, one kernel has the library alone.
+SQLite's WAL needs memory that all kernels share, which is impossible across machines:
+https://sqlite.org/wal.html. So the rollback journal is used there. Its safety depends on file
+locks; if those do not exclude other kernels, only one kernel at a time may use the library.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ KINDS = frozenset(
         *("fuse.gcsfuse", "fuse.juicefs"),
     }
 )
-"""File systems that more than one machine may have mounted."""
+"""File systems that several machines may mount."""
 
 FUSE = "fuse."
-"""How the kinds of those begin on which one kernel has a library alone, whatever a lock does.
+"""Prefixes of file systems on which only one kernel may use a library, whatever a lock does.
 
-sshfs locks within one machine only. GlusterFS passes locks on, but each client reads through a
-cache of its own: two of them damaged a library within 40 writes.
+sshfs locks within one machine only. GlusterFS shares locks, but each client reads through its
+own cache: two clients damaged a library within 40 writes.
 """
 
 LOCAL_LOCKS = ("nolock", "local_lock=all", "local_lock=posix", "nobrl")
-"""Mount options with which a lock holds on one machine only (nfs(5), mount.cifs(8))."""
+"""Mount options with which a lock is valid on one machine only (nfs(5), mount.cifs(8))."""
 
 ATTEMPTS, PAUSE = 40, 0.25
-"""How often, and how many seconds apart, leaving WAL is tried while others have the file open."""
+"""How often, and how many seconds apart, we try to leave WAL while others have the file open."""
 
 _PROBE = """
 import sqlite3, sys
@@ -64,7 +64,7 @@ class Mount:
 
 
 def mount_of(path: Path) -> Mount | None:
-    """Return the network file system that a path lies on; None: a local disk."""
+    """Return the network file system that a path is on; None: a local disk."""
     place = os.path.realpath(path)
     if place.startswith("\\\\"):
         return Mount(kind="a network share", options="")
@@ -77,7 +77,7 @@ def mount_of(path: Path) -> Mount | None:
 
 
 def promise(path: Path) -> str | None:
-    """Say what is safe for a library here; None: it is on a local disk, where all is."""
+    """Return what is safe for a library here, in words; None: a local disk, with no limits."""
     mount = mount_of(path.parent)
     if mount is None:
         return None
@@ -87,7 +87,7 @@ def promise(path: Path) -> str | None:
 
 
 def locks_exclude(path: Path, mount: Mount) -> bool:
-    """Tell whether a lock on a file here keeps another process out, on any machine."""
+    """Return whether a lock on a file here excludes other processes, on any machine."""
     if mount.kind.startswith(FUSE) or any(word in mount.options.split(",") for word in LOCAL_LOCKS):
         return False
     probe = path.with_name(f"{path.name}.{os.getpid()}.probe")
@@ -124,19 +124,19 @@ def leave_wal(connection: sqlite3.Connection, path: Path, mount: Mount) -> None:
             hint="End the other kernels that use it, or set IPYREEL_HOME to a local folder.",
         )
     connection.execute("PRAGMA locking_mode = NORMAL")
-    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # gives the lock back
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # releases the lock
 
 
 def take_alone(path: Path, owner: str, mount: Mount) -> Path:
-    """Have the library alone, by a file that only one kernel can make; returns that file.
+    """Reserve the library with a file that only one kernel can create; return that file.
 
-    Raises `StoreError` where another kernel has it.
+    Raises `StoreError` if another kernel has it.
     """
     mark = path.with_name(path.name + ".kernel")
     for _ in range(ATTEMPTS):
         if _make(mark, owner):
             return mark
-        # A file that is gone may be shown for a moment, from the cache of a network folder.
+        # A deleted file may be listed for a moment, from the cache of a network folder.
         with contextlib.suppress(FileNotFoundError):
             holder = mark.read_text(encoding="utf-8")
             if holder == owner:
@@ -162,7 +162,7 @@ def _make(mark: Path, owner: str) -> bool:
 
 
 def _clear(mark: Path, holder: str) -> None:
-    """Remove the mark of a kernel that ended, and not one that another kernel made meanwhile."""
+    """Remove the mark of a kernel that ended, but not a new one of another kernel."""
     aside = mark.with_name(f"{mark.name}.{secrets.token_hex(8)}")
     mark.rename(aside)
     if aside.read_text(encoding="utf-8") == holder:

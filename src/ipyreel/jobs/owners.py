@@ -1,7 +1,7 @@
 """Which process works on a job, and whether that process still runs.
 
-No wall clock decides anything here. On one host (same boot, same pid namespace) a process is
-identified by its pid and start time: while it runs, it keeps its jobs, however silent it is.
+Nothing here depends on a wall clock. On one host (same boot, same pid namespace) a process is
+identified by its pid and start time: while it runs, it keeps its jobs, even if it is silent.
 From elsewhere (a container, another machine) a process cannot be seen: see `Silence`.
 """
 
@@ -21,7 +21,7 @@ import psutil
 from ipyreel.errors import StoreError
 
 BEAT = 5.0
-"""Seconds between two signs of life for kernels elsewhere that use the same library."""
+"""Seconds between two heartbeats for kernels elsewhere that use the same library."""
 
 SILENCE = 60.0
 """Seconds for which a kernel elsewhere must be silent, on our own clock, before its jobs are
@@ -29,23 +29,23 @@ taken over: twelve beats."""
 
 _PROC = Path("/proc")
 _HIDDEN = "hidden"
-"""The start of a process that runs and may not be looked at."""
+"""The start time of a running process that we may not inspect."""
 
 _STATE, _START = 0, 19
 """Fields of /proc/PID/stat after the name, https://man7.org/linux/man-pages/man5/proc.5.html"""
 
 
 class OwnershipLost(StoreError):
-    """Another kernel took the job over, or it was deleted: nothing of it may be written here."""
+    """Another kernel took the job over, or it was deleted: this kernel must not write it."""
 
 
 class SessionClosed(OwnershipLost):
-    """The session of this kernel has ended: nothing is begun, and nothing sent, from it."""
+    """The session of this kernel has ended: it starts and sends nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """Who has a job, and its last signs of life; `heartbeat` is that of older versions."""
+    """The owner of a job and its last heartbeat; `heartbeat` is written by older versions."""
 
     owner: str | None
     beat: int | None
@@ -56,8 +56,8 @@ class Sighting:
 class Silence:
     """For how many seconds the owner of a job has been silent, on this process's own clock.
 
-    Time in which we did not look (a laptop asleep, a debugger) does not count: the other may
-    have slept as well.
+    Time in which we did not check (a laptop asleep, a debugger) does not count: the other
+    process may have been suspended, too.
     """
 
     clock: Callable[[], float]
@@ -65,7 +65,7 @@ class Silence:
     _last: tuple[Sighting | None, float] | None = None
 
     def look(self, sighting: Sighting | None) -> float:
-        """Count what passed since the last look; anything new begins at zero again."""
+        """Add the time since the last check; return to zero if anything is new."""
         now = self.clock()
         if self._last is not None and self._last[0] == sighting:
             self.seconds += min(now - self._last[1], 2 * BEAT)
@@ -77,7 +77,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process: `started` tells it from an earlier one with the same pid."""
+    """A process: `started` distinguishes it from an earlier one with the same pid."""
 
     host: str
     pid: int
@@ -89,7 +89,7 @@ _HERE: set[str] = set()
 
 
 def new_owner() -> str:
-    """Name this process as an owner of jobs, as one of possibly several sessions in it."""
+    """Return a new owner name for a session of this process, which may have several."""
     pid = os.getpid()
     started = _started(pid) or secrets.token_hex(8)
     owner = f"{_host()}/{pid}/{started}/{secrets.token_hex(4)}"
@@ -98,12 +98,12 @@ def new_owner() -> str:
 
 
 def end_owner(owner: str) -> None:
-    """Note that a session of this process ended: what it could not give back is free."""
+    """Note that a session of this process ended: jobs that it could not release are free."""
     _HERE.discard(owner)
 
 
 def is_alive(owner: str) -> bool | None:
-    """Tell whether an owner still works; None: its process cannot be seen from here."""
+    """Return whether an owner still works; None: its process cannot be seen from here."""
     process = _read(owner)
     if process is None or process.host != _host():
         return None
@@ -121,27 +121,27 @@ def _read(owner: str) -> Process | None:
 
 
 def _host() -> str:
-    """Return what only processes that see each other share: the boot and the pid namespace."""
+    """Return what identifies processes that see each other: the boot and the pid namespace."""
     if sys.platform != "linux":
-        # There is no namespace there, and a start time tells one boot from another.
+        # There are no namespaces there, and a start time distinguishes one boot from another.
         return f"{sys.platform}:{platform.node()}:{uuid.getnode():x}"
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()
         return f"{boot}:{(_PROC / 'self/ns/pid').readlink()}"
     except OSError:
-        # A sandbox without them: it sees nobody, and nobody sees it.
+        # A sandbox without them: it sees no other process, and none sees it.
         return f"hidden:{secrets.token_hex(8)}"
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process began, as the system counts; None: it does not run."""
+    """Return when a process started, in the system's units; None: it does not run."""
     if sys.platform != "linux":
         return _started_elsewhere(pid)
     try:
-        # In ticks since the boot. What psutil says on Linux moves with the wall clock.
+        # In ticks since the boot. On Linux, psutil's value changes with the wall clock.
         fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        # Where /proc hides the processes of others, signals still tell that there is one.
+        # If /proc hides other users' processes, signals still show that the process exists.
         return _HIDDEN if psutil.pid_exists(pid) else None
     except OSError:
         return _HIDDEN
@@ -161,7 +161,7 @@ def _started_elsewhere(pid: int) -> str | None:
 
 
 def lost(job_id: str) -> OwnershipLost:
-    """Return the error for a job whose row is not ours any more."""
+    """Return the error for a job whose row is no longer ours."""
     return OwnershipLost(
         f"Another kernel took {job_id} over, or it was deleted: this kernel stopped working on it."
     )

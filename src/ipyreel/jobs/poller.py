@@ -1,6 +1,6 @@
-"""Asks a server how a job stands until the job ends.
+"""Asks a server for the state of a job until the job ends.
 
-Time and chance are arguments.
+Time and randomness are arguments.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ VAGUE = 2.0
 """Seconds: a server's times are whole seconds, and the POST takes a moment."""
 
 NOTES = 20
-"""Moments of progress that are kept of one job, about."""
+"""About how many moments of progress are kept for one job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
-    """The bounds of the waits, and what is done in trouble; all in seconds.
+    """The bounds of the waits, and what to do after errors; all in seconds.
 
-    When to ask is the schedule's to say (`schedule`), between `floor` and `cap`: more than one
-    question a second is asked by nobody, and after `cap` something may have gone wrong that
-    the schedule knows nothing of. A server's own hint goes before the schedule, kept between
-    `floor` and `hint_cap`. Without an answer the waits begin at `first` and grow by `factor`.
-    A refusal is believed after `grace` seconds and more than `refusals` in a row.
-    `jitter` is the part by which chance moves a question, so that jobs that began together
-    do not ask together.
+    The schedule (`schedule`) says when to ask, between `floor` and `cap`: never more than once
+    a second, and at least every `cap` seconds, in case of a problem that the schedule does not
+    know. A server's own hint has precedence over the schedule, kept between `floor` and
+    `hint_cap`. Without an answer the waits begin at `first` and grow by `factor`. A refusal is
+    believed after `grace` seconds and more than `refusals` in a row. `jitter` is the fraction
+    by which a request is moved at random, so that jobs that began together do not ask together.
     """
 
     first: float = 2.0
@@ -54,10 +53,10 @@ class PollPolicy:
     def wait(
         self, planned: float, *, hint: float | None, troubles: int, chance: Callable[[], float]
     ) -> float:
-        """Return the seconds until the next question.
+        """Return the seconds until the next request.
 
-        `planned` is what the schedule says, `troubles` counts the last questions that went
-        without an answer; `chance` returns numbers in [0, 1).
+        `planned` is what the schedule says, `troubles` counts the last requests without an
+        answer; `chance` returns numbers in [0, 1).
         """
         if hint is not None:
             return max(self.floor, min(hint, self.hint_cap))
@@ -72,11 +71,11 @@ class PollPolicy:
 
 
 class PollRateLimiter:
-    """The jobs of one kernel that are being polled: together they ask so often and no more.
+    """Limits how often all polled jobs of one kernel together ask.
 
-    `limit` is in questions a second. Beyond it all waits grow alike, which keeps a thousand
-    jobs from taking a core (a question costs about one millisecond of it) and from running
-    into the provider's limits. Belongs to one loop.
+    `limit` is in requests per second. Above it all waits grow by the same factor, which keeps a
+    thousand jobs from using a whole core (a request costs about one millisecond of it) and from
+    hitting the provider's limits. Belongs to one loop.
     """
 
     def __init__(self, limit: float = 40.0) -> None:
@@ -85,26 +84,26 @@ class PollRateLimiter:
         self._sum = 0.0
 
     def take(self, member: object, wait: float) -> float:
-        """Note the wait that `member` would like; return the one that it gets."""
+        """Register the wait that `member` wants; return the wait that it gets."""
         self.leave(member)
         self._rates[id(member)] = rate = 1 / wait
         self._sum += rate
         return wait * max(1.0, self._sum / self.limit)
 
     def leave(self, member: object) -> None:
-        """Forget a member that is not polled any more."""
+        """Forget a member that is no longer polled."""
         self._sum -= self._rates.pop(id(member), 0.0)
         if not self._rates:
-            self._sum = 0.0  # and with it the roundings
+            self._sum = 0.0  # also clears rounding errors
 
 
 @dataclass(slots=True, kw_only=True)
 class Poller:
-    """Polls one job: `ask` puts one question, `on_video` and `on_trouble` get what came of it.
+    """Polls one job: `ask` sends one request, `on_video` and `on_trouble` get the result.
 
     `deadline` is in seconds from the start of the watch; `clock` gives seconds that never
-    go back. `schedule` says when to ask, `age` is how many seconds ago the job was sent.
-    Afterwards `lesson` holds what the job teaches, None when that is not known well enough.
+    decrease. `schedule` says when to ask, `age` is how many seconds ago the job was sent.
+    Afterwards `lesson` has the job's timing, None if that is not known well enough.
     """
 
     ask: Callable[[], Awaitable[VideoJob]]
@@ -125,11 +124,11 @@ class Poller:
     async def run(self, *, hint: float | None = None, at_once: bool = False) -> VideoJob:
         """Ask until the server says that the job ended, and return that answer.
 
-        `hint` is the server's wish for the first wait in seconds; `at_once`: do not wait
-        before the first question (after a restart, say). Unknown words of the server are
-        read as "goes on". Raises `WaitTimeout` at the deadline, and `AuthenticationFailed`,
-        `PaymentRequired` or `JobNotFound` when the server goes on to refuse, or refuses the key
-        at once after a restart.
+        `hint` is the first wait that the server asks for, in seconds; `at_once`: do not wait
+        before the first request (for example after a restart). Unknown status words mean that
+        the job is still active. Raises `WaitTimeout` at the deadline, and `AuthenticationFailed`,
+        `PaymentRequired` or `JobNotFound` when the server keeps refusing, or refuses the key at
+        once after a restart.
         """
         self._begun = self.clock()
         try:
@@ -141,7 +140,7 @@ class Poller:
         troubles, pace = 0, self.pace
         # The POST was accepted with this key; after a restart it may be another one.
         refusals = Refusals(grace=pace.grace, most=pace.refusals, accepted=not at_once)
-        # The last moment at which the job surely went on; unknown after a restart.
+        # The last moment at which the job was known to be active; unknown after a restart.
         going = None if at_once else 0.0
         while True:
             if not at_once:
@@ -156,7 +155,7 @@ class Poller:
                 self.on_trouble(trouble(error))
             except (ProviderError, TransportError, WireError) as error:
                 hint = error.retry_after if isinstance(error, RateLimited) else None
-                # A server that says when to come back is not in trouble.
+                # A server that says when to ask again works.
                 troubles = troubles + 1 if hint is None else 0
                 self.on_trouble(trouble(error))
             else:
@@ -185,7 +184,7 @@ class Poller:
         return self.age + self.clock() - self._begun
 
     def _note(self, progress: float | None) -> None:
-        """Keep when each progress was first seen; one that goes back says nothing new."""
+        """Record when each progress was first seen; ignore a progress that goes back."""
         if progress is not None and (not self._trail or progress > self._trail[-1][1]):
             self._trail.append((self._age(), progress))
 
@@ -197,10 +196,10 @@ class Poller:
 
 
 def _took(video: VideoJob, going: float | None, seen: float) -> float | None:
-    """Return how long a job took that went on at the age `going` and had ended when `seen`.
+    """Return how long a job took that was active at the age `going` and had ended when `seen`.
 
-    Somewhere in between, so in the middle; where that is vague, the server's own two times
-    (of one clock, so that its being wrong does not matter) are believed if they fit.
+    It ended between the two, so we take the middle; if they are far apart, the server's own two
+    times (of one clock, so that an offset does not matter) are used if they fit.
     """
     since = going or 0.0
     vague = going is None or seen - since > VAGUE
@@ -212,11 +211,11 @@ def _took(video: VideoJob, going: float | None, seen: float) -> float | None:
 
 
 def trouble(error: VideoError) -> str:
-    """Say in a few words why there was no answer; shown while the job goes on."""
+    """Return a few words on why there was no answer; shown while the job is active."""
     if isinstance(error, RateLimited):
-        return "The provider asks for patience (429)."
+        return "The provider asks us to wait (429)."
     if isinstance(error, ProviderError):
         return f"Provider not answering ({error.status_code}); asking again."
     if isinstance(error, WireError):
-        return "The provider answered something unreadable; asking again."
+        return "The provider's answer could not be read; asking again."
     return "Provider not answering; asking again."

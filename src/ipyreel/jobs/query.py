@@ -13,21 +13,21 @@ ORDERS: Mapping[str, str] = MappingProxyType(
         "newest": "created_at DESC",
         "oldest": "created_at",
         "prompt": "lower(prompt), created_at DESC",
-        "dearest": "coalesce(cost_micros, estimate_micros, 0) DESC, created_at DESC",
+        "most_expensive": "coalesce(cost_micros, estimate_micros, 0) DESC, created_at DESC",
     }
 )
-"""The orders by name, and what they are in SQL."""
+"""The orders by name, and their SQL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """Which jobs to list, in what order, and which page of them.
 
-    What is empty or None does not narrow the search.
+    Empty values and None match every job.
 
-    `text`: words that are all in the prompt, in any case (of ASCII letters); `opinion`: in tags
-    and notes of one rating. `stars`: as many in the mean, or more; `tags`: whole ones, all of
-    which somebody gave. `since` is in seconds since the epoch; `order` is a name in `ORDERS`.
+    `text`: words that are all in the prompt, ignoring the case of ASCII letters; `opinion`: the
+    same in tags and notes of one rating. `stars`: the least mean rating; `tags`: full tags that
+    the video must have. `since` is in seconds since the epoch; `order` is a name in `ORDERS`.
     """
 
     text: str = ""

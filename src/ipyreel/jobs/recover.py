@@ -1,4 +1,4 @@
-"""Looks for a job whose POST may have arrived, in its provider's list; sends nothing again."""
+"""Looks in a provider's list for a job whose POST may have arrived; sends nothing again."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from ipyreel.client import VideoClient
 
 PAGES = 5
-"""Pages read at the most: the job is new, and lists begin with the newest."""
+"""Most pages that are read: the job is new, and lists begin with the newest."""
 
 WAITS = (1.0, 5.0, 15.0)
-"""Seconds before each look: a server may need a moment to list what it has just taken."""
+"""Seconds before each search: a server may need a moment to list a new job."""
 
 NEAR = -60.0, 120.0
-"""Seconds around our POST in which a job with our prompt was made that is surely ours."""
+"""A job with our prompt that was made within so many seconds of our POST is ours."""
 
 FAR = -120.0, 900.0
-"""Seconds in which it may be ours: a server may block for minutes inside the POST."""
+"""Within so many seconds it may be ours: a server may block for minutes during the POST."""
 
 _PENDING = {
     False: "",
-    True: " The kernel that was sending it still runs and may send it yet: end that kernel before"
+    True: " The kernel that was sending it still runs and may still send it: end that kernel"
+    " before you run the cell again.",
+    None: " It was being sent by a kernel elsewhere: make sure that this kernel has ended before"
     " you run the cell again.",
-    None: " It was being sent by a kernel elsewhere: make sure that that one has ended before you"
-    " run the cell again.",
 }
-"""What is to be done about the kernel that sent a job, by whether it lives."""
+"""What to do about the kernel that sent a job, by whether it is alive."""
 
 SHOWN = 3
-"""Jobs that are named where the person has to choose."""
+"""How many jobs are named if the user has to choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What came of the search: the job, or a sentence on what the person can do."""
+    """The result of the search: the job, or a sentence on what the user can do."""
 
     video: VideoJob | None = None
     hint: str | None = None
@@ -54,16 +54,17 @@ async def find_accepted(
     sleep: Callable[[float], Awaitable[None]],
     sending: bool | None = False,
 ) -> Finding:
-    """Look for `job` where its provider can list.
+    """Look for `job` in its provider's list, if the provider has one.
 
-    It is taken where one job, and nothing else, has its prompt and was made near its POST.
+    It is found if exactly one listed job has its prompt and was made near its POST, and no other
+    job could be it.
 
-    `known(provider, remote_id)` tells whether a job of the list is already somebody's. `sending`
-    tells whether the kernel that sent it lives, so that its POST may still come; None: it cannot
-    be seen from here.
+    `known(provider, remote_id)` returns whether a listed job is already in the library. `sending`
+    says whether the kernel that sent it is alive, so that its POST may still arrive; None: it
+    cannot be seen from here.
     """
     name = job.provider
-    adopt = f"%video resume {job.id} REMOTE_ID goes on with it"
+    adopt = f"%video resume {job.id} REMOTE_ID continues it"
     if "list" not in client.provider.routes:
         return Finding(
             hint=f"{name} cannot list its jobs: look at its console before you run the cell"
@@ -76,10 +77,10 @@ async def find_accepted(
         try:
             found, trouble = await _search(client, job, known), None
         except VideoError as error:
-            # What kept the answer of the POST away may keep this one away too, for a while.
+            # The problem that lost the answer of the POST may affect this request, too.
             trouble = error
             continue
-        # Where anything else could be it, it may be somebody else's: a class shares one key.
+        # If another job could be it, this one may be someone else's: a class shares one key.
         if len(found) == 1 and _is_ours(job, found[0]):
             return Finding(video=found[0])
     if found:
@@ -87,17 +88,17 @@ async def find_accepted(
     if trouble is not None:
         return Finding(
             hint=f"{name} could not list its jobs ({trouble.message}): %video resume {job.id}"
-            f" looks once more; if the job is there, {adopt}."
+            f" looks again; if the job is there, {adopt}."
         )
     safe = ", so it was probably not accepted: running the cell again should be safe."
     meant = safe if sending is False else f" yet.{_PENDING[sending]}"
-    return Finding(hint=f"{name} does not list it{meant} %video resume {job.id} looks once more.")
+    return Finding(hint=f"{name} does not list it{meant} %video resume {job.id} looks again.")
 
 
 async def _search(
     client: VideoClient, job: JobSnapshot, known: Callable[[str, str], bool]
 ) -> list[VideoJob]:
-    """Return the jobs that may be ours, those made nearest to our POST first."""
+    """Return the jobs that may be ours, those made closest to our POST first."""
     after: str | None = None
     matches: list[VideoJob] = []
     for _ in range(PAGES):
@@ -106,8 +107,8 @@ async def _search(
         after = page.after
         if after is None:
             break
-    # Asked last, with no turn of the loop before it is taken: another job of ours may be
-    # looking for its own in the same list.
+    # Checked last, with no `await` before the job is taken: another job of ours may be
+    # searching the same list.
     free = [video for video in matches if not known(job.provider, video.remote_id)]
     return sorted(free, key=lambda video: abs(_after_sending(job, video) or 0.0))
 
@@ -127,7 +128,7 @@ def _is_ours(job: JobSnapshot, video: VideoJob) -> bool:
 
 
 def _same_prompt(job: JobSnapshot, video: VideoJob) -> bool:
-    # Some servers trim the prompt, and what they say is cleaned when it is read.
+    # Some servers trim the prompt, and their text is cleaned when it is read.
     prompt = clean(job.request.prompt, LONGEST_PROMPT)
     return video.prompt is not None and video.prompt.split() == prompt.split()
 
@@ -138,7 +139,7 @@ def _after_sending(job: JobSnapshot, video: VideoJob) -> float | None:
 
 
 def _choice(job: JobSnapshot, found: list[VideoJob]) -> str:
-    """Name the jobs that may be ours; nothing is adopted, and nothing deleted, on a guess."""
+    """Name the jobs that may be ours; nothing is adopted or deleted on a guess."""
     named = []
     for video in found[:SHOWN]:
         seconds = _after_sending(job, video)
@@ -147,6 +148,6 @@ def _choice(job: JobSnapshot, found: list[VideoJob]) -> str:
         named.append(f"{video.remote_id} ({when}, {same})")
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return (
-        f"{job.provider} lists what may be it: {', '.join(named)}{more}. If one of them is yours,"
-        f" %video resume {job.id} REMOTE_ID goes on with it."
+        f"{job.provider} lists possible jobs: {', '.join(named)}{more}. If one of them is yours,"
+        f" %video resume {job.id} REMOTE_ID continues it."
     )

@@ -1,4 +1,4 @@
-"""A job as a row of the library, and back; what counts as active, and as spent, in SQL."""
+"""Converts jobs to rows of the library and back; the SQL for active jobs and for costs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ COUNTS = (
     " OR (status = 'failed' AND (ready = 1 OR note IS NOT NULL))"
     " OR (status = 'cancelled' AND sent_at IS NOT NULL))"
 )
-"""Which jobs cost something, or may: not those that were never sent, nor those of which the server
-said that they failed. A failed job with a note was given up by us (`transitions.given_up`)."""
+"""Jobs that cost something, or may: not those that were never sent, and not those that the server
+reported as failed. A failed job with a note was given up by us (`transitions.given_up`)."""
 
 PRICE = "coalesce(cost_micros, estimate_micros)"
 
@@ -35,10 +35,10 @@ COLUMNS = (
     *("estimate_micros", "cost_micros", "target", "file"),
     *("created_at", "sent_at", "updated_at", "completed_at", "expires_at"),
 )
-"""The columns of a job, but for who has it."""
+"""The columns of a job, except its owner."""
 
 FIELDS = tuple(name for name in COLUMNS if name not in {"model", "prompt", "fingerprint"})
-"""The columns that a job is read from: those three are for searching, and in the request."""
+"""The columns that a job is read from: the other three are for searching, and in the request."""
 
 
 def usd_of(micros: int) -> Decimal:
@@ -52,12 +52,12 @@ def micros_of(usd: Decimal | None) -> int | None:
 
 
 def to_row(job: JobSnapshot) -> dict[str, object]:
-    """Return the values of all columns, as SQLite takes them."""
+    """Return the values of all columns in the types that SQLite accepts."""
     row: dict[str, object] = {
         name: getattr(job, name) for name in COLUMNS if hasattr(JobSnapshot, name)
     }
     row["model"] = job.request.model
-    # This column is only for searching, and SQLite searches in text, not in bytes.
+    # This column is only for searching, and SQLite searches text, not bytes.
     row["prompt"] = job.request.prompt.encode("utf-8", "replace").decode()
     row["request"] = to_json(job.request.to_dict())
     row["fingerprint"] = job.request.fingerprint(job.provider)
@@ -70,7 +70,7 @@ def to_row(job: JobSnapshot) -> dict[str, object]:
 
 
 def from_row(row: tuple[Any, ...]) -> JobSnapshot:
-    """Return the job that the values of `FIELDS` stand for; images come without their pixels."""
+    """Return the job for the values of `FIELDS`; images come without their pixels."""
     if bytes in map(type, row):
         row = tuple(map(readable, row))
     found = dict(zip(FIELDS, row, strict=True))
@@ -87,5 +87,5 @@ def from_row(row: tuple[Any, ...]) -> JobSnapshot:
 
 
 def to_json(value: object) -> str:
-    """Return JSON with text as it is: two escaped surrogates would come back as one character."""
+    """Return JSON with unescaped text: two escaped surrogates would be read as one character."""
     return json.dumps(value, ensure_ascii=False, default=str)

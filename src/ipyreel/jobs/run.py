@@ -1,4 +1,4 @@
-"""Sees one job through, from the request to the file; runs on the loop's thread."""
+"""Runs one job from the request to the file, on the loop's thread."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ Listener = Callable[[JobSnapshot], None]
 log = logging.getLogger("ipyreel")
 
 HAND_IN = (1.0, 5.0, 30.0, 120.0)
-"""Seconds between attempts to save an answer that came when another kernel had the job."""
+"""Seconds between attempts to save an answer that arrived when another kernel had the job."""
 
 BUSY = 30.0
 """Seconds until a server that was busy with our other jobs is asked again."""
 
 REDRAW = 0.25
-"""Seconds between two snapshots while bytes come in: no eye needs more."""
+"""Seconds between two snapshots during a download: people do not notice more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobConfig:
-    """Time, chance and patience, the same for all jobs; `deadline` in seconds for one watch."""
+    """Clock, randomness and limits for all jobs; `deadline` is in seconds for one watch."""
 
     pace: PollPolicy = field(default_factory=PollPolicy)
     crowd: PollRateLimiter = field(default_factory=PollRateLimiter)
@@ -67,10 +67,10 @@ class JobConfig:
 class ActiveJob:
     """A job this kernel works on; changed on the loop's thread only.
 
-    `future` gives the snapshot with which our work on it ends, `placed` is done once the
-    server's answer to the POST is here, or it is known that none will come. `sending`: a POST
-    may be on its way; `cancelling`: the person asked to stop; `watching`: another kernel that
-    cannot be seen from here has the job, and may be gone; `resumed`: an earlier kernel made it.
+    `future` returns the snapshot with which our work on it ends, `placed` is done once the
+    server has answered the POST, or is known not to. `sending`: a POST may be in progress;
+    `cancelling`: the user asked to stop; `watching`: another kernel that cannot be seen from
+    here has the job, and may have ended; `resumed`: an earlier kernel made it.
     """
 
     snapshot: JobSnapshot
@@ -90,10 +90,10 @@ class ActiveJob:
     def change(self, job: JobSnapshot, *, save: bool = True) -> None:
         """Take the next snapshot, save it and call the listeners.
 
-        Raises `OwnershipLost`, and then nothing has changed.
+        Raises `OwnershipLost`; then nothing has changed.
         """
         if replace(job, updated_at=self.snapshot.updated_at) == self.snapshot:
-            # Most answers say nothing new, and saving that costs more than the request.
+            # Most answers contain nothing new, and saving costs more than the request.
             return
         if save:
             try:
@@ -101,12 +101,12 @@ class ActiveJob:
             except OwnershipLost:
                 raise
             except StoreError as error:
-                # The job goes on in memory; the next change writes the whole row again.
+                # The job continues in memory; the next change writes the whole row again.
                 job = replace(job, note=error.message)
         self.show(job)
 
     def show(self, job: JobSnapshot) -> None:
-        """Take a snapshot that is not to be saved from here, and call the listeners."""
+        """Take a snapshot without saving it, and call the listeners."""
         self.snapshot = job
         if job.remote_id is not None or job.status == "unknown":
             self._set_placed()
@@ -114,7 +114,7 @@ class ActiveJob:
             self._call(listener)
 
     def fail(self, error: VideoError, now: float) -> None:
-        """End the job as failed; where only the download is missing, say how to get it."""
+        """End the job as failed; if only the download is missing, say how to get it."""
         self.error = error
         failure = error.failure()
         job = self.snapshot
@@ -130,11 +130,11 @@ class ActiveJob:
         self.change(ended)
 
     def trouble(self, note: str, now: float) -> None:
-        """Note a passing trouble; the job goes on."""
+        """Note a temporary problem; the job continues."""
         self.change(transitions.troubled(self.snapshot, note, now))
 
     def done(self) -> None:
-        """Release everybody who waits."""
+        """Release everyone who waits for the job."""
         self._set_placed()
         if not self.future.done():
             self.future.set_result(self.snapshot)
@@ -147,20 +147,20 @@ class ActiveJob:
         try:
             listener(self.snapshot)
         except Exception:
-            # A card that breaks must not take the job with it.
+            # An error in a card must not stop the job.
             log.exception("a listener of job %s broke", self.snapshot.id)
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """Sees one job through: sends it or looks for it, polls it, downloads its file."""
+    """Runs one job to its end: sends it or looks for it, polls it, downloads its file."""
 
     active: ActiveJob
     client: VideoClient
     rules: JobConfig
 
-    async def see_through(self) -> None:
-        """Go from where the job stands to its end; raises what the client raises."""
+    async def execute(self) -> None:
+        """Continue the job from its current state to its end; raises what the client raises."""
         active = self.active
         video: VideoJob | None = None
         fresh = active.snapshot.remote_id is None
@@ -181,7 +181,7 @@ class Run:
         if job.status != "unknown" and job.sent_at is None:
             return await self._create()
         if job.status != "unknown":
-            unanswered = Failure(message="The kernel ended before the answer came.")
+            unanswered = Failure(message="The kernel ended before the server answered.")
             self.active.change(transitions.unknown(job, unanswered, self._now()))
         return await self._look_for()
 
@@ -201,9 +201,9 @@ class Run:
         return await self._look_for()
 
     async def _create_in_turn(self) -> VideoJob:
-        """Create the job; a server that takes no more while others of ours run is asked later.
+        """Create the job; if the server is busy with our other jobs, ask it again later.
 
-        Not for ever: a job that an ended kernel left in the library seems to run, too.
+        The wait is limited: a job that an ended kernel left in the library also seems to run.
         """
         until = self.rules.monotonic() + self.rules.deadline
         while True:
@@ -226,7 +226,7 @@ class Run:
         )
 
     def _mark_sent(self, leaving: bool) -> None:  # noqa: FBT001 - the client's callback
-        # Saved before the first byte leaves; if that fails, StoreError keeps the POST here.
+        # Saved before the first byte is sent; if that fails, StoreError prevents the POST.
         active = self.active
         if leaving:
             job = transitions.sending(active.snapshot, self._now())
@@ -256,13 +256,13 @@ class Run:
         return None
 
     async def _accept(self, video: VideoJob) -> None:
-        """Save the server's id, also where another kernel has had the job for a while."""
+        """Save the server's id, even if another kernel has taken the job in the meantime."""
         store, job_id = self.active.store, self.active.snapshot.id
         if self._save_accepted(video):
             return
         row: JobSnapshot | None = None
         for wait in HAND_IN:
-            # Whoever took the job over may not know this id. Once the job is free, it is ours.
+            # The kernel that took the job may not know this id. Once the job is free, it is ours.
             await self.rules.sleep(wait)
             free = store.claim(job_id)
             row = store.get(job_id)
@@ -274,8 +274,8 @@ class Run:
             raise lost(job_id)
         raise OwnershipLost(
             f"Another kernel has {job_id} now, or it was deleted. {self.client.provider.name}"
-            f" accepted it as {video.remote_id}.",
-            hint=f"%video resume {job_id} {video.remote_id} goes on with that one.",
+            f" accepted the job as {video.remote_id}.",
+            hint=f"%video resume {job_id} {video.remote_id} continues it.",
         )
 
     def _save_accepted(self, video: VideoJob) -> bool:
@@ -325,7 +325,7 @@ class Run:
         try:
             self.active.store.learn(job.provider, job.request.model, lesson)
         except StoreError as error:
-            # The job goes on without; so does every later one.
+            # The job continues without it, and so do later ones.
             log.warning("%s", error)
 
     def _observe(self, video: VideoJob) -> None:
@@ -382,14 +382,14 @@ def _refuse_lost_images(job: JobSnapshot) -> None:
     for image in job.request.images:
         if image.data is None and image.url is None:
             raise InvalidRequest(
-                f"The job was never sent, and its image {image.source} is not kept here.",
+                f"The job was never sent, and its image {image.source} is not stored here.",
                 hint="Run the cell again; nothing was paid.",
             )
 
 
 @dataclass(frozen=True, slots=True)
 class JobPart:
-    """Keeps in the library what belongs to the part file of one job."""
+    """Stores the record of one job's part file in the library."""
 
     store: JobStore
     job_id: str
@@ -400,14 +400,14 @@ class JobPart:
         return None if found is None else PartRecord.from_dict(found)
 
     def save(self, record: PartRecord | None) -> None:
-        """Keep the record; None: forget it."""
+        """Store the record; None deletes it."""
         self.store.keep_part(self.job_id, None if record is None else record.to_dict())
 
 
 def _already_here(job: JobSnapshot, memory: JobPart) -> VideoFile | None:
-    """Find the file of a job whose kernel ended between the move and the last note of it."""
+    """Return the file of a job whose kernel ended after moving it, before recording that."""
     target, part = Path(job.target), memory.load()
-    # Under a name of the person's own, only the very file that was the part is ours.
+    # Under a name that the user chose, only the file that was our part file is ours.
     if not target.exists() or not (job.id in target.name or (part and part.is_file(target))):
         return None
     file = inspect_file(target)
@@ -418,7 +418,7 @@ def _already_here(job: JobSnapshot, memory: JobPart) -> VideoFile | None:
 
 
 def _with_prompt(job: JobSnapshot, video: VideoJob) -> JobSnapshot:
-    """Take over what the server says of a job that somebody started elsewhere."""
+    """Add what the server says about a job that was started elsewhere."""
     asked = job.request
     if asked.prompt or not video.prompt:
         return job

@@ -1,4 +1,4 @@
-"""When to ask a server how a job stands: seldom, and yet soon after it is done.
+"""Decides when to poll a job: rarely, but soon after it is done.
 
 All times are in seconds since the job was sent. The rule:
 
@@ -7,13 +7,13 @@ All times are in seconds since the job was sent. The rule:
   that take longer than t; it is reached by asking at a rate proportional to sqrt(f / S)
   (Keller 1974, "Optimum checking schedules for systems subject to random failure").
 - f and S are estimated from the last `KEPT` jobs of this provider and model, with a tail for
-  what is longer than all of them. The rate is scaled so that L is `LATE` seconds.
+  jobs longer than all of them. The rate is scaled so that L is `LATE` seconds.
 - With fewer than `ENOUGH` past jobs: every `STEADY` seconds.
-- A job that has lasted longer than all history (or `PATIENT` seconds without any) is asked for
+- A job that has lasted longer than all past jobs (or `PATIENT` seconds without any) is polled
   at intervals that grow with the square root of its age.
-- Progress is used where it was steady: each past job that had passed through the same progress
-  gives a guess of this job's duration. The guesses replace the past durations if they need
-  less than `USEFUL` of the L x R; progress that sticks, jumps or means nothing never does.
+- Progress is used if it was steady: each past job that passed through the same progress gives
+  an estimate of this job's duration. The estimates replace the past durations if they need
+  less than `USEFUL` of the L x R; progress that sticks or jumps never does.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from itertools import accumulate, pairwise
 from statistics import NormalDist
 
 KEPT = 30
-"""Past jobs that count. More would come nearer to the bound, and notice a change of speed later."""
+"""How many past jobs count. More would be closer to the bound, but react later to a new speed."""
 
 ENOUGH = 5
-"""Past jobs from which on their durations are used."""
+"""How many past jobs it takes for their durations to be used."""
 
 LATE, LATE_SHARE = 0.8, 1 / 350
-"""L in seconds; for long jobs a share of the usual duration, since nobody minds two seconds of
-ten minutes."""
+"""L in seconds; for long jobs a share of the usual duration, since two seconds of ten minutes do
+not matter."""
 
 STEADY, PATIENT = 3.0, 1200.0
-"""Without history: the interval, and the age from which on it grows."""
+"""Without past jobs: the interval, and the age after which it grows."""
 
 EARLY = 0.5
-"""Questions before the usual end, besides those of the rule: a job that fails at once is seen."""
+"""Requests before the usual end, in addition to the rule: they notice a job that fails early."""
 
 USEFUL = 0.35
 """By chance alone one of two equal spreads is often estimated a third smaller."""
 
 OUTLIVED = 0.1
-"""Share of the guesses by progress that must be longer than the job's age to be followed."""
+"""Share of the estimates by progress that must be longer than the job's age for them to be used."""
 
 NEIGHBOURS = 1 / 3
-"""A kernel is as wide as the distance to this share of the other durations (in log time): it
-is narrow in a hump and wide in a tail."""
+"""A kernel is as wide as the distance to this share of the other durations (in log time): narrow
+where they are dense, wide in a tail."""
 
 NARROWEST = 0.02
 """Least width of a kernel, as a share of the duration."""
@@ -58,19 +58,19 @@ NARROWEST = 0.02
 CELLS = 96
 """Points of the grid, evenly spaced in log time."""
 
-_TAIL = 2.0  # Beyond history P(longer than t) falls as t^-2: the hazard is 2 / t.
+_TAIL = 2.0  # Beyond all past jobs P(longer than t) falls as t^-2: the hazard is 2 / t.
 _WHOLE = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a past job took, and `trail`: pairs (age, progress) in the order of time."""
+    """How long a past job took, and `trail`: pairs (age, progress) in the order of time."""
 
     took: float
     trail: tuple[tuple[float, float], ...] = ()
 
     def guess(self, age: float, progress: float) -> float | None:
-        """Guess what a job takes that came to `progress` (0-100) at `age`; None: no idea."""
+        """Estimate how long a job takes with `progress` (0-100) at `age`; None: no estimate."""
         if not self.trail:
             return None
         ages, seen = zip((0.0, 0.0), *self.trail, (self.took, _WHOLE), strict=True)
@@ -80,10 +80,10 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
-    """Questions over time: `asked` many are due by each of `times`.
+    """Requests over time: `asked` of them are due by each of `times`.
 
-    After the last, `tail` more are due for each root second. `stays` is the share of jobs that
-    take longer, `efforts` the integral of sqrt(f S) up to there.
+    After the last, `tail` more are due per square root of a second. `stays` is the share of jobs
+    that take longer, `efforts` the integral of sqrt(f S) up to there.
     """
 
     times: tuple[float, ...]
@@ -93,13 +93,13 @@ class Timetable:
     efforts: tuple[float, ...] = (0.0,)
 
     def due(self, age: float) -> float:
-        """Return how many questions are due by `age`."""
+        """Return how many requests are due by `age`."""
         if age >= self.times[-1]:
             return self.asked[-1] + self.tail * (math.sqrt(age) - math.sqrt(self.times[-1]))
         return _line(self.times, self.asked, age)
 
     def when(self, asked: float) -> float:
-        """Return the age by which so many questions are due."""
+        """Return the age by which `asked` requests are due."""
         if asked >= self.asked[-1]:
             more = (asked - self.asked[-1]) / self.tail
             return (math.sqrt(self.times[-1]) + more) ** 2
@@ -110,7 +110,7 @@ class Timetable:
         return self.stays[self._cell(age)]
 
     def effort(self, age: float) -> float:
-        """Return the rest of the integral for a job that has reached `age`: L x R by its square."""
+        """Return the rest of the integral for a job at `age`; its square determines L x R."""
         left = self.efforts[-1] - self.efforts[self._cell(age)]
         return left / self.staying(age)
 
@@ -123,12 +123,12 @@ UNTAUGHT = Timetable(
     asked=(0.0, PATIENT / STEADY),
     tail=2 * math.sqrt(PATIENT) / STEADY,
 )
-"""Without history."""
+"""The timetable without past jobs."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When to ask, by what past jobs of one provider and model took, the newest first."""
+    """When to ask, from the durations of past jobs of one provider and model, newest first."""
 
     lessons: tuple[Lesson, ...] = ()
 
@@ -141,11 +141,11 @@ class Schedule:
     def next_age(
         self, age: float, *, step: float = 1.0, seen: tuple[float, float] | None = None
     ) -> float:
-        """Return the age at which a job that is `age` old is to be asked for.
+        """Return the age at which to poll a job that is `age` seconds old.
 
-        `step` is how many questions further that is: about one, moved by chance, and more when
-        too many are asked for all jobs. `seen` is the last progress (0-100) after the age at
-        which it was first seen.
+        `step` is how many requests further that is: about one, varied at random, and more if
+        all jobs together ask too often. `seen` is the age at which the last progress (0-100)
+        was first seen, and that progress.
         """
         table = (self._by_progress(*seen, age) if seen is not None else None) or self._usual
         return table.when(table.due(age) + step)
@@ -156,7 +156,7 @@ class Schedule:
         return plan(durations) if len(durations) >= ENOUGH else UNTAUGHT
 
     def _by_progress(self, at: float, progress: float, age: float) -> Timetable | None:
-        """Return the timetable by progress, or None where it is not worth following."""
+        """Return the timetable by progress, or None if it does not help."""
         if self._usual is UNTAUGHT or not 0 < progress < _WHOLE or at <= 0:
             return None
         found = (lesson.guess(at, progress) for lesson in self.lessons[:KEPT])
@@ -169,9 +169,9 @@ class Schedule:
 
 
 def plan(durations: Sequence[float], *, since: float = 0.0) -> Timetable:
-    """Return the timetable for jobs that take about as long as these did.
+    """Return the timetable for jobs that take about as long as `durations`.
 
-    Its scale is right for a job that has reached the age `since`.
+    Its scale is valid for a job that has reached the age `since`.
     """
     logs = sorted(math.log(max(seconds, 0.1)) for seconds in durations)
     median = logs[len(logs) // 2]
@@ -202,9 +202,9 @@ def plan(durations: Sequence[float], *, since: float = 0.0) -> Timetable:
 
 
 def _estimate(logs: list[float], median: float) -> tuple[list[float], list[float], list[float]]:
-    """Return a grid of log times, and at each the density per log time and what stays.
+    """Return a grid of log times, and at each the density per log time and the share left.
 
-    One more job than there were has a heavy tail, for what is longer than all history.
+    One additional job has a heavy tail, for jobs longer than all past ones.
     """
     widths = [_width(logs, log) for log in logs]
     low = min(log - 4 * width for log, width in zip(logs, widths, strict=True))
@@ -233,7 +233,7 @@ def _sums(values: Sequence[float]) -> list[float]:
 
 
 def _line(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
-    """Return y at x on the line through the points; `xs` never falls."""
+    """Return y at x on the line through the points; `xs` never decreases."""
     place = min(max(bisect_right(xs, x), 1), len(xs) - 1)
     width = xs[place] - xs[place - 1]
     part = (x - xs[place - 1]) / width if width > 0 else 1.0

@@ -1,4 +1,4 @@
-"""What the library knows: jobs, which kernel has each, sweeps, and how long jobs took.
+"""Reads and writes the library: jobs and their owners, sweeps, and how long jobs took.
 
 Every job is written before it is sent. Each change is one transaction.
 """
@@ -33,7 +33,7 @@ from ipyreel.jobs.schedule import Lesson
 from ipyreel.values import JobSnapshot, Money, SavedSweep, SweepItem
 
 LEASE = 30.0
-"""Seconds since its last write or beat in which nobody can have taken over the jobs of a kernel."""
+"""Seconds after its last write or heartbeat in which nobody can have taken a kernel's jobs over."""
 
 _INSERT = (
     f"INSERT INTO jobs ({', '.join(COLUMNS)}, owner)"  # noqa: S608 - our own names
@@ -59,10 +59,10 @@ Select = Callable[[Sequence[JobSnapshot]], Sequence[JobSnapshot]]
 
 
 class JobStore:
-    """The library at `path`: jobs, who has them, which are a sweep, what they taught.
+    """The library at `path`: jobs, their owners, sweeps, and how long jobs took.
 
-    `owner` is who writes (None: this process). What is written of a job meets its row only
-    while this owner has it; otherwise `OwnershipLost` is raised and nothing is written.
+    `owner` is the one who writes (None: this process). A job is written only while this owner
+    has it; otherwise `OwnershipLost` is raised and nothing is written.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class JobStore:
         self._monotonic = monotonic
         self._owner = os.getpid(), owner or new_owner()
         self._written_in: dict[str, Identity | None] = {}
-        """In which file the row of each job of ours was written last."""
+        """The file in which each of our jobs was written last."""
         self._written_at = monotonic()
         self._taken: set[str] = set()
         """Jobs that were another kernel's in a file which was moved away."""
@@ -87,7 +87,7 @@ class JobStore:
 
     @property
     def owner(self) -> str:
-        """Who writes here; raises `SessionClosed` in a forked child, which is somebody else."""
+        """The one who writes here; raises `SessionClosed` in a forked child, which is another."""
         pid, owner = self._owner
         if pid != os.getpid():
             raise SessionClosed(
@@ -98,12 +98,12 @@ class JobStore:
 
     @property
     def ended(self) -> bool:
-        """Whether the session has ended, or is that of the process this one was forked from."""
+        """Whether the session has ended, or belongs to the parent of this forked process."""
         return self.sealed or self._owner[0] != os.getpid()
 
     @property
     def notice(self) -> str | None:
-        """A sentence on a library that was damaged and moved aside, or None."""
+        """A sentence about a library that was damaged and moved aside, or None."""
         return self.database.notice
 
     def close(self) -> None:
@@ -111,21 +111,21 @@ class JobStore:
         self.database.close()
 
     def end(self) -> None:
-        """Give back all jobs of ours, and close the file for good."""
+        """Release all jobs of ours, and close the file for good."""
         self.sealed = True
         try:
             if self._written_in:
                 self.release()
         finally:
-            # Where they could not be given back, it shows that nobody works on them.
+            # If releasing them failed, this shows that nobody works on them.
             end_owner(self.owner)
             self.close()
 
     def insert(self, *jobs: JobSnapshot, select: Select | None = None) -> list[JobSnapshot]:
-        """Write new jobs as ours: all of them or none; on disk when this returns.
+        """Write new jobs as ours: all of them or none; they are on disk when this returns.
 
         `select` returns which of the jobs to write. What it reads from this store cannot change
-        before they are written; when it raises, nothing is written. Returns the jobs written.
+        before they are written; if it raises, nothing is written. Returns the jobs written.
         """
         self.require_open()
 
@@ -140,26 +140,26 @@ class JobStore:
         return written
 
     def save(self, job: JobSnapshot) -> None:
-        """Write how a job of ours stands now."""
+        """Write the current state of a job of ours."""
         self._update(job, _UPDATE)
 
     def rename(self, job_id: str, target: str) -> bool:
-        """Give the file of an ended job another name; False when the job has not ended."""
+        """Record a new path for the file of an ended job; False if the job has not ended."""
         free = f"coalesce(owner, '') IN ('', ?) AND NOT {ACTIVE}"
         query = f"UPDATE jobs SET target = ? WHERE id = ? AND {free}"  # noqa: S608
         return bool(self.database.write(query, (target, job_id, self.owner)))
 
     def mark_sent(self, job: JobSnapshot) -> None:
-        """Write that the POST of a job of ours is about to leave.
+        """Record that the POST of a job of ours is about to be sent.
 
-        Raises `OwnershipLost` where another kernel has the job or it was sent before: then
-        nothing may leave.
+        Raises `OwnershipLost` if another kernel has the job or it was sent before: then nothing
+        may be sent.
         """
         self.require_open()
         self._update(job, _MARK_SENT)
 
     def is_sending(self, job_id: str) -> bool | None:
-        """Tell whether another kernel marked a job as sent and lives: its POST may still come.
+        """Return whether a living other kernel marked a job as sent: its POST may still arrive.
 
         None: that kernel cannot be seen from here.
         """
@@ -173,9 +173,9 @@ class JobStore:
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(statement, row).rowcount:
                 return
-            # A row that is missing in another file than it was written to last: that file was
-            # moved aside, and the job goes on in the new one. Not after a long silence, in which
-            # another kernel may have taken it over there.
+            # The row is missing, and this is not the file it was written to last: that file was
+            # moved aside, and the job continues in the new one. Not after a long silence, in
+            # which another kernel may have taken it over there.
             moved = self._written_in.get(job.id) not in {None, self.database.identity}
             sure = self._monotonic() - self._written_at < LEASE
             ours = moved and sure and job.id not in self._taken
@@ -195,10 +195,10 @@ class JobStore:
         self._written_at = self._monotonic()
 
     def require_open(self) -> None:
-        """Raise `SessionClosed` where nothing may be begun or sent any more."""
+        """Raise `SessionClosed` if nothing may be started or sent any more."""
         if self.sealed or (self.owner and process_ends()):
             raise SessionClosed(
-                "This session was closed: nothing is sent from it any more.",
+                "This session was closed: it sends nothing any more.",
                 hint="Run the cell again; it opens a new session.",
             )
 
@@ -218,14 +218,14 @@ class JobStore:
         return self._select("ORDER BY created_at DESC LIMIT ?", (limit,))
 
     def page(self, query: Query) -> tuple[list[JobSnapshot], int]:
-        """Return one page of what a query finds, and how many jobs it finds in all."""
+        """Return one page of a query's jobs, and how many jobs match in total."""
         where, values = query.where()
         total = self.database.rows(f"SELECT count(*) FROM jobs {where}", values)[0][0]  # noqa: S608
         page = f"{where} ORDER BY {ORDERS[query.order]}, id LIMIT ? OFFSET ?"
         return self._select(page, (*values, query.limit, query.offset)), int(total)
 
     def makers(self) -> list[tuple[str, str | None]]:
-        """Return each provider and model that made something, or was asked to."""
+        """Return each provider and model that has a job."""
         rows = self.database.rows("SELECT DISTINCT provider, model FROM jobs ORDER BY 1, 2")
         return [(provider, model) for provider, model in rows]
 
@@ -240,7 +240,7 @@ class JobStore:
     def equal(self, fingerprint: str) -> list[JobSnapshot]:
         """Return the active and the completed jobs with this fingerprint, the newest first.
 
-        Not those that came with a dataset: anybody may have written what it says of its videos.
+        Jobs from datasets are left out: their data about videos cannot be trusted.
         """
         good = f"({ACTIVE} OR (status = 'completed' AND sent_at IS NOT NULL))"
         return self._select(
@@ -254,7 +254,7 @@ class JobStore:
         return rows[0][0] if rows else None
 
     def knows_remote(self, provider: str, remote_id: str) -> bool:
-        """Tell whether some job of the library already stands for this one of the server."""
+        """Return whether the library already has this job of the server."""
         query = "SELECT 1 FROM jobs WHERE provider = ? AND remote_id = ? LIMIT 1"
         return bool(self.database.rows(query, (provider, remote_id)))
 
@@ -269,13 +269,13 @@ class JobStore:
         return [float(seconds) for (seconds,) in rows]
 
     def learn(self, provider: str, model: str | None, lesson: Lesson) -> None:
-        """Keep what an ended job teaches about how long jobs take."""
+        """Store how long an ended job took."""
         row = (provider, model, lesson.took, json.dumps(lesson.trail))
         query = "INSERT INTO lessons (provider, model, took, trail) VALUES (?, ?, ?, ?)"
         self.database.write(query, row)
 
     def lessons(self, provider: str, model: str | None, limit: int) -> tuple[Lesson, ...]:
-        """Return what the last jobs of this provider and model taught, the newest first."""
+        """Return how long the last jobs of this provider and model took, the newest first."""
         rows = self.database.rows(
             "SELECT took, trail FROM lessons WHERE provider = ? AND model IS ?"
             " ORDER BY id DESC LIMIT ?",
@@ -287,10 +287,10 @@ class JobStore:
         )
 
     def spent(self, since: float, *, besides: Collection[str] = ()) -> Money:
-        """Return what jobs sent since then cost, and what waiting and active jobs will cost.
+        """Return the cost of jobs sent since then, including waiting and active jobs.
 
-        A job that failed at its server counts only if that named a cost; one that waits in a
-        running kernel counts however old it is. The ids in `besides` do not count.
+        A job that failed at its server counts only if the server named a cost; one that waits in
+        a running kernel counts regardless of its age. The ids in `besides` do not count.
         """
         unsent = f"{ACTIVE} AND sent_at IS NULL AND remote_id IS NULL"
         owners = self.database.rows(f"SELECT DISTINCT owner FROM jobs WHERE {unsent}")  # noqa: S608
@@ -324,7 +324,7 @@ class JobStore:
     # ---- owners
 
     def sighting(self, job_id: str) -> Sighting | None:
-        """Return who has a job and its last sign of life; None: there is no such job."""
+        """Return the owner of a job and its last heartbeat; None: there is no such job."""
         rows = self.database.rows(_SIGHTING, (job_id,))
         return Sighting(owner=rows[0][0], beat=rows[0][1], heartbeat=rows[0][2]) if rows else None
 
@@ -336,12 +336,12 @@ class JobStore:
         take: bool = False,
         check: Callable[[], object] = bool,
     ) -> bool:
-        """Make a job ours, and tell whether it is now.
+        """Try to make a job ours; return whether it is ours now.
 
-        It is taken where nobody has it, where its owner's process has ended, and where its
-        owner has not been heard of since `silent` (which was watched for long enough);
-        `take`: from whoever has it, and that owner's writes meet no row from then on. When
-        `check` raises, it is not taken; what that reads from this store cannot change before.
+        It is taken if nobody has it, if its owner's process has ended, or if its owner has
+        given no heartbeat since `silent` (which was watched for long enough); `take`: from any
+        owner, whose later writes then change nothing. If `check` raises, it is not taken; what
+        `check` reads from this store cannot change before it is.
         """
         self.require_open()
 
@@ -364,11 +364,11 @@ class JobStore:
         return claimed
 
     def beat(self) -> set[str]:
-        """Say that we are alive; returns the ids of the jobs that are ours."""
+        """Write a heartbeat; return the ids of the jobs that are ours."""
 
         def work(connection: sqlite3.Connection) -> set[str]:
-            # Counted here: in a new file that took the library's place, a count that begins
-            # again would look like silence.
+            # Counted here: if a new file replaces the library, a count that starts again
+            # would look like silence.
             self._beats += 1
             connection.execute(_BEAT, (self.owner, self._beats))
             found = connection.execute("SELECT id FROM jobs WHERE owner = ?", (self.owner,))
@@ -376,17 +376,17 @@ class JobStore:
 
         ours = self.database.change(work)
         if ours:
-            # Seen to be ours now: a job may go on for hours with nothing new to write.
+            # Known to be ours now: a job may run for hours with nothing new to write.
             self._note_written(*ours)
         return ours
 
     def part(self, job_id: str) -> dict[str, Any] | None:
-        """Return what `keep_part` kept of a job's part file, or None."""
+        """Return what `keep_part` stored about a job's part file, or None."""
         rows = self.database.rows("SELECT record FROM parts WHERE job = ?", (job_id,))
         return json.loads(rows[0][0]) if rows else None
 
     def keep_part(self, job_id: str, record: dict[str, Any] | None) -> None:
-        """Keep which file a job of ours downloads into; None: forget it."""
+        """Store which file a job of ours downloads into; None deletes the record."""
         ours = "(SELECT id FROM jobs WHERE id = ? AND owner = ?)"
         if record is None:
             self.database.write(f"DELETE FROM parts WHERE job = {ours}", (job_id, self.owner))  # noqa: S608
@@ -399,7 +399,7 @@ class JobStore:
             raise lost(job_id)
 
     def release(self, job_id: str | None = None) -> None:
-        """Give a job of ours back, or all of them, so that any kernel may take it."""
+        """Release a job of ours, or all of them, so that any kernel may take it."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
@@ -416,7 +416,7 @@ class JobStore:
         self.database.change(work)
 
     def delete(self, job_id: str) -> None:
-        """Forget a job of ours, but not what it cost; its file is not touched."""
+        """Delete a job of ours, but not its cost; its file is not touched."""
 
         def work(connection: sqlite3.Connection) -> None:
             ours = job_id, self.owner
@@ -434,7 +434,7 @@ class JobStore:
     # ---- sweeps
 
     def keep_sweep(self, sweep: SavedSweep) -> None:
-        """Write which jobs are a sweep. A kernel that ends before leaves jobs that stand alone."""
+        """Write which jobs are a sweep. If a kernel ends before, its jobs belong to no sweep."""
         row = (sweep.id, sweep.prompt, sweep.columns, sweep.created_at)
         items = [
             (
@@ -458,7 +458,7 @@ class JobStore:
         self.database.change(work)
 
     def put_in_place(self, new: str, old: str) -> None:
-        """Put a job in the places of another in all sweeps, as the retry of one that failed."""
+        """Replace a failed job by its retry in all sweeps."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE places SET job = ? WHERE job = ?", (new, old))
@@ -466,7 +466,7 @@ class JobStore:
         self.database.change(work)
 
     def sweep(self, sweep_id: str) -> SavedSweep | None:
-        """Return a sweep by its id, without the jobs that were deleted since, or None."""
+        """Return a sweep by its id, without its deleted jobs, or None."""
         rows = self.database.rows(
             "SELECT id, prompt, abreast, created_at FROM sweeps WHERE id = ?", (sweep_id,)
         )
@@ -491,7 +491,7 @@ class JobStore:
         )
 
     def sweeps_of(self, jobs: Collection[str]) -> dict[str, str]:
-        """Return the id of the sweep for which each of these jobs was made, where there is one."""
+        """Return the id of the sweep for which each of these jobs was made, if there is one."""
         among = "job IN (SELECT value FROM json_each(?))"
         query = f"SELECT job, sweep FROM places WHERE NOT reused AND {among}"  # noqa: S608
         return dict(self.database.rows(query, (json.dumps(list(jobs)),)))

@@ -1,6 +1,6 @@
-"""Says how one snapshot of a job becomes the next: pure functions, no clock, no I/O.
+"""Computes the next snapshot of a job from the current one: pure functions, no clock, no I/O.
 
-A job never goes back: not its progress, not its phase.
+A job never goes back, neither its progress nor its phase.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from dataclasses import replace
 from ipyreel.values import Failure, JobSnapshot, JobStatus, VideoFile, VideoJob
 
 GONE = 410
-"""The HTTP status that says a file was there and will not come back."""
+"""The HTTP status of a file that existed and will not come back."""
 
 MISSING = 404
-"""The HTTP status that says a server has no such job."""
+"""The HTTP status of a job that the server does not have."""
 
 KEPT = 48 * 3600.0
-"""Seconds after which a job that a server does not know is not looked for unless it is named."""
+"""Seconds after which a job that its server does not know is resumed only if it is named."""
 
 _ORDER: tuple[JobStatus, ...] = ("submitting", "unknown", "queued", "in_progress", "downloading")
 
 LONGEST = 10_000
-"""Characters of the longest address: what is longer is a file."""
+"""Characters of the longest URL: a longer text is a file."""
 
 
 def without_files(video: VideoJob) -> VideoJob:
-    """Return what a server said without the files in it (base64), as far as they are not needed.
+    """Return a server's answer without the files in it (base64) that are not needed.
 
-    Some servers put 8 MB of them into each answer; they are kept in the last one only, and there
-    as the address of the file.
+    Some servers put 8 MB of them into each answer; they are kept only in the last one, as the
+    URL of the file.
     """
     urls = video.urls
     if video.status != "completed":
@@ -37,12 +37,12 @@ def without_files(video: VideoJob) -> VideoJob:
 
 
 def sending(job: JobSnapshot, now: float) -> JobSnapshot:
-    """Note that the POST is about to leave: from here on it may have arrived."""
+    """Note that the POST is about to be sent: from now on it may have arrived."""
     return replace(job, status="submitting", sent_at=now, updated_at=now)
 
 
 def not_sent(job: JobSnapshot, now: float) -> JobSnapshot:
-    """Note that it is sure that the attempt was not accepted."""
+    """Note that the attempt was certainly not accepted."""
     return replace(job, sent_at=None, updated_at=now)
 
 
@@ -53,7 +53,7 @@ def accepted(job: JobSnapshot, video: VideoJob, now: float) -> JobSnapshot:
 
 
 def observed(job: JobSnapshot, video: VideoJob, now: float) -> JobSnapshot:
-    """Note what the server said of the job."""
+    """Note what the server reported about the job."""
     if job.ended:
         return job
     status = _later(job.status, "in_progress" if video.status == "completed" else video.status)
@@ -72,12 +72,12 @@ def observed(job: JobSnapshot, video: VideoJob, now: float) -> JobSnapshot:
 
 
 def troubled(job: JobSnapshot, note: str, now: float) -> JobSnapshot:
-    """Note that something passing went wrong; the job goes on."""
+    """Note a temporary problem; the job continues."""
     return job if job.ended else replace(job, note=note, updated_at=now)
 
 
 def downloading(job: JobSnapshot, received: int, total: int | None, now: float) -> JobSnapshot:
-    """Note that `received` of `total` bytes of the file are here."""
+    """Note that `received` of `total` bytes of the file were downloaded."""
     if job.ended:
         return job
     return replace(
@@ -86,7 +86,7 @@ def downloading(job: JobSnapshot, received: int, total: int | None, now: float) 
 
 
 def completed(job: JobSnapshot, file: VideoFile, now: float) -> JobSnapshot:
-    """Note that the file is in its place and checked."""
+    """Note that the file is saved and checked."""
     return replace(
         job,
         status="completed",
@@ -103,14 +103,14 @@ def completed(job: JobSnapshot, file: VideoFile, now: float) -> JobSnapshot:
 
 
 def failed(job: JobSnapshot, failure: Failure, now: float) -> JobSnapshot:
-    """Note that the server said that the job ended badly."""
+    """Note that the server reported that the job failed."""
     return replace(
         job, status="failed", failure=failure, note=None, completed_at=now, updated_at=now
     )
 
 
 def given_up(job: JobSnapshot, failure: Failure, now: float) -> JobSnapshot:
-    """Note that we ended the job; `note` is kept while it may be billed at its server."""
+    """Note that we gave the job up; `note` is kept if the server may bill it."""
     ended = failed(job, failure, now)
     if job.ready or is_unsent(job):
         return ended
@@ -119,47 +119,47 @@ def given_up(job: JobSnapshot, failure: Failure, now: float) -> JobSnapshot:
 
 
 def cancelled(job: JobSnapshot, note: str, now: float) -> JobSnapshot:
-    """Note that the person does not want it any more; `note` says what was done about it."""
+    """Note that the user cancelled the job; `note` says what was done."""
     return replace(job, status="cancelled", note=note, completed_at=now, updated_at=now)
 
 
 def unknown(job: JobSnapshot, failure: Failure, now: float) -> JobSnapshot:
-    """Note that the POST may have arrived: nobody knows, and it is not sent again."""
+    """Note that it is unknown whether the POST arrived; it is not sent again."""
     return replace(job, status="unknown", failure=failure, note=None, updated_at=now)
 
 
 def reopened(job: JobSnapshot, now: float) -> JobSnapshot:
-    """Note that the person asked to go on with a job that had been given up."""
+    """Note that the user asked to continue a job that had been given up."""
     status: JobStatus = "in_progress" if job.remote_id else "submitting"
     return replace(job, status=status, note=None, failure=None, completed_at=None, updated_at=now)
 
 
 def identified(job: JobSnapshot, remote_id: str, now: float) -> JobSnapshot:
-    """Note that the person said which job of the server's this is."""
+    """Note that the user named the server's job for this one."""
     known = replace(job, remote_id=remote_id, status="queued", failure=None, note=None)
     return replace(known, sent_at=job.sent_at or now, completed_at=None, updated_at=now)
 
 
 def is_unsent(job: JobSnapshot) -> bool:
-    """Whether nothing of a job has been sent, so that going on with it would cost its price."""
+    """Return whether a job was never sent, so that continuing it would cost its price."""
     return job.sent_at is None and job.remote_id is None
 
 
 def undelivered(job: JobSnapshot) -> bool:
-    """Whether a job failed though the server has its file ready."""
-    # 404 is not 410: some servers list a file later than they say that it is there.
+    """Return whether a job failed although the server has its file ready."""
+    # 404 is not 410: some servers report a file before it can be downloaded.
     return job.status == "failed" and job.ready and _refused_with(job) != GONE
 
 
 def resumable(job: JobSnapshot, now: float) -> bool:
-    """Whether asking to resume without naming the job should go on with it."""
+    """Return whether a resume that does not name the job should continue it."""
     return not job.ended or undelivered(job) or (missing(job) and now - job.created_at < KEPT)
 
 
 def missing(job: JobSnapshot) -> bool:
-    """Whether a job failed since the server that had accepted it said that it has no such job.
+    """Return whether a job failed because the server that accepted it no longer knows it.
 
-    A replica or a database may have been away for longer than the poller's grace.
+    A replica or a database may have been down for longer than the poller's grace.
     """
     return job.status == "failed" and job.remote_id is not None and _refused_with(job) == MISSING
 

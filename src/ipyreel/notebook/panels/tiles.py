@@ -23,18 +23,18 @@ from ipyreel.notebook.panels.panel import webp_uri
 from ipyreel.values import JobSnapshot, JobStatus
 
 SMALL = 100
-"""Height in pixels of a poster in a saved notebook: some 2 kB each."""
+"""Height in pixels of a poster in a saved notebook: about 2 kB each."""
 
 
 class Posters:
-    """The posters of a library; `folder` is made when the first one is."""
+    """The posters of a library; `folder` is created with the first one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._without: set[str] = set()
 
     def cached(self, job: JobSnapshot) -> bytes | None:
-        """Return a poster that was made before, as WebP; None: there is none yet."""
+        """Return a poster that was made before, as WebP; None if there is none yet."""
         path = self._path(job)
         try:
             return path.read_bytes() if path is not None else None
@@ -42,12 +42,12 @@ class Posters:
             return None
 
     def wanting(self, job: JobSnapshot) -> bool:
-        """Tell whether a poster could be made, and was not."""
+        """Return whether a poster could be made but does not exist yet."""
         path = self._path(job)
         return path is not None and path.name not in self._without and not path.exists()
 
     def make(self, job: JobSnapshot) -> bytes | None:
-        """Make a poster, once; None where it cannot be: no PyAV, no file, no video in it."""
+        """Make a poster, once; None if it cannot be made: no PyAV, no file, no video in it."""
         path = self._path(job)
         if path is None or job.file is None:
             return None
@@ -59,12 +59,12 @@ class Posters:
         return self.cached(job)
 
     def small(self, job: JobSnapshot) -> bytes | None:
-        """Return a poster that was made before, in the size for a notebook that is saved."""
+        """Return a poster that was made before, in the size for a saved notebook."""
         poster = self.cached(job)
         return thumbnail(poster, SMALL) if poster is not None else None
 
     def _path(self, job: JobSnapshot) -> Path | None:
-        """Return where a job's poster lies: named by its video, which many jobs may share."""
+        """Return the path of a job's poster, named after its video, which jobs may share."""
         if job.file is None or not re.fullmatch(r"[0-9a-f]{16,}", job.file.sha256):
             return None
         return self._folder / f"{job.file.sha256[:32]}.webp"
@@ -86,7 +86,7 @@ SORTS = (
     ("Newest first", "newest"),
     ("Oldest first", "oldest"),
     ("By prompt", "prompt"),
-    ("Most expensive first", "dearest"),
+    ("Most expensive first", "most_expensive"),
 )
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;margin:0"
 _CELL = "flex:1 1 150px;max-width:220px;min-width:0;margin:0;font-size:13px"
@@ -121,7 +121,7 @@ class Filters(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return any(field.value for field in self._narrowing)
 
     def offer(self, makers: Sequence[tuple[str, str | None]]) -> None:
-        """Offer the providers and models of the library; a choice that is still there stays."""
+        """Offer the providers and models of the library; a choice that still exists is kept."""
         for field, column in ((self.provider, 0), (self.model, 1)):
             names = sorted({row[column] or "" for row in makers} - {""})
             options = (("All", ""), *((name, name) for name in names))
@@ -153,7 +153,7 @@ def _list(label: str, options: Any) -> Any:
 
 
 class Stars(widgets.ToggleButtons):  # type: ignore[misc] # ipywidgets has no types
-    """Five stars to click; `on_rate` is told how many a person gave, 0: none any more."""
+    """Five stars to click; `on_rate` gets the number of stars, 0 if they were removed."""
 
     def __init__(self, on_rate: Callable[[int], None]) -> None:
         self._shown = 0
@@ -164,18 +164,18 @@ class Stars(widgets.ToggleButtons):  # type: ignore[misc] # ipywidgets has no ty
         self.observe(self._rated, "value")
 
     def show(self, rating: Rating | None) -> None:
-        """Show the stars that somebody gave."""
+        """Show the stars of a rating."""
         self._shown = (rating.stars if rating is not None else None) or 0
         set_traits(self, value=self._shown)
 
     def _rated(self, change: Mapping[str, Any]) -> None:
-        if change["new"] != self._shown:  # by a person, and not by `show`
+        if change["new"] != self._shown:  # by the user, and not by `show`
             self._shown = change["new"]
             self._on_rate(self._shown)
 
 
 class OpinionFields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """Note and tags of a video; `on_change` gets what a person changed, by its name."""
+    """Note and tags of a video; `on_change` gets the changed field as a keyword."""
 
     def __init__(self, rating: Rating | None, on_change: Callable[..., None]) -> None:
         layout = widgets.Layout(width="auto")
@@ -196,7 +196,7 @@ def _tags(text: str) -> tuple[str, ...]:
 
 
 def stars_text(stars: int | None) -> str:
-    """Return stars as five characters, "" where there are none."""
+    """Return stars as five characters, "" if there are none."""
     return f"{'★' * stars}{'☆' * (5 - stars)}" if stars else ""
 
 
@@ -212,7 +212,7 @@ class Tile(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         super().__init__(parts, _dom_classes=("ipyreel-pick",))
 
     def show_stars(self, job: JobSnapshot, rating: Rating | None) -> None:
-        """Show the stars that somebody gave; none where there is no video."""
+        """Show the stars of a rating; none if there is no video."""
         self.stars.show(rating)
         set_traits(self.stars.layout, display=None if job.file is not None else "none")
 
@@ -260,7 +260,7 @@ def page_html(
     for job, poster in jobs:
         picture = element("img", src=webp_uri(poster), alt="", style=_IMG) if poster else None
         prompt = element("div", job_text.one_line(job.request.prompt, 90), dir="auto")
-        # Its day and not its age, its end and not its progress: this is saved.
+        # The date and not the age, the end and not the progress: this is saved.
         day = time.strftime("%Y-%m-%d", time.localtime(job.created_at))
         state = job_text.phase(job) if job.ended else COMING
         line = [state, job_text.maker(job), *job_text.settings(job), day, job.id]
