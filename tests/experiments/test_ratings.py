@@ -76,7 +76,7 @@ def test_a_colleagues_file_is_merged_once_and_brings_nothing_back(make, tmp_path
         mine.rate(A, stars=1, who="Bo")
     assert mine.merge(path) == 0
     assert mine.ratings([A])[A][0].stars == 1
-    with pytest.raises(InvalidRequest, match="it exists"):
+    with pytest.raises(InvalidRequest, match="exists"):
         theirs.export(path, [A])
 
 

@@ -127,7 +127,7 @@ def test_pairs_chosen_by_earlier_votes_bias_no_interval():
 def test_mixed_comparisons_are_named_as_such():
     found = results_of([vote("wild41", "calm81", "left")], SETTINGS, LABELS)
     assert {one.field for one in found.contrasts} == {"mood", "seconds"}
-    assert all("other fields differed too" in str(one) for one in found.contrasts)
+    assert all("other fields also differed" in str(one) for one in found.contrasts)
     assert {one.worse for one in found.contrasts} == {"calm", "8"}
 
 

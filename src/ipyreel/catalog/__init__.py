@@ -1,4 +1,4 @@
-"""What is known of providers and models: sizes, seconds, prices, keys. Rows live in TOML files."""
+"""Facts about providers and models: sizes, seconds, prices, keys. The rows are in TOML files."""
 
 from __future__ import annotations
 

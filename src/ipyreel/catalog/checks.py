@@ -1,4 +1,4 @@
-"""Checks a request against the catalog before it is sent, and estimates its cost. Pure."""
+"""Checks a request against the catalog before it is sent, and estimates its cost; no I/O."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NEAR = 0.1
 """Relative difference in area at which a frame still counts as a resolution (864x496 is 480p)."""
 
 _MOST = 1_000_000.0
-"""Seconds of a clip, or clips of a request, from which on a number is a mistake."""
+"""Seconds of a clip, or clips of a request, above which a number must be a mistake."""
 
 _Refuser = Callable[[VideoRequest, Provider, Model], "str | None"]
 
@@ -56,7 +56,7 @@ def check_request(
 
 
 def check_chain(how: Chain, provider: Provider) -> None:
-    """Raise InvalidRequest when the provider has no route for it, naming the alternatives."""
+    """Raise InvalidRequest if the provider has no route for it, naming the alternatives."""
     if provider.can(how):
         return
     has = [f"%video {verb}" for verb in CHAINS if provider.can(verb)]
@@ -66,20 +66,20 @@ def check_chain(how: Chain, provider: Provider) -> None:
 
 
 def takes(request: VideoRequest, provider: Provider, model: Model) -> bool:
-    """Whether a model accepts this length and size, as far as the catalog knows."""
+    """Return whether a model accepts this length and size, according to the catalog."""
     refusals = (_refuse_seconds, _refuse_size)
     return all(refuse(request, provider, model) is None for refuse in refusals)
 
 
 def complete_request(request: VideoRequest, provider: Provider) -> VideoRequest:
-    """Fill in the provider's default model when none was given; nothing else is changed."""
+    """Fill in the provider's default model if none was given; nothing else is changed."""
     if request.model is None and provider.default_model is not None:
         return replace(request, model=provider.default_model)
     return request
 
 
 Asked = list[tuple[str, Json]]
-"""What extra fields ask for of one kind: each field's path (`metadata.seconds`) and value."""
+"""The extra fields of one kind: each field's path (`metadata.seconds`) and value."""
 
 _SPELLINGS: dict[str, str] = {
     name: kind
@@ -95,7 +95,7 @@ _SPELLINGS: dict[str, str] = {
     }.items()
     for name in names.split()
 }
-"""How servers spell what a price depends on -> what it is."""
+"""Servers' names for what a price depends on -> its kind."""
 
 _PRICED = re.compile(
     r"(?:^|_)(?:seconds?|duration|length|frames?|n|count|batch|samples|videos|outputs|clips|size"
@@ -105,7 +105,7 @@ _PRICED = re.compile(
 
 
 def _asked(extra: Mapping[str, Json]) -> dict[str, Asked]:
-    """Return what extra fields ask for, at any depth, by kind; "other": what has no price."""
+    """Return the extra fields, at any depth, by kind; "other": those without a known price."""
     found: dict[str, Asked] = {kind: [] for kind in (*_SPELLINGS.values(), "other")}
     left: list[tuple[str, Json]] = [("", extra)]
     while left:
@@ -118,7 +118,7 @@ def _asked(extra: Mapping[str, Json]) -> dict[str, Asked]:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", path.rpartition(".")[2]).lower()
         kind = _SPELLINGS.get(name)
         if kind == "model" and "." in path:
-            kind = None  # a part of the server, say; which one answers is at the top
+            kind = None  # such as a part of the server; the model is only at the top level
         kind = kind or ("other" if _PRICED.search(name) else None)
         if kind is not None and not (value is None or value is False or value == ""):
             found[kind].append((path, value))
@@ -128,8 +128,8 @@ def _asked(extra: Mapping[str, Json]) -> dict[str, Asked]:
 def as_sent(request: VideoRequest) -> VideoRequest:
     """Return the request with the model and the length that its extra fields ask for.
 
-    Extra fields win over all others when a request is written, so prices follow them. Of several
-    lengths the longest counts; one that is no number becomes NaN, which has no price.
+    Extra fields override all others when a request is written, so prices follow them. Of several
+    lengths the longest counts; one that is not a number becomes NaN, which has no price.
     """
     asked, changed = _asked(request.extra), dict[str, Any]()
     for _, model in asked["model"]:
@@ -147,13 +147,13 @@ def as_sent(request: VideoRequest) -> VideoRequest:
 
 
 def _count_of(value: Json) -> float | None:
-    """Return a number of seconds or videos; None: no number that a price can be made of."""
+    """Return a number of seconds or videos; None if no price can be computed from it."""
     found = number(value)
     return found if found is not None and 0 < found < _MOST else None
 
 
 def _unpriced(asked: dict[str, Asked]) -> str | None:
-    """Return the path of an extra field whose price cannot be told."""
+    """Return the path of an extra field without a known price."""
     odd = [path for kind in ("length", "frames", "number") for path, value in asked[kind]
            if _count_of(value) is None]  # fmt: skip
     odd += [path for path, value in asked["size"] if not isinstance(value, str)]
@@ -163,10 +163,10 @@ def _unpriced(asked: dict[str, Asked]) -> str | None:
 
 
 def estimate(request: VideoRequest, provider: Provider, model: Model | None) -> Estimate:
-    """Estimate the cost of one job; `usd` is None when no price is known.
+    """Estimate the cost of one job; `usd` is None if no price is known.
 
-    The extra fields count as they are sent; of several sizes the dearest. `model` is the one
-    that will be asked, see `as_sent`.
+    The extra fields count as they are sent; of several sizes the most expensive. `model` is the
+    one that will be used, see `as_sent`.
     """
     if provider.free:
         return Estimate(usd=Decimal(0), source=provider.source, checked=provider.checked)
@@ -178,11 +178,11 @@ def estimate(request: VideoRequest, provider: Provider, model: Model | None) -> 
     if "size" not in request.extra and (request.size or not sizes):
         sizes.append(request.size)
     found = [_one_video(replace(request, size=size), provider, model) for size in sizes]
-    dearest = max(found, key=lambda one: math.inf if one.usd is None else one.usd)
+    highest = max(found, key=lambda one: math.inf if one.usd is None else one.usd)
     videos = math.prod(_count_of(value) or 1 for _, value in asked["number"])
-    if dearest.usd is None or videos <= 1:
-        return dearest
-    return replace(dearest, usd=to_usd(dearest.usd * Decimal(str(videos))))
+    if highest.usd is None or videos <= 1:
+        return highest
+    return replace(highest, usd=to_usd(highest.usd * Decimal(str(videos))))
 
 
 def _one_video(request: VideoRequest, provider: Provider, model: Model) -> Estimate:
@@ -194,7 +194,7 @@ def _one_video(request: VideoRequest, provider: Provider, model: Model) -> Estim
     least = max(others, key=lambda one: -1 if one.usd is None else one.usd)
     if least.usd is None or (known.usd is not None and known.usd >= least.usd):
         return known
-    # Alone, a price that is not trusted proves nothing: it may be too low.
+    # A price that is not trusted proves nothing by itself: it may be too low.
     return replace(least, trusted=known.usd is not None)
 
 
@@ -228,7 +228,7 @@ def price_of(
 
 
 def warnings(request: VideoRequest, provider: Provider, model: Model | None) -> tuple[str, ...]:
-    """Return sentences on what may differ from the request; empty for an unknown model."""
+    """Return sentences about what may differ from the request; empty for an unknown model."""
     if model is None or request.chain is not None:
         return ()
     held = [notice for notice in model.warnings if _holds(notice, request, provider)]
@@ -309,7 +309,7 @@ def _others(
     model: Model,
     catalog: Catalog | None,
 ) -> str:
-    """Name up to three models of the same family that accept the value."""
+    """Return the names of up to three models of the same family that accept the value."""
     if catalog is None:
         return ""
     names = [
@@ -346,14 +346,14 @@ def _value(option: str, request: VideoRequest) -> str | None:
 
 
 def _fits(size: str | None, sizes: tuple[str, ...]) -> bool:
-    """Whether a price for `sizes` applies to `size`; an unknown size needs a price for all."""
+    """Return whether a price for `sizes` applies to `size`; an unknown size needs one for all."""
     if not sizes or size is None:
         return not sizes
     return any(size.lower() == one.lower() or _is_resolution(size, one) for one in sizes)
 
 
 def _is_resolution(size: str, word: str) -> bool:
-    """Whether a frame such as "864x496" counts as "480p": by its shorter side or its area."""
+    """Return whether a frame such as "864x496" is "480p": by its shorter side or its area."""
     frame = re.fullmatch(r"(\d+)x(\d+)", size)
     named = re.fullmatch(r"(\d+)p", word.lower())
     height = int(named[1]) if named else _HEIGHTS.get(word.lower())

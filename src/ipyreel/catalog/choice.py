@@ -1,4 +1,4 @@
-"""Chooses the provider and its address, and never a provider by accident."""
+"""Chooses the provider and its address, and never changes the provider by accident."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Choice:
     """The chosen provider, the reason, and notes to show with it.
 
     `problem` says why nothing is sent until a provider is named; None: it may be used.
-    `automatic`: nobody named the provider.
+    `automatic`: the user did not name the provider.
     """
 
     name: str
@@ -63,11 +63,11 @@ def choose_provider(settings: Settings, catalog: Catalog, keyring: KeyRing) -> C
 
 
 class Chooser:
-    """Chooses a provider for each cell, and refuses when it would change by accident.
+    """Chooses a provider for each cell, and refuses if it would change by accident.
 
-    After jobs went to an automatically chosen provider, another one is used only when a person
-    names it (`%video use`) or types its key. After a `%video use` that failed, no provider is
-    chosen automatically.
+    After jobs were sent to an automatically chosen provider, another one is used only if the
+    user names it (`%video use`) or types its key. After a `%video use` that failed, no provider
+    is chosen automatically.
     """
 
     def __init__(self) -> None:
@@ -98,28 +98,28 @@ class Chooser:
         return Choice(name=choice.name, why=choice.why, notes=choice.notes, problem=problem)
 
     def sent(self, name: str, *, automatic: bool) -> None:
-        """Remember where a job went."""
+        """Remember the provider that a job was sent to."""
         if automatic:
             self._used = name
 
     def chosen(self) -> None:
-        """Note that a person chose: what happened before no longer matters."""
+        """Note that the user chose: what happened before no longer matters."""
         self._used = self._typed = self._failed = None
 
     def typed(self, name: str) -> None:
-        """Note that a person typed the key of a provider, which chooses it."""
+        """Note that the user typed the key of a provider, which chooses it."""
         self.chosen()
         self._typed = name
 
     def failed(self, name: str) -> None:
-        """Note that a person tried to choose a provider, and could not."""
+        """Note that the user tried to choose a provider, and that it failed."""
         self._failed = "a key" if looks_like_key(name) else name
 
 
 def base_url_of(provider: Provider, environ: Mapping[str, str]) -> str | None:
     """Return the provider's base URL: from its variable, else from its row, else None.
 
-    Raises ConfigError naming the variable when its value is not an address.
+    Raises ConfigError naming the variable if its value is not a URL.
     """
     for variable in provider.base_url_vars:
         url = environ.get(variable, "").strip()
@@ -132,7 +132,7 @@ def base_url_of(provider: Provider, environ: Mapping[str, str]) -> str | None:
 
 
 def with_offers(catalog: Catalog, home: Path, environ: Mapping[str, str]) -> Catalog:
-    """Return the catalog with what providers said at the addresses that they have now.
+    """Return the catalog with the stored answers of providers at their current addresses.
 
     `home` is the folder of the library.
     """

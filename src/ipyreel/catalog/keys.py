@@ -1,4 +1,4 @@
-"""Finds API keys and keeps them from being shown."""
+"""Finds API keys, and prevents that they are shown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Secret:
 
     @property
     def masked(self) -> str:
-        """A form its owner recognises: `sk-…a1b2`; short keys show nothing."""
+        """A form that its owner recognises: `sk-…a1b2`; short keys are hidden completely."""
         if len(self._text) < _LONG_ENOUGH_TO_HINT_AT:
             return "•••"
         return f"{self._text[:3]}…{self._text[-4:]}"
@@ -66,8 +66,8 @@ class Secret:
 def read_key(text: str | None, where: str) -> Secret | None:
     """Return the text found in `where` as a Secret; blank text counts as not set.
 
-    Surrounding spaces and line ends are removed: they come with pasting. Raises ConfigError,
-    without the key, for text that no HTTP header can carry.
+    Surrounding spaces and line ends from pasting are removed. Raises ConfigError, without the
+    key, for text that no HTTP header can contain.
     """
     text = (text or "").strip()
     if not text:
@@ -83,9 +83,9 @@ def read_key(text: str | None, where: str) -> Secret | None:
 
 
 def read_headers(provider: Provider, environ: Mapping[str, str]) -> dict[str, str | Secret]:
-    """Return the headers of a row; those whose value is "$NAME" are secrets of the environment.
+    """Return the headers of a row; a value "$NAME" is a secret from that environment variable.
 
-    Raises ConfigError naming the variable when it is not set or cannot be sent.
+    Raises ConfigError naming the variable if it is not set or cannot be sent.
     """
     found: dict[str, str | Secret] = {}
     for name, value in provider.headers.items():
@@ -103,7 +103,7 @@ def read_headers(provider: Provider, environ: Mapping[str, str]) -> dict[str, st
 
 
 def looks_like_key(text: str) -> bool:
-    """Whether a word is probably a key that was typed by mistake, so it must not be repeated."""
+    """Return whether a word is probably a key, typed by mistake, that must not be repeated."""
     if text.startswith(("sk-", "sk_", "Bearer")):
         return True
     mixed = re.search(r"\d", text) and re.search(r"[A-Za-z]", text)
@@ -114,7 +114,7 @@ TYPED = (
     "It is in the notebook and in IPython's history: revoke that key."
     " %video key PROVIDER asks for one without showing it."
 )
-"""What to say when a key was typed where it does not belong."""
+"""The advice if a key was typed where it does not belong."""
 
 
 def stored_key(provider: str) -> str | None:
@@ -133,7 +133,7 @@ def stored_key(provider: str) -> str | None:
 
 
 def store_key(provider: str, text: str) -> None:
-    """Store a key in the keyring; raises ConfigError where there is none that takes it."""
+    """Store a key in the keyring; raises ConfigError if there is no usable keyring."""
     key = read_key(text, "what was typed")
     if key is None:
         raise ConfigError(f"No key was typed for {provider}.")
@@ -148,7 +148,7 @@ def store_key(provider: str, text: str) -> None:
     try:
         keyring.set_password(_SERVICE, provider, key.reveal())
     except KeyringError as error:
-        # Its text may contain anything, the key too.
+        # Its text may contain anything, even the key.
         raise ConfigError(
             f"The key was not stored: the keyring refused it ({type(error).__name__}).",
             hint=f"%video key {provider} keeps it in memory only.",
@@ -158,8 +158,8 @@ def store_key(provider: str, text: str) -> None:
 class KeyRing:
     """Finds the key of a provider when it is needed.
 
-    Looks at keys typed in this session, then at the environment, then at the keyring: a key
-    that was just typed replaces the one the shell was started with.
+    Searches the keys typed in this session, then the environment, then the keyring: a key that
+    was just typed replaces the one in the environment.
     """
 
     def __init__(

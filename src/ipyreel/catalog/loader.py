@@ -25,13 +25,13 @@ from ipyreel.wire.urls import base_url_problem
 _T = TypeVar("_T")
 
 MOST_LIKE = 16
-"""How many rows a model's row may copy from, each from the next one."""
+"""The longest chain of rows that a model's row may copy from."""
 
 OUR_HEADERS = frozenset(
     {"accept-encoding", "connection", "content-length", "content-type", "host", "range"}
     | {"te", "trailer", "transfer-encoding", "upgrade"}
 )
-"""Headers that HTTP itself needs, in lower case: a row cannot set them."""
+"""Headers of HTTP itself, in lower case: a row cannot set them."""
 
 _SIZE = r"\d{2,5}x\d{2,5}|\d{3,4}[pP]|[248][kK]"
 _DAY = r"20\d\d-[01]\d-[0-3]\d"
@@ -42,7 +42,7 @@ _AS_THE_DIALECT = ("routes", "content", "key_header")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """The known providers and models, and what providers said about theirs; immutable."""
+    """The known providers and models, and what providers said about their models; immutable."""
 
     providers: Mapping[str, Provider]
     models: Mapping[str, Model]
@@ -60,7 +60,7 @@ class Catalog:
 
     @classmethod
     def of(cls, *tomls: Toml) -> Catalog:
-        """Merge rows that were read already into the built-in ones; raises as `load` does."""
+        """Merge rows from files that are already read; raises what `load` raises."""
         tomls = (_built_in("providers.toml"), _built_in("models.toml"), *tomls)
         rows = _Rows(tomls)
         providers = {name: _provider(rows.table("providers", name)) for name in rows.providers}
@@ -126,7 +126,7 @@ class _Rows:
             if not re.fullmatch(r"[^\s\"']+", name):
                 raise toml.error("a name must not contain spaces or quotes", kind, name)
             if toml.trusted or name not in merged:
-                # Otherwise the row stays what it was: where it is from decides who is chosen.
+                # Otherwise the row keeps its origin, which decides which provider is chosen.
                 self._origins[kind, name] = toml.path
             merged[name] = {**merged.get(name, {}), **own}
             self._files[kind, name] = toml
@@ -226,7 +226,7 @@ def _model(table: Table) -> Model:
         images=(int(images[0]), int(images[1])) if images else None,
         prices=tuple(_price(price) for price in table.tables("prices")),
         least_prices=tuple(_price(price) for price in table.tables("least_prices")),
-        offered_prices=(),  # what a provider said is in no such file
+        offered_prices=(),  # the provider's own prices are never in such a file
         asked="",
         listed=True,
         warnings=tuple(_notice(notice) for notice in table.tables("warnings")),
@@ -267,7 +267,7 @@ def _with_possible_defaults(row: Model) -> Model:
 
 
 def _check_facts(table: Table, source: str, checked: str) -> None:
-    """Raise ConfigError when a shipped row lacks its source or the day it was checked."""
+    """Raise ConfigError if a shipped row lacks its source or the day it was checked."""
     if table.origin == BUILT_IN and not (source and re.fullmatch(_DAY, checked)):
         raise table.error("needs source and checked (a date such as 2026-01-31)")
 
@@ -296,10 +296,10 @@ def _notice(table: Table) -> Notice:
 
 
 class Table:
-    """A table of a TOML file, read key by key; `done` refuses the keys that are left.
+    """A table of a TOML file, read key by key; `done` refuses the remaining keys.
 
-    `keys` is the dotted path of the table in the file, `origin` says whose row it is. Values of
-    the wrong type raise ConfigError with file, line and key.
+    `keys` is the dotted path of the table in the file, `origin` says which file the row is from.
+    Values of the wrong type raise ConfigError with file, line and key.
     """
 
     def __init__(self, data: Any, toml: Toml, *keys: str) -> None:
@@ -316,7 +316,7 @@ class Table:
         return self.toml.error(message, *self.keys, *keys)
 
     def take(self, key: str) -> Any:
-        """Read a value of any type; None when the key is missing."""
+        """Read a value of any type; None if the key is missing."""
         self.asked.add(key)
         return self.left.pop(key, None)
 
@@ -337,7 +337,7 @@ class Table:
         return value
 
     def flag(self, key: str) -> bool:
-        """Read a boolean; false when the key is missing."""
+        """Read a boolean; false if the key is missing."""
         value = self.take(key)
         if value is not None and not isinstance(value, bool):
             raise self.error(f"{value!r}: takes true or false", key)
@@ -359,7 +359,7 @@ class Table:
             raise self.error(f"{value!r}: takes an amount in USD, 0 or more", key) from None
 
     def texts(self, key: str, allowed: frozenset[str] | None = None) -> tuple[str, ...]:
-        """Read a list of texts; empty when the key is missing."""
+        """Read a list of texts; empty if the key is missing."""
         found = self._list(key, self._text)
         for value in found or ():
             if allowed is not None and value not in allowed:
@@ -396,7 +396,7 @@ class Table:
         return MappingProxyType({name: one for name, one in found.items() if one is not None})
 
     def row(self, kind: type[_T], **own: Any) -> _T:
-        """Read a row of the catalog: each field by its type, but for `own`; no key is left."""
+        """Read a row of the catalog, each field by its type except `own`; refuses other keys."""
         names = {name: hint for name, hint in kind.__annotations__.items() if name not in own}
         read = {name: _BY_TYPE[hint](self, name) for name, hint in names.items()}
         self.done()
@@ -421,7 +421,7 @@ class Table:
         return value
 
     def _number(self, value: Any, key: str) -> float:
-        # `not >=`, so that nan is refused too.
+        # `not >=`, so that nan is refused, too.
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
             raise self.error(f"{value!r}: takes a number, 0 or more", key)
         return value
@@ -445,4 +445,4 @@ _BY_TYPE: Mapping[str, Callable[[Table, str], Any]] = {
     "Mapping[str, tuple[str, ...]]": lambda table, key: table.mapping(key, Table.texts),
     "Mapping[str, tuple[float, ...]]": lambda table, key: table.mapping(key, Table.numbers),
 }
-"""How a field is read, by its type as `rows` spells it."""
+"""How a field is read, by its type annotation in `rows`."""

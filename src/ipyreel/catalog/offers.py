@@ -1,7 +1,7 @@
-"""Keeps what providers say about their models, and adds it to the rows of the catalog.
+"""Stores what providers say about their models, and adds it to the rows of the catalog.
 
-What a provider says never lowers an estimate: its prices count where they are higher than the
-known ones, and are shown beside them where they are lower.
+This never lowers an estimate: a provider's prices count if they are higher than the known ones,
+and are shown next to them if they are lower.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ipyreel.trust import write_private
 from ipyreel.values import Offer, OfferedPrice, to_usd
 
 FILE = "offers.json"
-"""The file beside the library that keeps the answers."""
+"""The file next to the library that has the answers."""
 
 MAX_BYTES = 16 * 2**20
 
 FEW = 20
-"""A list of at most so many bare names is that of a server that makes videos only."""
+"""A list of at most so many plain names must be from a server that only makes videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Offered:
         for offer in self.offers:
             if offer not in seen and (offer.known or len(self.offers) <= FEW):
                 new = self.model(offer.name, None, provider)
-                assert new is not None  # noqa: S101 - it is one of ours
+                assert new is not None  # noqa: S101 - the catalog has a row for it
                 yield new
 
     def _prices(self, offer: Offer, provider: Provider) -> Iterator[Price]:
@@ -92,7 +92,7 @@ NO_OFFERS: Mapping[str, Offered] = MappingProxyType({})
 
 
 def load_offers(path: Path) -> Mapping[str, Offered]:
-    """Return what was kept, by the provider's name; what cannot be read is left out."""
+    """Return the stored answers by the provider's name, without those that cannot be read."""
     try:
         with path.open("rb") as file:
             found = json.loads(file.read(MAX_BYTES))
@@ -102,7 +102,7 @@ def load_offers(path: Path) -> Mapping[str, Offered]:
 
 
 def save_offers(path: Path, name: str, offered: Offered) -> None:
-    """Keep what a provider said, in place of what it said before; raises `StoreError`."""
+    """Store a provider's answer, replacing the earlier one; raises `StoreError`."""
     kept = {**load_offers(path), name: offered}
     text = json.dumps({key: asdict(one) for key, one in kept.items()}, default=str)
     if len(text) > MAX_BYTES:

@@ -1,4 +1,4 @@
-"""Defines what a row of the catalog holds; the rows are in `providers.toml` and `models.toml`."""
+"""Defines the fields of catalog rows; the rows are in `providers.toml` and `models.toml`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Provider:
     provider's own origin only; a value such as "$PORTKEY_CONFIG" is a secret, read from that
     environment variable. `free`: nothing costs anything there. `checked` is the day the row was
     compared with its `source`; `origin` is "built in" or the path of the user's file. Without
-    `needs_key`, a user's row needs a key when it has `key_vars`.
+    `needs_key`, a user's row needs a key if it has `key_vars`.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Provider:
     origin: str = BUILT_IN
 
     def can(self, how: Chain) -> bool:
-        """Whether the provider has the route that makes a video from another one."""
+        """Return whether the provider has the route that makes a video from another one."""
         return CHAINS[how] in self.routes
 
     @property
@@ -105,9 +105,9 @@ class Notice:
     """A warning to show before sending, and its condition.
 
     `option` is "size", "seconds", "image", "seed" or the name of an extra field; without one
-    the warning is always shown. `missing`: only when the option is not given. `unless`: only
-    when it is given and none of these. `values`: only when it is one of these. `providers`
-    empty: at every provider.
+    the warning is always shown. `missing`: only if the option is not given. `unless`: only if
+    it is given and none of these. `values`: only if it is one of these. `providers` empty: at
+    every provider.
     """
 
     text: str
@@ -122,14 +122,14 @@ class Notice:
 class Model:
     """What is known about a model; what is None or empty is unknown and not checked.
 
-    `providers` empty: at every provider. `seconds` are the lengths it makes; when None,
+    `providers` empty: at every provider. `seconds` are the lengths it makes; if None,
     `seconds_range` has the bounds (whole seconds unless `fractions`). `default_seconds` and
     `default_size` are the server's defaults; they are used for estimates and forms and never
     sent. `open_sizes`: sizes that are not listed pass with a warning. `images` is the least and
     most input images; `exact_image`: they must have exactly the size of the video. `ratios` are
     the supported aspect ratios. `extra` maps documented further fields to a description.
     `least_prices` and `offered_prices` are from sources that are not trusted, a folder's file and
-    the provider itself: they count where they are higher. `asked` is the day on which the
+    the provider itself: they count if they are higher. `asked` is the day on which the
     provider was asked about its models (empty: never); `listed`: it named this one.
     `shape` is the name of the family's request format in `wire.dialects.SHAPES`.
     """
@@ -165,7 +165,7 @@ class Model:
     origin: str = BUILT_IN
 
     def is_at(self, provider: Provider) -> bool:
-        """Whether this row describes the model as `provider` offers it."""
+        """Return whether this row describes the model as `provider` offers it."""
         if not self.providers or self.name in provider.models:
             return True
         return any(kind in self.providers for kind in provider.kinds)

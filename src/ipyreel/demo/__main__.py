@@ -29,7 +29,7 @@ else:
     MISSING = None
 
 END_WITHIN = 3.0
-"""Seconds a child has to end when its owner is gone; a later server renders what is left."""
+"""Seconds for a child to end after its owner has ended; a later server renders the rest."""
 
 EPILOG = """\
 On start it prints one line of JSON: {"url": "http://127.0.0.1:8000/v1", "pid": 4711, "key": "..."}.
@@ -45,7 +45,7 @@ that read the requests seen, add faults and move the clock.
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m ipyreel.demo",
         description="A /v1/videos server on this machine that renders real MP4s without any AI "
@@ -93,9 +93,9 @@ def find_home() -> Path:
 
 
 def watch_owner(end: Callable[[], None]) -> None:
-    """Call `end` when the owner is gone: standard input closes, or the parent changes.
+    """Call `end` when the owner has ended: standard input closes, or the parent changes.
 
-    The pipe alone is not enough: children that the owner forked hold its end open.
+    The pipe alone is not enough: children that the owner forked keep its end open.
     """
     owner = os.getppid()
 
@@ -115,14 +115,14 @@ def watch_owner(end: Callable[[], None]) -> None:
 
 
 def run(options: argparse.Namespace, home: Path) -> None:
-    """Serve as the options say until the end is called for."""
+    """Serve with these options until the server is stopped."""
     if options.dialect not in DIALECTS:
         names = ", ".join(DIALECTS)
         raise ValueError(f"--dialect {options.dialect} is not one of: {names}")
     if options.no_key and options.host != "127.0.0.1":
         raise ValueError("--no-key works on 127.0.0.1 only: others could use your server.")
     if not options.stub:
-        renderer()  # now, not when the first job is rendered: what is missing is reported here
+        renderer()  # now, not with the first job, so that missing packages are reported here
     key = os.environ.pop(KEY_VARIABLE, "") or secrets.token_urlsafe(24)
     config = server.DemoConfig(
         home=home,
@@ -158,7 +158,7 @@ def run(options: argparse.Namespace, home: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server until it is interrupted, or its owner is gone; return the exit code."""
+    """Run the server until it is interrupted, or its owner has ended; return the exit code."""
     options = make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     if MISSING is not None:

@@ -1,7 +1,7 @@
-"""The vendors the demo server can play: one row each, made of readers and writers.
+"""The vendors that the demo server can play: one row each, made of readers and writers.
 
 A reader turns the body of a POST into a request for a video, or refuses it as that vendor does;
-a writer makes its job and error objects. A new vendor is a new row; models stand in `models.json`.
+a writer makes its job and error objects. A new vendor is a new row; models are in `models.json`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _invalid(name: str, value: Json, allowed: tuple[str, ...]) -> Refused:
 
 
 def sora_seconds(body: RequestBody) -> float:
-    """Read `seconds` as OpenAI does: one of three texts (message: OpenMAIC issue 98)."""
+    """Read `seconds` as OpenAI does: one of three strings (message: OpenMAIC issue 98)."""
     value = body.fields.get("seconds")
     if value is None:
         return float(SORA_SECONDS[0])
@@ -57,7 +57,7 @@ def sora_seconds(body: RequestBody) -> float:
 
 
 def read_openai_more(body: RequestBody) -> float:
-    """Read the length of an extension, which is required: one of five texts."""
+    """Read the length of an extension, which is required: one of five strings."""
     value = body.fields.get("seconds")
     if value is None:
         raise requests.missing("seconds")
@@ -105,7 +105,7 @@ def one_image(body: RequestBody, names: tuple[str, ...] = requests.IMAGE_FIELDS)
 
 
 def read_openai(body: RequestBody) -> VideoRequest:
-    """Read a request as api.openai.com did: nothing unknown, every value from its list."""
+    """Read a request as api.openai.com did: no unknown fields, every value from its list."""
     for name in (*body.fields, *(upload.name for upload in body.uploads)):
         if name not in SORA_FIELDS:
             message = f"Unknown parameter: '{name}'."
@@ -154,7 +154,7 @@ def read_demo(body: RequestBody) -> VideoRequest:
 
 
 def read_apigo(body: RequestBody) -> VideoRequest:
-    """Read JSON with `seconds` as a number, as the page has it, or as text."""
+    """Read JSON with `seconds` as a number, as on the page, or as a string."""
     if body.is_form:
         raise Refused(415, "Content-Type must be application/json.", code="invalid_content_type")
     if body.text("model") is None:
@@ -197,7 +197,7 @@ def _task_error(message: str, code: str = "invalid_request") -> Refused:
 
 
 def aiid_seconds(body: RequestBody) -> float:
-    """Read `duration` (whole number or its text), else `seconds` (in JSON a text only)."""
+    """Read `duration` (a whole number or its string), else `seconds` (in JSON only a string)."""
     value = body.fields.get("seconds")
     if value is not None and not isinstance(value, str):
         raise _task_error(
@@ -259,7 +259,7 @@ def read_aiid(body: RequestBody) -> VideoRequest:
 
 
 def openai_job(record: JobRecord, seen: View, _url: str) -> dict[str, Json]:
-    """Write a job as OpenAI's schema `VideoResource` has it."""
+    """Return a job as in OpenAI's schema `VideoResource`."""
     failed = seen.status == "failed"
     error = {"code": "video_generation_failed", "message": record.failure} if failed else None
     return {
@@ -280,7 +280,7 @@ def openai_job(record: JobRecord, seen: View, _url: str) -> dict[str, Json]:
 
 
 def openai_error(refused: Refused) -> Json:
-    """Write OpenAI's error object."""
+    """Return OpenAI's error object."""
     return {
         "error": {
             "message": refused.message,
@@ -311,7 +311,7 @@ def openai_gone(job_id: str) -> Refused:
 
 
 def apigo_job(record: JobRecord, seen: View, url: str) -> dict[str, Json]:
-    """Write a job with that page's word for waiting: pending."""
+    """Return a job with that page's word for waiting: pending."""
     job = openai_job(record, seen, url)
     if seen.status == "queued":
         job["status"] = "pending"
@@ -319,13 +319,13 @@ def apigo_job(record: JobRecord, seen: View, url: str) -> dict[str, Json]:
 
 
 def apigo_error(refused: Refused) -> Json:
-    """Write {error: {code, message, type}}."""
+    """Return {error: {code, message, type}}."""
     code = refused.code or "invalid_request"
     return {"error": {"code": code, "message": refused.message, "type": refused.kind}}
 
 
 def apiyi_job(record: JobRecord, seen: View, _url: str) -> dict[str, Json]:
-    """Write a job as the page's three samples have it; a failed one says no reason."""
+    """Return a job as in the page's three samples; a failed one has no reason."""
     job: dict[str, Json] = {
         "id": record.id,
         "object": "video",
@@ -344,7 +344,7 @@ def apiyi_job(record: JobRecord, seen: View, _url: str) -> dict[str, Json]:
 
 
 def aiid_job(record: JobRecord, seen: View, url: str) -> dict[str, Json]:
-    """Write a job with `task_id`, times in milliseconds, and the address once it is done."""
+    """Return a job with `task_id`, times in milliseconds, and the address once it is done."""
     job: dict[str, Json] = {
         "id": record.id,
         "task_id": record.id,
@@ -367,7 +367,7 @@ def aiid_job(record: JobRecord, seen: View, url: str) -> dict[str, Json]:
 
 
 def aiid_error(refused: Refused) -> Json:
-    """Write {error: {message, type, code}}, as the gateway software beneath does."""
+    """Return {error: {message, type, code}}, as the underlying gateway software does."""
     return {"error": {"message": refused.message, "type": refused.kind, "code": refused.code or ""}}
 
 

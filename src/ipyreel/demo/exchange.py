@@ -38,8 +38,8 @@ class Call:
 class Reply:
     """One reply: `json`, or `body`, or `length` bytes of `file` from `start`.
 
-    `record` is the job it is about, `created` whether the request created that job. The rest is
-    for faults: seconds without a reply (`hang`), a connection closed instead of replying
+    `record` is its job, `created` says whether the request created that job. The other fields
+    are for faults: seconds without a reply (`hang`), a connection closed instead of replying
     (`hangup`) or in the middle of the reply (`cut`, in bytes), bytes per second (`pace`).
     """
 
@@ -61,7 +61,7 @@ class Reply:
         """Return the body of a reply that is not a file."""
         if self.json is None:
             return self.body
-        # ASCII only: half an emoji in a prompt goes through as it came, as \\ud83d.
+        # ASCII only: a lone surrogate in a prompt is sent unchanged, as \\ud83d.
         return json.dumps(self.json).encode()
 
     def head(self) -> dict[str, str]:
@@ -74,7 +74,7 @@ class Reply:
 
 
 def file_reply(path: Path, wanted: str | None, *, tag: str, ranges: bool = True) -> Reply:
-    """Reply with an MP4, or with the part of it that a Range header wants: 200, 206 or 416.
+    """Reply with an MP4, or with the part of it that a Range header requests: 200, 206 or 416.
 
     Several ranges at once get the whole file, as RFC 9110 14.2 allows.
     """
@@ -141,7 +141,7 @@ class RequestLog:
         self._share = size // 4
 
     def add(self, entry: LogEntry) -> None:
-        """Add a request; the oldest give way to it. What is too large loses its fields."""
+        """Add a request; drop the oldest if needed. A request that is too large loses fields."""
         size = len(repr(entry))
         if size > self._share:
             entry = replace(entry, fields=None, query=entry.query[:200], path=entry.path[:200])
@@ -155,6 +155,6 @@ class RequestLog:
                 self._room += self._sizes.popleft()
 
     def entries(self) -> list[LogEntry]:
-        """Return the requests that are still held, the oldest first."""
+        """Return the requests in the log, the oldest first."""
         with self._lock:
             return list(self._entries)

@@ -1,8 +1,8 @@
-"""Scripted faults: rules that say when the demo server misbehaves, and how.
+"""Scripted faults: rules that say when the demo server fails, and how.
 
 A rule is a JSON object. When: `step` (one of `STEPS`), `skip` the first k requests that match,
 then at most `count` times or with a `probability` (from `seed`), only `after_seconds` or
-`before_seconds` of the job's age (the server's age where a request is about no job). What: `do`,
+`before_seconds` of the job's age (the server's age if a request is not about a job). What: `do`,
 an object with the keys of `ACTIONS`. The first rule that matches is played.
 """
 
@@ -45,17 +45,17 @@ ACTIONS: Mapping[str, tuple[type, ...]] = {
     "when": (str,),  # "before" (default) or "after" the request did its work
     "reset": (bool,),  # the connection is reset instead of a reply
     "drop_reply": (bool,),  # the work is done, the connection closed without a reply
-    "hang": (int, float),  # no reply for so many seconds, then the connection is closed
+    "hang": (int, float),  # no reply for this many seconds, then the connection is closed
     "job": (dict,),  # fields that replace those of the job object; `status` may be added
     "without": (list,),  # names of fields removed from the job object
-    "wrap": (str,),  # the job object goes under this name, beside "code": "success"
+    "wrap": (str,),  # the job object is put under this name, next to "code": "success"
     "id": (str,),  # the id a new job gets; "{n}" becomes a number
     "not_ready": (int,),  # /content says "not ready" with this status
     "json": (bool,),  # /content: 200 video/mp4 with a JSON error inside
     "html": (bool,),  # 200 with a page of HTML
     "redirect": (str,),  # "file", "other" (the same under another origin), or an address
-    "cut": (int,),  # full length in the header, connection closed after so many bytes
-    "wrong_length": (int,),  # the header says the true length plus this
+    "cut": (int,),  # full length in the header, connection closed after this many bytes
+    "wrong_length": (int,),  # the header has the true length plus this
     "not_a_video": (bool,),  # text sent as video/mp4
     "envelope": (bool, str),  # JSON with the video's address (true) or another one
     "slow": (int, float),  # bytes per second
@@ -189,7 +189,7 @@ class Faults:
         return {}
 
 
-# ------------------------------------------------------------------------ carried out
+# ------------------------------------------------------------------------ playing rules
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>demo | 502: Bad gateway</title></head></html>\n"
 
@@ -206,7 +206,7 @@ def early_reply(do: Mapping[str, Json]) -> Reply | None:
 
 
 def spoil(do: Mapping[str, Json], reply: Reply, call: Call, provider: Provider) -> Reply:
-    """Return what is sent in place of a proper reply."""
+    """Return what is sent instead of a correct reply."""
     if "job" in do or "without" in do or "wrap" in do:
         reply = _patch_job(do, reply)
     elif do.keys() & {"status", "reset", "hang", "drop_reply"} and "redirect" not in do:
@@ -224,7 +224,7 @@ def spoil(do: Mapping[str, Json], reply: Reply, call: Call, provider: Provider) 
 
 
 def _blunt(do: Mapping[str, Json], reply: Reply) -> Reply:
-    """Reply without regard to the request; only whether a job was created is kept."""
+    """Return a reply that ignores the request, but keeps whether a job was created."""
     kept = Reply(record=reply.record, created=reply.created)
     if "hang" in do:
         return replace(kept, hang=float(do["hang"]))
@@ -268,7 +268,7 @@ def _patched(
 
 
 def _word(value: Json, record: JobRecord | None) -> Json:
-    """Put the creation time in place of "$ms", "$iso" and "$text"; leave the rest."""
+    """Replace "$ms", "$iso" and "$text" by the creation time; return other values unchanged."""
     if record is None or not isinstance(value, str):
         return value
     moment = record.created_at
@@ -281,7 +281,7 @@ def _word(value: Json, record: JobRecord | None) -> Json:
 
 
 def _spoil_content(do: Mapping[str, Json], reply: Reply, call: Call, provider: Provider) -> Reply:
-    """Spoil the content of a job; requests that come too early get the usual reply."""
+    """Return faulty content of a job; requests that come too early get the usual reply."""
     if reply.status >= 400 or reply.record is None:  # noqa: PLR2004
         return reply
     record = reply.record
@@ -300,7 +300,7 @@ def _spoil_content(do: Mapping[str, Json], reply: Reply, call: Call, provider: P
 
 
 def _wrong_file(do: Mapping[str, Json], reply: Reply) -> Reply:
-    """Send something else under the name of a video."""
+    """Return something else labelled as a video."""
     kind = {"content-type": "video/mp4"}
     wrong = Reply(headers=kind, record=reply.record)
     if "json" in do:
@@ -315,14 +315,14 @@ def _wrong_file(do: Mapping[str, Json], reply: Reply) -> Reply:
 
 
 def _other_origin(url: str) -> str:
-    """Return the same address under loopback's other name, which is another origin."""
+    """Return the same address with loopback's other name, which is another origin."""
     if "//127.0.0.1" in url:
         return url.replace("//127.0.0.1", "//localhost", 1)
     return url.replace("//localhost", "//127.0.0.1", 1)
 
 
 def _shorten(do: Mapping[str, Json], reply: Reply) -> Reply:
-    """Send less than announced, announce more or less than there is, or ignore Range."""
+    """Return less than announced, announce more or less than there is, or ignore Range."""
     if reply.file is None:
         return reply
     if "no_range" in do:

@@ -1,8 +1,8 @@
 """The demo's jobs: files that outlive the server, and the state of each at a given time.
 
 A job is one JSON file, an MP4 once it is rendered, and the input image or video if there was
-one. Its state is a pure function of that record and the time, so any later server can go on
-with it.
+one. Its state is a pure function of that record and the time, so any later server can continue
+it.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ class View:
 def new_record(
     request: VideoRequest, *, now: float, speed: float, keeps: float, job_id: str | None = None
 ) -> JobRecord:
-    """Create the record of a new job; its pace depends only on its id and length.
+    """Return the record of a new job; its pace depends only on its id and length.
 
     A job takes 2.5 to 6 seconds divided by `speed`: first queued, then progress jumps to about
-    45 and 80, as real services show it. Without a seed the id chooses one.
+    45 and 80, as at real services. Without a seed, one is derived from the id.
     """
     job_id = job_id or f"video_{secrets.token_hex(16)}"
     rng = random.Random(job_id)  # noqa: S311 - a pace, not a secret
@@ -154,7 +154,7 @@ class JobFolder:
     def __init__(self, home: Path) -> None:
         self.folder = home / "demo"
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.name == "posix":  # it may be there with other rights, and mkdir is subject to umask
+        if os.name == "posix":  # it may exist with another mode, and mkdir is subject to umask
             self.folder.chmod(0o700)
         self._lock = threading.Lock()
         self._numbers = itertools.count()
@@ -173,7 +173,7 @@ class JobFolder:
         return path
 
     def video(self, record: JobRecord) -> Path:
-        """Return the path of the job's MP4, there or not."""
+        """Return the path of the job's MP4, which may not exist yet."""
         name = "stub" if record.stub else self.stem(record.id)
         return self.folder / f"{name}.mp4"
 
@@ -203,11 +203,11 @@ class JobFolder:
                 self._write(dataclasses.replace(record, **changes))
 
     def read(self, job_id: str) -> JobRecord | None:
-        """Return the job with that id; None when there is none."""
+        """Return the job with that id; None if there is none."""
         return self._load(self._path(job_id))
 
     def by_stem(self, stem: str) -> JobRecord | None:
-        """Return the job whose files have that name; None when there is none."""
+        """Return the job whose files have that name; None if there is none."""
         if not re.fullmatch(r"[a-z]+_[0-9a-f]{32}", stem):
             return None
         return self._load(self.folder / f"{stem}.json")
@@ -232,7 +232,7 @@ class JobFolder:
             self._put(f"{self.stem(str(character['id']))}.character", data)
 
     def character(self, character_id: str) -> Json:
-        """Return the character with that id; None when there is none."""
+        """Return the character with that id; None if there is none."""
         try:
             data = (self.folder / f"{self.stem(character_id)}.character").read_bytes()
         except FileNotFoundError:
@@ -257,7 +257,7 @@ class JobFolder:
 
     def _write(self, record: JobRecord) -> None:
         text = json.dumps(dataclasses.asdict(record), ensure_ascii=False)
-        # surrogatepass: a prompt may hold half an emoji, as JSON allows.
+        # surrogatepass: a prompt may contain a lone surrogate, as JSON allows.
         self._put(f"{self.stem(record.id)}.json", text.encode("utf-8", "surrogatepass"))
 
     def _put(self, name: str, data: bytes) -> None:

@@ -1,6 +1,6 @@
-"""The demo server as a child process that ends with its owner.
+"""Runs the demo server as a child process that ends with its owner.
 
-The child ends when its standard input, a pipe from the owner, closes: also when the owner is
+The child ends when its standard input, a pipe from the owner, closes, also if the owner is
 killed. It accepts only requests with a random key, which it gets through its environment.
 """
 
@@ -26,10 +26,10 @@ KEY_VARIABLE = "IPYREEL_DEMO_KEY"
 
 
 class DemoServer:
-    """One demo server in a process of its own.
+    """One demo server in a separate process.
 
     `url` is its base URL, with /v1, and `key` the key it accepts, while it runs. Ctrl-C in the
-    owner's terminal or kernel does not reach the child: it has its own session (on Windows its
+    owner's terminal or kernel does not reach the child: it has its own session (on Windows, its
     own process group).
     """
 
@@ -68,7 +68,7 @@ class DemoServer:
         options
             Further options of `python -m ipyreel.demo`, such as ("--speed", "4").
         timeout
-            Seconds until the child must have said that it is ready.
+            Seconds until the child must have reported that it is ready.
 
         Raises
         ------
@@ -122,7 +122,7 @@ def _close(pipe: IO[bytes] | None) -> None:
 
 
 def _wait_for(child: subprocess.Popen[bytes], patience: float, give_up: Callable[[], None]) -> None:
-    """Wait some seconds for a child's end, then do what is next."""
+    """Wait some seconds for a child to end, then call `give_up`."""
     try:
         child.wait(patience)
     except subprocess.TimeoutExpired:
@@ -130,16 +130,16 @@ def _wait_for(child: subprocess.Popen[bytes], patience: float, give_up: Callable
 
 
 def _spawn(python: str, folder: Path, options: Sequence[str], key: str) -> subprocess.Popen[bytes]:
-    """Start the child in the folder of its jobs, so that no module beside a notebook hides ours."""
+    """Start the child in the folder of its jobs, so that no module of a notebook hides ours."""
     command = [python, "-m", "ipyreel.demo", "--port", "0", "--home", str(folder.parent)]
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
         apart = {"creationflags": flags}
     try:
-        # Appended to: another owner's server may use it too.
+        # Append: another owner's server may use the same file.
         with open(folder / "server.log", "ab", opener=_private) as log:
-            return subprocess.Popen(  # noqa: S603 - our own module in the person's interpreter
+            return subprocess.Popen(  # noqa: S603 - our own module in the user's interpreter
                 [*command, "--exit-with-stdin", *options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -180,7 +180,7 @@ def _ready_url(child: subprocess.Popen[bytes], timeout: float, log: Path, skip: 
 
 
 def _first_line(pipe: IO[bytes] | None, timeout: float) -> bytes | None:
-    """Read a line in a thread, since a pipe has no time-out on Windows; None: nothing came."""
+    """Read a line in a thread, since a pipe has no timeout on Windows; None: no line."""
     if pipe is None:
         return b""
     lines: queue.Queue[bytes] = queue.Queue()

@@ -1,6 +1,6 @@
-"""What the demo server replies to each request: calls and bodies in, replies out.
+"""Computes the demo server's reply to each request: calls and bodies in, replies out.
 
-No socket and no web framework: `server` brings the requests.
+It uses no socket and no web framework: `server` passes the requests.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ipyreel.demo.requests import (
 from ipyreel.values import Json
 
 POLL_MS = 400
-"""What `openai-poll-after-ms` says at speed 1."""
+"""The value of `openai-poll-after-ms` at speed 1."""
 
 LONGEST = 120
 """Seconds to which a video can be extended: OpenAI's own limit."""
@@ -54,7 +54,7 @@ _STEPS = {
 
 
 def find_step(method: str, raw_path: str) -> tuple[str, str]:
-    """Return the operation that a request asks for, and the id in its path; "" for no route.
+    """Return the operation of a request, and the id in its path; "" for no route.
 
     The path is still percent-encoded: an id may contain an encoded slash.
     """
@@ -95,20 +95,20 @@ class Provider:
     def reply(
         self, call: Call, body: RequestBody | None = None, *, job_id: str | None = None
     ) -> Reply:
-        """Reply to one request; `job_id` is the id that a new job gets."""
+        """Return the reply to one request; `job_id` is the id for a new job."""
         try:
             return self._reply(call, body or RequestBody(), job_id)
         except Refused as refused:
             return self.refuse(refused)
 
     def refuse(self, refused: Refused) -> Reply:
-        """Write a refusal in the dialect's shape."""
+        """Return a refusal in the dialect's shape."""
         body = self.dialect.error(refused) if refused.body is None else refused.body
         headers = {"retry-after": "2"} if refused.status == 429 else {}  # noqa: PLR2004
         return Reply(status=refused.status, json=body, headers=headers)
 
     def check_key(self, call: Call) -> None:
-        """Refuse a request with another key, or with none, where a key is set."""
+        """Refuse a request with another key or without one, if a key is set."""
         if self.key is None:
             return
         given = call.headers.get("authorization", "")
@@ -132,7 +132,7 @@ class Provider:
         return f"{call.origin}/files/{self.jobs.stem(record.id)}-{record.ticket}.mp4"
 
     def _reply(self, call: Call, body: RequestBody, job_id: str | None) -> Reply:
-        if call.step == "file":  # its address holds a secret of its own
+        if call.step == "file":  # its address contains a secret
             return self._file(call)
         self.check_key(call)
         if call.step == "create":
@@ -149,7 +149,7 @@ class Provider:
         return self._on_route(call, body, job_id)
 
     def _on_route(self, call: Call, body: RequestBody, job_id: str | None) -> Reply:
-        """Reply on a route that not every dialect has."""
+        """Return the reply on a route that not every dialect has."""
         if call.step == "list":
             return self._list(call)
         if call.step == "delete":
@@ -186,7 +186,7 @@ class Provider:
         record = dataclasses.replace(
             record, stub=self.stub, rendered_at=rendered, remixed_from=remixed_from
         )
-        # Saved before the reply: an id that a client has seen is never lost.
+        # Saved before the reply: an id that a client has received is never lost.
         self.jobs.add(record, request.image, request.clip)
         self.queue.submit(record)
         # As it was when it was created: a new job is queued, however slow this machine is.
@@ -198,7 +198,7 @@ class Provider:
         return self._create(call, request, job_id=job_id, remixed_from=source.id)
 
     def _like(self, source: JobRecord, prompt: str) -> VideoRequest:
-        """Ask for what a finished job was made of, with another prompt."""
+        """Return the request of a finished job with another prompt."""
         self._ready_file(source)
         return VideoRequest(
             prompt=prompt,
@@ -235,7 +235,7 @@ class Provider:
         return self._create(call, request, job_id=job_id)
 
     def _of_upload(self, video: bytes, prompt: str) -> VideoRequest:
-        """Ask for a video as long and large as an uploaded one, starting as that starts."""
+        """Return a request for a video with the length, size and first frame of an upload."""
         try:
             width, height, seconds, image = render_queue.look_at(video)
         except ValueError as error:
@@ -254,7 +254,7 @@ class Provider:
     def _view(self, record: JobRecord) -> View:
         seen = view(record, self.clock())
         if seen.running:
-            # The server that was to render it may have ended: then it is rendered here.
+            # The server that should have rendered it may have ended: then it is rendered here.
             self.queue.submit(record)
         return seen
 

@@ -1,4 +1,4 @@
-"""The pytest fixture `video_server`; nothing of it is loaded until a test asks for it.
+"""The pytest fixture `video_server`; nothing else is loaded until a test uses it.
 
     def test_my_client(video_server):
         client = OpenAI(base_url=video_server.url, api_key=video_server.key)
@@ -29,13 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(name="video_server")
 def serve_videos(request: pytest.FixtureRequest) -> Iterator[VideoServer]:
-    """Give a `/v1/videos` server of its own to a test (`ipyreel.demo.testing.VideoServer`)."""
+    """Yield a separate `/v1/videos` server for a test (`ipyreel.demo.testing.VideoServer`)."""
     try:
         from ipyreel.demo.testing import video_server  # noqa: PLC0415 - loads a web server
     except ImportError as error:
         pytest.fail(f"{error}. {INSTALL}", pytrace=False)
     options: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("video_server"))):
-        options |= mark.kwargs  # that of the test itself comes last
+        options |= mark.kwargs  # the mark of the test itself comes last
     with video_server(**options) as server:
         yield server

@@ -1,4 +1,4 @@
-"""Videos of the demo provider: a prompt becomes a real H.264 MP4."""
+"""Renders the demo provider's videos: a prompt becomes a real H.264 MP4."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from PIL import Image
 from ipyreel.demo.art.picture import Picture, Planes
 
 _FORMATS = {"webp": "WEBP", "jpeg": "JPEG", "png": "PNG"}
-# Without macroblock-tree: with it, equal frames of small sizes come out as unequal bytes.
+# Without macroblock-tree: with it, equal frames of small sizes are encoded differently.
 _OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "2", "mbtree": "0"}
 # Frames that are drawn ahead of the encoder: drawing and encoding then overlap.
 _AHEAD = 4
@@ -49,9 +49,9 @@ def _frame(planes: Planes) -> VideoFrame:
 
 
 def _frames(picture: Picture, count: int, fps: int, after: int = 0) -> Iterator[VideoFrame]:
-    """Draw frames in order, a few ahead of the one that is being encoded.
+    """Yield frames in order, drawn a few frames ahead of the encoder.
 
-    Those that come `after` others do not repeat the last of them.
+    Frames that come `after` others do not repeat the last of those.
     """
 
     def drawn(index: int) -> VideoFrame:
@@ -59,7 +59,7 @@ def _frames(picture: Picture, count: int, fps: int, after: int = 0) -> Iterator[
         frame.pts = after + index
         return frame
 
-    # Pillow and the encoder both work outside Python's lock.
+    # Pillow and the encoder both release the GIL.
     with ThreadPoolExecutor(1, thread_name_prefix="ipyreel-demo-draw") as pool:
         waiting = deque(pool.submit(drawn, index) for index in range(min(_AHEAD, count)))
         for index in range(count):
@@ -117,7 +117,7 @@ def _file_of(frame: VideoFrame, format: str) -> bytes:  # noqa: A002 - as in `st
 
 
 class _Clip:
-    """A video that comes first, frame by frame at our rate; `last` is its last picture."""
+    """A video that comes first, one frame at a time at our rate; `last` is its last picture."""
 
     def __init__(self, path: Path, size: tuple[int, int], fps: int) -> None:
         self._path, self._size, self._fps = path, size, fps
@@ -125,7 +125,7 @@ class _Clip:
         self.last: bytes | None = None
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Decode and scale, each picture as often as its time needs."""
+        """Yield the decoded, scaled frames; each is repeated to fill its time."""
         with av.open(str(self._path)) as container:
             seconds = float(container.duration or 0) / av.time_base
             whole = max(1, round(seconds * self._fps))
@@ -176,7 +176,7 @@ def render(  # noqa: PLR0913 - all that a video is made of, by name
     Parameters
     ----------
     prompt
-        Its words for colours, scene, mood and subject choose the picture; it is also the caption.
+        Its words for colours, scene, mood and subject choose the picture. It is also the caption.
     seed
         Chooses the layout. The same arguments give the same bytes.
     width, height
@@ -184,10 +184,10 @@ def render(  # noqa: PLR0913 - all that a video is made of, by name
     seconds, fps
         Length, and frames per second: ``round(seconds * fps)`` frames, at least one.
     path
-        Where the file goes; an existing file is overwritten.
+        The path of the file; an existing file is overwritten.
     image, clip
-        PNG, JPEG, WebP or GIF bytes that become the first frame, cut to cover it; or a video
-        that comes first: the picture continues from its end, ``seconds`` is the length of both.
+        PNG, JPEG, WebP or GIF bytes that become the first frame, cropped to cover it; or a video
+        that comes first: the picture continues from its end, ``seconds`` is the total length.
     captioned
         Whether the prompt is written on the picture.
 

@@ -1,8 +1,8 @@
-"""Where the demo's videos are rendered: one or two threads beside the server.
+"""Renders the demo's videos in one or two threads of the server.
 
-Threads and not processes: encoder and pixels work outside Python's lock, so the server goes on
-replying, and no process has to be killed at the end. The renderer and its packages are imported
-when they are first needed: a stub server works without them.
+Threads and not processes: the encoder and Pillow release the GIL, so the server keeps replying,
+and no process has to be killed at the end. The renderer and its packages are imported on first
+use: a stub server works without them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def renderer() -> ModuleType:
 
 
 class RenderQueue:
-    """Renders the jobs of a folder, each once at a time, first come first served.
+    """Renders the jobs of a folder in the order of their submission, each in one thread only.
 
     A second server on the same folder may render a job that this one has not finished: the
     result has the same pixels, and files are renamed when complete, so only time is lost.
@@ -53,7 +53,7 @@ class RenderQueue:
         return len(self._waiting)
 
     def submit(self, record: JobRecord) -> None:
-        """Render a job unless that is done or under way."""
+        """Render a job unless it is rendered or being rendered."""
         if record.rendered_at is not None or record.failed_at is not None:
             return
         with self._lock:
@@ -91,7 +91,7 @@ class RenderQueue:
             )
             scratch.replace(self._jobs.video(record))
         except Exception as error:
-            # Whatever goes wrong in the renderer ends this job and not the server.
+            # Any error in the renderer ends this job, not the server.
             log.exception("rendering %s", record.id)
             scratch.unlink(missing_ok=True)
             reason = f"The renderer failed: {error}"
@@ -103,7 +103,7 @@ class RenderQueue:
 
 
 def make_stub(jobs: JobFolder) -> None:
-    """Put the one tiny video in place that all jobs of a stub server share."""
+    """Write the tiny video that all jobs of a stub server share."""
     target = jobs.folder / "stub.mp4"
     if not target.exists():
         scratch = jobs.scratch(".part.mp4")
@@ -145,7 +145,7 @@ def make_spritesheet(record: JobRecord, path: Path, image: bytes | None) -> byte
 
 
 def _drawing(record: JobRecord, path: Path, image: bytes | None) -> Callable[[float], bytes] | None:
-    """Return what makes the picture at a second of a job; None: a stub without a renderer."""
+    """Return a function for the picture at a second of a job; None: a stub without a renderer."""
     try:
         render = renderer()
     except ImportError:

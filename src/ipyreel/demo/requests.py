@@ -1,6 +1,6 @@
-"""What a client asked for, read from the body of a POST, and how a request is refused.
+"""Reads a client's request from the body of a POST, or refuses it.
 
-Everything that comes from outside is bounded here: numbers, sizes, images.
+All input from outside is bounded here: numbers, sizes, images.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from ipyreel.values import Json
 
 MIN_SIDE, MAX_SIDE = 16, 1920
-"""Pixels. Below, no caption fits; above, a laptop renders for minutes."""
+"""Limits in pixels. Below, no caption fits; above, a laptop renders for minutes."""
 
 MAX_PIXELS = 40_000_000
-"""Pixels of an input image: decoded, they take four bytes each, several times over."""
+"""Most pixels of an input image: decoded, each takes four bytes, in several copies."""
 
 MAX_SEED = 2**63 - 1
 
@@ -35,9 +35,9 @@ IMAGE_FIELDS = (
 
 
 class Refused(Exception):
-    """The server refuses a request: HTTP status, message, and what error objects carry.
+    """The server refuses a request: HTTP status, message, and the fields of error objects.
 
-    `body` replaces the dialect's usual error object where a vendor has another for the case.
+    `body` replaces the dialect's usual error object if the vendor uses another one here.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class RequestBody:
     is_form: bool = False
 
     def text(self, name: str) -> str | None:
-        """Return a field as text; None when it is absent, null or empty."""
+        """Return a field as text; None if it is absent, null or empty."""
         value = self.fields.get(name)
         return None if value is None or value == "" else str(value)
 
@@ -85,7 +85,7 @@ class RequestBody:
 class VideoRequest:
     """What will be rendered: length in seconds, size in pixels, and the bytes of a first image.
 
-    `clip` is a video that comes first, as it is; its length is part of `seconds`. `captioned`:
+    `clip` is a video that comes first, unchanged; its length is part of `seconds`. `captioned`:
     the prompt is written on the picture.
     """
 
@@ -166,7 +166,7 @@ def read_seconds(
 
 
 def read_size(text: str) -> tuple[int, int]:
-    """Read "WIDTHxHEIGHT": even numbers of pixels that the renderer can do."""
+    """Read "WIDTHxHEIGHT": even numbers of pixels within the renderer's limits."""
     found = re.fullmatch(r"([0-9]{1,5})[xX*]([0-9]{1,5})", text.strip())
     sides = (int(found[1]), int(found[2])) if found else (0, 0)
     if not all(MIN_SIDE <= side <= MAX_SIDE and side % 2 == 0 for side in sides):
@@ -194,7 +194,7 @@ def read_seed(body: RequestBody) -> int | None:
 
 
 def read_captioned(body: RequestBody) -> bool:
-    """Read `caption`, true or false (text in a form); it is true where nothing is said."""
+    """Read `caption`, true or false (text in a form); the default is true."""
     value = body.fields.get("caption", True)
     wanted = {"true": True, "false": False}.get(str(value).lower())
     if wanted is None:
@@ -203,7 +203,7 @@ def read_captioned(body: RequestBody) -> bool:
 
 
 def read_metadata(body: RequestBody) -> Mapping[str, Json]:
-    """Return `metadata`, which is an object or the JSON text of one; {} when it is neither."""
+    """Return `metadata`, which is an object or the JSON text of one; {} if it is neither."""
     value = body.fields.get("metadata")
     if isinstance(value, str):
         value = _object_in(value)
@@ -211,7 +211,7 @@ def read_metadata(body: RequestBody) -> Mapping[str, Json]:
 
 
 def _object_in(text: str) -> Json:
-    """Return the JSON object that a form field holds, or the text itself."""
+    """Return the JSON object in a form field, or the text itself."""
     try:
         return json.loads(text) if text.lstrip().startswith("{") else text
     except (ValueError, RecursionError):
@@ -224,7 +224,7 @@ def _object_in(text: str) -> Json:
 def read_images(body: RequestBody, names: tuple[str, ...] = IMAGE_FIELDS) -> list[bytes]:
     """Collect the input images: files of a form, data URLs as text, in lists or in objects.
 
-    Whatever else stands under these names is refused: nothing is dropped silently.
+    Any other value under these names is refused: nothing is ignored silently.
     """
     images = [upload.data for upload in body.uploads if upload.name.removesuffix("[]") in names]
     for name in names:
@@ -238,7 +238,7 @@ def read_images(body: RequestBody, names: tuple[str, ...] = IMAGE_FIELDS) -> lis
 
 
 def _address_in(item: Json, name: str) -> str:
-    """Find the address in "address", {"image_url": "address"} or {"image_url": {"url": ...}}."""
+    """Return the address in "address", {"image_url": "address"} or {"image_url": {"url": ...}}."""
     found = item
     if isinstance(found, dict):
         if found.get("file_id"):
@@ -287,7 +287,7 @@ def read_video(body: RequestBody) -> str | bytes:
 def measure_image(data: bytes) -> tuple[int, int]:
     """Return width and height of an input image in pixels, or refuse it.
 
-    Only the first bytes are looked at, and no decoder is started: PNG, JPEG, WebP and GIF.
+    Only the first bytes are read, and nothing is decoded: PNG, JPEG, WebP and GIF.
     """
     size = _png(data) or _gif(data) or _webp(data) or _jpeg(data)
     if size is None or 0 in size:

@@ -1,7 +1,7 @@
-"""The demo server: HTTP on loopback by Starlette and uvicorn, and who may use it.
+"""The demo server: HTTP on loopback with Starlette and uvicorn, and its access checks.
 
-What is replied is decided in `provider`. Here requests are checked and read, replies sent (or cut
-off, where a fault says so), and requests logged.
+`provider` decides what is replied. Here requests are checked and read, replies sent (or cut off,
+if a fault says so), and requests logged.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from ipyreel.demo.requests import Refused, RequestBody, Upload
 from ipyreel.values import Json
 
 MAX_BODY = 64 * 2**20
-"""Bytes of a request body."""
+"""Most bytes of a request body."""
 
 TOO_LARGE = 413
 CHUNK = 64 * 2**10
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - chosen by the person who starts it
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - chosen by the user who starts it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,8 @@ class DemoConfig:
     `speed` divides the duration of every job; a finished video is kept for `expire` seconds;
     `key` is the only key accepted (None: any or none). The control routes under `/__demo__/`
     need `control_key`, or else `key`; without either they do not exist. `host` is accepted as
-    the name of the server beside those of loopback. `stub` gives all jobs one tiny video at
-    once, `threads` render at the same time.
+    the name of the server in addition to those of loopback. `stub` gives all jobs one tiny
+    video at once, `threads` render at the same time.
     """
 
     home: Path
@@ -76,7 +76,7 @@ class DemoConfig:
 
 
 class MovableClock:
-    """A clock that can be moved on, for the control route."""
+    """A clock that can be advanced, for the control route."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -125,7 +125,7 @@ class DemoApp:
         await _send(reply, scope, receive, send)
 
     async def _reply(self, call: Call, body: RequestBody) -> Reply:
-        """Reply, or do what a fault says; pictures are drawn beside the loop."""
+        """Return the reply, or a fault's; pictures are drawn in a thread."""
         record = self.provider.record(call)
         age = self.clock() - (record.created_at if record else self._started)
         do = self.config.faults.draw(call.step, age)
@@ -167,7 +167,7 @@ class DemoApp:
         self.log.add(entry)
 
     async def _control(self, call: Call, request: Request) -> Reply:
-        """Reply on `/__demo__/requests`, `/__demo__/faults` or `/__demo__/clock`."""
+        """Return the reply on `/__demo__/requests`, `/__demo__/faults` or `/__demo__/clock`."""
         key = self.config.control_key or self.config.key
         given = call.headers.get("authorization", "")
         if key is None:
@@ -201,9 +201,9 @@ def _seconds_of(data: Json) -> float:
 
 
 def create_app(config: DemoConfig) -> Starlette:
-    """Make the application; its folder is made at once, its rendering thread when needed.
+    """Return the application; creates its folder at once, its rendering thread when needed.
 
-    The `DemoApp` is kept as `app.state.demo`: its log and its provider are of use to tests.
+    The `DemoApp` is kept as `app.state.demo`: tests use its log and its provider.
     """
     clock = MovableClock(config.clock)
     jobs = JobFolder(config.home)
@@ -241,7 +241,7 @@ class _ClientGone(Exception):
 
 
 class _Incoming:
-    """Receives a request body up to a limit, and hashes what comes."""
+    """Receives a request body up to a limit, and hashes it."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -280,20 +280,20 @@ def _read_call(request: Request) -> Call:
 
 
 def _check_sender(call: Call, own_name: str) -> None:
-    """Refuse what a web page sends, under its own origin or under a name that points to us.
+    """Refuse requests of web pages, with their own origin or with a name that resolves to us.
 
-    A page may send requests to loopback without asking; its `Origin` tells. A page whose name
+    A page may send requests to loopback without asking; its `Origin` shows it. A page whose name
     resolves to 127.0.0.1 (DNS rebinding) has an origin like ours, but its own name as `Host`.
     """
     host = call.headers.get("host", "").lower()
     name = re.sub(r":[0-9]*$", "", host)
-    # A server on every address has many; no page's name can be one of them.
+    # A server on every address has many addresses; a page's name cannot be one of them.
     any_address = own_name == EVERYWHERE and re.fullmatch(r"[0-9.]+", name)
     if name not in LOOPBACK and name != own_name.lower() and not any_address:
         raise Refused(403, "This server does not serve that host name.", code="wrong_host")
     origin = call.headers.get("origin")
     foreign = origin is not None and origin.lower() != f"http://{host}"
-    # A video or a frame in a page of another port is asked for without an `Origin`.
+    # A page of another port requests a video or a frame without an `Origin`.
     if foreign or call.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
         raise Refused(
             403, "Web pages of other origins may not use this server.", code="wrong_origin"
@@ -331,7 +331,7 @@ def _no_constant(name: str) -> Json:
 
 
 async def _read_form(request: Request) -> RequestBody:
-    """Read a form; "name[]" makes a list, "name[part]" an object."""
+    """Read a form; "name[]" is read as a list, "name[part]" as an object."""
     fields: dict[str, Json] = {}
     uploads: list[Upload] = []
     try:
@@ -367,7 +367,7 @@ def _add_field(fields: dict[str, Json], name: str, value: str) -> None:
 
 
 async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send a reply to its end, or to where it is cut."""
+    """Send a reply completely, or up to its cut."""
     if reply.hang is not None:
         await _until_gone(receive, reply.hang)
         reply = replace(reply, hangup="close")
@@ -396,7 +396,7 @@ async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> Non
 
 
 def _chunks(reply: Reply) -> Iterator[bytes]:
-    """Read a reply's bytes in pieces; a slow one in pieces of a tenth of a second."""
+    """Yield a reply's bytes in pieces; a slow one in pieces of a tenth of a second."""
     size = CHUNK if reply.pace is None else max(1, min(CHUNK, int(reply.pace / 10)))
     if reply.file is None:
         body = reply.payload()
@@ -411,7 +411,7 @@ def _chunks(reply: Reply) -> Iterator[bytes]:
 
 
 async def _until_gone(receive: Receive, seconds: float | None) -> None:
-    """Wait until the client, or we, have closed the connection, `seconds` at most."""
+    """Wait until the client or the server has closed the connection, at most `seconds`."""
 
     async def closed() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -422,7 +422,7 @@ async def _until_gone(receive: Receive, seconds: float | None) -> None:
 
 
 def _hang_up(scope: Scope, *, reset: bool) -> None:
-    """Close the connection: with a RST, or after what was written is out."""
+    """Close the connection: with a RST, or after the written bytes were sent."""
     line: asyncio.Transport = scope["state"]["line"]
     if reset:
         sock = line.get_extra_info("socket")
@@ -433,7 +433,7 @@ def _hang_up(scope: Scope, *, reset: bool) -> None:
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's own protocol; it also shows its connection to the application."""
+    """uvicorn's own protocol; it also gives the application access to its connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.app_state = {**self.app_state, "line": transport}
@@ -441,10 +441,10 @@ class _Protocol(H11Protocol):
 
 
 class Listener(uvicorn.Server):
-    """A uvicorn server on a bound socket that says when it is ready, and ends at once.
+    """A uvicorn server on a bound socket that reports when it is ready, and stops at once.
 
-    `ready` is called with no argument when requests are served. Signals are handled only where
-    the server runs in the main thread.
+    `ready` is called without arguments when requests are served. Signals are handled only if the
+    server runs in the main thread.
     """
 
     def __init__(self, app: Starlette, sock: socket.socket, *, ready: Callable[[], None]) -> None:
@@ -462,7 +462,7 @@ class Listener(uvicorn.Server):
         self._ready = ready
 
     def serve_forever(self) -> None:
-        """Serve until `stop` is called, or a signal comes."""
+        """Serve until `stop` is called, or a signal is received."""
         self.run(sockets=[self._sock])
 
     def stop(self) -> None:
@@ -473,7 +473,7 @@ class Listener(uvicorn.Server):
                 self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
+        """Start, then call `ready`."""
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         await super().startup(sockets)
         if self.started:
@@ -489,7 +489,7 @@ class Listener(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close every connection, also those that wait for a reply, then stop.
 
-        uvicorn's own way waits 0.1 s for connections to be closed by themselves.
+        uvicorn itself would wait 0.1 s for connections to close.
         """
         for server in self.servers:
             server.close()
@@ -503,17 +503,17 @@ class Listener(uvicorn.Server):
 
 
 def bind(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """Bind a socket; port 0 takes a free one.
+    """Return a bound socket; port 0 chooses a free one.
 
     Raises
     ------
     OSError
         The port is taken, or the host is not one of this machine.
     """
-    # asyncio turns Nagle's delay (40 ms for each reply) off only where the protocol is named.
+    # asyncio disables Nagle's delay (40 ms for each reply) only if the protocol is named.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":  # a server that ended a moment ago must not keep its port from us
+        if os.name == "posix":  # a server that ended a moment ago must not block its port
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
     except OSError:
@@ -524,7 +524,7 @@ def bind(port: int, host: str = "127.0.0.1") -> socket.socket:
 
 @contextlib.contextmanager
 def serve_in_thread(app: Starlette, port: int = 0) -> Iterator[str]:
-    """Serve `app` in a thread for as long as the block lasts; gives the base URL, with /v1."""
+    """Serve `app` in a thread during the block; yields the base URL, with /v1."""
     sock = bind(port)
     url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
     up = threading.Event()

@@ -6,9 +6,9 @@
         ...
         assert [one.status for one in server.requests("create")] == [429, 429, 200]
 
-It is a real server on a free port of loopback, in a thread of this process. By default it renders
-nothing (`stub`): it needs the extra "mock" only. With `stub=False` it renders real videos and
-needs the extra "demo". In pytest the fixture `video_server` gives one; see `pytest_plugin`.
+It is a real server on a free loopback port, in a thread of this process. By default it renders
+nothing (`stub`) and needs only the extra "mock". With `stub=False` it renders real videos and
+needs the extra "demo". In pytest, use the fixture `video_server`; see `pytest_plugin`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RENDERED_WITHIN = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoServer:
-    """A server that runs: `url` is its base URL, with /v1, and `key` the key it accepts."""
+    """A running server: `url` is its base URL, with /v1, and `key` the key it accepts."""
 
     url: str
     key: str = field(repr=False)
@@ -55,7 +55,7 @@ class VideoServer:
         return sum(entry.accepted for entry in self._app.log.entries())
 
     def add_fault(self, step: str, do: Mapping[str, Json], **when: Json) -> None:
-        """Add a rule of misbehaviour: what to do at which step, and when.
+        """Add a fault: what to do at which step, and when.
 
         See the table in `ipyreel/demo/README.md`; `when` is `count`, `skip`, `probability`,
         `seed`, `after_seconds` or `before_seconds`. Raises `ipyreel.demo.faults.FaultError`.
@@ -67,7 +67,7 @@ class VideoServer:
         self._app.config.faults.clear()
 
     def advance(self, seconds: float) -> None:
-        """Move the server's clock on: jobs progress, complete and expire by it."""
+        """Advance the server's clock: jobs progress, complete and expire by it."""
         self._app.clock.offset += seconds
 
     def video_bytes(self, job_id: str) -> bytes:
@@ -103,7 +103,7 @@ def video_server(
     expire: float = 86400.0,
     faults: Iterable[Mapping[str, Json]] = (),
 ) -> Iterator[VideoServer]:
-    """Serve for as long as the block lasts, with jobs in a temporary folder.
+    """Serve during the block, with jobs in a temporary folder.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def video_server(
     expire
         Seconds that a finished video is kept.
     faults
-        Rules of misbehaviour, as in `ipyreel/demo/README.md`.
+        Scripted faults, as in `ipyreel/demo/README.md`.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""What surrounds many videos: rows of data before, ratings, votes and results after."""
+"""Experiments with many videos: rows of data before; ratings, votes and results after."""

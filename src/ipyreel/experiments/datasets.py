@@ -1,7 +1,7 @@
-"""Writes videos with what people think of them as a folder that others can load.
+"""Writes videos with their ratings and votes as a folder that others can load.
 
 The layout is that of Hugging Face's VideoFolder: `metadata.jsonl` with a `file_name` column, and
-the videos beside it (https://huggingface.co/docs/datasets/video_dataset). `votes.json` is what
+the videos next to it (https://huggingface.co/docs/datasets/video_dataset). `votes.json` is what
 `Opinions.export` writes; `preferences.jsonl` has the votes as pairs of chosen and rejected.
 """
 
@@ -41,7 +41,7 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One video of a dataset: its finished job, and how that differs from the others."""
+    """One video of a dataset: its finished job, and how it differs from the others."""
 
     job: JobSnapshot
     label: str
@@ -51,15 +51,15 @@ class Entry:
 def write_dataset(
     folder: Path, entries: Sequence[Entry], template: str | None, opinions: Opinions
 ) -> Path:
-    """Write finished jobs, their ratings and their votes as a new folder; returns its path.
+    """Write finished jobs, their ratings and their votes as a new folder; return its path.
 
-    `template` is the prompt that all share, as it was typed. Raises `InvalidRequest` when the
-    folder exists or a file is no longer what was downloaded, `StoreError` when the folder cannot
-    be written; then nothing is left of it.
+    `template` is the shared prompt, as it was typed. Raises `InvalidRequest` if the folder
+    exists or a file has changed since it was downloaded, `StoreError` if the folder cannot be
+    written; then it is removed.
     """
     folder = folder.expanduser().absolute()
     if folder.exists():
-        raise InvalidRequest(f"{folder}: it exists; choose another name.")
+        raise InvalidRequest(f"{folder} exists; choose another name.")
     part = folder.with_name(f".{folder.name}.{new_id()}.part")
     try:
         (part / "videos").mkdir(parents=True)
@@ -85,7 +85,7 @@ def _fill(folder: Path, entries: Sequence[Entry], template: str | None, opinions
     for entry in entries:
         file = files[entry.job.id]
         ours = {"file_name": names[entry.job.id], **_row(entry, file, template)}
-        # Columns keep one type each, as Arrow tables need it.
+        # Each column has one type, as Arrow tables require.
         theirs = {
             _column(name): None if one is None else str(one) for name, one in entry.differs.items()
         }
@@ -100,7 +100,7 @@ def _fill(folder: Path, entries: Sequence[Entry], template: str | None, opinions
 
 
 def _column(name: str) -> str:
-    """Return the name of a column of somebody's rows: `datasets` loads `*_file_name` as videos."""
+    """Return a safe name for a column of the user: `datasets` loads `*_file_name` as videos."""
     name = re.sub(r"file_name(s?)$", r"filename\1", name)
     return "row_video" if name == "video" else name
 
@@ -112,7 +112,7 @@ def _file_of(job: JobSnapshot) -> VideoFile:
 
 
 def _copy(file: VideoFile, target: Path) -> None:
-    """Copy a video; its hash is what votes know it by, so a changed file is refused."""
+    """Copy a video; votes refer to it by its hash, so a changed file is refused."""
     digest = hashlib.sha256()
     with Path(file.path).open("rb") as source, target.open("xb") as copy:
         while chunk := source.read(_CHUNK):
@@ -152,7 +152,7 @@ def _text(value: Mapping[str, Json]) -> str:
 def _preferences(
     votes: Iterable[Vote], places: Mapping[str, str], prompts: Mapping[str, str]
 ) -> Iterator[dict[str, Json]]:
-    """Return votes as pairs; ties are left out, since a pair always prefers one side."""
+    """Return votes as pairs without ties, since a pair always prefers one side."""
     for vote in votes:
         if vote.winner == "tie":
             continue
@@ -175,7 +175,7 @@ def _iso(moment: float) -> str:
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Json]]) -> None:
-    # Lone surrogates, which are no UTF-8, come out as the escapes that JSON has for them.
+    # Lone surrogates, which are not valid UTF-8, are written as JSON escapes.
     with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
@@ -232,9 +232,9 @@ def read_dataset(
 ) -> tuple[str | None, list[Entry]]:
     """Return the template and the entries of a folder that `write_dataset` wrote.
 
-    The videos stay where they are. `known` returns the id of the job in the library that has a
-    video (its id in the folder, its SHA-256), or None. The folder may be anybody's: raises
-    `InvalidRequest` for whatever is not as it should be.
+    The videos are not moved. `known` takes a video's job id in the folder and its SHA-256, and
+    returns the id of its job in the library, or None. The folder is not trusted: raises
+    `InvalidRequest` for anything that is not as it should be.
     """
     folder = folder.expanduser().absolute()
     rows = _read_rows(folder / METADATA)
@@ -247,7 +247,7 @@ def read_dataset(
     except DownloadError as error:
         raise InvalidRequest(f"{folder}: {error.message}") from error
     if len({entry.job.id for entry in entries}) != len(entries):
-        raise InvalidRequest(f"{folder / METADATA}: it names a video twice.")
+        raise InvalidRequest(f"{folder / METADATA} names a video twice.")
     templates = {_string(row, "template") for row in rows}
     template = templates.pop() if len(templates) == 1 else None
     return template, entries
@@ -256,7 +256,7 @@ def read_dataset(
 def _read_rows(path: Path) -> list[Mapping[str, Json]]:
     lines = [line for line in read_bytes(path).splitlines() if line.strip()]
     if len(lines) > MOST_VIDEOS:
-        raise InvalidRequest(f"{path}: it has more than {MOST_VIDEOS} videos.")
+        raise InvalidRequest(f"{path} has more than {MOST_VIDEOS} videos.")
     rows: list[Mapping[str, Json]] = []
     for number, line in enumerate(lines, 1):
         try:
@@ -298,7 +298,7 @@ def _entry(
         created_at=created,
         completed_at=created,
         target=file.path,
-        # Nothing was sent from here: no limit counts it, and no server is asked about it.
+        # It was not sent from here: no limit counts it, and no server is asked about it.
         cost=Decimal(0),
         file=file,
     )
@@ -318,10 +318,10 @@ def _path_in(folder: Path, name: Json) -> Path:
 
 
 def _look_at(path: Path) -> VideoFile:
-    # Looked at before it is opened: opening a pipe would wait for ever.
+    # Checked before it is opened: opening a pipe would block.
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_VIDEO:
-        raise ValueError(f"{path.name}, which is no video file,")
+        raise ValueError(f"{path.name}, which is not a video file,")
     container = read_container(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -348,7 +348,7 @@ def _string(row: Mapping[str, Json], name: str) -> str | None:
 def _object(text: Json) -> dict[str, Json]:
     found = json.loads(text) if isinstance(text, str) else None
     if not isinstance(found, dict):
-        raise ValueError("a JSON object")  # noqa: TRY004 - what the file says, not a caller
+        raise ValueError("a JSON object")  # noqa: TRY004 - the file's fault, not the caller's
     return found
 
 

@@ -1,9 +1,9 @@
-"""Chooses which two videos a person judges next, so that few votes say most.
+"""Chooses the two videos that a person judges next, so that few votes are needed.
 
-First each pair of settings comes once, and each video equally often. Then every second pair is
-one of the closest: those whose order the votes so far say least about. Left and right are
-random. Only votes on the balanced pairs enter intervals (`results`): the others were chosen
-because of earlier votes.
+First each pair of settings is shown once, and each video equally often. Then every second pair
+is one of the closest: those whose order is least certain after the votes so far. Left and right
+are random. Only votes on the balanced pairs are used for intervals (`results`): the others were
+chosen because of earlier votes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ipyreel.experiments.ratings import Vote
 from ipyreel.experiments.results import bradley_terry, wins_of
 
 LOOKS = 2
-"""How often a person sees the same two videos: a third look says nothing new."""
+"""How often a person sees the same two videos: a third vote would add nothing."""
 
 _RIDGE, _NEAR = 0.5, 0.1
 _Two = tuple[str, str]
@@ -53,7 +53,7 @@ class _Tally:
 def next_pair(
     labels: Mapping[str, str], votes: Sequence[Vote], who: str, rng: Random
 ) -> Pair | None:
-    """Return the pair that a person judges next; None: there is nothing left to ask.
+    """Return the pair that a person judges next; None: there are no more pairs.
 
     `labels` has the setting of each video by its SHA-256; videos of one setting are not
     compared. `votes` are those of everyone.
@@ -76,7 +76,7 @@ def next_pair(
 
 
 def balanced_order(labels: Mapping[str, str], most: int, rng: Random) -> list[_Two]:
-    """Return at most `most` pairs for a person whose votes are not known here, left one first.
+    """Return at most `most` (left, right) pairs for a person whose votes are not known here.
 
     Each round has every pair of settings once, with the videos that were shown least so far.
     """
@@ -114,7 +114,7 @@ def is_between(vote: Vote, labels: Mapping[str, str]) -> bool:
 def _balanced(
     pairs: Sequence[_Two], own: _Tally, everyone: _Tally, labels: Mapping[str, str], rng: Random
 ) -> _Two:
-    """Return a pair that came up least, first with this person, then with everyone."""
+    """Return a pair that was shown least, first to this person, then to everyone."""
 
     def seen(pair: _Two) -> tuple[float, ...]:
         settings = frozenset(labels[video] for video in pair)
@@ -131,13 +131,13 @@ def _balanced(
 def _closest(
     pairs: Sequence[_Two], votes: Sequence[Vote], labels: Mapping[str, str], rng: Random
 ) -> _Two:
-    """Return a pair of close scores that are uncertain: a vote on it is expected to say most."""
+    """Return a pair with close, uncertain scores: a vote on it is expected to help most."""
     names = list(dict.fromkeys(labels.values()))
     at = {name: index for index, name in enumerate(names)}
     scores, information = bradley_terry(
         len(names), wins_of(names, votes, labels), ridge=_RIDGE, near=_NEAR
     )
-    # Of the diagonal alone: the inverse would take longer than a person should wait.
+    # From the diagonal only: inverting the matrix would take longer than a person should wait.
     variances = [1 / (row[index] - 1) for index, row in enumerate(information)]
 
     def gain(pair: _Two) -> tuple[float, float]:

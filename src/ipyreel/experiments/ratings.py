@@ -1,4 +1,4 @@
-"""Keeps ratings and votes in the library, and exchanges them with others as files.
+"""Stores ratings and votes in the library, and exchanges them with others as files.
 
 A rating is one person's stars, note and tags for a video; a vote says which of two videos is
 better. Both name videos by the SHA-256 of their files: ids differ between libraries.
@@ -25,10 +25,10 @@ from ipyreel.values import Json
 Winner = Literal["left", "right", "tie"]
 
 LONGEST = 2000
-"""Characters of a note."""
+"""Most characters of a note."""
 
 FORMAT = "ipyreel-votes-1"
-"""What a file of votes says it is."""
+"""The format name in a file of votes."""
 
 _AT_ONCE = 400
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -63,7 +63,7 @@ class Vote:
 
 
 def current_user() -> str:
-    """Return the name of the person at this machine, for votes without a name."""
+    """Return the name of the user of this machine, for votes without a name."""
     try:
         return getpass.getuser()[:100] or "me"
     except (ImportError, KeyError, OSError):  # containers have users without a name
@@ -86,7 +86,7 @@ class Opinions:
         tags: Iterable[str] = (),
         who: str | None = None,
     ) -> Rating:
-        """Keep what a person thinks of a video, in place of what they thought before.
+        """Store a person's rating of a video, replacing their earlier one.
 
         Raises `InvalidRequest` unless `stars` is None or 1 to 5.
         """
@@ -100,12 +100,12 @@ class Opinions:
                 "at": self._clock(),
             }
         )
-        # Whatever the clock says: what a person says last is what they think.
+        # Whatever the clock says: the rating that is entered last counts.
         self._keep([(_FORGET, (rating.video, rating.who)), _rating_row(rating)])
         return rating
 
     def forget(self, video: str, *, who: str | None = None) -> None:
-        """Take a person's rating of a video back."""
+        """Remove a person's rating of a video."""
         self._database.write(_FORGET, (video, who or current_user()))
 
     def ratings(self, videos: Collection[str]) -> dict[str, list[Rating]]:
@@ -120,7 +120,7 @@ class Opinions:
         return found
 
     def summaries(self, videos: Collection[str]) -> dict[str, dict[str, Json]]:
-        """Return stars (their mean), notes and tags of each video; {} where none was rated."""
+        """Return stars (their mean), notes and tags of each video; {} if none was rated."""
         found = self.ratings(videos)
         return {video: _summary(found.get(video, ())) for video in videos} if found else {}
 
@@ -133,7 +133,7 @@ class Opinions:
         who: str | None = None,
         balanced: bool = True,
     ) -> Vote:
-        """Keep a vote; raises `InvalidRequest` when both videos are the same."""
+        """Store a vote; raises `InvalidRequest` if both videos are the same."""
         vote = _checked_vote(
             {
                 "id": secrets.token_hex(12),
@@ -149,14 +149,14 @@ class Opinions:
         return vote
 
     def undo(self, *, who: str | None = None, among: Collection[str] | None = None) -> Vote | None:
-        """Take a person's last vote back and return it; None: there is none.
+        """Remove a person's last vote and return it; None: there is none.
 
-        `among`: the last one between two of these videos.
+        `among`: the last vote between two of these videos.
         """
         query = f"{_VOTES} AND who = ? ORDER BY at DESC, rowid DESC"
         for vote in map(_vote_of, self._database.rows(query, (who or current_user(),))):
             if among is None or {vote.left, vote.right} <= {*among}:
-                # The row stays: a colleague's older file must not bring the vote back.
+                # The row is kept: merging a colleague's older file must not restore the vote.
                 self._database.write("UPDATE votes SET undone = 1 WHERE id = ?", (vote.id,))
                 return vote
         return None
@@ -170,7 +170,7 @@ class Opinions:
     def export(self, path: str | Path, videos: Collection[str]) -> Path:
         """Write the ratings and votes of these videos as a JSON file, and return its path.
 
-        Raises `InvalidRequest` when the file exists, `StoreError` when it cannot be written.
+        Raises `InvalidRequest` if the file exists, `StoreError` if it cannot be written.
         """
         target = Path(path).expanduser()
         rated = [asdict(one) for some in self.ratings(videos).values() for one in some]
@@ -180,16 +180,16 @@ class Opinions:
             with target.open("x", encoding="utf-8") as file:
                 json.dump(data, file, ensure_ascii=False, indent=1)
         except FileExistsError:
-            raise InvalidRequest(f"{target}: it exists; choose another name.") from None
+            raise InvalidRequest(f"{target} exists; choose another name.") from None
         except OSError as error:
             raise StoreError(f"{target} could not be written: {error.strerror}.") from error
         return target.absolute()
 
     def merge(self, path: str | Path) -> int:
-        """Add what `export` wrote elsewhere; returns how many ratings and votes are new.
+        """Add what `export` wrote elsewhere; return how many ratings and votes are new.
 
-        Merging a file twice changes nothing; of two ratings by one person the newer stays.
-        Raises `InvalidRequest` for anything else, and then nothing was added.
+        Merging a file twice changes nothing; of two ratings by one person the newer one is kept.
+        Raises `InvalidRequest` for any other file; then nothing is added.
         """
         data = _read_file(Path(path).expanduser())
         try:
@@ -206,7 +206,7 @@ class Opinions:
         )
 
     def _of(self, videos: Collection[str], query: str) -> list[Any]:
-        """Return what a query finds with the videos in its braces; SQLite bounds their number."""
+        """Return the rows of a query for all `videos`, in batches: SQLite limits parameters."""
         asked, found = tuple(videos), list[Any]()
         for start in range(0, len(asked), _AT_ONCE):
             some = asked[start : start + _AT_ONCE]
@@ -265,7 +265,7 @@ def _read_file(path: Path) -> Mapping[str, Json]:
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise InvalidRequest(f"{path}: it is not a file of ipyreel votes.")
+        raise InvalidRequest(f"{path} is not a file of ipyreel votes.")
     return data
 
 

@@ -29,7 +29,7 @@ from ipyreel.sweeps import (
 from ipyreel.values import Image, Json, VideoRequest, to_usd
 
 _NAMES = re.compile(r"\{[^\W\d][\w.]*\}")
-"""What `options.expand` takes for the name of a variable."""
+"""What `options.expand` reads as the name of a variable."""
 
 
 # ---- a cell
@@ -43,10 +43,10 @@ def cell_of(
     count: int = 1,
     vary: Iterable[str] = (),
 ) -> str:
-    """Return the cell: its options quoted as a shell reads them, the prompt's braces doubled.
+    """Return the cell: its options quoted for a shell parser, the prompt's braces doubled.
 
-    `images` are the paths or URLs that stand for the request's images, `vary` has varied fields
-    as they are typed. Raises `InvalidRequest` for what cannot be written in a cell.
+    `images` are the paths or URLs of the request's images, `vary` has varied fields as they are
+    typed. Raises `InvalidRequest` for what cannot be written in a cell.
     """
     return _cell(_options(request, provider, images, count), vary, [_literal(request.prompt)])
 
@@ -60,7 +60,7 @@ def _cell(options: Iterable[str], vary: Iterable[str], prompts: Sequence[str]) -
 
 def _literal(prompt: str) -> str:
     if re.search(r"(?m)^\s*---\s*$", prompt):
-        raise InvalidRequest("A line of --- divides prompts in a cell; write it differently.")
+        raise InvalidRequest("A line of --- separates prompts in a cell; write it differently.")
     return _doubled(prompt.strip().replace("\r\n", "\n"))
 
 
@@ -91,7 +91,7 @@ def _key(name: str) -> str:
 
 
 def _json(value: Json) -> str:
-    """Return a value so that it is read back as it is: text stays text where it can."""
+    """Return a value in a form that is read back unchanged: as plain text if possible."""
     if not isinstance(value, str) or not value.isprintable():
         return json.dumps(value)
     try:
@@ -104,7 +104,7 @@ def _json(value: Json) -> str:
 def _plain(word: str) -> str:
     """Keep a word from being filled in with the notebook's variables."""
     if re.fullmatch(r"\$[^\W\d]\w*", word):
-        raise InvalidRequest(f"{word} cannot stand in a cell: there it is a variable.")
+        raise InvalidRequest(f"{word} cannot be written in a cell: it would name a variable.")
     return _doubled(word) if _NAMES.search(word) else word
 
 
@@ -113,9 +113,9 @@ def _doubled(text: str) -> str:
 
 
 Asked = tuple[str, VideoRequest]
-"""The name of a provider, and what it was asked for."""
+"""The name of a provider, and the request that it got."""
 
-NO_CELL = "No cell makes these jobs again, because they are no product of fields."
+NO_CELL = "No cell makes these jobs again, because they are not a product of fields."
 
 
 def cell_of_jobs(
@@ -123,9 +123,9 @@ def cell_of_jobs(
 ) -> str:
     """Return the cell that makes the same jobs again; without a seed the videos will differ.
 
-    `differs` is what sets each apart, `prompt` the one that all share, as it was typed. Raises
-    `InvalidRequest` when no cell does that: for rows that are no product, for jobs of another
-    video.
+    `differs` is how each differs, `prompt` the shared prompt, as it was typed. Raises
+    `InvalidRequest` if no cell does that: for rows that are not a product, for jobs made from
+    another video.
     """
     _refuse_chains(request for _, request in asked)
     prompts, axes = _guess(asked, differs, prompt)
@@ -148,7 +148,7 @@ def _guess(
 ) -> tuple[list[str], dict[str, list[Any]]]:
     """Return the prompts and the values of each varied field as they were typed.
 
-    Prompts that name what is not varied, but was a variable of the notebook, are returned as
+    Prompts with names that are not varied, but were variables of the notebook, are returned as
     they were sent.
     """
     names = dict.fromkeys(name for some in differs for name in some)
@@ -170,7 +170,7 @@ def _guess(
 
 
 def _value(name: str, provider: str, request: VideoRequest, differing: Mapping[str, Json]) -> Any:
-    """Return the value of a varied field: of the request, since `differing` has it as text."""
+    """Return the value of a varied field from the request, since `differing` has it as text."""
     if name == "provider":
         return provider
     if name == "image":
@@ -214,7 +214,7 @@ def _checked_cell(
     vary = [_varied(name, values, words) for name, values in axes.items()]
     options = _options(base, common, [image.source for image in base.images], count)
     for one in prompts:
-        _literal(one)  # refuses what cannot stand in a cell
+        _literal(one)  # refuses what cannot be written in a cell
     return _cell(options, vary, [one.strip() for one in prompts])
 
 
@@ -228,7 +228,7 @@ def _fill(prompt: str, values: Mapping[str, Any]) -> str:
 
 
 _PLAIN = ("model", "seconds", "size", "seed")
-"""Fields that stand in a request by their own names."""
+"""Fields that are in a request by their own names."""
 
 
 def _prints(asked: Iterable[Asked]) -> Counter[str]:
@@ -245,7 +245,7 @@ def _varied(name: str, values: Sequence[Any], words: set[str]) -> str:
     if all(re.fullmatch(r"[\w.:/×-]+( [\w.:/×-]+)*", text) for text in texts):
         return f"{_key(name)}={','.join(texts)}"
     if any(isinstance(value, str) and value.startswith("$") for value in plain):
-        raise InvalidRequest(f"A value of {name} cannot stand in a cell: there it is a variable.")
+        raise InvalidRequest(f"A value of {name} cannot be in a cell: it would name a variable.")
     listed = [_json(value) if extra and isinstance(value, str) else value for value in plain]
     return f"{_key(name)}={json.dumps(listed, ensure_ascii=False)}"
 
@@ -255,9 +255,9 @@ def _varied(name: str, values: Sequence[Any], words: set[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Jobs to make: their requests with labels and fields, and what each was estimated at then.
+    """Jobs to make: their requests with labels and fields, and the estimate of each at that time.
 
-    The prices are in USD, and for people only.
+    The prices are in USD, and only for people to read.
     """
 
     sweep: Sweep
@@ -271,7 +271,7 @@ _JOB = (
     "differs", "price_then",
 )  # fmt: skip
 _LONGEST = 500
-"""Characters of a label."""
+"""Most characters of a label."""
 
 _HEAD = """\
 # Videos to make: %%video --from THIS_FILE makes them again, at the prices of that day.
@@ -282,7 +282,7 @@ _HEAD = """\
 def to_toml(recipe: Recipe) -> str:
     """Return the file, which `read_recipe` reads back; it has no address, key or header.
 
-    Raises `InvalidRequest` for what such a file cannot hold.
+    Raises `InvalidRequest` for values that such a file cannot have.
     """
     _refuse_chains(variant.request for variant in recipe.sweep.variants)
     top = {"version": _VERSION, "prompt": recipe.sweep.prompt, "columns": recipe.sweep.inner}
@@ -313,7 +313,7 @@ def _lines(fields: Mapping[str, Any]) -> str:
 
 
 def _written(value: Any) -> str:
-    """Return a value as TOML: JSON's own notation, but for what TOML escapes besides."""
+    """Return a value as TOML: JSON's notation, with the further escapes that TOML requires."""
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
     if isinstance(value, dict):
@@ -322,7 +322,7 @@ def _written(value: Any) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidRequest("A prompt or field has half a character; no file holds it.") from None
+        raise InvalidRequest("A prompt or field contains a lone surrogate character.") from None
     return text
 
 
@@ -338,10 +338,10 @@ def _image(image: Image) -> dict[str, str]:
 
 
 def read_recipe(path: Path, read_image: Callable[[str], Image]) -> Recipe:
-    """Return the jobs of a file that may be anybody's; `read_image` reads paths and URLs.
+    """Return the jobs of a file, which is not trusted; `read_image` reads paths and URLs.
 
-    An image of this machine is taken only if it is the one that was used, by its SHA-256. Raises
-    `ConfigError` with file and line for everything that `to_toml` does not write.
+    An image file is accepted only if it is the one that was used, by its SHA-256. Raises
+    `ConfigError` with file and line for anything that `to_toml` does not write.
     """
     toml = read_toml(path)
     top = toml.data
@@ -455,7 +455,7 @@ def _read_images(table: _Table, read_image: Callable[[str], Image]) -> tuple[Ima
 
 
 def as_it_was(image: Image, sha256: str) -> Image:
-    """Return an image that was read again; its plan is refused if it is not the same any more.
+    """Return an image that was read again; its plan is refused if it has changed.
 
     What was sent may have been fitted to the size of the video first, so the plan decides.
     """

@@ -1,9 +1,9 @@
-"""Says what votes have decided: win rates with intervals, and a score for each setting.
+"""Computes the results of votes: win rates with intervals, and a score for each setting.
 
-Rates count a tie as half a win. Intervals are Wilson's (95 %), widened where votes for the same
-pair of videos agree more than chance allows. Scores are those of the Bradley-Terry model, with
-intervals from its Fisher information, widened in the same way. No interval takes anything from
-votes on pairs that were chosen because of earlier votes.
+Rates count a tie as half a win. Intervals are Wilson's (95 %), widened if votes for the same
+pair of videos agree more than by chance. Scores are those of the Bradley-Terry model, with
+intervals from its Fisher information, widened in the same way. Votes on pairs that were chosen
+because of earlier votes are not used for any interval.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Z = 1.959964
 """Standard normal quantile of a 95 % interval."""
 
 MOST_SCORES = 150
-"""Settings that get a score: the model inverts a matrix of that size."""
+"""Most settings that get a score: the model inverts a matrix of that size."""
 
 Setting = Mapping[str, Hashable]
 
@@ -29,9 +29,9 @@ Setting = Mapping[str, Hashable]
 class Rate:
     """How often one side won: `rate` counts ties as half; `low` to `high` is the interval.
 
-    `needed` is how many more votes would decide it if they came as before (None: nobody can
-    say, since both sides are equal so far). `balanced`: the pairs were not chosen because of
-    earlier votes; otherwise there is no interval, so it is 0 to 1.
+    `needed` is how many more votes would decide it at the same rate (None: not known, since
+    both sides are equal so far). `balanced`: the pairs were not chosen because of earlier
+    votes; otherwise there is no interval, so it is 0 to 1.
     """
 
     wins: int
@@ -67,7 +67,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """Two values of one field; `matched`: all else was equal in the videos compared."""
+    """Two values of one field; `matched`: all other fields of the compared videos were equal."""
 
     field: str
     better: str
@@ -76,7 +76,7 @@ class Contrast:
     matched: bool
 
     def __str__(self) -> str:
-        """Return the sentence: who leads, by how much, and whether that is decided."""
+        """Return a sentence: which value leads, by how much, and whether that is decided."""
         rate = self.rate
         sure = "decided" if rate.decided else "not yet decided"
         if not rate.decided and rate.needed is not None:
@@ -85,7 +85,7 @@ class Contrast:
             sure += ", no difference so far" if rate.balanced else ", no balanced pairs"
         verb = "beats" if rate.rate > 0.5 else "equals"  # noqa: PLR2004 - even odds
         ties = f" with {rate.ties} tie{'s' if rate.ties > 1 else ''}" if rate.ties else ""
-        mixed = "" if self.matched else "; other fields differed too"
+        mixed = "" if self.matched else "; other fields also differed"
         return (
             f"{self.field}={self.better} {verb} {self.worse} {rate.wins}:{rate.losses}{ties}, "
             f"95 % interval {rate.low:.2f}-{rate.high:.2f}: {sure}{mixed}."
@@ -94,7 +94,7 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """What the votes say, best setting first; `why_no_scores` is a sentence or ""."""
+    """The results of votes, best setting first; `why_no_scores` is a sentence or ""."""
 
     votes: int
     adaptive: int
@@ -108,12 +108,12 @@ class Results:
 def results_of(
     votes: Iterable[Vote], settings: Mapping[str, Setting], labels: Mapping[str, str]
 ) -> Results:
-    """Return what the votes say of settings.
+    """Return the results of the votes for settings.
 
-    `settings` holds the varied fields of each video by its SHA-256, `labels` the name of its
+    `settings` has the varied fields of each video by its SHA-256, `labels` the name of its
     setting: videos with the same label are samples of one setting. Of several votes of one
     person on one pair the last counts. Votes on pairs that were chosen because of earlier votes
-    enter the scores, but no interval and no rate: they would bias it.
+    are used for the scores, but not for intervals and rates, which they would bias.
     """
     counted = _last_of_each(vote for vote in votes if {vote.left, vote.right} <= settings.keys())
     between = [vote for vote in counted if labels[vote.left] != labels[vote.right]]
@@ -140,13 +140,13 @@ def results_of(
 def _last_of_each(votes: Iterable[Vote]) -> list[Vote]:
     last: dict[tuple[frozenset[str], str, bool], Vote] = {}
     for vote in sorted(votes, key=lambda one: one.at):
-        # A second look at a close pair must not replace the balanced vote on it.
+        # A second vote on a close pair must not replace the balanced vote on it.
         last[frozenset((vote.left, vote.right)), vote.who, vote.balanced] = vote
     return list(last.values())
 
 
 def _sound(votes: Sequence[Vote]) -> Sequence[Vote]:
-    """Return the votes on balanced pairs, or all where there are none."""
+    """Return the votes on balanced pairs, or all votes if there are none."""
     return [vote for vote in votes if vote.balanced] or votes
 
 
@@ -179,7 +179,7 @@ def _alike(vote: Vote, settings: Mapping[str, Setting], field: str) -> bool:
 
 
 def _rate_of(votes: Sequence[Vote], ours: Collection[str]) -> Rate:
-    """Return how often `ours` won; by the balanced votes alone where there are any."""
+    """Return how often `ours` won; by the balanced votes only, if there are any."""
     votes = _sound(votes)
     points: dict[frozenset[str], list[float]] = defaultdict(list)
     wins = losses = ties = 0
@@ -210,11 +210,11 @@ def wilson(rate: float, number: float) -> tuple[float, float]:
 
 
 def _design_effect(pairs: Collection[Sequence[float]]) -> float:
-    """Return by how much votes on the same pair of videos tell less than as many new pairs."""
+    """Return how many votes on the same pairs of videos are worth one vote on a new pair."""
     number, groups = sum(map(len, pairs)), len(pairs)
     rate = sum(map(sum, pairs)) / number
     plain = rate * (1 - rate) / number
-    if groups < 5 or groups == number or not plain:  # noqa: PLR2004 - fewer say nothing of spread
+    if groups < 5 or groups == number or not plain:  # noqa: PLR2004 - fewer do not show the spread
         return 1.0
     spread = sum((sum(points) - len(points) * rate) ** 2 for points in pairs)
     return max(1.0, spread * groups / (groups - 1) / number**2 / plain)
@@ -229,7 +229,7 @@ def _scores(
     if not votes:
         return {}, "There are no votes between different settings yet."
     if len(names) > MOST_SCORES:
-        return {}, f"Scores are made for at most {MOST_SCORES} settings."
+        return {}, f"Scores are computed for at most {MOST_SCORES} settings."
     wins = wins_of(names, votes, labels)
     if not _connected(len(names), wins):
         return {}, (
@@ -245,7 +245,7 @@ def _scores(
 def wins_of(
     names: Sequence[str], votes: Iterable[Vote], labels: Mapping[str, str]
 ) -> dict[tuple[int, int], float]:
-    """Return how often each setting beat each other one, by their places in `names`."""
+    """Return how often each setting beat each other one, by their indexes in `names`."""
     wins: dict[tuple[int, int], float] = defaultdict(float)
     at = {name: index for index, name in enumerate(names)}
     for vote in votes:
@@ -261,10 +261,10 @@ _SHARE: Mapping[str, float] = MappingProxyType({"left": 1.0, "right": 0.0, "tie"
 def _errors(
     names: Sequence[str], scores: Sequence[float], votes: Sequence[Vote], labels: Mapping[str, str]
 ) -> list[float] | None:
-    """Return the standard errors by these votes; None where they do not link all settings.
+    """Return the standard errors by these votes; None if they do not link all settings.
 
     The larger of two: by the Fisher information, and by the spread between pairs of videos,
-    whose votes are taken together (White, Econometrica 50, 1982).
+    whose votes are grouped (White, Econometrica 50, 1982).
     """
     wins, number = wins_of(names, votes, labels), len(names)
     if not _connected(number, dict.fromkeys(wins, 1.0)):
@@ -291,7 +291,7 @@ def _errors(
 
 
 def _connected(number: int, wins: Mapping[tuple[int, int], float]) -> bool:
-    """Return whether everyone beat everyone, directly or through others: else no maximum exists."""
+    """Return whether each beat each other, directly or through others: else no maximum exists."""
     for pairs in (wins, {(j, i): share for (i, j), share in wins.items()}):
         reached, waiting = {0}, [0]
         beats = defaultdict(list)
@@ -312,10 +312,9 @@ def bradley_terry(
 ) -> tuple[list[float], list[list[float]]]:
     """Return the scores, with mean 0, and their information matrix.
 
-    `wins[i, j]` is how often i beat j. By Newton's method, until a step is below `near`; the
-    information is singular along a common shift, so that direction is filled in, which leaves
-    the others as they are. With a `ridge` (the precision of a prior around 0) there are scores
-    whatever the votes are.
+    `wins[i, j]` is how often i beat j. Uses Newton's method until a step is below `near`; the
+    information is singular along a common shift, so that direction is filled in, which does not
+    change the others. With a `ridge` (the precision of a prior around 0) scores always exist.
     """
     scores, information = [0.0] * number, list[list[float]]()
     for _ in range(100):
@@ -338,7 +337,7 @@ def _slope(
 ) -> tuple[list[float], list[list[float]]]:
     number = len(scores)
     slope = [0.0] * number
-    # Ones everywhere: the information of the mean, which the votes say nothing of.
+    # Ones everywhere: the information of the mean, which votes do not determine.
     information = [[1.0] * number for _ in range(number)]
     for (i, j), share in wins.items():
         if i < j or (j, i) not in wins:
@@ -372,7 +371,7 @@ def _solve(
 
 
 def _subtract(row: list[float], other: Sequence[float], factor: float, start: int) -> None:
-    """Take a multiple of another row off, from a column on."""
+    """Subtract a multiple of another row, from column `start` on."""
     if factor:
         row[start:] = [
             mine - factor * theirs for mine, theirs in zip(row[start:], other[start:], strict=True)

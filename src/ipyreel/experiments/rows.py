@@ -1,4 +1,4 @@
-"""Reads rows of data (a DataFrame, dicts, CSV, JSONL), and makes a request of each."""
+"""Reads rows of data (a DataFrame, dicts, CSV, JSONL), and makes a request from each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ipyreel.values import Image, VideoRequest
 Row = Mapping[str, Any]
 
 MOST_BYTES = 20_000_000
-"""Largest file of rows, votes or videos."""
+"""Most bytes of a data file, such as rows or votes."""
 
 
 def read_rows(given: Any) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def read_bytes(path: Path, where: str = "") -> bytes:
     except OSError as error:
         raise InvalidRequest(f"{where}{path}: {error.strerror or error}.") from error
     if len(data) > MOST_BYTES:
-        raise InvalidRequest(f"{where}{path}: it is larger than {MOST_BYTES // 10**6} MB.")
+        raise InvalidRequest(f"{where}{path} is larger than {MOST_BYTES // 10**6} MB.")
     return data
 
 
@@ -84,7 +84,7 @@ def _read_file(path: Path) -> list[Any]:
         # utf-8-sig: spreadsheets put a byte order mark first.
         text = read_bytes(path, "--rows ").decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"--rows {path}: it is not UTF-8 text.") from error
+        raise InvalidRequest(f"--rows {path} is not UTF-8 text.") from error
     return _read_csv(text, path) if suffix == ".csv" else _read_jsonl(text, path)
 
 
@@ -125,7 +125,7 @@ def _plain(value: Any) -> Any:
         value = value.item()
     missing = value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124
     missing = missing or (isinstance(value, str) and not value.strip())
-    # pandas' own: it is equal to nothing, and its module is not imported for that.
+    # pandas' own missing value: it equals nothing, and we do not import pandas for it.
     missing = missing or type(value).__name__ in {"NAType", "NaTType"}
     return None if missing else value
 
@@ -142,8 +142,8 @@ def expand_rows(
     """Return a request for each row, `count` times; `base` has the prompt and common fields.
 
     A column with the name of a field (`seconds`, `size`, `seed`, `model`, `provider`, `image`)
-    sets it, one with a name in the prompt's braces is filled in by `fill`, and every other is
-    kept as a note. Raises `InvalidRequest` that names the row.
+    sets it, one with a name in the prompt's braces is filled in by `fill`, and any other is
+    kept as a note. Raises `InvalidRequest` naming the row.
     """
     words = set(names_in(base.prompt)) if fill else set()
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -207,7 +207,7 @@ def _request(
 
 
 def _labels(rows: Sequence[Row], columns: Sequence[str], words: set[str]) -> list[str]:
-    """Return what tells the rows apart, and their numbers where that is not enough."""
+    """Return labels that distinguish the rows, with their numbers if needed."""
     varied = [
         name for name in columns if len({str(plain_value(row.get(name))) for row in rows}) > 1
     ]

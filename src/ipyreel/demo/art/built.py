@@ -1,4 +1,4 @@
-"""What people built: the city, and the Japanese garden."""
+"""Scenes of built places: the city, and the Japanese garden."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _light_windows(stage: Stage, face: np.ndarray, dice: np.random.Generator, li
 
 
 def _sign(stage: Stage, dice: np.random.Generator, colour: Rgb) -> Sprite:
-    """Return one neon sign: a frame and strokes like letters, in their own glow."""
+    """Return one neon sign: a frame and strokes like letters, with their glow."""
     wide, high = (0.36, 1.0) if dice.random() < 0.65 else (1.0, 0.34)  # noqa: PLR2004
     pen = Pen(stage.unit * dice.uniform(0.1, 0.17), wide + 0.3, high + 0.3)
     inner = mix(colour, WHITE, 0.6)
@@ -95,7 +95,7 @@ def _signs(stage: Stage, speed: float) -> Part:
 
 
 def city(stage: Stage) -> list[Part]:
-    """Return skylines over a wet street that shows them again."""
+    """Return skylines over a wet street that reflects them."""
     scene, line = stage.scene, stage.row(0.78)
     pace = stage.unit * scene.tempo * 0.02
     dark = scene.hour not in ("day", "golden", "sunrise")
@@ -146,7 +146,7 @@ def _tree(stage: Stage, name: str) -> Sprite:
 
 
 def _bough(stage: Stage) -> Sprite:
-    """Return a bough in flower that hangs into the picture from above."""
+    """Return a flowering branch that hangs into the picture from above."""
     pen = Pen(stage.unit, 0.95, 0.36)
     bark = stage.lit((74, 52, 50))
     points = [(0.95 * a, 0.014 + 0.15 * a * a) for a in (0.0, 0.35, 0.7, 0.95)]
@@ -164,7 +164,7 @@ def _bough(stage: Stage) -> Sprite:
 
 
 def _flower(stage: Stage, pen: Pen, spots: list[tuple[float, float, float]], count: int) -> None:
-    """Set blossoms about spots (x, y, reach), the dark ones first."""
+    """Draw blossoms around spots (x, y, radius), the dark ones first."""
     dice = stage.dice("blossoms")
     for i in range(count):
         tone = 4 * i // count

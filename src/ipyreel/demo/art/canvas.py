@@ -1,7 +1,7 @@
-"""The planes of a yuv420p frame, and the pictures put on them.
+"""The planes of a yuv420p frame, and the sprites drawn on them.
 
-Frames are composed as three 8-bit planes (BT.709, limited range), which is what the encoder
-takes: composing RGB and converting every frame would cost more than the encoding itself.
+Frames are composed as three 8-bit planes (BT.709, limited range), the encoder's input format:
+composing RGB and converting every frame would cost more than the encoding itself.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def doubled(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """A piece of picture: its planes, and how much it covers (none: everything)."""
+    """A part of the picture: its planes, and its opacity mask (none: opaque)."""
 
     y: Image.Image
     u: Image.Image
@@ -76,7 +76,7 @@ class Sprite:
         return self.y.size
 
     def faded(self, opacity: float) -> Sprite:
-        """Return what covers ``opacity`` as much; what has no mask stays whole."""
+        """Return the sprite with its mask scaled by ``opacity``; without a mask, unchanged."""
         if self.alpha is None or self.alpha_half is None:
             return self
         levels = [round(level * opacity) for level in range(256)]
@@ -90,7 +90,7 @@ class Sprite:
 
 
 def ladder(piece: Sprite) -> list[Sprite]:
-    """Return ``piece`` in nine strengths, from nothing to all: fading it per frame costs more."""
+    """Return ``piece`` at nine opacities, from 0 to 1: fading it for each frame costs more."""
     return [piece.faded(step / STEPS) for step in range(STEPS + 1)]
 
 
@@ -102,9 +102,9 @@ def _yuv(rgb: Floats) -> list[Floats]:
 def painted(
     rgb: Floats, size: tuple[int, int], cover: Floats | None = None, *, dither: bool = False
 ) -> Sprite:
-    """Make a sprite of ``size`` from colours (h, w, 3) on a coarser grid, and a mask at full size.
+    """Return a sprite of ``size`` from colours (h, w, 3) on a coarser grid, and a full-size mask.
 
-    What is soft is painted at half its size or less: a quarter of the work, and the size of the
+    Soft areas are painted at half their size or less: a quarter of the work, and the size of the
     chroma planes anyway. With ``dither`` the luma gets fixed noise of half a level, so that dark
     gradients do not band.
     """
@@ -124,12 +124,12 @@ def painted(
 
 
 def plain(colour: Rgb, cover: Floats) -> Sprite:
-    """Make a sprite of one colour that covers as much as ``cover`` (even sides, 0..255) says."""
+    """Return a sprite of one colour with the mask ``cover`` (even sides, 0..255)."""
     return painted(np.full((1, 1, 3), colour), (cover.shape[1], cover.shape[0]), cover)
 
 
 def sprite_of(image: Image.Image) -> Sprite:
-    """Make a sprite of an RGBA or RGB image of even width and height."""
+    """Return a sprite of an RGBA or RGB image of even width and height."""
     alpha = image.getchannel("A") if "A" in image.getbands() else None
     luma, u, v = _yuv(np.asarray(image.convert("RGB")))
     u, v = (plane[::2, ::2] / 2 + plane[1::2, 1::2] / 2 for plane in (u, v))
@@ -147,9 +147,10 @@ class Canvas:
         self.v = Image.new("L", (width // 2, height // 2), 128)
 
     def blit(self, piece: Sprite, x: float, y: float, *, grey: bool = False) -> None:
-        """Put ``piece`` with its upper left corner at (x, y); what sticks out is cut off.
+        """Draw ``piece`` with its upper left corner at (x, y); parts outside are cut off.
 
-        With ``grey`` the colours below stay: enough for small white things, in a third of the time.
+        With ``grey`` the colours below are kept: enough for small white things, in a third of
+        the time.
         """
         left, top = round(x), round(y)
         wide, high = piece.size
@@ -162,7 +163,7 @@ class Canvas:
         self.v.paste(piece.v, (left >> 1, top >> 1), piece.alpha_half)
 
     def wash(self, colour: Rgb, half: Image.Image, x: int, y: int) -> None:
-        """Lay ``colour`` on as much as a mask of half the size says; x and y are even."""
+        """Blend in ``colour`` by a mask of half the size; x and y are even."""
         levels = [round(float(plane)) for plane in _yuv(np.asarray(colour))]
         box = (x, y, x + 2 * half.width, y + 2 * half.height)
         self.y.paste(levels[0], box, doubled(half))
@@ -171,7 +172,7 @@ class Canvas:
         self.v.paste(levels[2], corner, half)
 
     def veil(self, colour: Rgb, mask: Image.Image) -> None:
-        """Lay ``colour`` over the whole frame as much as ``mask``, of any size, says."""
+        """Blend ``colour`` into the whole frame by ``mask``, which may have any size."""
         self.wash(colour, mask.resize(self.u.size, Image.Resampling.BILINEAR), 0, 0)
 
     def planes(self, style: str) -> tuple[Image.Image, Image.Image, Image.Image]:

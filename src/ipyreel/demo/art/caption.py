@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 MARK = "demo picture - no AI model made this"
 ABSTRACT = "abstract demo picture (subject not known) - no AI model made this"
-# What has Latin and Vietnamese letters first, then Chinese, Japanese or Korean ones, as Linux,
-# Windows and macOS name their files.
+# Fonts with Latin and Vietnamese letters first, then Chinese, Japanese or Korean ones, by their
+# file names on Linux, Windows and macOS.
 _FONTS = (
     "DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf",
     "SourceHanSansSC-Regular.otf", "wqy-microhei.ttc", "wqy-zenhei.ttc",
@@ -21,7 +21,7 @@ _FONTS = (
     "PingFang.ttc", "Hiragino Sans GB.ttc", "Arial Unicode.ttf",
 )  # fmt: skip
 SCRIPTS = {"Chinese": "水墨风格", "Japanese": "さくら", "Korean": "한국어"}
-"""A few words in the scripts that take a font of their own."""
+"""A few words in each script that needs a special font."""
 
 _LONGEST = 400
 _LINES = 3
@@ -30,7 +30,7 @@ Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def _fonts(size: int) -> Iterator[Font]:
-    """Give the fonts of this machine, the one that Pillow brings last."""
+    """Yield the fonts of this machine; Pillow's own font comes last."""
     for name in _FONTS:
         with contextlib.suppress(OSError):
             yield ImageFont.truetype(name, size)
@@ -56,7 +56,7 @@ def _draws(font: Font) -> Callable[[str], bool]:
 
 
 def _nearest(character: str, known: Callable[[str], bool]) -> str:
-    """Return what can stand for a character that the font lacks: é as e, – as -, or nothing."""
+    """Return a substitute for a character that the font lacks: é as e, – as -, or nothing."""
     base = unicodedata.normalize("NFKD", character)[0]
     if unicodedata.category(character) == "Pd":
         base = "-"
@@ -64,7 +64,7 @@ def _nearest(character: str, known: Callable[[str], bool]) -> str:
 
 
 def _readable(prompt: str, size: int) -> tuple[str, Font]:
-    """Return what can be written of the prompt, and the font for it: the one that has the most."""
+    """Return the part of the prompt that can be written, and the font that has most of it."""
     text = " ".join(unicodedata.normalize("NFC", prompt[: 4 * _LONGEST]).split())[:_LONGEST]
     best, kept, lost = next(_fonts(size)), "", len(text) + 1
     for font in _fonts(size):
@@ -88,7 +88,7 @@ def missing_scripts() -> list[str]:
 def _wrap(text: str, font: Font, room: float) -> list[str]:
     """Break ``text`` into at most three lines of ``room`` pixels; the rest becomes an ellipsis."""
     lines = [""]
-    # A line may break at spaces, and beside every Chinese, Japanese or Korean character.
+    # A line may break at spaces, and next to any Chinese, Japanese or Korean character.
     for piece in re.findall(r"[\u2e80-\uffff]\s*|[^\s\u2e80-\uffff]+\s*", text):
         fits = font.getlength(lines[-1] + piece.rstrip()) <= room
         if fits or not lines[-1]:
@@ -108,7 +108,7 @@ def _wrap(text: str, font: Font, room: float) -> list[str]:
 
 
 def _scrim(size: tuple[int, int]) -> Image.Image:
-    """Return a dark veil, clear at its top, so that white letters can be read on anything."""
+    """Return a dark gradient, clear at its top: white letters are readable on any background."""
     veil = Image.new("RGBA", size, (8, 8, 14, 0))
     ramp = Image.linear_gradient("L").resize(size)
     veil.putalpha(ramp.point([min(150, round(0.9 * level)) for level in range(256)]))
@@ -118,8 +118,8 @@ def _scrim(size: tuple[int, int]) -> Image.Image:
 def caption(prompt: str, width: int, height: int, *, mark: str = MARK) -> Image.Image:
     """Return an RGBA strip, ``width`` wide, for the lower edge of a frame of that size.
 
-    It holds the prompt in up to three lines and the mark. Characters that no font here can draw
-    are left out; frames under 96 pixels get no words, for nobody could read them.
+    It has the prompt in up to three lines and the mark. Characters that no font here can draw
+    are left out; frames under 96 pixels get no words, since they would not be readable.
     """
     if min(width, height) < _TINY:
         return Image.new("RGBA", (width, 2), (0, 0, 0, 0))

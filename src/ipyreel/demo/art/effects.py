@@ -1,4 +1,4 @@
-"""What light, weather and water do: sky, clouds, aurora, mirror, rain, snow, fog, fire."""
+"""Effects of light, weather and water: sky, clouds, aurora, mirror, rain, snow, fog, fire."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _LOW = ("sunset", "sunrise", "golden")
 
 
 def sun_place(stage: Stage, horizon: float) -> tuple[float, float]:
-    """Return where sun or moon stands, in pixels."""
+    """Return the position of sun or moon, in pixels."""
     x = stage.width * stage.dice("sun").uniform(0.58, 0.74)
     high = {"sunset": 0.86, "sunrise": 0.8, "golden": 0.7, "night": 0.34}
     return x, stage.height * horizon * high.get(stage.scene.hour, 0.3)
 
 
 def _stars(stage: Stage, piece: Sprite) -> None:
-    """Set stars into the luma of a sky, fewer and dimmer towards the bottom."""
+    """Draw stars into the luma of a sky, fewer and dimmer towards the bottom."""
     dice = stage.dice("stars")
     luma = np.asarray(piece.y).copy()
     count = stage.width * stage.height // 1500
-    size = 2 if stage.unit > 400 else 1  # noqa: PLR2004 - a pixel alone is lost on a large frame
+    size = 2 if stage.unit > 400 else 1  # noqa: PLR2004 - one pixel is too small on a large frame
     x = dice.integers(0, stage.width - 1, count)
     y = (dice.random(count) ** 1.4 * (stage.height - 1)).astype(int)
     bright = dice.random(count) ** 4 * (1 - 0.8 * y / stage.height)
@@ -63,7 +63,7 @@ def sky(stage: Stage, horizon: float) -> list[Part]:
 
 
 def _shine(stage: Stage, rgb: Floats, away: Floats, horizon: float) -> Part:
-    """Lay the light of sun or moon over a sky; return its disc."""
+    """Blend the light of sun or moon into a sky; return its disc."""
     scene, night = stage.scene, stage.scene.hour == "night"
     halo = np.exp(away * np.float32(-3.3 if night else -1.6)) * np.float32(0.3 if night else 0.62)
     rgb += (np.asarray(scene.light, dtype=np.float32) - rgb) * halo[..., None]
@@ -226,7 +226,7 @@ def swarm(
     twinkle: float = 0.0,
     grey: bool = False,
 ) -> Part:
-    """Return ``count`` sprites drifting through the frame, coming back on the other side.
+    """Return ``count`` sprites drifting through the frame, reappearing on the other side.
 
     Kinds go from far to near: later ones move faster. Speeds and sways are in units of the frame
     per second, ``twinkle`` is turns per second of the brightness. ``grey``: see `Canvas.blit`.
@@ -323,7 +323,7 @@ def embers(stage: Stage) -> Part:
 
 
 def motes(stage: Stage) -> Part:
-    """Return dust in the light: what moves when nothing else does."""
+    """Return dust in the light, the movement of scenes that have no other."""
     kinds = _dots(stage, (0.0025, 0.004, 0.007), mix(stage.scene.light, WHITE, 0.4))
     return swarm(stage, kinds, 36, across=0.02, down=-0.02, twinkle=0.25, grey=True)
 
@@ -332,5 +332,5 @@ _KINDS = {"rain": _rain, "snow": _snow, "petals": _petals, "fog": _fog}
 
 
 def in_front(stage: Stage) -> list[Part]:
-    """Return what of the scene's air is nearer than everything else."""
+    """Return the weather layers in front of everything else."""
     return [_KINDS[name](stage) for name in stage.scene.air if name in _KINDS]

@@ -1,8 +1,7 @@
-"""Who is in the picture: drawn figures, where they stand, and how they move.
+"""The figures in the picture: their drawings, positions and movements.
 
-Drawings look to the right and show one phase (0..1) of a movement. Their coordinates are shares
-of the figure's length; `Pen` draws at twice the size and scales down, which is what makes
-the edges smooth.
+Drawings face right and show one phase (0..1) of a movement. Their coordinates are shares of
+the figure's length; `Pen` draws at twice the size and scales down, which smooths the edges.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class Pen:
             self.blob((x0, y0), (radius, radius), colour)
 
     def cover(self) -> Image.Image:
-        """Return where something is drawn, at the drawing's own size."""
+        """Return the mask of the drawn area, at the drawing's own size."""
         return self.image.getchannel("A").reduce(_OVER)
 
     def done(self) -> Image.Image:
@@ -97,7 +96,7 @@ def lit(image: Image.Image, tint: Rgb, rim: Rgb, strength: float) -> Image.Image
     rgb = np.asarray(image.convert("RGB")).astype(np.float32)
     rgb *= span(1.06, 0.74, image.height)[:, None, None]
     rgb += (np.asarray(rim, dtype=np.float32) - rgb) * edge
-    glare = np.clip(rgb - 225, 0, 30) * 2  # what is bright stays so in a dim light
+    glare = np.clip(rgb - 225, 0, 30) * 2  # bright areas stay bright in dim light
     rgb *= np.asarray(tint, dtype=np.float32)
     rgb += glare
     shaded = Image.fromarray(np.minimum(rgb, 255).astype(np.uint8))
@@ -207,7 +206,7 @@ def balloon(length: float, phase: float, coat: Rgb) -> Image.Image:
         x, y = math.sin(a), -math.cos(a)
         ring.append((0.4 * x * (1 - 0.13 * max(0.0, y)), 0.5 * y))
     pen.poly([(0.5, 0.97), (0.45, 1.06), (0.55, 1.06)], scale(coat, 0.7))
-    for step in range(15):  # ever smaller and lighter: a round body without an airbrush
+    for step in range(15):  # smaller and lighter each time, so the body looks round
         share, size = step / 15, 1 - step / 15.3
         grown = [(0.5 - 0.13 * share + x * size, 0.5 - 0.16 * share + y * size) for x, y in ring]
         pen.poly(grown, mix(scale(coat, 0.66), mix(coat, WHITE, 0.3), share**1.1))
@@ -277,14 +276,14 @@ ROLES: dict[str, Role] = {
 class Figure:
     """The pictures of one movement, coloured by the prompt and lit by the hour.
 
-    Each is drawn when it is first shown: the video begins before all are there.
+    Each is drawn when it is first shown: encoding starts before all of them exist.
     """
 
     def __init__(self, stage: Stage, name: str, factor: float = 1.0) -> None:
         self.role, scene = ROLES[name], stage.scene
         named = scene.accent if scene.subjects[:1] == (name,) else None
         self._coat = named or self.role.coat
-        # Some colour even at night: a black figure on a dark hill is not seen at all.
+        # Some colour even at night: a black figure on a dark hill would not be visible.
         self._tint = mix((1, 1, 1), scene.tint, 0.64)
         self._rim = mix(scene.light, WHITE, 0.15)
         self._length = max(8.0, self.role.size * stage.unit * factor)
@@ -304,7 +303,7 @@ class Figure:
 def _moving(
     figure: Figure, path: Callable[[float], Point], mirror: tuple[float, float] | None = None
 ) -> Part:
-    """Return a figure on its way; ``mirror`` is how far below, in heights, and how clearly."""
+    """Return a moving figure; ``mirror`` is the reflection's distance (in heights) and opacity."""
 
     @functools.cache
     def image(phase: int) -> Sprite:
@@ -355,7 +354,7 @@ def afloat(stage: Stage, line: int) -> list[Part]:
     return [_moving(figure, path, (0.83, 0.22))]
 
 
-# Where their middles are at first and at last, as shares of the height.
+# Their centres at the beginning and at the end, as shares of the height.
 _RISES = {"balloon": (0.56, 0.3), "hot_air_balloon": (0.33, 0.24)}
 
 

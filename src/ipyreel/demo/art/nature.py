@@ -80,7 +80,7 @@ def _foam(stage: Stage, name: str, tall: int) -> Sprite:
 
 
 def beach(stage: Stage) -> list[Part]:
-    """Return sea and sand, the camera going along."""
+    """Return sea and sand, with a moving camera."""
     scene, line, shore = stage.scene, stage.row(0.5), stage.row(0.7)
     speed = stage.unit * scene.tempo * (0.42 if "dog" in scene.subjects else 0.05)
     cape = shaded(stage.hazy((70, 80, 90), 0.55), scene.sky[2], 40)
@@ -143,7 +143,7 @@ def _range(stage: Stage, k: int) -> tuple[Sprite, int]:
 
     def paint(depth: Floats, rows: Floats) -> Floats:
         bumps = noise(dice, depth.shape, (5, 44), 5) - np.float32(0.5)
-        shift = depth * (np.float32(0.3) + bumps * np.float32(0.5))  # ridges run down aslant
+        shift = depth * (np.float32(0.3) + bumps * np.float32(0.5))  # ridges run down at an angle
         wander = (np.arange(wide // 2) + shift).astype(np.intp) % (wide // 2)
         face = smooth(slope[wander] + bumps * np.float32(1.2), -0.7, 0.7)
         limit = high * (base - tall * 0.28) + high * (bumps * 0.22 + face * 0.03)
@@ -157,7 +157,7 @@ def _range(stage: Stage, k: int) -> tuple[Sprite, int]:
 
 
 def mountain(stage: Stage) -> list[Part]:
-    """Return ranges one behind the other over a lake, firs in front."""
+    """Return mountain ranges behind each other over a lake, firs in front."""
     scene, line = stage.scene, stage.row(0.7)
     pace = stage.unit * scene.tempo
     parts = effects.sky(stage, 0.68)
@@ -188,7 +188,7 @@ def meadow(stage: Stage) -> list[Part]:
         top = stage.hazy(green, 0.62 - 0.2 * k)
         low = stage.hazy(scale(green, 0.55), 0.5 - 0.17 * k)
         paint = shaded(top, low, stage.height * 0.2, mix(top, scene.light, 0.5))
-        if k == len(greens) - 1:  # a wood stands before the nearest hill
+        if k == len(greens) - 1:  # a wood is in front of the nearest hill
             wood = pines(stage, "copse", 0.75, (0.03, 0.1), stage.hazy((44, 92, 58), 0.15))
             parts.append(scrolling(wood, 0, stage.unit * 0.012 * moves * scene.tempo))
         speed = 0.006 * 2.1**k * (moves if k > 1 else 1)

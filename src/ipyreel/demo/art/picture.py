@@ -17,7 +17,7 @@ from ipyreel.demo.art.stage import Part, Stage, column, fixed, span
 from ipyreel.demo.art.words import read_scene
 
 Planes: TypeAlias = tuple[Image.Image, Image.Image, Image.Image]
-# An input image is seen alone at first; what the prompt adds comes in this many seconds.
+# An input image is first shown alone; the effects of the prompt fade in over these seconds.
 _REVEAL = 1.2
 _ZOOM = 0.14
 # Pillow knows others, and starts programs for some: an EPS would run Ghostscript.
@@ -25,7 +25,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
 def _opened(image: bytes, size: tuple[int, int]) -> Sprite:
-    """Return the input image turned upright and cut to cover ``size``."""
+    """Return the input image rotated upright and cropped to cover ``size``."""
     try:
         with Image.open(io.BytesIO(image), formats=_FORMATS) as opened:
             upright = ImageOps.exif_transpose(opened).convert("RGBA")
@@ -38,7 +38,7 @@ def _opened(image: bytes, size: tuple[int, int]) -> Sprite:
 
 
 def _travel(picture: Sprite, seconds: float) -> Part:
-    """Return a slow move into ``picture`` that begins at rest."""
+    """Return a slow zoom into ``picture`` that starts at rest."""
 
     def moved(plane: Image.Image, cut: float) -> Image.Image:
         drift = 0.4 * cut
@@ -101,9 +101,9 @@ PLACES: Mapping[str, Callable[[Stage], list[Part]]] = {
 
 
 class Picture:
-    """Everything of a video that is computed once; `at` composes one frame.
+    """The parts of a video that are computed once; `at` composes one frame.
 
-    ``seconds`` is its length: what crosses the frame does it in that time. The other arguments
+    ``seconds`` is its length: figures cross the frame in that time. The other arguments
     are those of `ipyreel.demo.render.render`.
     """
 

@@ -1,4 +1,4 @@
-"""What every layer of a picture is built with: the stage, noise, ridges, hills, trees.
+"""Tools for building the layers of a picture: the stage, noise, ridges, hills, trees.
 
 Colours are painted at half the size of the frame (`canvas.painted`), edges at its full size.
 """
@@ -16,7 +16,7 @@ from PIL import Image
 from ipyreel.demo.art.canvas import Canvas, Floats, Rgb, Sprite, mix, painted, plain
 from ipyreel.demo.art.words import Scene
 
-# A layer: draws itself on the canvas as it is t seconds after the beginning.
+# A layer: draws its state at t seconds after the beginning on the canvas.
 Part: TypeAlias = Callable[[Canvas, float], None]
 # Gets the depth below a line in pixels, and the row, both (h, w) at half size; returns RGB.
 Paint: TypeAlias = Callable[[Floats, Floats], Floats]
@@ -42,7 +42,7 @@ class Stage:
         return round(max(self.width, self.height) * 0.75) * 2
 
     def dice(self, name: str) -> np.random.Generator:
-        """Return a generator of the part called ``name``: no part moves another's numbers."""
+        """Return a random generator for the part ``name``, independent of other parts."""
         return np.random.default_rng([self.scene.digest, zlib.crc32(name.encode())])
 
     def row(self, share: float) -> int:
@@ -50,7 +50,7 @@ class Stage:
         return round(self.height * share / 2) * 2
 
     def lit(self, colour: Rgb) -> Rgb:
-        """Return ``colour`` as it looks in the light of the hour."""
+        """Return ``colour`` in the light of the hour."""
         red, green, blue = (a * b for a, b in zip(colour, self.scene.tint, strict=True))
         return (red, green, blue)
 
@@ -151,7 +151,7 @@ def shaded(top: Rgb, low: Rgb, deep: float, rim: Rgb | None = None) -> Paint:
 
 
 def ground(line: Floats, bottom: int, paint: Paint) -> tuple[Sprite, int]:
-    """Return what lies below ``line`` (a row for each column) down to ``bottom``, and its row."""
+    """Return the area from ``line`` (a row for each column) to ``bottom``, and its top row."""
     top = int(line.min() // 2) * 2
     end = max(bottom // 2 * 2, top + 2)
     rows = np.arange(top, end, 2, dtype=np.float32)[:, None] + np.float32(0.5)
@@ -165,7 +165,7 @@ def scrolling(
 ) -> Part:
     """Show a periodic layer at row ``y`` passing to the left at ``speed`` pixels per second.
 
-    ``bob`` gives how far it is lowered at a moment.
+    ``bob`` returns how far it is lowered at a moment.
     """
 
     def draw(canvas: Canvas, t: float) -> None:
@@ -183,7 +183,7 @@ def fixed(piece: Sprite, x: float, y: float) -> Part:
 
 
 def glow(radius: float, colour: Rgb, strength: float = 1.0, power: float = 2.2) -> Sprite:
-    """Make a round soft light of that radius in pixels."""
+    """Return a soft round light with that radius in pixels."""
     side = max(4, round(radius) * 2)
     across = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / np.float32(side / 2) - 1
     away = np.hypot(across[None, :], across[:, None])
@@ -195,7 +195,7 @@ def hills(
 ) -> Part:
     """Return a layer of rolling hills that passes by.
 
-    ``place`` says in shares of the height where they are, how tall, and how far down they are seen.
+    ``place`` has their position, height, and lowest visible row, in shares of the height.
     """
     base, tall, down = place
     line = stage.height * (base - tall * rolling(stage.dice(name), stage.wide))
@@ -204,7 +204,7 @@ def hills(
 
 
 def pines(stage: Stage, name: str, base: float, size: tuple[float, float], colour: Rgb) -> Sprite:
-    """Return a periodic row of firs standing on ``base`` (share of height); it belongs at row 0."""
+    """Return a periodic row of firs on ``base`` (share of height); it belongs at row 0."""
     dice = stage.dice(name)
     high = stage.row(base + 0.06)
     foot = np.float32(stage.height * base)

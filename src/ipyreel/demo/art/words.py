@@ -1,7 +1,7 @@
-"""What a prompt asks to see: its words become the choices of a scene.
+"""Reads a prompt: its words choose a scene.
 
-The words stand in `words.toml`, in English, Chinese and Vietnamese. A prompt that names nothing
-known there gets an abstract picture in its colours and its mood, not a wrong thing.
+The words are in `words.toml`, in English, Chinese and Vietnamese. A prompt without any known
+subject gets an abstract picture in its colours and its mood, not a wrong subject.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NOT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a prompt asks to see, as choices; colours are RGB in 0..255."""
+    """The scene that a prompt describes, as choices; colours are RGB in 0..255."""
 
     place: str  # a place of `words.toml`, or "abstract"
     hour: str
@@ -45,12 +45,12 @@ class Scene:
     accent: Rgb | None  # the first colour named
     sky: tuple[Rgb, Rgb, Rgb]  # zenith, middle, horizon
     light: Rgb  # of sun, moon or lamp
-    tint: Rgb  # factors 0..1 for what stands in that light
-    digest: int  # of prompt and seed: the source of everything left to chance
+    tint: Rgb  # factors 0..1 for objects in that light
+    digest: int  # of prompt and seed: the source of all random choices
 
 
 def _pattern(words: str) -> str:
-    """Return a regular expression for words that are divided by commas."""
+    """Return a regular expression for words that are separated by commas."""
     parts = []
     for word in words.split(", "):
         latin = re.fullmatch("[a-zà-ỹ ]+", word)  # Vietnamese ends at ỹ
@@ -68,7 +68,7 @@ def tables() -> Mapping[str, Mapping[str, str]]:
 
 @functools.cache
 def _finders(table: str) -> Mapping[str, re.Pattern[str]]:
-    """Return for each row of a table what finds its words in a prompt."""
+    """Return for each row of a table the pattern of its words."""
     return {name: re.compile(_pattern(row)) for name, row in tables()[table].items()}
 
 
@@ -83,14 +83,14 @@ def _read_sky(name: str) -> Sky:
 
 
 def _flat(prompt: str) -> str:
-    """Return the prompt in small letters, without what it says is not there."""
+    """Return the prompt in lower case, without the things that it excludes."""
     text = re.sub(r"[\u2e80-\uffff]+", r" \g<0> ", unicodedata.normalize("NFC", prompt.lower()))
     text = re.sub(r"[\s_-]+", " ", text)
     return re.sub(_NOT, ";", _finders("elsewhere")["phrases"].sub(";", text))
 
 
 def _named(text: str, table: str) -> list[str]:
-    """Return the rows that have a word in the text, in the text's order."""
+    """Return the rows with a word in the text, in the text's order."""
     found = [(rule.search(text), name) for name, rule in _finders(table).items()]
     return [name for _, name in sorted((at.start(), name) for at, name in found if at)]
 
@@ -116,7 +116,7 @@ def _of_hue(hue: float, lightness: float, saturation: float) -> Rgb:
 
 
 def _abstract_sky(prompt: str, text: str, hour: str) -> Sky:
-    """Return the colours of a picture of nothing known: named, of the mood, hour, or by chance."""
+    """Return the colours for an unknown subject: named, by mood, by hour, or at random."""
     colour = _colour(text, "colours") or _colour(text, "moods")
     if colour is not None:
         return (
@@ -138,7 +138,7 @@ def _abstract_sky(prompt: str, text: str, hour: str) -> Sky:
 
 
 def _sky(place: str, hour: str, style: str, accent: Rgb | None) -> Sky:
-    """Return the sky over a known place, leaning to a colour that belongs to no subject."""
+    """Return the sky over a known place, tinted by a colour that belongs to no subject."""
     neon = style == "neon" and hour in ("night", "storm")
     sky = _read_sky("space" if place == "space" else "neon" if neon else hour)
     if accent is None:
