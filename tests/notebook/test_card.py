@@ -209,10 +209,10 @@ def test_a_page_that_was_reloaded_keeps_the_widget_and_gets_the_video(screen):
 
 
 def test_an_ended_job_is_static_from_the_start(screen):
-    card = card_of(replace(JOB, status="cancelled", note="Told apiyi to stop."))
+    card = card_of(replace(JOB, status="cancelled", note="Asked apiyi to stop."))
     card.show()
     assert set(screen.first[0]) == {"text/html", "text/plain"}
-    assert "Told apiyi to stop." in screen.first[0]["text/html"]
+    assert "Asked apiyi to stop." in screen.first[0]["text/html"]
 
 
 @pytest.mark.parametrize("delivers", [True, False])

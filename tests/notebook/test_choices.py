@@ -125,7 +125,7 @@ def test_reuse_takes_an_equal_job_that_is_still_active(reel, live, capsys):
     first = reel.run_cell(CELL).result
     assert "equal job" not in capsys.readouterr().out
     second = reel.run_cell(CELL).result  # within a second, and perhaps before the POST left
-    used = f"{first.id} is an equal job, {{}}: it is used, and no second one is sent."
+    used = f"{first.id} is an equal job, {{}}: it is used, and no new one is sent."
     out = capsys.readouterr().out
     states = ("active", "not sent yet (no price known)")
     assert any(used.format(state) in out for state in states)
@@ -205,7 +205,7 @@ def test_a_finished_job_whose_name_was_taken_gets_another(reel, live):
     assert api.job(job.id).path == Path("ship.mp4").absolute()
     assert Path("boat.mp4").read_text(encoding="utf-8") == "mine"
     assert live.posts() == 1
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         said(reel, f"resume {job.id} -o third.mp4")
 
 

@@ -217,7 +217,7 @@ def test_what_cannot_be_shown_is_said(folder):
     (folder / "videos" / "0.mp4").unlink()
     tile = Video(folder / "videos" / "0.mp4", host=JUPYTER, folder=folder).as_tile()
     assert tile.src is None
-    assert "does not exist any more" in tile.where
+    assert "no longer exists" in tile.where
 
     def broken(_job):
         raise ValueError("no <codec>")

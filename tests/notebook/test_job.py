@@ -33,7 +33,7 @@ def test_await_gives_the_video_on_any_loop(live):
 def test_a_wait_that_is_given_up_leaves_the_job_alone(live):
     held(live)
     job = api.submit("A red balloon")
-    with pytest.raises(WaitTimeout, match=f"{job.id} did not end within 0.1 s; it goes on"):
+    with pytest.raises(WaitTimeout, match=f"{job.id} did not end within 0.1 s; it continues"):
         job.wait(0.1)
 
     async def give_up():
@@ -146,16 +146,16 @@ def test_a_deleted_job_can_still_be_printed(reel):
 
 def test_another_loop_than_asyncio_is_told_so():
     job = api.submit("A red balloon")
-    with pytest.raises(VideoError, match="needs an asyncio loop"):
+    with pytest.raises(VideoError, match="needs an asyncio event loop"):
         next(job.__await__())
-    with pytest.raises(VideoError, match="needs an asyncio loop"):
+    with pytest.raises(VideoError, match="needs an asyncio event loop"):
         next(api.history().__await__())
     job.wait(60)
 
 
 def test_awaiting_on_a_loop_that_is_not_asyncios_is_one_sentence(reel, live):  # noqa: ARG001 - it closes the session
     job = api.submit("A boat")
-    with pytest.raises(VideoError, match="await needs an asyncio loop"):  # as under trio
+    with pytest.raises(VideoError, match="await needs an asyncio event loop"):  # as under trio
         job.__await__().send(None)
     job.wait()
     assert live.posts() == 1

@@ -52,7 +52,7 @@ STATES = {
     "downloading": replace(JOB, status="downloading", received=3_100_000, total=7_800_000),
     "completed": replace(JOB, status="completed", completed_at=1124.0, file=FILE),
     "failed": replace(JOB, status="failed", failure=Failure(message="refused", code="moderation")),
-    "cancelled": replace(JOB, status="cancelled", note="Told apiyi to stop."),
+    "cancelled": replace(JOB, status="cancelled", note="Asked apiyi to stop."),
     "unknown": replace(JOB, status="unknown"),
 }
 JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
@@ -345,7 +345,7 @@ def test_the_text_has_at_most_two_lines_and_no_control_characters(state, text):
 def test_the_ends_are_told_in_full():
     assert "/n/videos/a.mp4 (3.1 MB)" in job_text.text(STATES["completed"])
     assert "refused (moderation)." in job_text.text(STATES["failed"])
-    assert "Told apiyi to stop." in job_text.text(STATES["cancelled"])
+    assert "Asked apiyi to stop." in job_text.text(STATES["cancelled"])
     assert "%video resume v7f3a" in job_text.text(STATES["unknown"])
     assert "may still finish" in job_text.text(replace(JOB, status="cancelled"))
     assert "gave no reason" in job_text.text(replace(JOB, status="failed"))

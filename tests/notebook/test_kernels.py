@@ -117,7 +117,7 @@ def test_an_interrupt_ends_the_wait_and_not_the_job(start):
         name, text = kernel.wait(sent).error
         assert name in {"KeyboardInterrupt", "CancelledError", "VideoError"}
         assert kernel.evaluate("clip.status") in IN_FLIGHT
-    assert "Stopped waiting; 2 of 2 jobs go on." in text
+    assert "Stopped waiting; 2 of 2 jobs continue." in text
     assert kernel.evaluate("any(job.done() for job in seas)") == "False"
     assert "'" in kernel.evaluate("clip.cancel()")
     assert kernel.evaluate("clip.status") == "'cancelled'"

@@ -153,7 +153,7 @@ def test_a_line_in_a_function_knows_its_variables(reel):
         "found, again = later(clip)"
     )
     assert reel.user_ns["found"].id == reel.user_ns["clip"].id
-    assert "the video exists already" in repr(reel.user_ns["again"])
+    assert "the video already exists" in repr(reel.user_ns["again"])
 
 
 def test_a_second_magic_in_a_cell_is_refused(reel, live):

@@ -64,8 +64,8 @@ def test_votes_decide_and_survive_the_kernel(reel, films, tmp_path):
     for person in range(10):
         api.vote(stormy[person % 2], calm[person // 2 % 2], who=f"p{person}")
     assert ">" in said(reel, f"vote {calm[0].id} {stormy[0].id} --as Zoe")
-    assert "taken back" in said(reel, "vote --undo --as Zoe")
-    assert "no vote to take back" in said(reel, "vote --undo --as Zoe")
+    assert "was removed" in said(reel, "vote --undo --as Zoe")
+    assert "no vote to remove" in said(reel, "vote --undo --as Zoe")
     text = said(reel, "results films")
     assert "10 votes by 10 people." in text
     assert "mood=stormy beats calm 10:0, 95 % interval 0.72-1.00: decided." in text
@@ -91,7 +91,7 @@ def test_ratings_come_back_as_columns(reel, films):
     row = films.to_dict()[films[0].id]
     assert (row["stars"], row["notes"], row["tags"]) == (3, "it's sharp", "keep, sea")
     assert films.to_dict()[films[1].id]["stars"] is None
-    assert "taken back" in said(reel, f"rate {films[0].id} 0 --as Bo")
+    assert "was removed" in said(reel, f"rate {films[0].id} 0 --as Bo")
     assert films.to_dict()[films[0].id]["stars"] == 4
 
 
@@ -115,7 +115,7 @@ def test_stars_and_notes_are_given_under_every_video(reel, films):
     moved = path.rename(path.with_suffix(".bak"))
     other = films[3:].rate()
     moved.rename(path)
-    assert "does not exist any more" in str(other.tiles[0].children[0].outputs)
+    assert "no longer exists" in str(other.tiles[0].children[0].outputs)
     assert other.static_copy()["text/plain"] == repr(other)  # nothing is rated
     again = films[1:2].rate()
     assert (again.tiles[0].children[1].value, again.tiles[0].children[2].note.value) == (4, "sharp")
@@ -270,7 +270,7 @@ def test_a_dataset_holds_videos_settings_and_preferences(films, folder):
     assert preference["chosen"] == rows[2]["file_name"]
     assert preference["prompt"] is None  # the two prompts differ
     assert preference["rejected_prompt"] == "A calm sea"
-    with pytest.raises(InvalidRequest, match="it exists"):
+    with pytest.raises(InvalidRequest, match="exists"):
         films.to_dataset(folder)
 
 

@@ -59,7 +59,7 @@ def test_old_prices_are_shown_and_not_used(reel, live, seas):
 @pytest.mark.parametrize(
     ("line", "body", "told"),
     [
-        ("--from plan.toml -s 4", "#", "the file says it all; remove --seconds"),
+        ("--from plan.toml -s 4", "#", "the file sets all of it; remove --seconds"),
         ("--from plan.toml --vary seed=1,2", "#", "remove --vary"),
         ("--from plan.toml", "A sea", "the file has the prompts"),
         ("--from nothing.toml", "#", r"nothing\.toml: cannot be read"),

@@ -188,7 +188,7 @@ def test_stopping_the_wait_leaves_all_running(reel, live, monkeypatch, owner, na
 
     monkeypatch.setattr(JobList, "wait", lambda *_args, **_options: None)
     monkeypatch.setattr(owner, name, interrupted)
-    with pytest.raises(VideoError, match="Stopped waiting; 2 of 2 jobs go on"):
+    with pytest.raises(VideoError, match="Stopped waiting; 2 of 2 jobs continue"):
         reel.run_cell(line or cell("seas --vary mood=calm,wild -s 1 -w", "A {mood} {place}"))
     assert not any(job.done() for job in reel.user_ns["seas"])
 

@@ -50,7 +50,7 @@ def test_use_sets_defaults_and_says_so(reel, live):
         ("use nope", "nope"),
         ("use demo colour=red", "colour"),
         ("use demo --loud", "--loud"),
-        ("use demo base_url=nowhere", "base_url takes an address"),
+        ("use demo base_url=nowhere", "base_url takes a URL"),
         ("cancel", "cancel ID"),
         ("show vnothing", "vnothing"),
         ("show v1 v2", "v2"),
@@ -117,7 +117,7 @@ def test_cancel_tells_the_server_and_says_so(reel, live):
     job = made(reel, "")
     while job.remote_id is None:
         pass
-    assert "Told lab to delete the job (DELETE)" in said(reel, f"cancel {job.id}")
+    assert "Asked lab to delete the job (DELETE)" in said(reel, f"cancel {job.id}")
     assert job.status == "cancelled"
     assert [seen.method for seen in live.log("delete")] == ["DELETE"]
     assert "DELETE" in said(reel, f"cancel {job.id}")  # what was done, once more
@@ -126,7 +126,7 @@ def test_cancel_tells_the_server_and_says_so(reel, live):
 def test_delete_keeps_the_file_and_forgets_the_job(reel, live):
     job = made(reel)
     path = job.path
-    assert "Deleted at lab. Deleted here. Its file stays" in said(reel, f"delete {job.id}")
+    assert "Deleted at lab. Deleted here. Its file is kept" in said(reel, f"delete {job.id}")
     assert path.exists()
     assert live.log("delete")
     with pytest.raises(UsageError, match="There is no job"):
@@ -201,7 +201,7 @@ def test_resume_within_a_second_of_an_earlier_one_says_that_it_goes_on(reel, liv
     session.store.insert(job)  # the kernel ended before the answer came
     session.store.release(job.id)
     assert f"{job.id}: resumed." in said(reel, "resume")
-    assert f"{job.id}: already going on with it." in said(reel, "resume")
+    assert f"{job.id}: already resumed." in said(reel, "resume")
     assert [one.id for one in ipyreel.resume()] == [job.id]
     assert f"{job.id}: resumed." in said(reel, f"resume {job.id}")
     session.cancel(job.id).result()

@@ -77,15 +77,15 @@ def sweep(
 ) -> JobList:
     """Submit every combination of the values given, and return the JobList at once.
 
-    A list varies a field, anything else is the same for all: `sweep("A {mood} sea",
+    A list varies a field, any other value is used for all jobs: `sweep("A {mood} sea",
     mood=["calm", "wild"], model=[...], seconds=[4, 8], seed=7)`. Fields are `provider`,
     `model`, `seconds`, `size`, `seed`, `image`, the names in the prompt's braces, and extras.
     `count` makes that many of each; `max_cost` is in USD for the whole sweep; at most
     `parallel` jobs run at a time (None: as the settings say). Raises `VideoError`; then nothing
     was sent.
 
-    `rows` (a DataFrame, a list of dicts, the path of a CSV or JSONL file) makes one job of each
-    row instead: columns set fields and fill the names in the braces, others are kept as notes.
+    `rows` (a DataFrame, a list of dicts, the path of a CSV or JSONL file) makes one job per row
+    instead: columns set fields and fill the names in the braces; other columns become notes.
     """
     session = screen().session
     asked = sweeps.read_fields(prompt, fields, extra=extra, count=count, rows=rows)
@@ -108,10 +108,10 @@ def in_flight() -> list[Job]:
 def history(
     text: str = "", *, limit: int = 50, rating: int = 0, tags: Iterable[str] = ()
 ) -> JobList:
-    """Return the newest jobs, those with all words of `text` in the prompt if it is given.
+    """Return the newest jobs; with `text`, those whose prompt contains all of its words.
 
-    `rating`: only videos with so many stars in the mean, or more; `tags`: with all of these. The
-    result is a sequence of Jobs; `to_pandas()` and `to_dict()` return it as rows.
+    `rating`: only videos with at least this mean rating; `tags`: only videos with all these tags.
+    The result is a sequence of Jobs; `to_pandas()` and `to_dict()` return it as rows.
     """
     found = screen().session.history(text, limit=limit, stars=rating, tags=tags)
     of = screen().session.store.sweeps_of([one.id for one in found])
@@ -127,18 +127,18 @@ def cost(*by: str) -> list[dict[str, Json]]:
 
 
 def balance(provider: str | None = None) -> Balance | None:
-    """Return what is left on a provider's key (None: of the one that would be used), in USD.
+    """Return the balance of a provider's key in USD (None: the provider that would be used).
 
-    None where the provider has no route that tells it. Raises `VideoError`.
+    The result is None if the provider has no route for it. Raises `VideoError`.
     """
     session = screen().session
     return account.balance(session, provider or session.planner().choice().name)
 
 
 def refresh_models(provider: str | None = None) -> tuple[Offer, ...]:
-    """Ask a provider about its models and prices, and keep the answer beside the library.
+    """Ask a provider for its models and prices, and store the answer next to the library.
 
-    Returns what it said. Raises `VideoError`; then what was known stays.
+    Returns the answer. Raises `VideoError`; then the last answer is kept.
     """
     session = screen().session
     return account.refresh(session, provider or session.planner().choice().name).offers
@@ -151,11 +151,11 @@ def resume(
     remote_id: str | None = None,
     take: bool = False,
 ) -> list[Job]:
-    """Continue a job or all jobs that an ended kernel left, and return those that go on.
+    """Continue one job, or all jobs that an ended kernel left, and return the continued jobs.
 
-    With `provider`, `word` is the server's id of a job made elsewhere. `remote_id` says which
-    job of the server's a job is; `take` takes it from a kernel that hangs. A job that was never
-    sent is sent only by its own id: without `word`, a warning names it with its price.
+    With `provider`, `word` is the server's id of a job made elsewhere. `remote_id` is the
+    server's id for the job `word`; `take` takes it from a kernel that hangs. A job that was never
+    sent is sent only if you pass its id: without `word`, a warning names it with its price.
     """
     session = screen().session
     if word is not None and provider is not None:
@@ -169,7 +169,7 @@ def resume(
 
 
 def compare(*videos: Job | Video | str) -> Row:
-    """Return two to six videos side by side, with one bar that plays them in step.
+    """Return two to six videos side by side, with one control bar that plays them in sync.
 
     Takes Jobs, Videos and ids. Raises `InvalidRequest` for a job without a video.
     """
@@ -181,7 +181,7 @@ def compare(*videos: Job | Video | str) -> Row:
 def rate(
     job: Job, stars: int, note: str = "", *, tags: Iterable[str] = (), who: str | None = None
 ) -> None:
-    """Rate a video with 1 to 5 stars, in place of what `who` (None: the user) thought before."""
+    """Rate a video with 1 to 5 stars; replaces an earlier rating by `who` (None: the user)."""
     video = video_of(job.snapshot)
     opinions_of(screen().session).rate(video, stars=stars, note=note, tags=tags, who=who)
 
@@ -200,8 +200,8 @@ def merge_votes(path: str | Path) -> int:
 def load(folder: str | Path) -> JobList:
     """Bring a folder that `to_dataset` wrote into the library: videos, ratings and votes.
 
-    The videos stay in the folder. Loading it twice changes nothing. Raises `InvalidRequest` when
-    the folder is not as it was written; then nothing was added.
+    The videos stay in the folder. Loading it twice changes nothing. Raises `InvalidRequest` if
+    the folder is not as it was written; then nothing is added.
     """
     return saved_sweep(screen(), load_dataset(screen().session, folder))
 
@@ -212,7 +212,7 @@ def form() -> Form | Notice:
 
 
 def gallery(text: str = "") -> Gallery | Report:
-    """Return the library as pictures, those with `text` in the prompt if it is given."""
+    """Return a gallery of the library; with `text`, of the jobs whose prompt contains it."""
     return open_gallery(screen(), text)
 
 

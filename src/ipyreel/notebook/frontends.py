@@ -1,6 +1,6 @@
 """Detects which front end shows the notebook, and what it can do.
 
-No front end says what it is, so each rule looks at what is there and names it as a reason.
+Front ends do not identify themselves, so each rule looks for clues and reports them as reasons.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontEnd:
-    """What can be relied on here.
+    """What this front end supports.
 
     `widgets`: ipywidgets are live; `links`: a relative `src` is served; `embeds`: a data URI is
     shown; `embeds_first`: only what is too large to embed is linked; `html`: HTML is shown at
@@ -65,7 +65,7 @@ class FrontEnd:
 
     @property
     def pushes(self) -> bool:
-        """Whether an output may change at any time, and not only while a cell runs.
+        """Whether an output may change at any time, not only while a cell runs.
 
         nbclient and papermill record only what belongs to the cell that runs: what a thread
         sends between two cells is lost.
@@ -116,8 +116,8 @@ def detect(
 ) -> FrontEnd:
     """Return what this front end can do.
 
-    `shell` is IPython's (None: the running one, if there is one), `environ` and `modules` are
-    the process's own unless given. The surest rule comes first.
+    `shell` is IPython's (None: the running one, if any); `environ` and `modules` are the
+    process's own unless given. The most reliable rule comes first.
     """
     modules = sys.modules if modules is None else modules
     shell = running_shell(modules) if shell is None else shell
@@ -196,7 +196,7 @@ def _headless(clues: _Clues) -> FrontEnd | None:
 
 
 def _script(clues: _Clues) -> FrontEnd | None:
-    """`jupyter run` gives no sign of itself, but it is the process that started the kernel."""
+    """Detect `jupyter run`, which shows only as the process that started the kernel."""
     if not any(Path(word).name == "jupyter-run" for word in clues.parent):
         return None
     reason = "jupyter run started the kernel, and ends it after the script"
@@ -255,7 +255,7 @@ _RULES: tuple[Callable[[_Clues], FrontEnd | None], ...] = (
 
 
 def cell_id(shell: Any) -> str:
-    """Return the id of the cell that is running, "" where there is none: consoles have no cells."""
+    """Return the id of the running cell, "" if there is none (consoles have no cells)."""
     ask = getattr(getattr(shell, "kernel", None), "get_parent", None)
     parent = ask() if callable(ask) else None
     metadata = parent.get("metadata") if isinstance(parent, Mapping) else None
@@ -264,10 +264,10 @@ def cell_id(shell: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """Where the notebook is, and so where its relative links start.
+    """The location of the notebook, which its relative links start from.
 
-    `known` is False where links may lead nowhere: no front end named the notebook, it was
-    moved, or notebooks of two folders use this kernel. `server` is the one that serves files.
+    `known` is False if links may be broken: no front end named the notebook, it was moved,
+    or notebooks in two folders use this kernel. `server` is the one that serves files.
     """
 
     folder: Path
@@ -291,7 +291,7 @@ class Document:
         return "/".join(quote(part, safe="") for part in parts)
 
     def any_link(self, path: str | Path) -> str | None:
-        """Return the relative URL for somebody who asked for a link; None: on another drive."""
+        """Return the relative URL of a file, served or not; None if it is on another drive."""
         try:
             parts = Path(os.path.relpath(path, self.folder)).parts
         except ValueError:
@@ -305,8 +305,8 @@ def find_document(
     """Return where the notebook is now; the arguments are as in `detect`.
 
     The server is asked which notebooks use this kernel, since its answer follows a notebook
-    that is renamed or moved. Where it cannot be asked, the name that the kernel was started
-    with counts for as long as there is such a file.
+    that is renamed or moved. If it cannot be asked, the name that the kernel was started with
+    is used as long as that file exists.
     """
     shell = running_shell() if shell is None else shell
     environ = os.environ if environ is None else environ
@@ -351,9 +351,9 @@ def _named(environ: Mapping[str, str], names: Mapping[str, Any]) -> list[Path]:
 
 
 def place(path: str | Path, folder: str | Path) -> str:
-    """Return how a file is named in what is saved, which must not reveal paths of this machine.
+    """Return the path of a file as it is written to saved output, without paths of this machine.
 
-    Below `folder` (the notebook's) relative to it, below the home as `~/...`, else in full.
+    It is relative to `folder` (the notebook's) or to the home (`~/...`); otherwise it is in full.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links stay as they are
     if whole.is_relative_to(folder):

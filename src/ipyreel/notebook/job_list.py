@@ -1,4 +1,4 @@
-"""The JobList: the jobs of a sweep and all that comes after their videos.
+"""The JobList: the jobs of a sweep, and what can be done with their videos.
 
 Votes, results, a dataset, the cell or file that makes the jobs again, and one page of HTML.
 """
@@ -33,10 +33,10 @@ from ipyreel.whole_file import whole_file
 class JobList(Jobs):
     """Jobs in order: `await jobs` or `jobs.wait()` waits for all of them.
 
-    As the last line of a cell it shows its grid. A job that fails stops no other, and waiting
-    raises nothing for it: `failed` holds those jobs, `videos` the videos of the others. `id` is
-    that of a sweep, by which `%video show ID` shows it in any later kernel. Lists of the same
-    jobs in the same order are equal.
+    As the last line of a cell it shows its grid. A failed job does not stop the others, and
+    waiting does not raise for it: `failed` holds those jobs, `videos` the videos of the others.
+    `id` is the id of the sweep; `%video show ID` shows it in any later kernel. Lists of the
+    same jobs in the same order are equal.
     """
 
     _made_on: Screen
@@ -46,10 +46,10 @@ class JobList(Jobs):
         return self._made_on.latest()
 
     def to_dict(self) -> dict[str, dict[str, Json]]:
-        """Return plain data by the jobs' ids, with what differs under its own name.
+        """Return plain data by the jobs' ids; each field that differs is a key of its own.
 
         Once one of them is rated, `stars` is the mean, and `notes` and `tags` are everyone's. A
-        column of your rows that has the name of one of ours is `row_NAME`.
+        column of your rows that has the name of one of these keys is `row_NAME`.
         """
         jobs = self.snapshots
         rated = opinions.ratings_as_rows(self._screen.session, jobs)
@@ -74,17 +74,17 @@ class JobList(Jobs):
         return table
 
     def results(self) -> ResultsReport:
-        """Return what votes between these videos have decided, and what is still open.
+        """Return the results of the votes between these videos, and what is still undecided.
 
-        Win rates with 95 % intervals and a score for each setting, and each varied field by
-        itself; `data` has the numbers.
+        Contains win rates with 95 % intervals and a score for each setting, and the same for
+        each varied field; `data` has the numbers.
         """
         return opinions.results_of_list(self._screen.session, self)
 
     def judge(self, votes: int = 20, *, who: str | None = None) -> Judge | Notice:
-        """Return a panel that shows two videos at a time, without labels, and asks for the better.
+        """Return a panel that shows two unlabelled videos at a time and asks which is better.
 
-        It ends after so many votes of `who` (None: the user), and shows the result. Raises
+        It ends after `votes` votes by `who` (None: the user), and shows the result. Raises
         `InvalidRequest` unless there are videos of two settings.
         """
         return open_judge(self._screen, self, votes=votes, who=who)
@@ -92,7 +92,7 @@ class JobList(Jobs):
     def rate(self) -> Rate | Notice:
         """Return a panel that shows the videos with fields for stars, notes and tags.
 
-        Raises `InvalidRequest` where there is no video, or too many for one panel.
+        Raises `InvalidRequest` if there is no video, or too many for one panel.
         """
         return open_rate(self._screen, self)
 
@@ -113,7 +113,7 @@ class JobList(Jobs):
     def to_cell(self) -> str:
         """Return the `%%video` cell that makes the same jobs again.
 
-        Raises `InvalidRequest` where no cell does, such as for rows of data.
+        Raises `InvalidRequest` if no cell can, for example for rows of data.
         """
         return recipes.cell_of_list(self)
 
@@ -126,10 +126,10 @@ class JobList(Jobs):
         return recipes.toml_of_list(self, path, overwrite=overwrite)
 
     def rerun(self, *, missing: bool = True, max_cost: float | None = None) -> JobList:
-        """Send again what has no video and is not on its way; return the list with new jobs.
+        """Send each job again that has no video and is not active; return the list of jobs.
 
-        Says the price first. What was sent goes on, an equal video takes the place of a new one,
-        and limits apply to all new jobs together; `max_cost` is one more, in USD. With
+        Prints the price first. Active jobs continue, existing equal videos are reused, and
+        limits apply to all new jobs together; `max_cost` is one more limit, in USD. With
         `missing=False` everything is sent and paid again. Raises `VideoError`; then nothing was
         sent.
         """
@@ -154,7 +154,7 @@ def saved_sweep(screen: JobScreen, sweep: SavedSweep) -> JobList:
 def recorded(
     screen: JobScreen, prompt: str | None, columns: int, items: Sequence[SweepItem]
 ) -> JobList:
-    """Record in the library that these jobs are one sweep; without an id where that fails."""
+    """Record in the library that these jobs are one sweep; the list has no id if that fails."""
     sweep = SavedSweep(
         id=new_id(kind="s"),
         prompt=prompt,
@@ -174,7 +174,7 @@ def recorded(
 def listed(
     screen: JobScreen, jobs: Sequence[JobSnapshot], differs: Iterable[Mapping[str, Json]] = ()
 ) -> JobList:
-    """Return any jobs as a list, each labelled by how it differs from the others."""
+    """Return any jobs as a JobList, each labelled by how it differs from the others."""
     prompts = {job.request.prompt for job in jobs}
     info = SweepInfo(
         labels=tuple(tell_apart([(job.provider, job.request) for job in jobs])),
@@ -237,17 +237,17 @@ def export_html(
 ) -> Path:
     """Write jobs as one HTML page that contains their videos, and return its path.
 
-    The page loads nothing from elsewhere. With `votes` it asks whoever opens it for so many
-    votes, blind, and saves them as a file that `merge_votes` reads. Raises `InvalidRequest` when
-    the file exists (unless `overwrite`), there are no jobs, or none to vote on; `StoreError`
-    when it cannot be written.
+    The page loads nothing from elsewhere. With `votes` it asks the reader for that many blind
+    votes, and saves them as a file that `merge_votes` reads. Raises `InvalidRequest` if the
+    file exists (unless `overwrite`), or there are no jobs, or none to vote on; `StoreError` if
+    it cannot be written.
     """
     target = Path(path).expanduser()
     found = jobs if isinstance(jobs, JobList) else _listed(jobs)
     if not found:
         raise InvalidRequest("There are no jobs to export.")
     if target.exists() and not overwrite:
-        raise InvalidRequest(f"{target}: it exists; overwrite=True replaces it.")
+        raise InvalidRequest(f"{target} exists; overwrite=True replaces it.")
     pieces = _pieces(found, title or f"{len(found)} videos", votes)
     with whole_file(target, mode=0o666) as part, part.open("w", encoding="utf-8") as file:
         file.writelines(pieces)
@@ -262,7 +262,7 @@ def _listed(jobs: Iterable[Job]) -> JobList | None:
 
 
 def _pieces(jobs: JobList, title: str, votes: int | None) -> Iterator[str]:
-    """Give the pieces of a page of HTML, which asks for votes or shows all videos."""
+    """Yield the pieces of an HTML page, which asks for votes or shows all videos."""
     results = jobs.results()
     if votes is not None:
         return voting_page(jobs, results, title=title, votes=votes)

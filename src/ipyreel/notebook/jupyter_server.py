@@ -1,8 +1,8 @@
 """Finds the Jupyter server that runs this kernel, and asks it what it serves.
 
 The server writes a runtime file, `jpserver-PID.json`, with its folder and its token; its PID is
-in the kernel's environment where the system says so. Nothing is guessed: where there is no file
-or no token, the answers are None, which means "not checked".
+in the kernel's environment on most systems. Nothing is guessed: if there is no file or no token,
+the answers are None, which means "not checked".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 
 PATIENCE = 1.0
-"""Seconds that an answer of the server may take; it is on this machine."""
+"""Seconds to wait for an answer of the server, which is on this machine."""
 
 
 class Server(NamedTuple):
@@ -30,7 +30,7 @@ class Server(NamedTuple):
     token: str
 
     def serves(self, path: str | Path) -> bool:
-        """Whether a file below the root is served: real paths count.
+        """Return whether a file is served: its real path must be below the real root.
 
         tornado answers 403 for a link that leaves the root (6.5.9 and later), and 500 for any
         file when the root itself is a link (measured with tornado 6.6.1).
@@ -44,14 +44,14 @@ class Server(NamedTuple):
         if found is None or found[0] != 200:  # noqa: PLR2004 - HTTP's OK
             return None
         try:
-            # Consoles have sessions too, with a place of their own and no file.
+            # Consoles have sessions too, with a path of their own but no file.
             rows = [row for row in json.loads(found[1]) if row["type"] == "notebook"]
             return [self.root / row["path"] for row in rows if row["kernel"]["id"] == kernel_id]
         except (ValueError, KeyError, TypeError):
             return None
 
     def check(self, folder: Path) -> tuple[bool | None, str]:
-        """Ask for a small file in a folder, as a browser would; return whether it came, and how."""
+        """Request a small file in a folder, as a browser would; return (served, explanation)."""
         if not self.token:
             return None, "not checked: the server has no token"
         name = f"ipyreel-check-{secrets.token_hex(4)}.txt"
@@ -91,8 +91,8 @@ class Server(NamedTuple):
 
 
 def find(shell: Any, environ: Mapping[str, str]) -> Server | None:
-    """Return the server whose child this kernel is; None where that cannot be told."""
-    pid = environ.get("JPY_PARENT_PID", "")  # on Windows this is a handle, and names no file
+    """Return the server that started this kernel; None if it is not known."""
+    pid = environ.get("JPY_PARENT_PID", "")  # on Windows this is a handle, so no file matches
     folder = Path(_connection_file(shell)).parent
     if not pid.isdigit() or not folder.is_absolute():
         return None
@@ -106,7 +106,7 @@ def find(shell: Any, environ: Mapping[str, str]) -> Server | None:
 
 
 def kernel_id(shell: Any) -> str:
-    """Return the id by which the server knows this kernel, "" where there is none."""
+    """Return the server's id of this kernel, "" if there is none."""
     found = re.fullmatch(r"kernel-(.+)\.json", Path(_connection_file(shell)).name)
     return found[1] if found else ""
 

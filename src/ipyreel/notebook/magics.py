@@ -25,18 +25,18 @@ from ipyreel.settings import READERS, Settings
 
 
 class Setting(TraitType[Any, Any]):
-    """A setting made by `%config`; None (or False, where that is not a value) takes it back."""
+    """A setting made by `%config`; None (or False, where that is not a value) clears it."""
 
     info_text = "a value of this setting, or None"
 
     def validate(self, _obj: Any, value: Any) -> Any:
-        """Return the value, None if it takes the setting back; raises `TraitError`."""
+        """Return the value, None if it clears the setting; raises `TraitError`."""
         name = str(self.name)
         try:
             made = BARE.with_values("config", **{name: value})
         except ConfigError as error:
             raise TraitError(str(error)) from None
-        # Not False: to traitlets it equals 0, which is a limit, so nobody would hear of it.
+        # Not False: traitlets compares it equal to the limit 0, and would report no change.
         return value if made.is_set(name) else None
 
 
@@ -72,7 +72,7 @@ class VideoMagics(Magics):
     nest_asyncio = _setting("Let job.wait() keep the kernel's own loop running (see the README).")
 
     before: dict[str, Any]
-    """The magics by this name that a person had before, by kind."""
+    """The user's own magics of this name before loading, by kind."""
 
     @no_var_expand
     @line_cell_magic
@@ -109,7 +109,7 @@ class VideoMagics(Magics):
 
     @property
     def settings_made(self) -> dict[str, Any]:
-        """What `%config` made of the settings; a new session asks for it."""
+        """The settings made by `%config`, which a new session reads."""
         return {name: getattr(self, name) for name in READERS}
 
     @observe(*READERS)
@@ -127,7 +127,7 @@ def load(shell: InteractiveShell) -> None:
         unload(shell)
     magics = VideoMagics(shell=shell)
     VideoMagics.video.__doc__ = document()
-    # A person may have magics of their own by this name: they come back by `unload`.
+    # The user may have magics of this name: `unload` restores them.
     magics.before = {
         kind: table.get("video") for kind, table in shell.magics_manager.magics.items()
     }
@@ -136,7 +136,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Put the shell back as it was; IPython has no unregister, so the entries go by hand."""
+    """Restore the shell; IPython has no unregister, so the entries are removed by hand."""
     manager = shell.magics_manager
     for magics in [one for one in shell.configurables if isinstance(one, VideoMagics)]:
         for kind, before in magics.before.items():
@@ -154,7 +154,7 @@ def unload(shell: InteractiveShell) -> None:
 KEY = re.compile(
     r"\b(?:(?:sk|pk|rk|gsk|hf|xai|r8|ghp|key)[-_](?=\S*\d)|AIza|eyJ)[-_A-Za-z0-9.]{12,}"
 )
-"""Keys as the usual services make them."""
+"""Keys in the formats of well-known services."""
 
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _NAMED = re.compile(r"(?i)\b(?:api_?key|(?:access_?)?token|secret|password)=(\S{6,})")
@@ -176,7 +176,7 @@ def secrets_in(line: str, *, cell: bool) -> list[str]:
 
 
 def hide_secrets(text: str, line: str, *, cell: bool) -> str:
-    """Return an answer without the keys of the line, and with what to do about them."""
+    """Return a message with the line's keys masked, and with advice if there were any."""
     found = secrets_in(line, cell=cell)
     for secret in sorted(found, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "•••", text)

@@ -99,8 +99,8 @@ def models(
 ) -> Report:
     """Return the table of a provider's models with seconds, sizes, images and price.
 
-    Only those with all `texts` in their name, title or family, and that accept `wish`. The last
-    column says how old the facts are.
+    Only those with all `texts` in their name, title or family that accept `wish`. The last
+    column shows how old the facts are.
     """
     found = [
         (row, model)
@@ -200,7 +200,7 @@ def _sum(rows: Sequence[Mapping[str, Json]]) -> str:
 
 
 def balance(session: Session, provider: str | None = None) -> Report:
-    """Return what is left on the key of a provider (None: of the one that would be used)."""
+    """Return the balance of a provider's key (None: the provider that would be used)."""
     name = provider or session.planner().choice().name
     left = account.balance(session, name)
     if left is None:
@@ -213,7 +213,7 @@ def doctor(screen: Screen, provider: str | None = None) -> Report:
     """Check the setup here and at the provider, and say what to do."""
     session, name = screen.session, provider or ""
     if provider is not None and session.problem is None:
-        session.catalog.provider(provider)  # an unknown one is a mistake, and nothing to check
+        session.catalog.provider(provider)  # an unknown provider is an error, not a check
     try:
         name = name or session.planner().choice().name
         checks = examine(session, name, screen.place)
@@ -229,7 +229,7 @@ def doctor(screen: Screen, provider: str | None = None) -> Report:
 
 def _checked(checks: Sequence[Check], title: str) -> Report:
     rows = [(_mark(one.ok) if one.name else "", one.name, one.text, one.advice) for one in checks]
-    # Nothing is cut: the advice is the longest text, and the one that matters.
+    # Nothing is cut: the advice is the longest text, and the most important one.
     return Table(("", "what", "found", "what to do"), rows, title=title, widest=None)
 
 
@@ -249,7 +249,7 @@ def _front_end(
     works, text = links
     advice = "" if works or (works is None and host.links) else path
     found.insert(1, Check(name="linked files", ok=works or None, text=text, advice=advice))
-    # One row for each reason: a narrow column of text would cut them.
+    # One row for each reason: a narrow column would cut them.
     because = [Check(name="", ok=None, text=reason) for reason in host.reasons]
     return [Check(name="front end", ok=True, text=host.kind), *because, *found]
 
@@ -331,7 +331,7 @@ def _remark(model: Model) -> str:
 
 
 def _as_of(model: Model, now: float) -> str:
-    """Return how old the facts of a row are: those of the catalog, and what the provider said."""
+    """Return how old the facts of a row are: from the catalog, and from the provider."""
     parts = [f"{model.checked}{_days(model.checked, now)}"] if model.checked else []
     if model.asked and model.listed:
         parts.append(f"provider: {model.asked}{_days(model.asked, now)}")

@@ -44,10 +44,10 @@ TICK = 1.0
 """Seconds between two updates of the clocks on the cards."""
 
 CALM = 20
-"""Cards that may tick each second; more of them tick more slowly, so that the front end rests."""
+"""Cards that may tick each second; more of them tick more slowly, to spare the front end."""
 
 FRESH = 2.0
-"""Seconds of one cell in which the notebook's place is not asked again: a grid has many videos."""
+"""Seconds for which the notebook's location is cached in one cell: a grid has many videos."""
 
 V = TypeVar("V", bound=JobsView)
 Shown = LiveOutput | PlainOutput
@@ -56,7 +56,7 @@ Shown = LiveOutput | PlainOutput
 
 @dataclass(slots=True, eq=False)
 class Screen:
-    """Shows jobs of a session in the front end that is there."""
+    """Shows the jobs of a session in the detected front end."""
 
     session: Session
     host: FrontEnd
@@ -85,13 +85,13 @@ class Screen:
         for one in getattr(shell, "configurables", ()):
             if hasattr(one, "settings_made"):  # the magics, which are not imported here
                 session.configure(one.settings_made)
-        # At a prompt somebody is there; a script may end with its next line.
+        # At a prompt the process stays; a script may end with its next line.
         prompt = host.front_end and (host.kind != "python" or hasattr(sys, "ps1"))
         session.waits_for_answer = not prompt
         return cls(session=session, host=host, folder=folder, shell=shell)
 
     def latest(self) -> Screen:
-        """Return this screen, or the current one where the session of this one has ended."""
+        """Return this screen, or the current one if this one's session has ended."""
         return current() if self.session.ended else self
 
     def job(self, job_id: str) -> Job:
@@ -107,7 +107,7 @@ class Screen:
 
     @property
     def document(self) -> Document:
-        """Where the notebook is now; asked again after a moment, since it may be moved."""
+        """Where the notebook is now; detected again after a moment, since it may be moved."""
         cell, now = self._count(), self.session.clock()
         known = self._document
         if known is None or known[0] != cell or not known[1] <= now < known[1] + FRESH:
@@ -120,7 +120,7 @@ class Screen:
         return self._players.get(job.id) or self.player()
 
     def check_links(self) -> tuple[bool | None, str]:
-        """Return whether linked files are shown here (None: not checked), and how that is known."""
+        """Return whether linked files are shown here (None: not checked), and an explanation."""
         if not self.host.links:
             return False, "no"
         if not self.document.known:
@@ -189,7 +189,7 @@ class Screen:
         return str(self.context().bundle(shown.snapshot)["text/html"])
 
     def card(self, job: Job, saved_jobs: SavedJobs | None = None) -> Any:
-        """Return a card to be put into a widget, where `show` would land in another cell.
+        """Return a card to be put into a widget, where `show` would write to another cell.
 
         `saved_jobs` gets the job's snapshots, and those of its retries.
         """
@@ -202,17 +202,17 @@ class Screen:
         return card
 
     def saved_jobs(self, renew: Callable[[], None]) -> SavedJobs:
-        """Return a list of jobs to be saved; `renew` is called when there is news of one."""
+        """Return a list of jobs to be saved; `renew` is called when one of them changes."""
         settings = self.session.settings
         limit = math.inf if settings.show == "embed" else settings.embed_limit
         return SavedJobs(self.context(), limit, renew)
 
     def saved_copy(self, render: Callable[[], MimeBundle | None]) -> SavedCopy | None:
-        """Return what is saved beside a widget; None where nothing would hide it."""
+        """Return the copy that is saved with a widget; None if nothing would hide it."""
         return SavedCopy(render, self.context()) if self._can_hide else None
 
     def keep_panel(self, panel: Any) -> None:
-        """Remember in which cell a form or gallery stands; one from an earlier run is closed."""
+        """Remember which cell shows a form or gallery; one from an earlier run is closed."""
         cell, count = frontends.cell_id(self.shell), self._count()
         known = self._panels.get(cell)
         if known is None or known[0] != count:
@@ -246,7 +246,7 @@ class Screen:
         return f'ipyreel.job("{name}")' if name.startswith("v") else "ipyreel.history()"
 
     def _link(self, job: JobSnapshot) -> str | None:
-        """Return the URL that the file of an unfinished job will have; None: it is embedded."""
+        """Return the URL that the file of an unfinished job will have; None if it is embedded."""
         how = self.player_of(job).how
         if how == "link":
             return self.document.any_link(job.target)
@@ -265,7 +265,7 @@ class Screen:
 
     def _follow(self, card: Shown, job: Job) -> None:
         self.session.listen(job.id, card.update)
-        # What changed between the snapshot and the first moment of listening.
+        # For changes between the snapshot and the start of listening.
         card.update(job.snapshot)
         self._start_ticking()
 
@@ -289,7 +289,7 @@ class Screen:
                 card.tick()
 
     def catch_up(self) -> None:
-        """Bring all cards up to date before each command, where no thread can."""
+        """Bring all cards up to date before each command, if no thread can."""
         if self.host.pushes:
             return
         if not self.host.threads_deliver and self.session.unsaid([frontends.NO_THREADS]):
@@ -297,7 +297,7 @@ class Screen:
         self.tick(*self._cards)
 
     def place(self, path: str | Path) -> str:
-        """Return how a path is named here: in full where nothing is saved."""
+        """Return a path as it is shown here: in full if nothing is saved."""
         return frontends.place(path, self.folder) if self.host.html else str(path)
 
     def close(self) -> None:
@@ -313,14 +313,14 @@ class Screen:
         self._just_shown = (job_ids, self._count())
 
     def _has_shown(self, job_ids: tuple[str, ...]) -> bool:
-        """Whether these jobs are what the running cell has shown last."""
+        """Return whether the running cell has shown these jobs last."""
         return self._just_shown == (job_ids, self._count())
 
     def _count(self) -> int:
         return getattr(self.shell, "execution_count", 0)
 
     def current_ids(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the ids of jobs, with a retry in the place of each job that failed."""
+        """Return the ids of jobs, with each failed job replaced by its retry."""
         found = list(job_ids)
         for at in range(len(found)) if self._retries else ():
             while found[at] in self._retries:
@@ -328,7 +328,7 @@ class Screen:
         return tuple(found)
 
     def _again(self, job_id: str) -> JobSnapshot:
-        """Send a failed job's request again; its sweep and its cards go on with the new job."""
+        """Send a failed job's request again; its sweep and its cards continue with the new job."""
         new = self.session.again(self.session.snapshot(job_id))
         self._retries[job_id] = new.id
         try:
@@ -383,7 +383,7 @@ class Screen:
                     cards.remove(card)
 
     def _look_elsewhere(self, card: Shown) -> None:
-        """Show how the jobs of other kernels stand, which tell no listener here of it."""
+        """Show the state of other kernels' jobs, which notify no listener here."""
         for job in card.snapshots:
             found = None
             with contextlib.suppress(StoreError):  # the library is busy
@@ -395,7 +395,7 @@ class Screen:
         return list(dict.fromkeys(card for cards in list(self._cards.values()) for card in cards))
 
     def _open_cards(self) -> list[Shown]:
-        """Forget the cards that are static by now and return the others."""
+        """Forget the cards that are static now and return the others."""
         for job_id, cards in list(self._cards.items()):
             cards[:] = [card for card in cards if not card.ended]
             if not cards:
@@ -450,7 +450,7 @@ class _Current:
 
     def _leave_parent(self) -> None:
         if self._pid != os.getpid():
-            # Kept, so that nothing of the parent's is closed; its lock may be held for ever.
+            # Kept, so that nothing of the parent's is closed; its lock may never be released.
             self._inherited.append(self._screen)
             self._lock, self._pid, self._screen = threading.RLock(), os.getpid(), None
 
@@ -460,5 +460,5 @@ opened, close_current = _CURRENT.opened, _CURRENT.close
 
 
 def current() -> Screen:
-    """Return the screen of this process, opened at the first call; raises `ConfigError`."""
+    """Return the screen of this process; the first call opens it. Raises `ConfigError`."""
     return _CURRENT.get()  # a function, since handles are pickled with it

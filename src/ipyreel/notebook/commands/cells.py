@@ -1,4 +1,4 @@
-"""Runs one `%%video` cell: from its options and prompt to the jobs shown below it."""
+"""Runs one `%%video` cell: reads its options and prompt, and shows its jobs below it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def send(
     handle: Callable[[list[JobSnapshot]], T],
     summary: Callable[[Sequence[Decimal | None]], list[str]] = lambda _costs: [],
 ) -> T | Report:
-    """Send plans as a cell's options say, and show what `handle` makes of their jobs.
+    """Send plans as a cell's options say, and show what `handle` returns for their jobs.
 
     `notes` are sentences above it. A dry run returns them with what would be sent, below the
     `summary` of what each plan costs.
@@ -79,7 +79,7 @@ def send(
 
 
 def filled_in(said: CellOptions, cell: str, varied: Iterable[str] = ()) -> list[str]:
-    """Say which names of the notebook are part of the prompt: it may be somebody else's."""
+    """Return a note that names the variables in the prompt, which may come from someone else."""
     found = [] if said.raw else fields_in(cell)
     names = [f"{{{field}}}" for field in found if re.split(r"\W", field)[0] not in {*varied}]
     return [f"Filled in from the notebook: {', '.join(names)}."] if names else []
@@ -107,7 +107,7 @@ def read_named(given: Any, word: str) -> Image:
 def show(
     screen: Screen, shown: Job | Jobs, *, player: PlayerOptions | None = None, wait: bool = False
 ) -> None:
-    """Show what was just sent in this cell, and wait for its end where that is wanted."""
+    """Show in this cell what was just sent, and wait for it to end if the options say so."""
     if isinstance(shown, Jobs):
         screen.show_all(shown, player)
     else:
@@ -117,7 +117,7 @@ def show(
 
 
 def _always_waits(screen: Screen) -> bool:
-    """Tell whether every cell waits: a setting, or nobody who would look at a later output."""
+    """Return whether every cell waits: by a setting, or since later output would be lost."""
     setting = screen.session.settings.wait
     return setting is True or (setting == "auto" and not screen.host.front_end)
 
@@ -147,11 +147,11 @@ def _wait(screen: Screen, shown: Job | Jobs) -> None:
 
 @contextlib.contextmanager
 def said_when_stopped(jobs: Sequence[Job]) -> Iterator[None]:
-    """Raise a `VideoError` that says that these jobs go on where Ctrl-C ends the work inside."""
+    """Turn Ctrl-C inside the block into a `VideoError` which says that these jobs continue."""
     try:
         yield
     except KeyboardInterrupt:
-        # An error, so that "Run All" stops as the person wants.
+        # An error, so that "Run All" stops, too.
         raise _stopped(jobs) from None
 
 
@@ -159,10 +159,10 @@ def _stopped(jobs: Sequence[Job]) -> VideoError:
     if len(jobs) == 1:
         name = jobs[0].id
         hint = f"%video wait {name} waits again, %video cancel {name} stops it."
-        return VideoError(f"Stopped waiting; {name} goes on.", hint=hint)
+        return VideoError(f"Stopped waiting; {name} continues.", hint=hint)
     going = sum(not job.done() for job in jobs)
     hint = "%video wait waits again, Cancel all (or the list's cancel()) stops them."
-    return VideoError(f"Stopped waiting; {going} of {len(jobs)} jobs go on.", hint=hint)
+    return VideoError(f"Stopped waiting; {going} of {len(jobs)} jobs continue.", hint=hint)
 
 
 def dry_run(
@@ -172,10 +172,10 @@ def dry_run(
     max_cost: Decimal | float | None = None,
     reuse: bool = False,
 ) -> list[str]:
-    """Return the lines that say what sending these plans would do; of several, the first.
+    """Return lines that describe what sending these plans would do; of several, the first.
 
-    `cost` is what the first one would cost, `max_cost` the limit, both in USD. Where a limit or a
-    missing key would refuse them, that is said.
+    `cost` is the estimate of the first one, `max_cost` the limit, both in USD. If a limit or a
+    missing key would refuse them, a line says so.
     """
     plan = plans[0]
     call = screen.session.call(plan)

@@ -1,8 +1,8 @@
 """Completes what is typed after `%%video` and `%video`: verbs, options and their values.
 
-The session (`library`) is passed in as a function: it is opened when somebody presses Tab, not
+The session (`library`) is passed in as a function: it is opened when the user presses Tab, not
 when the extension is loaded. It and its catalog are typed `Any`, so that no heavy module is
-imported for their names.
+imported for their types.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IDENTIFIER = "ipyreel"
 """The name of our matcher in IPython (`IPCompleter.disable_matchers`)."""
 
 NEWEST = 20
-"""Jobs of the library that are offered."""
+"""How many jobs of the library are offered."""
 
 _MAGIC = re.compile(r"\s*(?:\w+\s*=\s*)?(?P<magic>%%?)video(?=\s)(?P<rest>.*)", re.DOTALL)
 
@@ -29,10 +29,10 @@ _MAGIC = re.compile(r"\s*(?:\w+\s*=\s*)?(?P<magic>%%?)video(?=\s)(?P<rest>.*)", 
 def candidates(
     before: str, catalog: Any, *, cell: bool, jobs: Callable[[], Iterable[str]] = tuple
 ) -> list[str]:
-    """Return what may stand at the end of `before`, the text from the magic to the cursor.
+    """Return the completions at the end of `before`, the text from the magic to the cursor.
 
     `cell`: it is the first line of a `%%video` cell. `jobs` returns ids and names of jobs.
-    Nothing is offered where a path belongs: there IPython's own completion of files serves.
+    Nothing is offered for a path: IPython's own completion of files handles it.
     """
     words, last = _words(before)
     option, equals, value = last.partition("=")
@@ -50,10 +50,10 @@ def candidates(
 
 
 def _words(before: str) -> tuple[list[str], str]:
-    """Split into the words that are complete and the one that the cursor is in."""
+    """Split into the complete words and the word that the cursor is in."""
     try:
         words = shlex.split(before)
-    except ValueError:  # an open quote: the word goes on
+    except ValueError:  # an open quote: the word is not complete
         words = before.split()
     if not before or before[-1].isspace():
         return words, ""
@@ -65,7 +65,7 @@ def _starting(last: str, offers: Iterable[str]) -> list[str]:
 
 
 def _dest(flag: str) -> str | None:
-    """Return which option waits for a value after `flag`; None: none does."""
+    """Return the option that needs a value after `flag`; None if it needs none."""
     return next((row.dest for row in OPTIONS if row.read and flag in row.flags), None)
 
 
@@ -91,7 +91,7 @@ def _models(provider: Any, catalog: Any) -> list[str]:
 
 
 def _rows(model: str | None, provider: Any, catalog: Any) -> list[Any]:
-    """Return the model that is named, else all that the named provider has, else all."""
+    """Return the named model, else all models of the named provider, else all."""
     names = [model] if model is not None and model in catalog.models else _models(provider, catalog)
     return [catalog.models[name] for name in names if name in catalog.models]
 
@@ -120,7 +120,7 @@ def _for_verb(words: Sequence[str], catalog: Any, jobs: Callable[[], Iterable[st
 
 
 def _typed(context: CompletionContext) -> tuple[str, bool] | None:
-    """Return what stands between the magic and the cursor, and whether it is a cell magic."""
+    """Return the text between the magic and the cursor, and whether it is a cell magic."""
     line = context.line_with_cursor[: context.cursor_position]
     found = _MAGIC.match(line)
     if found is None:
@@ -145,7 +145,7 @@ def install(shell: Any, library: Callable[[], Any]) -> None:
             return {"completions": []}
         before, cell = typed
         _, last = _words(before)
-        # IPython replaces its own token, which begins later where the word holds a ":" or "=".
+        # IPython replaces its own token, which begins later if the word contains ":" or "=".
         cut = len(last) - len(context.token) if last.endswith(context.token) else 0
         try:
             offers = candidates(before, library().catalog, cell=cell, jobs=jobs)

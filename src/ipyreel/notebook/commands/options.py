@@ -72,7 +72,7 @@ def _without(unit: str, setting: str) -> Callable[[str], Any]:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One row of the table: how the option is typed, what it takes, and one line of help."""
+    """One row of the table: the option's flags, its value, and one line of help."""
 
     flags: tuple[str, ...]
     metavar: str | None
@@ -82,7 +82,7 @@ class Option:
 
     @property
     def dest(self) -> str:
-        """The name of the option's value in what the parser returns."""
+        """The key of the option's value in the parser's result."""
         return self.flags[-1].lstrip("-").replace("-", "_")
 
     @property
@@ -116,7 +116,7 @@ OPTIONS: tuple[Option, ...] = (
         _extra,
         repeats=True,
     ),
-    Option(("-n", "--count"), "N", "make N of each; a given seed counts up", READERS["parallel"]),
+    Option(("-n", "--count"), "N", "make N of each; --seed is the first seed", READERS["parallel"]),
     Option(
         ("--vary",),
         "FIELD=A,B,C",
@@ -166,16 +166,16 @@ VERB_OPTIONS: tuple[Option, ...] = (
     Option(("--rating",), "1-5", "only videos with so many stars or more", _stars),
     Option(("--votes",), "N", "votes to ask for (default: 20)", READERS["parallel"]),
     Option(("--tie",), None, "both videos are equally good"),
-    Option(("--undo",), None, "take the last vote back"),
+    Option(("--undo",), None, "remove the last vote"),
 )
 """Options that only verbs have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """One verb of `%video`: how it is typed, one line of help, and what may follow it.
+    """One verb of `%video`: its usage, one line of help, and its arguments.
 
-    `options` are long flags. `of` says what its words name, so that Tab can offer them. It
+    `options` are long flags. `of` says what its words name, for completion. It
     takes `least` to `most` words (None: any number). `free`: its words are text, in which
     quotes and backslashes are characters.
     """
@@ -208,11 +208,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             of="provider",
             most=None,
         ),
-        "providers": Verb(usage="providers", help="List providers, and what each one still needs."),
+        "providers": Verb(usage="providers", help="List providers, and what each one needs."),
         "models": Verb(
             usage="models [PROVIDER] [TEXT] [seconds=N] [size=WxH] [--refresh]",
-            help="List models with sizes, seconds, prices and the day of these facts; --refresh "
-            "asks the provider about its models and prices.",
+            help="List models with sizes, seconds, prices and the date of these facts; --refresh "
+            "asks the provider for its models and prices.",
             options=("--refresh",),
             of="provider",
             most=None,
@@ -231,13 +231,13 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             help="Sum up what was spent, by any of these (default: all three).",
             most=3,
         ),
-        "balance": _of("provider", "balance [PROVIDER]", "Show what is left on a provider's key."),
+        "balance": _of("provider", "balance [PROVIDER]", "Show the balance of a provider's key."),
         "show": _of("job", "show [ID]", "Show a job's card or video, or a sweep's grid, here."),
         "wait": _of("job", "wait [ID]", "Block until the jobs have ended."),
         "resume": Verb(
             usage="resume [ID [REMOTE_ID]] [-p PROVIDER] [--take] [-o PATH]",
-            help="Continue jobs of an earlier kernel; REMOTE_ID says which job of the server's it "
-            "is, -p takes up a job made elsewhere, --take takes one from a kernel that hangs.",
+            help="Continue jobs of an earlier kernel; REMOTE_ID is the job's id at the server, "
+            "-p adds a job made elsewhere, --take takes one from a kernel that hangs.",
             options=("--provider", "--take", "--output"),
             of="job",
             most=2,
@@ -250,11 +250,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "edit": _chain('edit ID "PROMPT"', "Make the same video with changes."),
         "extend": _chain('extend ID "PROMPT" [-s N]', "Continue a video at its end.", "--seconds"),
         "compare": Verb(
-            usage="compare ID ID ...", help="Play two to six videos in step.", of="job", most=None
+            usage="compare ID ID ...", help="Play two to six videos in sync.", of="job", most=None
         ),
         "rate": Verb(
             usage="rate ID [1-5 [NOTE]]",
-            help="Rate a video (0 takes the rating back), or show the videos of a job or sweep "
+            help="Rate a video (0 removes the rating), or show the videos of a job or sweep "
             "with fields for it. Takes --tag TAG, --as NAME.",
             options=("--tag", "--as"),
             of="job",
@@ -264,8 +264,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         ),
         "vote": Verb(
             usage="vote BETTER WORSE",
-            help="Record which of two videos is better. Takes --tie, --as NAME; --undo takes the "
-            "last vote back.",
+            help="Record which of two videos is better. Takes --tie, --as NAME; --undo removes "
+            "the last vote.",
             options=("--tie", "--as", "--undo"),
             of="job",
             most=2,
@@ -278,10 +278,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             least=1,
             most=1,
         ),
-        "results": _of("job", "results JOBS", "Show what votes on a sweep decided.", least=1),
+        "results": _of("job", "results JOBS", "Show the results of votes on a sweep.", least=1),
         "rerun": Verb(
             usage="rerun JOBS",
-            help="Send again what is missing or failed in a sweep, price first. Takes --max-cost.",
+            help="Send the missing and failed jobs of a sweep again, price first. "
+            "Takes --max-cost.",
             options=("--max-cost",),
             of="job",
             least=1,
@@ -312,10 +313,10 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellOptions:
-    """What the first line of a cell says; None: nothing was said.
+    """The options on the first line of a cell; None: not given.
 
     `images` and `rows` are words as typed (`expand` resolves them), `extra` is read as JSON,
-    `vary` holds fields with their values as typed, `plan` is the path of a file with all of it,
+    `vary` holds fields with their values as typed, `plan` is the path of a `--from` file,
     `max_cost` is in USD, `seconds` is the length of the clip, `width` is in CSS pixels.
     """
 
@@ -350,7 +351,7 @@ def parse(line: str, names: Names | None = None) -> CellOptions:
     """Read the first line of a cell.
 
     With `names`, `$name` and `{name}` in values stand for the notebook's variables, except in
-    images. Raises `UsageError` of one line with the option, the value and what is allowed.
+    images. Raises a one-line `UsageError` with the option, the value and what is allowed.
     """
     said, words = _pick(_split(line, "%%video"), OPTIONS, "%%video", names)
     if len(words) > 1:
@@ -380,7 +381,7 @@ def is_sweep(said: CellOptions, cell: str) -> bool:
 
 
 def wants_help(line: str, *, cell: bool) -> bool:
-    """Return whether a line asks for the whole help of `%%video` (`cell`) or of `%video`."""
+    """Return whether a line asks for the full help of `%%video` (`cell`) or of `%video`."""
     words = line.split()
     if cell:
         return bool({"-h", "--help"} & {*words})
@@ -388,9 +389,9 @@ def wants_help(line: str, *, cell: bool) -> bool:
 
 
 def parse_verb(name: str, line: str) -> tuple[dict[str, Any], list[str]]:
-    """Read what follows a verb; returns the values of its options, and its other words.
+    """Parse the arguments of a verb; return the values of its options, and its other words.
 
-    Raises `UsageError` where an option, a value or the number of words is not allowed.
+    Raises `UsageError` if an option, a value or the number of words is not allowed.
     """
     verb, of = VERBS[name], f"%video {name}"
     rows = [row for row in (*OPTIONS, *VERB_OPTIONS) if row.flags[-1] in {*verb.options, "--help"}]
@@ -409,22 +410,22 @@ _WORDS = re.compile(r""""[^"]*"(?=\s|$)|'[^']*'(?=\s|$)|\S+""")
 
 
 def unquoted(text: str) -> str:
-    """Return a text without the quotes around it, where they enclose all of it."""
+    """Return a text without its quotes, if they enclose all of it."""
     found = re.fullmatch(r"""(["'])((?:(?!\1).)*)\1""", text.strip(), re.DOTALL)
     return found[2] if found else text.strip()
 
 
 _JSON = re.compile(r"(?:--?[\w-]+=)?(?:[\w.-]+=)?(?=[\[{])")
-"""What may stand before a value that is JSON to its end: `--extra=tags=["a", "b"]`."""
+"""What may precede a value that is JSON to its end: `--extra=tags=["a", "b"]`."""
 
 _NAMES = re.compile(r"\{[^\W\d]\w*(?:\.\w+|\[-?\w+\])*\}")
-"""What is the name of a variable, and no JSON."""
+"""Variables in braces, which are not JSON."""
 
 
 def _split(line: str, of: str) -> list[str]:
-    """Split a line as a POSIX shell does, except that a backslash is a backslash.
+    """Split a line as a POSIX shell does, except that a backslash escapes nothing.
 
-    A value that begins with `{` or `[` is JSON to its end; its quotes and blanks stay.
+    A value that begins with `{` or `[` is JSON to its end; its quotes and blanks are kept.
     """
     source, words, at = io.StringIO(line), list[str](), 0
     lexer = shlex.shlex(source, posix=True)
@@ -463,7 +464,7 @@ def _pick(
     *,
     free: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Take the options out of words; returns their values by name, and the other words.
+    """Remove the options from words; return their values by name, and the other words.
 
     A "--" ends the options. With `names`, variables in values are filled in; in `free` text,
     values may still have quotes around them.
@@ -489,7 +490,7 @@ def _pick(
 
 
 def _row_of(word: str, by_flag: Mapping[str, Option], of: str) -> tuple[Option, str | None]:
-    """Return the option a word names, and the value that is part of the word, as in `-s8`."""
+    """Return the option that a word names, and the value inside the word, as in `-s8`."""
     flag, equals, glued = word.partition("=")
     value = glued if equals else None
     if flag not in by_flag and not word.startswith("--") and word[:2] in by_flag:
@@ -519,7 +520,7 @@ def _read(row: Option, value: str, of: str, names: Names | None) -> Any:
 
 
 def expand(word: str, names: Names) -> Any:
-    """Return what a word stands for: the object of `$name`, text with `{name}` filled in.
+    """Return the value of a word: the object of `$name`, or text with `{name}` filled in.
 
     Raises `InvalidRequest` for a name that the notebook does not have.
     """
@@ -553,7 +554,7 @@ def verb_rows() -> list[tuple[str, str]]:
 
 
 def document() -> str:
-    """Return the help of `%%video` as text, which is its docstring too."""
+    """Return the help of `%%video` as text, which is also its docstring."""
     width = max(len(usage) for usage, _ in option_rows())
     rows = [f"  {usage:<{width}}  {meaning}" for usage, meaning in option_rows()]
     return "\n".join([INTRODUCTION, "", *rows])

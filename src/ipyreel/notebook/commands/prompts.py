@@ -1,7 +1,7 @@
 """Fills `{name}` in a prompt from the notebook's variables, without evaluating anything.
 
-The grammar is a part of `str.format`'s: a name, attributes and items, a conversion, a format.
-Names that begin with an underscore are not reached into.
+The grammar is a subset of `str.format`'s: a name, attributes and items, a conversion, a format.
+Attributes that begin with an underscore are refused.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _FIELD = re.compile(
 )
 _STEP = re.compile(r"\.(?P<attribute>\w+)|\[(?P<key>[^\[\]]+)\]")
 _OF_IPYTHON = re.compile(r"In|Out|exit|quit|get_ipython|_{1,3}|_i{0,3}\d*|_[iod]h|__\w*__")
-"""Names that IPython gives: a prompt that somebody shared would send the notebook's history."""
+"""IPython's own names: with them, a shared prompt could send the notebook's history."""
 
 WIDEST = 4096
-"""The largest number in a format, such as a width: `{x:>9999999999}` would fill the memory."""
+"""The largest number in a format, such as a width: `{x:>9999999999}` would exhaust memory."""
 
 _CONVERSIONS: Mapping[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
 
@@ -38,7 +38,7 @@ _MAGICS = {"run_cell_magic", "run_line_magic"}
 
 
 def visible_names(shell: Any) -> dict[str, Any]:
-    """Return the notebook's variables, and on top those of the function that called the magic.
+    """Return the notebook's variables, overridden by those of the function that called the magic.
 
     IPython's own `needs_local_scope` gives cell magics the notebook's variables instead.
     """
@@ -53,7 +53,7 @@ def visible_names(shell: Any) -> dict[str, Any]:
 
 
 def split_prompts(cell: str) -> list[str]:
-    """Return the prompts of a cell, which lines of `---` separate.
+    """Return the prompts of a cell, which are separated by lines of `---`.
 
     Raises `InvalidRequest` for a second `%%video`.
     """
@@ -71,7 +71,7 @@ def interpolate(prompt: str, names: Mapping[str, Any]) -> str:
     """Return the prompt with every `{name}`, `{name.attr}`, `{name[0]}` filled in from `names`.
 
     `{{` and `}}` are braces; `{x:.2f}` formats as `str.format` does. Raises `InvalidRequest`
-    with the unknown name, or the position of a brace that has no partner.
+    with the unknown name, or the position of an unmatched brace.
     """
 
     def fill(token: re.Match[str]) -> str:
@@ -87,7 +87,7 @@ def interpolate(prompt: str, names: Mapping[str, Any]) -> str:
 
 
 def fields_in(prompt: str) -> list[str]:
-    """Return what stands in the braces of a prompt, each once, in order."""
+    """Return the fields in the braces of a prompt, each once, in order."""
     return list(dict.fromkeys(token["field"] for token in _TOKEN.finditer(prompt)
                               if token["field"]))  # fmt: skip
 
@@ -128,14 +128,14 @@ def _value(said: str, names: Mapping[str, Any], where: str) -> str:
 
 
 def _refuse_secrets(value: Any) -> None:
-    """Raise `TypeError` for what would let a shared prompt read this process."""
+    """Raise `TypeError` for values that would let a shared prompt read this process."""
     if isinstance(value, ModuleType):
-        raise TypeError("a module does not go into a prompt")
+        raise TypeError("a module cannot be part of a prompt")
     # A copy may be older than the last change of the environment.
     names = set(os.environ)
     copied = isinstance(value, Mapping) and len(names & set(value)) > len(names) // 2
     if copied or isinstance(value, type(os.environ)):
-        raise TypeError("the environment does not go into a prompt")
+        raise TypeError("the environment cannot be part of a prompt")
 
 
 def _reach(value: Any, step: re.Match[str]) -> Any:

@@ -1,4 +1,4 @@
-"""Sweeps: from a cell's options or a call's lists to plans, and from plans to a JobList."""
+"""Sweeps: turns a cell's options or a call's lists into plans, and plans into a JobList."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ipyreel.values import JobSnapshot, SweepItem, VideoRequest
 
 
 def run(screen: Screen, said: CellOptions, cell: str, names: Names) -> Jobs | Report:
-    """Send what a cell asks for and return its JobList, also where the data have one row.
+    """Send what a cell asks for and return its JobList, also if the data have only one row.
 
     A dry run returns what would be sent.
     """
@@ -64,7 +64,7 @@ def _plans(session: Session, sweep: Sweep, said: CellOptions) -> tuple[Plan, ...
         return plan_all(session, sweep)
     if number > 1:
         raise InvalidRequest(
-            f"--output {said.output}: it names one file, and this makes {number}.",
+            f"--output {said.output} names one file, and this makes {number}.",
             hint="Remove it; %video use videos=FOLDER sets the folder.",
         )
     only = sweep.variants[0]
@@ -74,7 +74,7 @@ def _plans(session: Session, sweep: Sweep, said: CellOptions) -> tuple[Plan, ...
 
 
 def _varied(said: CellOptions, sweep: Sweep) -> set[str]:
-    """Return the names that the sweep fills in, and not the notebook."""
+    """Return the names that the sweep fills in, not the notebook."""
     columns = sweep.variants[0].differs if said.rows else ()
     return {*(name for name, _ in said.vary), *columns}
 
@@ -82,7 +82,7 @@ def _varied(said: CellOptions, sweep: Sweep) -> set[str]:
 def read_cell(base: VideoRequest, said: CellOptions, prompts: Sequence[str], names: Names) -> Sweep:
     """Return the sweep of a cell; `base` holds what all of its jobs share.
 
-    `names` are the notebook's variables; what is varied wins over them. Raises
+    `names` are the notebook's variables; varied fields take precedence over them. Raises
     `InvalidRequest`.
     """
     in_braces = [] if said.raw else [name for one in prompts for name in names_in(one)]
@@ -103,7 +103,7 @@ def read_cell(base: VideoRequest, said: CellOptions, prompts: Sequence[str], nam
 def read_table(
     base: VideoRequest, said: CellOptions, prompts: Sequence[str], rows: Sequence[Row], names: Names
 ) -> Sweep:
-    """Return the sweep of a cell with `--rows`; columns win over the notebook's variables."""
+    """Return the sweep of a `--rows` cell; columns take precedence over variables."""
     if said.vary or len(prompts) > 1:
         raise InvalidRequest("--rows takes one prompt and no --vary: put both into columns.")
     return expand_rows(
@@ -120,13 +120,13 @@ def read_plan(said: CellOptions, cell: str) -> tuple[Sweep, str]:
     """Return the sweep of a cell with `--from`, and its estimate when the file was written.
 
     Its prompts are used as they are, without the notebook's variables. Raises `ConfigError` for
-    what is wrong in the file, `InvalidRequest` for what the cell says besides.
+    an error in the file, `InvalidRequest` for options that conflict with it.
     """
     bare = CellOptions()
     for name in _PLANNED:
         if getattr(said, name) != getattr(bare, name):
             word = {"images": "image"}.get(name, name)
-            raise InvalidRequest(f"--from {said.plan}: the file says it all; remove --{word}.")
+            raise InvalidRequest(f"--from {said.plan}: the file sets all of it; remove --{word}.")
     if any(line.strip() and not line.lstrip().startswith("#") for line in cell.splitlines()):
         raise InvalidRequest(f"--from {said.plan}: the file has the prompts; remove those here.")
     found = read_recipe(Path(str(said.plan)).expanduser(), read_image)
@@ -142,7 +142,7 @@ _PLANNED = (
 def read_fields(
     prompt: str | Sequence[str], fields: Names, *, extra: Names, count: int, rows: Any = None
 ) -> Sweep:
-    """Return the sweep of a call: lists are varied, single values are the same for all."""
+    """Return the sweep of a call: lists are varied, single values are used for all jobs."""
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     in_braces = [name for one in prompts for name in names_in(one) if name in fields]
     varied = {name: value for name, value in fields.items() if _is_many(name, value)}
@@ -190,7 +190,7 @@ def _listed(name: str, text: str) -> list[Any]:
         except ValueError as error:
             raise InvalidRequest(f"--vary {name}: {text} is not JSON ({error}).") from None
         return list(found)
-    # As in a CSV file: a value with a comma in it is put in double quotes.
+    # As in a CSV file: a value that contains a comma is put in double quotes.
     pieces = [piece.strip() for piece in next(csv.reader([text], skipinitialspace=True))]
     if "" in pieces:
         raise InvalidRequest(f"--vary {name}={text}: a value is empty.")
@@ -208,7 +208,7 @@ def _of_piece(name: str, piece: Any, names: Names) -> list[tuple[str, Any]]:
 
 
 def _is_many(name: str, given: Any) -> bool:
-    """Return whether a value is a list to vary; an array is one image, and elsewhere a list."""
+    """Return whether a value is a list to vary; an array is a list, except as an image."""
     if name == "image":
         return isinstance(given, list | tuple)
     return isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
@@ -228,7 +228,7 @@ def _as_json(value: Any) -> Any:
 
 
 def plan_all(session: Session, sweep: Sweep) -> tuple[Plan, ...]:
-    """Plan every request; raises `InvalidRequest` that names the first that cannot be sent."""
+    """Plan every request; raises `InvalidRequest` naming the first that cannot be sent."""
     return tuple(_plan(session, sweep, index) for index in range(len(sweep.variants)))
 
 
@@ -266,7 +266,7 @@ def summary(
     costs: Sequence[Decimal | None],
     parallel: int | None,
 ) -> list[str]:
-    """Return what a dry run says of a sweep: how many jobs, their cost, how they differ."""
+    """Return the lines of a dry run of a sweep: how many jobs, their cost, how they differ."""
     left, at_once = session.budget_left(), parallel or session.settings.parallel
     number = sweep_text.number(len(plans))
     rows = [

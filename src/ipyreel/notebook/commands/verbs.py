@@ -37,7 +37,7 @@ Said = Mapping[str, Any]
 
 
 def run(screen: Screen, line: str) -> object:
-    """Run one line of `%video`; raises `UsageError` or `InvalidRequest` in one line."""
+    """Run one line of `%video`; raises a one-line `UsageError` or `InvalidRequest`."""
     name, _, rest = f"{line.strip()} ".partition(" ")
     if not name:
         return reports.status(screen)
@@ -48,7 +48,7 @@ def run(screen: Screen, line: str) -> object:
         said, words = options.parse_verb(name, rest)
     except (UsageError, VideoError):
         if name == "use" and rest.split():
-            # The next cell must not go to another provider whose key is set.
+            # The next cell must not fall back to another provider whose key is set.
             screen.session.chooser.failed(rest.split(maxsplit=1)[0])
         raise
     if "help" in said:
@@ -147,7 +147,7 @@ def _one(screen: Screen, word: str) -> JobSnapshot:
 
 def _show(screen: Screen, words: Words, _said: Said) -> object:
     found = _handle(screen, words[0] if words else None)
-    # At once, and not as the value: the line may stand anywhere in a cell.
+    # At once, and not as the value: the line may be anywhere in a cell.
     if isinstance(found, JobList):
         screen.show_all(found)
     else:
@@ -203,7 +203,7 @@ def _rate(screen: Screen, words: Words, said: Said) -> object:
     stars, who = int(words[1]), said.get("as")
     if not stars:
         found.forget(video_of(job), who=who)
-        return Notice(f"{job.id}: the rating was taken back.")
+        return Notice(f"{job.id}: the rating was removed.")
     note = options.unquoted(" ".join(words[2:]))
     rating = found.rate(video_of(job), stars=stars, note=note, tags=said.get("tag", ()), who=who)
     return Notice(f"{job.id}: {stars_text(stars)} by {rating.who}.")
@@ -213,7 +213,7 @@ def _vote(screen: Screen, words: Words, said: Said) -> Report:
     found, who = opinions_of(screen.session), said.get("as")
     if "undo" in said:
         gone = found.undo(who=who)
-        return Notice("The last vote was taken back." if gone else "There is no vote to take back.")
+        return Notice("The last vote was removed." if gone else "There is no vote to remove.")
     if len(words) != 2:  # noqa: PLR2004 - the better and the worse
         raise InvalidRequest(f"%video vote: name two jobs: %video {VERBS['vote'].usage}")
     better, worse = (_one(screen, word) for word in words)
@@ -262,7 +262,7 @@ def _resume(screen: Screen, words: Words, said: Said) -> Report:
 
 
 def _show_taken(screen: Screen, taken: Sequence[JobSnapshot]) -> None:
-    """Show jobs of sweeps in the whole grid of their sweep, and the others as they are."""
+    """Show jobs of a sweep in the grid of that sweep, and the others one by one."""
     store = screen.session.store
     of = store.sweeps_of([job.id for job in taken])
     for sweep_id in dict.fromkeys(of.values()):
@@ -285,9 +285,9 @@ def _wait(screen: Screen, words: Words, _said: Said) -> Report:
 
 
 def wait_for(screen: Screen, job_ids: Iterable[str]) -> Report:
-    """Block until all these jobs have ended here, update their cards, and sum up.
+    """Block until all these jobs have ended here, update their cards, and return a summary.
 
-    Raises the first error among them, after all have ended, and `VideoError` where the wait is
+    Raises the first error among them, after all have ended, and `VideoError` if the wait is
     interrupted.
     """
     errors, done = list[VideoError](), 0
@@ -328,7 +328,7 @@ def _trust(screen: Screen, words: Words, _said: Said) -> Report:
     changes = screen.session.trust(folder)
     path = screen.place(folder / TOML_NAME)
     if not changes:
-        return Notice(f"{path} needs no approval: it changes nothing that does.")
+        return Notice(f"{path} needs no approval.")
     return Listing(f"Approved until one of these lines changes, in {path}:", *changes)
 
 

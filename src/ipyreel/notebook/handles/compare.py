@@ -1,7 +1,7 @@
-"""Compare: two to six videos side by side, and one bar that plays them in step.
+"""Compare: two to six videos side by side, and one control bar that plays them in sync.
 
-All of it is plain HTML, so that it is saved whole. The bar is a script beside the videos: it
-needs no kernel, and a notebook that is not trusted shows the videos without it.
+All of it is plain HTML, so that it is saved completely. The bar is a script next to the videos:
+it needs no kernel, and a notebook that is not trusted shows the videos without it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ipyreel.values import JobSnapshot
 
 LEAST, MOST = 2, 6
 RATE = 24.0
-"""Frames a second where PyAV is not there to say: what most models make."""
+"""Frames per second if PyAV is not installed to measure it: what most models make."""
 
 _GRID = "display:flex;flex-wrap:wrap;gap:12px;margin:0"
 _CELL = "flex:1 1 240px;min-width:0;max-width:530px;margin:0"
@@ -33,9 +33,9 @@ _SMALL = "margin-top:2px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
 
 @dataclass(frozen=True, repr=False)
 class Row:
-    """The videos side by side, each with what sets it apart; shows itself as plain HTML.
+    """Videos side by side, each labelled by how it differs; shows itself as plain HTML.
 
-    `rate` is in frames a second: a step of the bar is a frame of that.
+    `rate` is in frames per second: a step of the bar is one frame at that rate.
     """
 
     videos: tuple[Video, ...]
@@ -50,10 +50,10 @@ class Row:
         return {"text/plain": repr(self), "text/html": self.html()}
 
     def html(self) -> str:
-        """Return the row and its bar; what JupyterLab's sanitizer takes away is the bar's."""
+        """Return the row and its bar; JupyterLab's sanitizer removes only parts of the bar."""
         cells = [_cell(*pair) for pair in zip(self.videos, self.labels, strict=True)]
         shared = {video.snapshot.request.prompt for video in self.videos if video.snapshot}
-        return in_step(shared.pop() if len(shared) == 1 else None, cells, self.rate)
+        return in_sync(shared.pop() if len(shared) == 1 else None, cells, self.rate)
 
     def __repr__(self) -> str:
         """Return a line for each video: its label and where it is."""
@@ -62,24 +62,24 @@ class Row:
 
 
 def blind_html(left: Video, right: Video, prompt: str | None, turn: int) -> str:
-    """Return two videos that play in step, and nothing that tells which is which.
+    """Return two videos that play in sync, and nothing that shows which is which.
 
-    `prompt` is what both have in common, as it was typed; `turn` tells this pair from others.
+    `prompt` is the prompt of both as it was typed; `turn` identifies this pair.
     """
     cells = [
         element("figure", _player(video, name, "This video cannot be shown here."),
                 element("figcaption", name, style=_LABEL), style=_CELL)
         for video, name in ((left, "Left"), (right, "Right"))
     ]  # fmt: skip
-    return in_step(prompt, cells, frame_rate((left, right)), "blind.js", data_turn=str(turn))
+    return in_sync(prompt, cells, frame_rate((left, right)), "blind.js", data_turn=str(turn))
 
 
-def in_step(
+def in_sync(
     prompt: str | None, cells: Sequence[Markup], rate: float, *scripts: str, **data: str
 ) -> Markup:
-    """Return videos above a bar that plays them in step; `scripts` are joined to that of the bar.
+    """Return videos above a bar that plays them in sync; `scripts` are added to the bar's script.
 
-    `rate` is in frames a second. `data` are further attributes, which the scripts read.
+    `rate` is in frames per second. `data` are further attributes, which the scripts read.
     """
     line = job_text.one_line(prompt or "", 400)
     return element(
@@ -139,7 +139,7 @@ def _labels(videos: Sequence[Video]) -> tuple[str, ...]:
 
 
 def frame_rate(videos: Sequence[Video]) -> float:
-    """Return the highest frame rate of some videos: a step of the bar is a step of that one."""
+    """Return the highest frame rate of some videos: a step of the bar is one frame at it."""
     found = []
     for video in videos:
         with contextlib.suppress(InvalidRequest):

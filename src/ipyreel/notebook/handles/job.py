@@ -30,19 +30,19 @@ class JobScreen(Protocol):
         """The session that has the jobs."""
 
     def latest(self) -> JobScreen:
-        """Return this screen, or the current one where the session of this one has ended."""
+        """Return this screen, or the current one if this one's session has ended."""
 
     def job(self, job_id: str, /) -> Job:
         """Return the handle of a job."""
 
     def current_ids(self, job_ids: tuple[str, ...], /) -> tuple[str, ...]:
-        """Return the ids of jobs, with a retry in the place of each job that failed."""
+        """Return the ids of jobs, with each failed job replaced by its retry."""
 
     def video(self, snapshot: JobSnapshot, /) -> Video:
         """Return the video of a completed job."""
 
     def place(self, path: str, /) -> str:
-        """Return how a file is named in what is saved."""
+        """Return a path as it is written to saved output."""
 
     def static_html(self, shown: Any, /) -> str:
         """Return a Job or Jobs as static HTML."""
@@ -55,7 +55,7 @@ class JobScreen(Protocol):
 
 
 class Handle:
-    """What shows itself: as the last line of a cell, by `show()`, and as static HTML."""
+    """Base of what shows itself: as the last line of a cell, by `show()`, as static HTML."""
 
     _made_on: JobScreen
 
@@ -64,7 +64,7 @@ class Handle:
         return self._made_on.latest()
 
     def show(self) -> None:
-        """Show the card or the grid, or the videos once they are there, in this cell."""
+        """Show in this cell the card or grid, or the videos once they are ready."""
         self._screen.show_again(self)
 
     def _repr_html_(self) -> str:
@@ -92,12 +92,12 @@ class Job(Handle):
 
     @property
     def snapshot(self) -> JobSnapshot:
-        """Everything that is known of the job now; raises `StoreError` once it is deleted."""
+        """The current state of the job; raises `StoreError` once it is deleted."""
         return self._session.snapshot(self.id)
 
     @property
     def remote_id(self) -> str | None:
-        """The server's id; None before the server answered."""
+        """The server's id; None until the server has answered."""
         return self.snapshot.remote_id
 
     @property
@@ -107,7 +107,7 @@ class Job(Handle):
 
     @property
     def request(self) -> VideoRequest:
-        """What was asked for."""
+        """The request that was made."""
         return self.snapshot.request
 
     @property
@@ -117,7 +117,7 @@ class Job(Handle):
 
     @property
     def progress(self) -> float | None:
-        """Progress from 0 to 100 as the server reports it; None: it does not."""
+        """Progress from 0 to 100 as the server reports it; None if it reports none."""
         return self.snapshot.progress
 
     @property
@@ -127,20 +127,20 @@ class Job(Handle):
 
     @property
     def estimate(self) -> float | None:
-        """The cost in USD as the server reported it, else the estimate; None: no price known."""
+        """The cost in USD as the server reported it, else the estimate; None if not known."""
         snapshot = self.snapshot
         usd = snapshot.cost if snapshot.cost is not None else snapshot.estimate
         return None if usd is None else float(usd)
 
     @property
     def path(self) -> Path | None:
-        """The video file; None before it is there."""
+        """The video file; None until it is downloaded."""
         file = self.snapshot.file
         return Path(file.path) if file is not None else None
 
     @property
     def video(self) -> Video | None:
-        """The finished video, which shows itself; None before it is there."""
+        """The finished video, which shows itself; None until it is downloaded."""
         snapshot = self.snapshot
         return self._screen.video(snapshot) if snapshot.file is not None else None
 
@@ -161,8 +161,8 @@ class Job(Handle):
     def wait(self, timeout: float | None = None, *, nested: bool | None = None) -> Video:
         """Block until the job ends and return its video; `timeout` is in seconds.
 
-        Ctrl-C and a timeout end the wait, never the job. `nested` keeps your own tasks on the
-        kernel's loop running meanwhile, where that is safe (None: as
+        Ctrl-C and a timeout end the wait, not the job. `nested` keeps your own tasks on the
+        kernel's loop running during the wait, if that is safe (None: as
         `%config VideoMagics.nest_asyncio` says). Raises the job's error (`JobFailed`,
         `ProviderError`, `DownloadError` ...), or `WaitTimeout`.
         """
@@ -174,12 +174,12 @@ class Job(Handle):
             if isinstance(error, WaitTimeout):
                 raise
             raise WaitTimeout(
-                f"{self.id} did not end within {timeout:g} s; it goes on.",
+                f"{self.id} did not end within {timeout:g} s; it continues.",
                 hint=f"%video show {self.id} shows it, %video wait {self.id} waits again.",
             ) from None
 
     def __await__(self) -> Generator[Any, None, Video]:
-        """Wait on the caller's own loop; cancelling the wait leaves the job alone."""
+        """Wait on the caller's own loop; cancelling the wait does not cancel the job."""
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Video:
@@ -187,42 +187,42 @@ class Job(Handle):
         return self._outcome(await wait_async(self._session.future(self.id)))
 
     def _outcome(self, snapshot: JobSnapshot) -> Video:
-        self._screen.tick(self.id)  # the last update, where none comes from a thread
+        self._screen.tick(self.id)  # the last update, if threads cannot deliver it
         if snapshot.status == "completed":
             return self._screen.video(snapshot)
         error = _error_of(snapshot, self._session.error(self.id))
         if error is not None:
             raise error
-        # This kernel stopped watching: a deadline, or the job is another kernel's.
+        # This kernel stopped watching: at a deadline, or since another kernel has the job.
         raise WaitTimeout(
             snapshot.note or f"{self.id} is {snapshot.status} and not watched here.",
-            hint=f"%video resume {self.id} goes on with it.",
+            hint=f"%video resume {self.id} continues it.",
         )
 
     def cancel(self) -> str:
-        """Stop the job; returns what was done: told the server, or only stopped watching."""
+        """Stop the job; return what was done: cancelled at the server, or only not watched."""
         snapshot = wait_blocking(self._session.cancel(self.id))
         return snapshot.note or f"{self.id} had already ended ({snapshot.status})."
 
     def remix(self, prompt: str, *, max_cost: float | None = None) -> Job:
-        """Make a new video from the idea of this finished one; returns its job at once.
+        """Make a new video from the idea of this finished one; return its job at once.
 
-        `max_cost` is in USD. Raises `InvalidRequest` where the provider has no such route; then
-        nothing was sent. The same holds for `edit` and `extend`.
+        `max_cost` is in USD. Raises `InvalidRequest` if the provider has no such route; then
+        nothing was sent. This also applies to `edit` and `extend`.
         """
         return self._chain("remix", prompt, max_cost=max_cost)
 
     def edit(self, prompt: str, *, max_cost: float | None = None) -> Job:
-        """Change the finished video as `prompt` says; returns the new job at once."""
+        """Change the finished video as `prompt` says; return the new job at once."""
         return self._chain("edit", prompt, max_cost=max_cost)
 
     def extend(
         self, prompt: str, *, seconds: float | None = None, max_cost: float | None = None
     ) -> Job:
-        """Continue the finished video as `prompt` says; returns the new job at once.
+        """Continue the finished video as `prompt` says; return the new job at once.
 
-        The new file holds the old video and `seconds` more (None: as many as were asked for
-        last).
+        The new file holds the old video and `seconds` more (None: as many as in the last
+        request).
         """
         return self._chain("extend", prompt, seconds=seconds, max_cost=max_cost)
 
@@ -256,12 +256,12 @@ class Job(Handle):
 
 
 def require_asyncio() -> None:
-    """Raise `VideoError` where the code that awaits runs on another loop, such as trio's."""
+    """Raise `VideoError` if the awaiting code does not run on asyncio, but for example on trio."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         raise VideoError(
-            "await needs an asyncio loop, and this code runs on another one.",
+            "await needs an asyncio event loop, and this code runs on another kind.",
             hint="job.wait() works everywhere; in IPython, %autoawait asyncio.",
         ) from None
 
@@ -273,10 +273,10 @@ def wait_on(
     timeout: float | None,
     nested: bool | None,
 ) -> T:
-    """Block until a future is done, and keep the cards of `job_ids` up to date meanwhile.
+    """Block until a future is done, and keep the cards of `job_ids` up to date.
 
-    `timeout` is in seconds. The wait is nested where that is asked for (None: as the settings
-    say) and safe. Raises `TimeoutError`.
+    `timeout` is in seconds. The wait is nested if `nested` says so (None: as the settings say)
+    and it is safe. Raises `TimeoutError`.
     """
     if screen.session.settings.nest_asyncio if nested is None else nested:
         waited = nested_wait(future, timeout)
@@ -288,7 +288,7 @@ def wait_on(
 
 
 def _error_of(snapshot: JobSnapshot, error: VideoError | None) -> VideoError | None:
-    """Return the error as it was raised in this kernel, or one made from the library's row."""
+    """Return the error that was raised in this kernel, or one made from the library's row."""
     if snapshot.status == "cancelled":
         return JobFailed(f"{snapshot.id} was cancelled.", job=snapshot, hint=snapshot.note)
     failure = snapshot.failure

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Jobs(Handle, Sequence[Job]):
-    """What cells, cards and panels know of several jobs; a person holds a `JobList`."""
+    """Several jobs as cells, cards and panels use them; the user gets a `JobList`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Jobs(Handle, Sequence[Job]):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of the jobs; a retry takes the place of the job that failed, as in the grid."""
+        """The ids of the jobs; a retry replaces the job that failed, as in the grid."""
         return self._screen.current_ids(self._ids)
 
     @property
@@ -71,7 +71,7 @@ class Jobs(Handle, Sequence[Job]):
 
     @property
     def snapshots(self) -> list[JobSnapshot]:
-        """Everything that is known of the jobs at this moment."""
+        """The current states of the jobs."""
         return [job.snapshot for job in self]
 
     @property
@@ -91,24 +91,24 @@ class Jobs(Handle, Sequence[Job]):
     def wait(self, timeout: float | None = None, *, nested: bool | None = None) -> list[Video]:
         """Block until all jobs have ended and return their videos; `timeout` is in seconds.
 
-        Ctrl-C and a timeout (`WaitTimeout`) end the wait, never a job. `nested` is as in
+        Ctrl-C and a timeout (`WaitTimeout`) end the wait, not the jobs. `nested` is as in
         `Job.wait`.
         """
         try:
-            first = self.ids[:1]  # one grid stands for all
+            first = self.ids[:1]  # all jobs are in one grid
             wait_on(self._screen, self._future(), *first, timeout=timeout, nested=nested)
         except WaitTimeout:
             raise
         except TimeoutError:
             going = sum(not job.ended for job in self.snapshots)
             raise WaitTimeout(
-                f"{going} of {len(self)} jobs did not end within {timeout:g} s; they go on.",
+                f"{going} of {len(self)} jobs did not end within {timeout:g} s; they continue.",
                 hint="wait() waits again, cancel() stops them.",
             ) from None
         return self.videos
 
     def __await__(self) -> Generator[Any, None, list[Video]]:
-        """Wait on the caller's own loop; cancelling the wait leaves the jobs alone."""
+        """Wait on the caller's own loop; cancelling the wait does not cancel the jobs."""
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> list[Video]:
@@ -137,7 +137,7 @@ class Jobs(Handle, Sequence[Job]):
         return done
 
     def check(self) -> None:
-        """Raise `VideoError` that names the jobs without a video and their reasons, if any."""
+        """Raise a `VideoError` that names the jobs without a video and the reasons, if any."""
         bad = [
             f"{self.info.label(at)} ({job.id}): {sweep_text.state(job).rstrip('.')}"
             for at, job in enumerate(self.snapshots)
@@ -149,7 +149,7 @@ class Jobs(Handle, Sequence[Job]):
             )
 
     def cancel(self) -> str:
-        """Stop all jobs that have not ended; returns what was done about each."""
+        """Stop all jobs that have not ended; return what was done for each."""
         futures = self._screen.session.cancel_all(self.ids)
         ended = [wait_blocking(future) for future in futures]
         unsent = sum(job.sent_at is None for job in ended)

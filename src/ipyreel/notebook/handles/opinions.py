@@ -1,4 +1,4 @@
-"""What a person thinks of the videos they hold: ratings, votes, results, and all as a folder."""
+"""Ratings, votes and results of the videos in a list, and the list as a dataset folder."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def opinions_of(session: Session) -> Opinions:
 
 
 def video_of(job: JobSnapshot) -> str:
-    """Return what a job's video is known by; raises `InvalidRequest` where there is none."""
+    """Return the SHA-256 of a job's video; raises `InvalidRequest` if it has none."""
     if job.file is None:
         raise InvalidRequest(f"{job.id} has no video to judge: it is {job.status}.")
     return job.file.sha256
 
 
 def own_ratings(session: Session, jobs: Sequence[JobSnapshot]) -> dict[str, Rating]:
-    """Return what the user thinks of the videos of jobs, by their SHA-256."""
+    """Return the user's ratings of the videos of jobs, by their SHA-256."""
     found, who = opinions_of(session).ratings(videos_of(jobs)), current_user()
     return {video: one for video, some in found.items() for one in some if one.who == who}
 
 
 def change_rating(session: Session, job: JobSnapshot, **new: Any) -> None:
-    """Change the user's `stars`, `note` or `tags` for a video, or several of them.
+    """Change one or more of the user's `stars`, `note` and `tags` for a video.
 
-    A rating with nothing left in it is taken back.
+    A rating without any of them is removed.
     """
     video, known = video_of(job), own_ratings(session, [job])
     said = {name: getattr(known.get(video), name, ()) for name in ("stars", "note", "tags")} | new
@@ -53,12 +53,12 @@ def change_rating(session: Session, job: JobSnapshot, **new: Any) -> None:
 
 
 def videos_of(jobs: Sequence[JobSnapshot]) -> list[str]:
-    """Return what the videos of jobs are known by."""
+    """Return the SHA-256 of the videos of jobs."""
     return [job.file.sha256 for job in jobs if job.file is not None]
 
 
 def ratings_as_rows(session: Session, jobs: Sequence[JobSnapshot]) -> dict[str, dict[str, Json]]:
-    """Return stars (their mean), notes and tags by job id; {} where nothing was rated."""
+    """Return stars (their mean), notes and tags by job id; {} if nothing was rated."""
     found = opinions_of(session).summaries(videos_of(jobs))
     return {job.id: found[job.file.sha256] for job in jobs if found and job.file is not None}
 
@@ -68,7 +68,7 @@ def settings_of(
 ) -> tuple[dict[str, Mapping[str, Json]], dict[str, str]]:
     """Return the varied fields of each video of `jobs`, the list's, and the name of its setting.
 
-    Jobs with equal fields are samples of one setting; notes and the numbers of repeats are no
+    Jobs with equal fields are samples of one setting; notes and repeat numbers do not count as
     fields.
     """
     differs = films.differs
@@ -92,7 +92,7 @@ def settings_of(
 
 
 def results_of_list(session: Session, films: Jobs) -> ResultsReport:
-    """Return what votes between these videos have decided."""
+    """Return the results of the votes between these videos."""
     jobs = films.snapshots
     settings, labels = settings_of(films, jobs)
     costs = defaultdict[str, list[str]](list)
@@ -101,13 +101,13 @@ def results_of_list(session: Session, films: Jobs) -> ResultsReport:
             cost = job.cost if job.cost is not None else job.estimate
             costs[labels[job.file.sha256]].append(job_text.money(cost))
     votes = opinions_of(session).votes(labels)
-    # Samples of one setting cost the same, unless the price changed meanwhile.
+    # Samples of one setting cost the same, unless the price has changed.
     each = {label: ", ".join(dict.fromkeys(some)) for label, some in costs.items()}
     return ResultsReport(results_of(votes, settings, labels), each)
 
 
 def to_dataset(session: Session, films: Jobs, folder: str | Path) -> Path:
-    """Write those of the jobs that have a video; raises `InvalidRequest` where none has."""
+    """Write the jobs that have a video; raises `InvalidRequest` if none has."""
     finished = [
         Entry(job=job, label=label, differs=differing)
         for job, label, differing in zip(films.snapshots, films.labels, films.differs, strict=True)
@@ -122,7 +122,7 @@ def load_dataset(session: Session, folder: str | Path) -> SavedSweep:
     """Add the videos, ratings and votes of a dataset to the library, as one sweep.
 
     The videos stay in the folder. Loading it twice changes nothing. Raises `InvalidRequest`
-    when the folder is not as `to_dataset` writes it; then nothing was added.
+    if the folder is not as `to_dataset` writes it; then nothing is added.
     """
     place = Path(folder).expanduser().absolute()
 
@@ -143,7 +143,7 @@ def load_dataset(session: Session, folder: str | Path) -> SavedSweep:
 
 
 def _sweep_of(session: Session, template: str | None, entries: Sequence[Entry]) -> SavedSweep:
-    """Return the sweep of these very jobs, recorded if the library has none."""
+    """Return the sweep of exactly these jobs; records one if the library has none."""
     ids = [entry.job.id for entry in entries]
     for sweep_id in set(session.store.sweeps_of(ids).values()):
         sweep = session.store.sweep(sweep_id)

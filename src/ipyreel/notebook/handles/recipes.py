@@ -1,4 +1,4 @@
-"""Makes the jobs that a person holds again: as a cell, as a file, or by sending what is missing."""
+"""Makes the jobs of a list again: as a cell, as a file, or by sending what is missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cell_of_list(films: Jobs) -> str:
 
 
 def toml_of_list(films: Jobs, path: str | Path | None, *, overwrite: bool) -> str:
-    """Return the jobs as a file for `--from`, and write it where a path is given."""
+    """Return the jobs as a file for `--from`, and write it if a path is given."""
     jobs = films.snapshots
     variants = tuple(
         Variant(request=job.request, provider=job.provider, label=label, differs=differing)
@@ -41,7 +41,7 @@ def toml_of_list(films: Jobs, path: str | Path | None, *, overwrite: bool) -> st
             with target.open("w" if overwrite else "x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
         except FileExistsError:
-            raise InvalidRequest(f"{target}: it exists; overwrite=True replaces it.") from None
+            raise InvalidRequest(f"{target} exists; overwrite=True replaces it.") from None
         except OSError as error:
             raise StoreError(f"{target} could not be written: {error.strerror}.") from error
     return text
@@ -50,10 +50,10 @@ def toml_of_list(films: Jobs, path: str | Path | None, *, overwrite: bool) -> st
 def rerun(
     session: Session, films: Jobs, *, missing: bool, max_cost: float | None
 ) -> list[SweepItem] | None:
-    """Send jobs again; return all as a new sweep has them, None where nothing had to be sent.
+    """Send jobs again; return all jobs of the new sweep, None if nothing had to be sent.
 
-    Those with a video are kept if `missing`. What is on its way goes on, and an equal job that
-    is finished or active takes the place of a new one, so that nothing is paid twice.
+    With `missing`, jobs with a video are kept. Active jobs continue, and an equal job that is
+    finished or active is used instead of a new one, so that nothing is paid twice.
     """
     jobs = films.snapshots
     again = [not missing or _lacks_video(session, job) for job in jobs]
@@ -73,7 +73,7 @@ def rerun(
     for job in kept:
         gone = job.status == "completed" and not Path(job.target).exists()
         if job.status != "unknown" and (not job.ended or undelivered(job) or gone):
-            session.resume(job.id)  # at no cost: it was sent
+            session.resume(job.id)  # costs nothing: it was sent
     if not plans:
         return None
     new_ids, fresh = iter(sent), {plan.job.id for plan in plans}
@@ -85,7 +85,7 @@ def rerun(
 
 
 def _lacks_video(session: Session, job: JobSnapshot) -> bool:
-    """Whether a job has to be paid (again) to have its video."""
+    """Return whether a job must be paid (again) to get its video."""
     if job.ended:
         return job.status != "completed" and not undelivered(job)
     return is_unsent(job) and not session.manager.has_owner(job.id)
@@ -103,7 +103,7 @@ def _with_pixels(image: Image) -> Image:
 
 
 def _announced(session: Session, plans: list[Plan], total: int, besides: set[str] | None) -> str:
-    """Say what is sent now, and at what price."""
+    """Return a line about what is sent now, and its price."""
     equal: list[JobSnapshot | None] = [None] * len(plans)
     if besides is not None:
         equal = equal_jobs(plans, session.store, besides=besides)

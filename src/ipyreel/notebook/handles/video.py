@@ -35,11 +35,11 @@ Chosen = Literal["linked", "embedded", "not shown"]
 class Video:
     """A video file, shown as the last line of a cell or by `display`.
 
-    `path` may be given as text. `how` "auto" links the file when it is under the notebook's
-    `folder` and the front end can serve it, embeds it when it cannot be linked and has at most
+    `path` may be given as text. `how` "auto" links the file if it is under the notebook's
+    `folder` and the front end can serve it, embeds it if it cannot be linked and has at most
     `embed_limit` bytes, and otherwise shows its path. `width` is in CSS pixels. `autoplay`
-    implies `muted`: browsers start nothing else by themselves. `host`, and `document` (or just
-    its `folder`), are detected if not given.
+    implies `muted`: browsers do not start other videos by themselves. `host`, and `document`
+    (or just its `folder`), are detected if not given.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Video:
     document: Document | None = None
     embed_limit: int = EMBED_LIMIT
     printed: Callable[[], bool] = field(default=bool, compare=False)
-    """Whether the cell has just printed the job's lines, so that its value need not."""
+    """Whether the cell has just printed the job's lines, so that its value does not."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
@@ -70,7 +70,7 @@ class Video:
         *,
         embed_limit: int = EMBED_LIMIT,
     ) -> Video:
-        """Make the video of a completed job, shown as `player` says."""
+        """Return the video of a completed job, shown as `player` says."""
         return cls(
             Path(snapshot.file.path if snapshot.file else snapshot.target),
             snapshot,
@@ -105,8 +105,8 @@ class Video:
     def frame(self, second: float) -> Any:
         """Return the frame at `second` as a PIL image.
 
-        This and what follows raises `InvalidRequest` where PyAV or Pillow is missing, or the
-        file is no video.
+        This and the next three methods raise `InvalidRequest` if PyAV or Pillow is missing, or
+        the file is not a video.
         """
         return media.frame(self.path, second)
 
@@ -124,7 +124,7 @@ class Video:
 
     @property
     def link(self) -> str | None:
-        """The URL of the file relative to the notebook; None when no front end would serve it."""
+        """The URL of the file relative to the notebook; None if it would not be served."""
         return self._document.link(self.path)
 
     @property
@@ -133,7 +133,7 @@ class Video:
 
     @property
     def place(self) -> str:
-        """How the file is named: in full where nothing is saved."""
+        """The path as it is shown: in full if nothing is saved."""
         return (
             frontends.place(self.path, self._document.folder) if self._host.html else str(self.path)
         )
@@ -157,7 +157,7 @@ class Video:
     def _choice(self) -> tuple[Chosen, str]:
         size = self.size
         if size is None:
-            return "not shown", f"The file does not exist any more: {self.place}"
+            return "not shown", f"The file no longer exists: {self.place}"
         if self.how == "link":
             return self._linked()
         if self.how == "embed":
@@ -185,7 +185,7 @@ class Video:
     def src(self) -> str | None:
         """The player's `src`: a relative URL or a data URI; None: not shown.
 
-        Raises `OSError` where a file to be embedded cannot be read.
+        Raises `OSError` if a file to be embedded cannot be read.
         """
         if self.chosen == "linked":
             return self._any_link or ""
@@ -206,7 +206,7 @@ class Video:
         return f"{told} (+{job_text.amount(self.added)}{there})" if self.added else told
 
     def as_tile(self) -> TileVideo:
-        """Return what a tile of a grid shows; raises `OSError` where the file cannot be read."""
+        """Return what a tile of a grid shows; raises `OSError` if the file cannot be read."""
         src = self.src
         if src is None:
             return TileVideo(src=None, where=self.why)
@@ -252,7 +252,7 @@ class Video:
         include: object = None,  # noqa: ARG002 - IPython passes both by name
         exclude: object = None,  # noqa: ARG002
     ) -> Mapping[str, str]:
-        """Return HTML and text; only text where no HTML is shown, so that no file is read."""
+        """Return HTML and text; only text if HTML is not shown, so that no file is read."""
         if not self._host.html:
             if self.snapshot is not None and self.printed():
                 return {"text/plain": f"Video {self.snapshot.id}"}

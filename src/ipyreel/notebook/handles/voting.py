@@ -10,7 +10,7 @@ from ipyreel.errors import InvalidRequest
 from ipyreel.experiments.pairs import balanced_order
 from ipyreel.experiments.ratings import FORMAT
 from ipyreel.jobs.files import new_id
-from ipyreel.notebook.handles.compare import frame_rate, in_step
+from ipyreel.notebook.handles.compare import frame_rate, in_sync
 from ipyreel.notebook.handles.jobs import Jobs
 from ipyreel.notebook.handles.opinions import settings_of
 from ipyreel.notebook.markup import voting
@@ -18,11 +18,11 @@ from ipyreel.notebook.markup.tables import Report
 from ipyreel.notebook.markup.voting import Film
 
 MOST_PAIRS = 500
-"""Pairs that a page holds; each reader begins at another one."""
+"""How many pairs a page holds; each reader begins at a different one."""
 
 
 def voting_page(films: Jobs, results: Report, *, title: str, votes: int) -> Iterator[str]:
-    """Give the pieces of the page, which asks for `votes` votes.
+    """Yield the pieces of the page, which asks for `votes` votes.
 
     Raises `InvalidRequest` unless there are videos of two settings.
     """
@@ -33,7 +33,7 @@ def voting_page(films: Jobs, results: Report, *, title: str, votes: int) -> Iter
     pairs = balanced_order(there, max(votes, MOST_PAIRS), Random())  # noqa: S311 - no secrets
     if not pairs:
         raise InvalidRequest("A page of votes needs finished videos of at least two settings.")
-    stand = in_step(
+    stand = in_sync(
         films.info.prompt, voting.players(), frame_rate(videos[:2]), "blind.js", "vote.js",
         **voting.question(pairs, goal=votes, page_id=new_id(), form=FORMAT),
     )  # fmt: skip

@@ -32,7 +32,7 @@ class JobView(JobsView):
         return self.job.id
 
     def line(self) -> str:
-        """Return the state and the time in one line, or two where the state needs a sentence."""
+        """Return the state and the time in one line, or two if the state needs a sentence."""
         now, left = self.context.clock(), self.context.remaining(self.job)
         return job_text.text(self.job, now=now, remaining=left)
 
@@ -56,7 +56,7 @@ class Card(LiveOutput):
         self._button = widgets.Button()
         self._body = widgets.HTML(_dom_classes=("ipyreel-wide",))
         sheet = widgets.HTML(style_sheet("card.css"))
-        sheet.layout.display = "none"  # a style sheet works all the same
+        sheet.layout.display = "none"  # the style sheet still applies
         self._button.on_click(lambda _button: self._click(self.view.job.id))
         parts = (self._phase, self._clock, self._button, self._body, sheet)
         super().__init__(view, parts, name="ipyreel")

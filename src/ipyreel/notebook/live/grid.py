@@ -32,7 +32,7 @@ class TileButtons(widgets.Box):  # type: ignore[misc] # ipywidgets has no types
     """One button for each tile; `on_click` is called with the index of the tile."""
 
     def __init__(self, labels: Sequence[str], on_click: Callable[[int], None]) -> None:
-        layout, style = widgets.Layout(), widgets.ButtonStyle()  # one of each for all of them
+        layout, style = widgets.Layout(), widgets.ButtonStyle()  # shared by all buttons
         self._labels = labels
         self.buttons = tuple(
             widgets.Button(layout=layout, style=style, _dom_classes=_classes(index, hidden=True))
@@ -47,7 +47,7 @@ class TileButtons(widgets.Box):  # type: ignore[misc] # ipywidgets has no types
         on_click(index)
 
     def paint(self, names: Sequence[str], busy: Sequence[str]) -> bool:
-        """Name the buttons, "" hides one; `busy` has what one says while it works."""
+        """Set the buttons' names, "" hides one; `busy` has their texts while they work."""
         changed = [self._paint(*one) for one in enumerate(zip(names, busy, strict=True))]
         return any(changed)
 
@@ -68,8 +68,8 @@ def _classes(index: int, *, hidden: bool) -> tuple[str, ...]:
 class SweepView(JobsView):
     """The jobs of a sweep as they are shown without widgets.
 
-    The videos of a grid together may add `embed_limit` bytes to the notebook. `name` is that by
-    which `%video show` shows the sweep, if it has one.
+    The videos of a grid together may add `embed_limit` bytes to the notebook. `name` is the name
+    of the sweep for `%video show`, if it has one.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class SweepView(JobsView):
         text = f"{sweep_text.text(self.info, self.jobs, lines, saved=True)}\n{note}".strip()
         magics = self._name is not None and self.context.show(self._name).startswith("%")
         if magics and not note and len(videos) > 1:
-            # A button would need a kernel, and this is saved.
+            # Text and no button: this is saved, and a button would need a kernel.
             note = (
                 f"%video judge {self._name} asks which is better, in blind pairs; "
                 f"%video rate {self._name} asks for stars and notes."
@@ -136,7 +136,7 @@ class SweepView(JobsView):
         return TileVideo(src=link, where=where, preload="none")
 
     def videos(self, jobs: Iterable[JobSnapshot]) -> dict[str, TileVideo]:
-        """Return the videos of those jobs that are completed, by the jobs' ids."""
+        """Return the videos of the completed jobs, by the jobs' ids."""
         return {job.id: self._video(job) for job in jobs if job.status == "completed"}
 
     def _video(self, job: JobSnapshot) -> TileVideo:
@@ -144,7 +144,7 @@ class SweepView(JobsView):
             place = self.context.place(job_text.path(job))
             try:
                 self._videos[job.id] = self._tile_video(self.context.video(job), place)
-            except Exception as error:  # noqa: BLE001 - shown in the tile, and the others go on
+            except Exception as error:  # noqa: BLE001 - shown in the tile, the others continue
                 self._videos[job.id] = TileVideo(src=None, where=f"{place}: {short_error(error)}")
         return self._videos[job.id]
 
@@ -161,10 +161,10 @@ def _is_coming(job: JobSnapshot) -> bool:
 
 
 class Grid(LiveOutput):
-    """The live grid: one line that sums up, Cancel all, and a tile with a button for each job.
+    """The live grid: a summary line, Cancel all, and a tile with a button for each job.
 
-    All tiles that are not finished are one widget, so that forty jobs are one message; a
-    finished one has an output of its own, where a link to its file is resolved.
+    All unfinished tiles are one widget, so that forty jobs need one message; a finished tile is
+    a separate output, in which the link to its file is resolved.
     """
 
     view: SweepView
@@ -180,8 +180,8 @@ class Grid(LiveOutput):
         self._buttons = TileButtons([info.label(index) for index in range(number)], self._clicked)
         places = sweep_html.style_of_places(self._places)
         sheet = widgets.HTML(style_sheet("grid.css") + places)
-        sheet.layout.display = "none"  # a style sheet works all the same
-        # All of them now: a widget that is made on another thread may not reach the page.
+        sheet.layout.display = "none"  # the style sheet still applies
+        # All of them now: a widget that is created on another thread may not reach the page.
         layout = widgets.Layout(width=f"{info.tile}px", max_width="100%")  # one for all of them
         self._outputs = [
             widgets.Output(layout=layout, _dom_classes=(f"ipyreel-at-{at}",))
@@ -241,7 +241,7 @@ class Grid(LiveOutput):
         moving = (self._tile(index) for index in range(len(jobs)) if index not in done)
         changed = set_traits(self._moving, value=sweep_html.tiles_html(moving, self._heads))
         if new:
-            # At the end: what stands before a new child stays as it is, and plays on.
+            # At the end: children before a new one are not redrawn, so they keep playing.
             shown = (self._outputs[index] for index in new)
             self._tiles.children = (*self._tiles.children, *shown)
         if len(done) > 1 and not self._bar.outputs:
@@ -250,7 +250,7 @@ class Grid(LiveOutput):
         return changed or bool(new)
 
     def _tile(self, index: int) -> Markup:
-        """Return a tile; a thousand of them are not made again because one job moved on."""
+        """Return a tile, from a cache: one changed job must not redraw a thousand tiles."""
         job = self.view.jobs[index]
         known = self._live_tiles.get(index)
         if known is None or known[0] is not job:

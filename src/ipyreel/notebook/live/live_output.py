@@ -1,9 +1,10 @@
-"""One output that is live while its jobs run, and static HTML once nothing changes any more.
+"""One output that is live while its jobs run, and static HTML when they have ended.
 
 Snapshots arrive on the poller's thread. There, only widget traits are set and
-`DisplayHandle.update` is called: what a thread prints or displays goes to whatever cell ran
-last. `DisplayHandle.update` reaches only the page that the cell ran in, a widget also one that
-was reloaded since. So the end goes to both, and the widgets are closed once no page shows them.
+`DisplayHandle.update` is called: what a thread prints or displays goes to the cell that ran
+last. `DisplayHandle.update` reaches only the page that the cell ran in; a widget also reaches a
+page that was reloaded. So the final state goes to both, and the widgets are closed once no page
+shows them.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ PACE = 0.25
 """Seconds between two updates of one output, so that the front end gets at most four a second."""
 
 LINGER = 300.0
-"""Seconds that Retry is offered, and that an unknown job may still be found, before the output
-becomes static."""
+"""Seconds for which Retry is offered, and for which an unknown job may still be found, before the
+output becomes static."""
 
 SAVED_PACE = 5.0
-"""Seconds between two updates of the copy that is saved beside a live output."""
+"""Seconds between two updates of the copy that is saved with a live output."""
 
 MimeBundle = Mapping[str, Any]
 
@@ -45,12 +46,12 @@ class CardContext:
     """What a card or grid needs from the session and the front end.
 
     `video` makes the object that shows a completed job, `link` returns the URL that the video of
-    an unfinished one will have (None: it will be embedded), `place` names a file in saved text,
-    `show` returns the command that shows a job or a sweep by its id, `printed` is told the ids of
+    an unfinished one will have (None: it will be embedded), `place` returns a path for saved text,
+    `show` returns the command that shows a job or a sweep by its id, `printed` gets the ids of
     jobs whose end was printed, `clock` is in seconds since the epoch, `typical` is how long such
-    jobs take in seconds. `cell` names the cell that is running. `cancel` and `retry` take a job's
-    id and are called on the thread on which the click arrives; `retry` returns the snapshot of
-    the new job, which takes the old one's place.
+    jobs take in seconds. `cell` returns the id of the running cell. `cancel` and `retry` take a
+    job's id and are called on the thread on which the click arrives; `retry` returns the snapshot
+    of the new job, which replaces the old one.
     """
 
     video: Callable[[JobSnapshot], Any]
@@ -66,24 +67,24 @@ class CardContext:
     threads_deliver: bool = True
 
     def may_send(self) -> bool:
-        """Whether a message from the current thread reaches the front end."""
+        """Return whether a message from the current thread reaches the front end."""
         return self.threads_deliver or threading.current_thread() is threading.main_thread()
 
     def remaining(self, job: JobSnapshot) -> float | None:
-        """Return the estimated seconds that are left; None: no estimate, or it has passed."""
+        """Return the estimated seconds left; None: no estimate, or it has passed."""
         if self.typical is None or job.ended:
             return None
         left = self.typical - (self.clock() - job.created_at)
         return left if left > 0 else None
 
     def bundle(self, job: JobSnapshot) -> MimeBundle:
-        """Return what is saved of a job: its video, or its state in words."""
+        """Return the saved form of a job: its video, or its state in words."""
         if job.status != "completed":
             html = job_html.static_html(job, self.link(job), self.show(job.id))
             return {"text/html": html, "text/plain": self.saved_text(job)}
         try:
             bundle: MimeBundle = self.video(job)._repr_mimebundle_()
-        except Exception as error:  # noqa: BLE001 - it is shown, and the poller goes on
+        except Exception as error:  # noqa: BLE001 - shown; the poller continues
             place = self.place(job_text.path(job))
             problem = f"The video is at {place}, but it could not be shown: {short_error(error)}"
             text = f"{job_text.text(job, place=place)}\n  {job_text.one_line(problem)}"
@@ -91,7 +92,7 @@ class CardContext:
         return bundle
 
     def saved_text(self, job: JobSnapshot) -> str:
-        """Return a job as the plain text that is saved: no state that will have changed."""
+        """Return a job as plain text for saving, without any state that will change."""
         if job.ended or job.status == "unknown":
             return job_text.text(job, place=self.place(job_text.path(job)))
         facts = " · ".join((job_text.maker(job), *job_text.settings(job)))
@@ -101,7 +102,7 @@ class CardContext:
 class JobsView:
     """The current snapshots of some jobs in their order, and how they are saved.
 
-    Subclasses say how they are rendered without widgets: `line`, `text` and `bundle`.
+    Subclasses render them without widgets: `line`, `text` and `bundle`.
     """
 
     def __init__(self, jobs: Iterable[JobSnapshot], context: CardContext) -> None:
@@ -119,19 +120,19 @@ class JobsView:
         raise NotImplementedError
 
     def bundle(self, *, hidden: bool = False) -> MimeBundle:
-        """Return the state as it is saved; `hidden`: no player loads anything by itself."""
+        """Return the state as it is saved; `hidden`: players do not load anything by themselves."""
         raise NotImplementedError
 
     @property
     def name(self) -> str | None:
-        """What `%video show` takes to show the same, if there is such a name."""
+        """The name that `%video show` takes to show the same jobs, if there is one."""
         raise NotImplementedError
 
     def take(self, job: JobSnapshot) -> bool:
         """Take the next snapshot of one job; return whether it changes anything."""
         index = self._index.get(job.id)
         if index is None:
-            self._early[job.id] = job  # of a retry, whose answer is still on its way
+            self._early[job.id] = job  # of a retry that `swap` has not put in yet
             return False
         known = self.jobs[index]
         if job == known or _older(job, known):
@@ -140,7 +141,7 @@ class JobsView:
         return True
 
     def swap(self, job_id: str, new: JobSnapshot) -> None:
-        """Put the retry of a job in its place."""
+        """Replace a job by its retry."""
         index = self._index.pop(job_id, None)
         if index is not None:
             self._index[new.id] = index
@@ -157,29 +158,29 @@ class JobsView:
         return any(not job.ended and job.status != "unknown" for job in self.jobs)
 
     def can_cancel(self, job: JobSnapshot) -> bool:
-        """Whether Cancel is offered for a job."""
+        """Return whether Cancel is offered for a job."""
         return self.context.cancel is not None and not job.ended and job.status != "unknown"
 
     def can_retry(self, job: JobSnapshot) -> bool:
-        """Whether Retry is offered: not where the video exists and only the download failed."""
+        """Return whether Retry is offered: not if the video exists and only the download failed."""
         return self.context.retry is not None and job.status == "failed" and not job.ready
 
 
 def _older(new: JobSnapshot, known: JobSnapshot) -> bool:
-    """Whether a snapshot was overtaken on its way by another of the same job."""
+    """Return whether a snapshot is older than the known one of the same job."""
     if new.updated_at is None or known.updated_at is None:
         return False
     return new.updated_at < known.updated_at
 
 
 class SavedCopy:
-    """What is saved below a widget, for readers who have no kernel.
+    """The copy that is saved below a widget, for readers without a kernel.
 
-    JupyterLab shows an error for a widget whose kernel is gone, where it trusts the notebook, and
-    nothing else of that output. So what is saved stands in the next output, with a style sheet
-    (`static/saved_copy.css`) that looks at both: a widget that is alive has a child element and
-    hides the copy; one that is not has nothing but the error, and is hidden itself. `render`
-    returns what is saved, None for nothing any more.
+    In a trusted notebook, JupyterLab shows an error for a widget whose kernel has ended, and
+    nothing else of that output. So the copy is the next output, with a style sheet
+    (`static/saved_copy.css`) that matches both: a live widget has a child element and hides the
+    copy; a dead one has only the error, and is hidden itself. `render` returns what is saved;
+    None removes the copy.
     """
 
     def __init__(self, render: Callable[[], MimeBundle | None], context: CardContext) -> None:
@@ -190,7 +191,7 @@ class SavedCopy:
         self._bundle: MimeBundle = {}
 
     def show(self) -> None:
-        """Show it in the cell that is running, right below its widget."""
+        """Show it in the running cell, right below its widget."""
         with self._lock:
             self._bundle = self._rendered()
             handle = OutputHandle()
@@ -198,7 +199,7 @@ class SavedCopy:
             self._handles.append(handle)
 
     def renew(self) -> None:
-        """Bring it up to date; may be called from any thread, and when nothing is new."""
+        """Bring it up to date; may be called from any thread, and if nothing has changed."""
         if not self._context.may_send():
             return
         with self._lock:
@@ -222,7 +223,7 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     """The part of a live output that card and grid share.
 
     Everything that changes it holds `_lock`, since snapshots and clicks arrive on different
-    threads. `saved` is the copy that is saved beside it, if there is one.
+    threads. `saved` is the saved copy, if there is one.
     """
 
     def __init__(self, view: JobsView, children: Iterable[Any], *, name: str) -> None:
@@ -243,25 +244,25 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         super().__init__(self._live, _dom_classes=(name,), _view_count=0)
         self.observe(self._view_count_changed, "_view_count")
         self._draw()
-        self._next_at = 0.0  # nothing of this was sent to a page yet
+        self._next_at = 0.0  # nothing was sent to a page yet
 
     @property
     def snapshots(self) -> tuple[JobSnapshot, ...]:
-        """What is known of the jobs."""
+        """The current snapshots of the jobs."""
         return tuple(self.view.jobs)
 
     @property
     def ended(self) -> bool:
-        """Whether it is static, so that nothing will change it."""
+        """Whether it is static: nothing will change it."""
         return self._final is not None
 
     def keep_copy(self) -> None:
-        """Save a copy beside this one, for as long as it is not static itself."""
+        """Keep a saved copy next to this one until it is static itself."""
         if not self.ended:
             self.saved = SavedCopy(self._saved_bundle, self._context)
 
     def show(self) -> None:
-        """Show it in the cell that is running; call it once, from the cell's thread."""
+        """Show it in the running cell; call it once, from the cell's thread."""
         with self._lock:
             self._handle = OutputHandle()
             if self._final is not None:
@@ -275,17 +276,17 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def update(self, snapshot: JobSnapshot) -> None:
         """Take the next snapshot of one job; may be called from any thread, at any rate.
 
-        Sends at most four updates a second; what was held back goes with the next call or
-        tick, and the end is never held back.
+        Sends at most four updates a second; a delayed one is sent with the next call or tick.
+        The end is never delayed.
         """
         with self._lock:
-            # An end that arrived on a thread that may not send is drawn by the next call.
+            # If the end arrived on a thread that may not send, the next call draws it.
             if not self.ended and (self.view.take(snapshot) or self.view.ended):
                 self._busy.pop(snapshot.id, None)
                 self._draw()
 
     def replace(self, job_id: str, new: JobSnapshot) -> None:
-        """Go on with the retry of a job in its place."""
+        """Show the retry of a job in its place."""
         with self._lock:
             self._busy.pop(job_id, None)
             self.view.swap(job_id, new)
@@ -308,7 +309,7 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
                 self._save(self._context.clock())
 
     def close(self) -> None:
-        """Close all widgets; what the page shows of them goes away with them."""
+        """Close all widgets; they disappear from the page."""
         close_tree(self)
 
     # ---- inside; everything below runs under the lock ------------------------------------
@@ -317,7 +318,7 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return None if self.ended else self.view.bundle(hidden=True)
 
     def _paint_parts(self, now: float) -> int:
-        """Bring the parts up to date; return how many periods of `PACE` that takes."""
+        """Bring the parts up to date; return how many periods of `PACE` to wait after it."""
         raise NotImplementedError
 
     def _draw(self, now: float | None = None) -> None:
@@ -329,7 +330,7 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self._save(now)
 
     def _is_over(self, now: float) -> bool:
-        """Whether nothing will change: by itself, by Retry or by being found at the server."""
+        """Return whether nothing can change any more, by a job, by Retry or by a late find."""
         if self.view.moving:
             self._lingers_until = None
             return False
@@ -340,13 +341,13 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return now >= self._lingers_until
 
     def _paint(self, now: float, *, at_once: bool = False) -> None:
-        # The second bound: a wall clock may be set back, and must not stop the output.
+        # The second bound: if the wall clock is set back, updates must not stop.
         held_back = now < self._next_at <= now + 10 * PACE
         if self._context.may_send() and (at_once or not held_back):
             self._next_at = now + PACE * self._paint_parts(now)
 
     def _save(self, now: float) -> None:
-        """Renew the saved copy when jobs have ended; rarely, since all of it is sent again."""
+        """Renew the saved copy when jobs have ended; rarely, since each time all of it is sent."""
         known, at = self._saved_state
         count = sum(job.ended for job in self.view.jobs)
         too_soon = at <= now < at + SAVED_PACE and self.view.moving
@@ -358,7 +359,7 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._final = bundle
         if self._handle is not None:
             self._handle.update(bundle, raw=True)
-        # Only now, and for pages that were reloaded: elsewhere the view is already gone.
+        # Only now, and only for reloaded pages: on others the view is already gone.
         # Within a panel there is no handle: the panel saves what it shows.
         notes = () if self._handle is None else (output(self._how_to_save()),)
         self._final_view.outputs = (output(bundle), *notes)
@@ -369,7 +370,7 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self._close_if_unseen()
 
     def _how_to_save(self) -> MimeBundle:
-        """Return a note for a page that was opened later: what it shows is not in its notebook."""
+        """Return a note for a page that was opened later: its notebook lacks this output."""
         text = "This page was opened after the cell ran."
         if self.view.name:
             text += f" To save this output as it is now, run %video show {self.view.name}."
@@ -396,7 +397,7 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._run(job_id, word, lambda: hook(job_id) if hook is not None else None)
 
     def _run(self, key: str, word: str, hook: Callable[[], object]) -> None:
-        """Run what a button does; an error is shown here, since elsewhere it would be lost."""
+        """Run a button's action and show its error here, since it would be lost elsewhere."""
         with self._lock:
             self._busy[key], self._trouble = word, ""
             self._paint(self._context.clock(), at_once=True)
@@ -428,7 +429,7 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             return self._final
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options) or {}
         if self.saved is not None:
-            # The copy below has all of it, also where the notebook is not trusted.
+            # The copy below has all of it, also in a notebook that is not trusted.
             return {**bundle, "text/plain": "", "text/html": ""}
         return {**bundle, **self.view.bundle()}
 
@@ -438,12 +439,12 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
 
 def output(bundle: MimeBundle) -> dict[str, Any]:
-    """Return a bundle as an `Output` widget holds it."""
+    """Return a bundle in the form that an `Output` widget holds."""
     return {"output_type": "display_data", "data": dict(bundle), "metadata": {}}
 
 
 def set_traits(widget: Any, **values: Any) -> bool:
-    """Set those traits of a widget that differ, in one message; return whether one did."""
+    """Set the traits of a widget that differ, in one message; return whether any did."""
     changed = {name: value for name, value in values.items() if getattr(widget, name) != value}
     if changed:
         with widget.hold_sync():
@@ -453,7 +454,7 @@ def set_traits(widget: Any, **values: Any) -> bool:
 
 
 def set_button(button: Any, name: str, tooltip: str, busy: str = "") -> bool:
-    """Name a button, "" hides it; `busy` is what it says while it works."""
+    """Set a button's name, "" hides it; `busy` is its text while it works."""
     hidden = set_traits(button.layout, display=None if name else "none")
     if not name:
         return hidden
@@ -462,7 +463,7 @@ def set_button(button: Any, name: str, tooltip: str, busy: str = "") -> bool:
 
 
 def close_tree(root: Any) -> None:
-    """Close a widget and every widget that it holds, in its traits or as an attribute."""
+    """Close a widget and every widget in its traits or attributes."""
     found: dict[int, Any] = {}
     waiting: list[Any] = [root]
     while waiting:

@@ -1,4 +1,4 @@
-"""What needs no widgets: lines in a terminal, a static page, and what is saved of panels' jobs."""
+"""Output without widgets: lines in a terminal, a static page, and the saved jobs of panels."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ class PlainOutput:
 
     @property
     def snapshots(self) -> tuple[JobSnapshot, ...]:
-        """What is known of the jobs."""
+        """The current snapshots of the jobs."""
         return tuple(self.view.jobs)
 
     def show(self) -> None:
-        """Show the jobs in the cell that is running."""
+        """Show the jobs in the running cell."""
         raise NotImplementedError
 
     def update(self, snapshot: JobSnapshot) -> None:
-        """Take the next snapshot of one job; drawn at once where this thread can."""
+        """Take the next snapshot of one job; draw it at once if this thread can."""
         if not self.ended and (self.view.take(snapshot) or self.view.ended):
             self.tick()
 
     def replace(self, job_id: str, new: JobSnapshot) -> None:
-        """Go on with the retry of a job in its place."""
+        """Show the retry of a job in its place."""
         self.view.swap(job_id, new)
 
     def tick(self) -> None:
-        """Bring what is shown up to date, where this thread can."""
+        """Bring the output up to date, if this thread can."""
         raise NotImplementedError
 
     def settle(self) -> None:
-        """Make what is shown final."""
+        """Make the output final."""
 
 
 class TextOutput(PlainOutput):
     """A line in a terminal, redrawn while the main thread waits, and the result at the end.
 
     Never prints from another thread. The first line ends with a line break, since most cells do
-    not wait; it is redrawn in place as long as its own cell runs.
+    not wait; it is redrawn in place as long as its cell runs.
     """
 
     def __init__(self, view: JobsView, out: Any = None) -> None:
@@ -94,7 +94,7 @@ class TextOutput(PlainOutput):
         return job_text.one_line(line, width) if self._stream.isatty() else line
 
     def _back(self) -> str:
-        """Return what moves the cursor to the line and clears it, "" where it is out of reach."""
+        """Return the codes that move the cursor to the line and clear it, "" if out of reach."""
         here, self._cell = self._cell, self.view.context.cell()
         return "\x1b[1A\r\x1b[K" if here == self._cell and self._stream.isatty() else ""
 
@@ -125,25 +125,25 @@ class PageOutput(PlainOutput):
         self.ended = self.view.ended
 
     def tick(self) -> None:
-        """Replace what is shown when all jobs have ended."""
+        """Replace the output when all jobs have ended."""
         if self.view.ended and self.view.context.may_send():
             self.settle()
 
     def settle(self) -> None:
-        """Replace what is shown with the current state."""
+        """Replace the output by the current state."""
         if self._handle is not None and not self.ended:
             self.ended = self.view.ended
             self._handle.update(self.view.bundle(), raw=True)
 
 
 class EmbedBudget:
-    """Bytes of video that several outputs may together still add to the notebook."""
+    """Bytes of video that several outputs together may still add to the notebook."""
 
     def __init__(self, limit: float) -> None:
         self._left = limit
 
     def take(self, size: float) -> bool:
-        """Take so many bytes off, if that much is left; return whether it was."""
+        """Subtract `size` bytes, if that much is left; return whether it was."""
         if size > self._left:
             return False
         self._left -= size
@@ -151,15 +151,15 @@ class EmbedBudget:
 
     @staticmethod
     def refusal(place: str) -> str:
-        """Return the sentence that stands where a video is not shown."""
+        """Return the sentence that is shown instead of a video."""
         return f"{place}: not embedded, because the videos together are over the limit."
 
 
 class SavedJobs:
     """The jobs sent from a form or gallery as they are saved, the newest first.
 
-    Their videos together may add `limit` bytes to the notebook. `renew` is called when there
-    is news of one of them.
+    Their videos together may add `limit` bytes to the notebook. `renew` is called when one of
+    them changes.
     """
 
     def __init__(self, context: CardContext, limit: float, renew: Callable[[], None]) -> None:
@@ -171,7 +171,7 @@ class SavedJobs:
         self._lock = threading.RLock()
 
     def take(self, job: JobSnapshot, instead_of: str | None = None) -> None:
-        """Take a snapshot; `instead_of` is the id of the job that it is the retry of."""
+        """Take a snapshot; `instead_of` is the id of the job that it retries."""
         with self._lock:
             known = self._jobs.get(job.id)
             if instead_of is not None:

@@ -1,1 +1,1 @@
-"""Values as HTML and as plain text; pure."""
+"""Renders values as HTML and as plain text; without side effects."""

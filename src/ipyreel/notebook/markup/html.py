@@ -3,7 +3,7 @@
 What is saved in a notebook uses plain inline styles only: JupyterLab shows an untrusted
 notebook without `<style>`, `var()`, ids, `aria-*` and the `src` of `<source>`
 (jupyterlab: packages/apputils/src/sanitizer.ts), so colours are inherited or fit light and
-dark themes, and the source stands on the `<video>` itself. Live widgets may use style sheets
+dark themes, and `src` is an attribute of the `<video>` itself. Live widgets may use style sheets
 and `--jp-*` variables.
 """
 
@@ -19,7 +19,7 @@ from typing import Literal
 from ipyreel.notebook.markup import job_text
 
 ShowMode = Literal["auto", "link", "embed"]
-"""How a file gets into the notebook: by its relative path, or as data in the notebook itself."""
+"""How the notebook gets a file: by its relative path, or as data in the notebook itself."""
 
 _BLOCKS = {"body", "details", "div", "figcaption", "figure", "table", "tbody", "thead", "tr"}
 _MATH = re.compile(r"[$\\]")
@@ -57,8 +57,8 @@ def escape(value: object) -> str:
 def element(tag: str, *content: object, **attributes: object) -> Markup:
     """Return `<tag ...>content</tag>` with everything but `Markup` escaped.
 
-    An attribute that is None or False is left out, one that is True stands bare; underscores
-    in its name become hyphens, a last one is dropped (`class_`, `aria_label`).
+    An attribute that is None or False is left out, one that is True has no value; underscores
+    in its name become hyphens, a trailing one is dropped (`class_`, `aria_label`).
     """
     parts = [f"<{tag}"]
     for key, value in attributes.items():
@@ -67,17 +67,17 @@ def element(tag: str, *content: object, **attributes: object) -> Markup:
         name = key.rstrip("_").replace("_", "-")
         parts.append(f" {name}" if value is True else f' {name}="{_attribute(value)}"')
     given = [item for item in content if item is not None]
-    # Elements of a block stand on lines of their own, so that a diff of two notebooks is readable.
+    # Elements of a block get separate lines, so that a diff of two notebooks is readable.
     apart = tag in _BLOCKS and all(isinstance(item, Markup) for item in given)
     line = "\n" if apart and given else ""
     return Markup(f"{''.join(parts)}>{line}{line.join(map(_content, given))}{line}</{tag}>")
 
 
 def _content(value: object) -> str:
-    r"""Escape text, and keep Jupyter from typesetting what stands between two dollars.
+    r"""Escape text, and keep Jupyter from typesetting text between two dollar signs.
 
     MathJax looks for `$...$`, `\(...\)` and the like in every HTML output, but not across
-    tags. Classes that it ignores do not help within widgets, which hand it the inner element.
+    tags. Classes that it ignores do not help in widgets, which pass it the inner element.
     """
     if isinstance(value, Markup):
         return value
@@ -96,11 +96,11 @@ def static(name: str) -> str:
 
 @cache
 def packed(*names: str) -> Markup:
-    """Return files of `static/` as they are saved with outputs: without indents and notes."""
+    """Return files of `static/` as they are saved with outputs: without indents and comments."""
     text = re.sub(r"/\*.*?\*/|(^|\s)// .*", "", "".join(map(static, names)))
     lines = (line.strip() for line in text.splitlines())
     inside = "\n".join(line for line in lines if line)
-    # A scope of its own: several may stand on one page.
+    # A scope of its own: one page may contain several.
     return Markup(f"(() => {{\n{inside}\n}})();" if names[0].endswith(".js") else inside)
 
 
@@ -118,7 +118,7 @@ def video_element(
     style: str = f"display:block;max-width:100%;height:auto;border-radius:6px;{EMPTY}",
     preload: str = "metadata",
 ) -> Markup:
-    """Return the `<video>`, the one place where it is written; `size` is in CSS pixels.
+    """Return the `<video>` element, which only this function writes; `size` is in CSS pixels.
 
     `src` None: a script fills it in.
     `title` is what a screen reader says: `aria-label` does not pass the sanitizer.
@@ -139,8 +139,8 @@ def video_element(
 
 
 def page_head(title: str) -> Markup:
-    """Return the beginning of a page of its own, up to its title."""
-    # Browsers read no tags in a title, and `element` puts them around dollars.
+    """Return the beginning of a separate HTML page, up to its title."""
+    # Browsers do not parse tags in a title, and `element` would put them around dollar signs.
     return Markup(f"{_PAGE_HEAD}{element('title', Markup(escape(title)))}")
 
 

@@ -8,8 +8,8 @@ from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import Markup, PlayerOptions, element, video_element
 from ipyreel.values import JobSnapshot
 
-# The live card. Its parts are apart because each is a widget of its own: the word of the
-# phase is announced by screen readers, and is replaced only when it changes.
+# The live card. Each part is a separate widget: screen readers announce the word of the phase,
+# so it is replaced only when it changes.
 
 _NAMES = {"failed": "bad", "completed": "ok", "in_progress": "go", "downloading": "go"}
 
@@ -24,7 +24,7 @@ def phase_html(snapshot: JobSnapshot) -> Markup:
 
 
 def clock_html(snapshot: JobSnapshot, *, now: float, remaining: float | None = None) -> Markup:
-    """Return the percentage or bytes, the time, and the estimate of what is left."""
+    """Return the percentage or bytes, the time, and the estimated time left."""
     text = job_text.clock(snapshot, now, remaining)
     return element(
         "div",
@@ -100,12 +100,12 @@ def _maker(snapshot: JobSnapshot) -> Markup:
 
 
 def _meta(snapshot: JobSnapshot) -> Markup:
-    # The blanks are for whoever reads the text without the style.
+    # The blanks are for readers who see the text without the style.
     facts = (Markup(f" {element('span', fact)}") for fact in _facts(snapshot))
     return element("div", _maker(snapshot), *facts, class_="ipyreel-meta")
 
 
-# What is saved. No class is needed, no variable, no id, no aria.
+# What is saved: it needs no class, no variable, no id and no aria attribute.
 
 _PAPER = (
     "box-sizing:border-box;max-width:{}px;margin:0;padding:12px 14px;font-size:13px;"
@@ -115,7 +115,7 @@ _SMALL = "margin-top:4px;font-size:12px;opacity:0.75;overflow-wrap:anywhere"
 _RED, _GREY = "#d32f2f", "#808080"
 _WIDE, _TALL = 530, 480
 _NARROW = 330
-"""The least that the text below a small video is given."""
+"""The least width of the text below a small video."""
 
 
 def finished_html(snapshot: JobSnapshot, src: str, *, player: PlayerOptions, where: str) -> str:
@@ -133,7 +133,7 @@ def finished_html(snapshot: JobSnapshot, src: str, *, player: PlayerOptions, whe
 def player_html(src: str, *, player: PlayerOptions, name: str, line: str) -> str:
     """Return a video without a job as it is saved: the player and a line.
 
-    `name` is the file's, for screen readers; `line` is how it is shown ("3.1 MB, linked").
+    `name` is the file's, for screen readers; `line` describes it ("3.1 MB, linked").
     """
     size = (player.width, None)
     video = video_element(src, player=player, title=name, size=size, style="max-width:100%")
@@ -141,9 +141,9 @@ def player_html(src: str, *, player: PlayerOptions, name: str, line: str) -> str
 
 
 def frame(snapshot: JobSnapshot | None, width: int | None) -> tuple[int | None, int | None]:
-    """Return width and height of the player in CSS pixels, None where they are not known.
+    """Return width and height of the player in CSS pixels, None if they are not known.
 
-    What was asked for counts; else the picture is fitted into what a card has room for.
+    The requested width is used if given; else the picture is fitted into a card.
     """
     across, down = picture_size(snapshot) if snapshot else (0, 0)
     if not across or not down:
@@ -153,7 +153,7 @@ def frame(snapshot: JobSnapshot | None, width: int | None) -> tuple[int | None, 
 
 
 def picture_size(snapshot: JobSnapshot) -> tuple[int, int]:
-    """Return width and height in pixels, of the file or of the request; (0, 0): not known."""
+    """Return width and height in pixels, of the file or else the request; (0, 0): not known."""
     file = snapshot.file
     if file is not None and file.width and file.height:
         return file.width, file.height
@@ -179,7 +179,7 @@ def _prompt(prompt: str) -> Markup:
 
 
 def _small(snapshot: JobSnapshot, facts: Iterable[str], where: str = "") -> Markup:
-    """Return who made it and with what, and the line on the file below."""
+    """Return provider, model and settings, and below them the line on the file."""
     model = snapshot.request.model
     facts_text = " · ".join((f" {model}" if model else "", *filter(None, facts)))
     line = element("div", where) if where else None
@@ -208,10 +208,10 @@ def _note(sentence: str, colour: str) -> Markup:
 def static_html(snapshot: JobSnapshot, link: str | None = None, command: str = "") -> str:
     """Return the saved form of any state but "completed".
 
-    A failed, cancelled or unknown job: what happened, and what to do. Any other job: what is true
-    while it runs, and when the video is there; `link` is the URL that the file will have, None
-    where it will be embedded, and `command` shows the job. The player loads nothing by itself, so
-    that a page that is open asks for no file that does not exist yet.
+    For a failed, cancelled or unknown job: what happened, and what to do. For any other job: a
+    text that is true while it runs and after it has ended; `link` is the URL that the file will
+    have, None if it will be embedded, and `command` shows the job. The player loads nothing by
+    itself, so that an open page does not request a file that does not exist yet.
     """
     caption = (_prompt(snapshot.request.prompt), _small(snapshot, _facts(snapshot)))
     if snapshot.status in {"failed", "cancelled", "unknown"}:

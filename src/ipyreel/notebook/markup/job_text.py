@@ -1,4 +1,4 @@
-"""A job as plain text: phases, times, money, bytes. The HTML says the same with it."""
+"""A job as plain text: phases, times, money, bytes. The HTML uses the same words."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PHASES: Mapping[JobStatus, str] = MappingProxyType(
 """The word for each state."""
 
 DOWNLOAD_FROM = 95.0
-"""Where the bar is when the download begins; the rest of it is the download's."""
+"""Percent of the bar when the download begins; the download fills the rest."""
 
 SLIVER = 3.0
-"""The least that is drawn of the bar, so that it is visible."""
+"""The smallest percentage that the bar shows, so that it is visible."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -35,7 +35,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 MADE: Mapping[Chain, str] = MappingProxyType(
     {"remix": "remix", "edit": "edit", "extend": "extension"}
 )
-"""What a video is called that was made from another."""
+"""The name of a video that was made from another, by how it was made."""
 
 
 def clean(text: object) -> str:
@@ -52,14 +52,14 @@ def one_line(text: object, limit: int | None = None) -> str:
 
 
 def elapsed(seconds: float) -> str:
-    """Return a length of time as `m:ss`, or `h:mm:ss` from an hour on; never negative."""
+    """Return a duration as `m:ss`, or `h:mm:ss` from one hour; never negative."""
     minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def amount(size: float) -> str:
-    """Return a number of bytes as people read it: `812 bytes`, `45 kB`, `3.1 MB`."""
+    """Return a number of bytes for people: `812 bytes`, `45 kB`, `3.1 MB`."""
     if size < 1000:  # noqa: PLR2004 - SI units, as file managers and browsers show them
         return f"{size:.0f} bytes"
     if size < 999_500:  # noqa: PLR2004 - from here on it rounds to 1.0 MB
@@ -122,10 +122,9 @@ def phase(snapshot: JobSnapshot) -> str:
 
 
 def bar(snapshot: JobSnapshot) -> float | None:
-    """Return how much of the bar is full (0 to 100), None where there is nothing to show.
+    """Return how much of the bar is full (0 to 100), None if there is nothing to show.
 
-    The download's share comes after the generation's, so that the bar does not fall back
-    when one follows the other.
+    The download's share comes after the generation's, so that the bar never moves backwards.
     """
     if snapshot.ended or snapshot.status == "unknown":
         return None
@@ -142,7 +141,7 @@ def lasted(snapshot: JobSnapshot, now: float | None = None) -> str:
 
 
 def clock(snapshot: JobSnapshot, now: float | None, remaining: float | None = None) -> str:
-    """Return `1:12` or, where an estimate exists, `1:12 · about 0:50 left`."""
+    """Return `1:12` or, if there is an estimate, `1:12 · about 0:50 left`."""
     words = lasted(snapshot, now)
     if remaining is None or snapshot.ended or snapshot.status == "unknown":
         return words
@@ -157,7 +156,7 @@ def seconds(value: float) -> str:
 def settings(snapshot: JobSnapshot) -> tuple[str, ...]:
     """Return the settings of the request: `8 s`, `1280×720`, `seed 7`.
 
-    The seconds of an extension are what it adds: `+8 s`.
+    The seconds of an extension are those that it adds: `+8 s`.
     """
     request = snapshot.request
     words = []
@@ -200,7 +199,7 @@ def path(snapshot: JobSnapshot) -> str:
 
 
 def sentence(snapshot: JobSnapshot) -> str:
-    """Return the sentence for the state: the reason, the doubt, a passing problem, or ""."""
+    """Return the sentence for the state: the reason, what is unknown, a passing problem, or ""."""
     if snapshot.status == "failed":
         return " ".join(filter(None, (reason(snapshot), one_line(snapshot.note or ""))))
     if snapshot.status == "unknown":
@@ -212,9 +211,9 @@ def sentence(snapshot: JobSnapshot) -> str:
 
 
 def unfinished(command: str, *, player: bool) -> str:
-    """Return the sentence that is saved while a job runs, and that stays true when it has ended.
+    """Return the sentence that is saved while a job runs, and is still true when it has ended.
 
-    `command` shows it; `player`: there is a player beside the sentence.
+    `command` shows the job; `player`: there is a player next to the sentence.
     """
     start = "This was being made when the notebook was saved."
     if not player:
@@ -241,9 +240,9 @@ def text(
     remaining: float | None = None,
     place: str | None = None,
 ) -> str:
-    """Return the job as one or two plain lines, for terminals and for sites that run nothing.
+    """Return the job as one or two plain lines, for terminals and for sites that run no scripts.
 
-    `place` is how the file of a finished job is named (None: by its whole path).
+    `place` is the path shown for the file of a finished job (None: its full path).
     """
     words = (
         phase(snapshot),
@@ -261,7 +260,7 @@ def text(
 
 
 def total_cost(costs: Sequence[Decimal | float | None]) -> str:
-    """Return the sum of estimates in words; unknown prices are counted, never taken as 0."""
+    """Return the sum of estimates in words; unknown prices are counted, never treated as 0."""
     known = [cost for cost in costs if cost is not None]
     missing = len(costs) - len(known)
     if not known:

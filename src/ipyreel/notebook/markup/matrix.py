@@ -1,4 +1,4 @@
-"""Lays the jobs of a sweep out as matrices: the first varied field down, the second across."""
+"""Arranges the jobs of a sweep as matrices: the first varied field down, the second across."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class Matrix:
 
     @property
     def block(self) -> int:
-        """How many samples stand side by side in a cell."""
+        """How many samples are side by side in a cell."""
         return math.ceil(math.sqrt(self.samples))
 
     @property
     def share(self) -> int:
-        """How much of the width of a cell a sample may take, in percent."""
+        """The percentage of a cell's width that a sample may take."""
         return 100 if self.block == 1 else 100 // self.block - 4
 
 
 def matrices(differs: Sequence[Values], prompt: str | None) -> tuple[Matrix, ...]:
-    """Return the matrices of jobs by what sets each apart; () unless that is a full product.
+    """Return the matrices of jobs by how they differ; () unless the fields are a full product.
 
-    Every combination of at least two fields must have equally many jobs. Notes count as fields
-    only where they are part of the product. `prompt` is the one that all share, as typed.
+    Every combination of at least two fields must have the same number of jobs. Notes count as
+    fields only if they are part of the product. `prompt` is the shared prompt, as typed.
     """
     words = words_of(prompt, differs)
     names = [
@@ -94,7 +94,7 @@ def _labels(name: str, values: Sequence[Json], words: set[str]) -> dict[str, str
 
 
 def groups(found: Iterable[Matrix]) -> tuple[tuple[str, ...], dict[int, list[int]]]:
-    """Return the names of all rows and columns, and the numbers of those that each job is in."""
+    """Return the names of all rows and columns, and the numbers of those that contain each job."""
     names: list[str] = []
     within: dict[int, list[int]] = {}
     for one in found:

@@ -1,4 +1,4 @@
-"""Shows what votes have decided, as text and as HTML."""
+"""Shows the results of votes, as text and as HTML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Notice, Report, Table
 
 _WIDE = 21
-"""Characters of a bar from 0 to 1: its middle is even odds."""
+"""Characters of a bar from 0 to 1; its middle means even odds."""
 
 _PIXELS = 160
 """Width of the same bar in HTML."""
@@ -19,7 +19,7 @@ _COLUMNS = ("setting", "won", "lost", "tied", "wins", "95 % interval", "", "scor
 
 
 class ResultsReport(Report):
-    """What votes have decided; `data` has the numbers."""
+    """The results of votes; `data` has the numbers."""
 
     def __init__(self, results: Results, costs: Mapping[str, str]) -> None:
         parts = [_head(results), *([_table(results, costs)] if results.standings else [])]
@@ -38,7 +38,7 @@ def _head(results: Results) -> Report:
     if results.adaptive:
         lines.append(
             f"{results.adaptive} on pairs that were chosen because they were close: they count "
-            "in the scores, not in wins and intervals."
+            "for the scores, not for wins and intervals."
         )
     return Notice(*lines)
 
@@ -81,7 +81,7 @@ def _bar(rate: Rate) -> str:
 
 
 def _bar_html(rate: Rate) -> str:
-    """Return the bar as boxes side by side: a sanitizer lets no other picture through."""
+    """Return the bar as boxes side by side: a sanitizer removes other kinds of pictures."""
     low, at, high = (round(value * (_PIXELS - 1)) for value in (rate.low, rate.rate, rate.high))
 
     def colour(place: int) -> str:

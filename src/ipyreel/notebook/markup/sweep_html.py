@@ -1,6 +1,6 @@
 """A sweep as HTML: the live grid, the static one that is saved, and the exported page.
 
-What is saved uses flex boxes: an untrusted notebook shows them, and no grid.
+What is saved uses flex boxes: an untrusted notebook shows them, but no CSS grid.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GAP = 10
 """CSS pixels between two tiles."""
 
 SHAPE = (16, 9)
-"""The shape of a tile whose size nobody knows yet."""
+"""The aspect ratio of a tile whose size is not known yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class TileVideo:
     """A finished video in a tile.
 
     `src` is what the player plays (a relative URL or a data URI; None: it cannot be shown),
-    `where` the line on the file, or why it is not shown; `path` says in full where it is,
-    `link` is a URL of the file where there is one.
+    `where` the line on the file, or why it is not shown; `path` is the full path, `link` is a
+    URL of the file if there is one.
     """
 
     src: str | None
@@ -50,12 +50,11 @@ class TileVideo:
     preload: str = "metadata"
 
 
-# The live grid. What does not move yet is a widget of its own: all tiles that are not
-# finished are one, so that forty of them are one message.
+# The live grid. All unfinished tiles are one widget, so that forty of them need one message.
 
 
 def style_of_places(places: Sequence[str]) -> Markup:
-    """Return the rules that put the button of each tile onto it."""
+    """Return the CSS rules that place the button of each tile on the tile."""
     rules = "".join(f".ipyreel-at-{at}{{{place}}}" for at, place in enumerate(places))
     return element("style", Markup(rules))
 
@@ -63,7 +62,7 @@ def style_of_places(places: Sequence[str]) -> Markup:
 def places(info: SweepInfo) -> tuple[list[str], Markup, str]:
     """Return the CSS place of each tile, the headers, and the columns of the live grid.
 
-    Outside of a matrix a place is an order, and there are neither headers nor columns.
+    Without a matrix a place is an order, and there are neither headers nor columns.
     """
     found = [f"order:{index}" for index in range(len(info.labels))]
     heads: list[Markup] = []
@@ -97,7 +96,7 @@ def _head(text: str, row: int, column: int, span: int = 1, *, name: str = "ipyre
 
 
 def head_html(info: SweepInfo, jobs: Sequence[JobSnapshot]) -> Markup:
-    """Return the line that sums up; screen readers read it out when a count changes."""
+    """Return the summary line; screen readers announce it when a count changes."""
     first, *rest = sweep_text.counts(info, jobs)
     text = "".join(f" · {part}" for part in rest)
     return element(
@@ -112,7 +111,7 @@ def clock_html(jobs: Sequence[JobSnapshot], now: float) -> Markup:
 
 
 def prompt_html(info: SweepInfo, trouble: str | None = None) -> Markup:
-    """Return the prompt that all share, and a sentence on what went wrong in the grid itself."""
+    """Return the shared prompt, and a sentence on an error of the grid itself."""
     prompt = job_text.one_line(info.prompt or "")
     return element(
         "div",
@@ -122,12 +121,12 @@ def prompt_html(info: SweepInfo, trouble: str | None = None) -> Markup:
 
 
 def tiles_html(tiles: Iterable[Markup], heads: Markup) -> Markup:
-    """Return tiles and headers as one; each says its place in the grid."""
+    """Return tiles and headers as one element; each has its place in the grid."""
     return element("div", heads, *tiles, class_="ipyreel-tiles")
 
 
 def live_tile(info: SweepInfo, index: int, job: JobSnapshot, place: str) -> Markup:
-    """Return the tile of a job that has not ended in a video; `place` is its place as CSS."""
+    """Return the tile of a job without a video; `place` is its place as CSS."""
     wide, high = shape(job, info.tile)
     full = job_text.bar(job)
     bad = job.status == "failed"
@@ -145,7 +144,7 @@ def live_tile(info: SweepInfo, index: int, job: JobSnapshot, place: str) -> Mark
         ),
         class_="ipyreel-tile",
         style=f"{place};width:{wide}px",
-        aria_label=info.label(index),  # in a matrix, the headers stand for it
+        aria_label=info.label(index),  # in a matrix, only the headers show it
     )
 
 
@@ -182,10 +181,10 @@ def grid_html(
     videos: Mapping[str, TileVideo],
     note: str = "",
 ) -> str:
-    """Return the grid as it is saved: every video, or why there is none, under its label.
+    """Return the grid as it is saved: each video, or the reason for none, under its label.
 
     `videos` are by the ids of their jobs. Linked videos take about 1 kB each, and the bar that
-    plays them in step 6 kB; scripts are not run where the notebook is not trusted. `note` is a
+    plays them in sync 6 kB; scripts are not run where the notebook is not trusted. `note` is a
     sentence below the prompt.
     """
     shown = [video for video in videos.values() if video.src is not None]
@@ -201,7 +200,7 @@ def grid_html(
 
 
 def _body(info: SweepInfo, number: int, *, bar: bool) -> Iterator[Markup]:
-    """Give the matrices, or the tiles in a row, with a mark for each tile; then the bar."""
+    """Yield the matrices, or the tiles in a row, with a mark for each tile; then the bar."""
     found = info.matrices
     if found:
         yield element("style", packed("matrix.css"))
@@ -216,7 +215,7 @@ def _body(info: SweepInfo, number: int, *, bar: bool) -> Iterator[Markup]:
 
 
 def play_bar(*scripts: str, names: Sequence[str] = ()) -> tuple[Markup, Markup]:
-    """Return the style sheet and the script of the bar, which further scripts are joined to.
+    """Return the style sheet and the script of the bar, with further `scripts` appended.
 
     `names` are those of rows and columns.
     """
@@ -267,7 +266,7 @@ _TITLE = "text-align:left;font-weight:600;padding:0 0 4px 0"
 
 
 def matrix_width(info: SweepInfo, one: Matrix) -> int:
-    """Return how wide a matrix is where there is room, in CSS pixels."""
+    """Return how wide a matrix is if there is room, in CSS pixels."""
     return _SIDE_WIDTH + GAP + len(one.columns) * one.block * (info.tile + GAP)
 
 
@@ -279,7 +278,7 @@ _PLACE = re.compile("\0(\\d+)\0")
 
 
 def _mark(index: int) -> Markup:
-    return Markup(f"\0{index}\0")  # `escape` lets no NUL through, so those found are ours
+    return Markup(f"\0{index}\0")  # `escape` removes NUL, so those found are marks
 
 
 def _filled(
@@ -288,7 +287,7 @@ def _filled(
     jobs: Sequence[JobSnapshot],
     video_of: Callable[[int], TileVideo | None],
 ) -> Iterator[str]:
-    """Give a page in pieces, with each mark replaced by its tile."""
+    """Yield a page in pieces, with each mark replaced by its tile."""
     found = info.matrices
     within, share = groups(found)[1], found[0].share if found else 100
     for at, piece in enumerate(_PLACE.split(page)):
@@ -301,7 +300,7 @@ def _filled(
 
 
 def width_of(info: SweepInfo) -> int:
-    """Return how wide the grid is where there is room, in CSS pixels."""
+    """Return how wide the grid is if there is room, in CSS pixels."""
     widths = [matrix_width(info, one) for one in info.matrices]
     return max(widths, default=info.columns * (info.tile + GAP) - GAP)
 
@@ -323,10 +322,10 @@ def static_tile(
     within: Sequence[int] | None = None,
     share: int = 100,
 ) -> Markup:
-    """Return one tile as it is saved; with no video, a box that says how the job stands.
+    """Return one tile as it is saved; without a video, a box with the job's state.
 
-    `within` are the rows and columns of its matrix, whose headers stand for the label there;
-    `share` is the most that it may take of its cell, in percent.
+    `within` are the rows and columns of its matrix, whose headers replace the label;
+    `share` is the largest percentage of its cell that it may take.
     """
     wide, high = shape(job, info.tile)
     label = info.label(index)
@@ -335,7 +334,7 @@ def static_tile(
         bad = job.status == "failed"
         text = video.where if video else sweep_text.state(job)
         picture = element("div", style=_hole(high))
-        # The dot and not the letters: no red can be read on white and on black.
+        # The dot, not the letters: no red is readable on both white and black.
         dot = element("span", "● ", style=f"color:{_RED}") if bad else None
         line = element("span", dot, text, style=_LINE + ("" if bad else _DIM), dir="auto")
     else:
@@ -364,7 +363,7 @@ def _file(video: TileVideo) -> Markup:
     return element("span", link, style=_LINE)
 
 
-# One page that holds everything, videos too.
+# One page that contains everything, including the videos.
 
 
 def page_html(
@@ -374,9 +373,9 @@ def page_html(
     title: str,
     results: str,
 ) -> Iterator[str]:
-    """Give the pieces of a page of its own; videos are asked for one at a time: they are large.
+    """Yield the pieces of a separate page; videos are read one at a time, since they are large.
 
-    `results` is HTML on what votes have decided, or "".
+    `results` is HTML with the results of votes, or "".
     """
     yield page_head(title)
     heading = element("h1", title, style="font-size:18px")

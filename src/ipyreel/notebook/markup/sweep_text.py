@@ -1,4 +1,4 @@
-"""A sweep as plain text: what differs, the state of each job, and one line that sums up."""
+"""A sweep as plain text: what differs, the state of each job, and a summary line."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ipyreel.notebook.markup.tables import table_text
 from ipyreel.values import JobSnapshot, Json
 
 COLUMNS = 5
-"""Tiles that stand side by side at the most."""
+"""The largest number of tiles side by side."""
 
 TILE = 180
-"""Width of a tile in CSS pixels where nothing else was asked for."""
+"""Default width of a tile in CSS pixels."""
 
 LONGEST = 240
-"""Characters of a reason in a tile; the job itself has all of it."""
+"""Characters of a reason in a tile; the job itself has the full text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepInfo:
-    """What a grid says beside its jobs, which it holds in the same order as `labels`.
+    """What a grid shows besides its jobs, which are in the same order as `labels`.
 
-    `prompt` is the one that all share, as it was typed; `inner` is how many jobs belong side
-    by side; `reused` holds the ids of those that were finished before and cost nothing now;
-    `differs` says the same as `labels` as data; `width` is that of a tile in CSS pixels.
+    `prompt` is the shared prompt, as it was typed; `inner` is how many jobs belong side by
+    side; `reused` holds the ids of those that were finished before and cost nothing now;
+    `differs` is the data of `labels`; `width` is that of a tile in CSS pixels.
     """
 
     labels: tuple[str, ...]
@@ -46,24 +46,24 @@ class SweepInfo:
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
-        """The matrices that the jobs make; () where they are a plain row."""
+        """The matrices that the jobs form; () if they are a plain row."""
         return matrices(self.differs, self.prompt)
 
     @property
     def columns(self) -> int:
-        """How many tiles stand side by side where there is room: whole rows, if that can be."""
+        """How many tiles are side by side if there is room: full rows, if possible."""
         most = max(1, COLUMNS * TILE // max(self.tile, TILE))
         fit = min(most, len(self.labels)) or 1
         whole = fit - fit % self.inner if self.inner <= fit else 0
         return whole or fit
 
     def label(self, index: int) -> str:
-        """Return what sets a job apart; the only one of its kind has nothing to say."""
+        """Return how a job differs from the others; "video" if nothing differs."""
         return self.labels[index] or "video"
 
 
 def waits(job: JobSnapshot) -> bool:
-    """Whether nothing of a job was sent yet."""
+    """Return whether a job was not sent yet."""
     return job.status == "submitting" and job.sent_at is None
 
 
@@ -73,7 +73,7 @@ COMING = "not finished when this was saved"
 def counts(info: SweepInfo, jobs: Sequence[JobSnapshot], *, saved: bool = False) -> list[str]:
     """Return the parts of the line above the grid: `12 jobs`, `7 done`, ..., the money.
 
-    What is `saved` stays true: jobs that run now will have ended when it is read.
+    If `saved`, the text stays true: jobs that run now will have ended when it is read.
     """
     found = Counter(map(_kind, jobs))
     reused = sum(job.id in info.reused for job in jobs)
@@ -102,7 +102,7 @@ def _kind(job: JobSnapshot) -> str:
 def money(jobs: Iterable[JobSnapshot]) -> str:
     """Return what was spent of what was estimated: `$2.40 of $4.80`.
 
-    A job counts as spent when it is done, or when its provider said what it cost.
+    A job counts as spent when it is done, or when its provider has reported the cost.
     """
     found = list(jobs)
     prices = [job.cost if job.cost is not None else job.estimate for job in found]
@@ -124,7 +124,7 @@ def money(jobs: Iterable[JobSnapshot]) -> str:
 
 
 def state(job: JobSnapshot) -> str:
-    """Return where a job stands, for the line under its label."""
+    """Return a job's state, for the line under its label."""
     if waits(job):
         return "Waiting"
     if job.status in {"failed", "cancelled", "unknown"}:
@@ -142,7 +142,7 @@ def text(
 ) -> str:
     """Return the whole sweep as plain lines, one for each job, below its matrix if it is one.
 
-    `results` has lines that stand for the state, by the jobs' ids, such as one on the file;
+    `results` has lines to use instead of the state, by the jobs' ids, such as one on the file;
     `saved` is as in `counts`.
     """
     lines = [" · ".join(counts(info, jobs, saved=saved))]
@@ -178,12 +178,12 @@ def _result(job: JobSnapshot, line: str | None) -> str:
 
 
 def started_at(jobs: Iterable[JobSnapshot]) -> float:
-    """Return when the first of the jobs was asked for, in seconds since the epoch."""
+    """Return when the first job was created, in seconds since the epoch."""
     return min((job.created_at for job in jobs), default=0.0)
 
 
 def lasted(jobs: Sequence[JobSnapshot], now: float) -> str:
-    """Return the time since the first job was asked for, up to `now` or the last one's end."""
+    """Return the time from the creation of the first job to `now` or the last job's end."""
     ends = [job.completed_at for job in jobs if job.ended and job.completed_at is not None]
     end = max(ends) if len(ends) == len(jobs) and ends else now
     return job_text.elapsed(end - started_at(jobs))

@@ -55,9 +55,9 @@ class Listing(Report):
 class Table(Report):
     """Rows under column names, or under none; columns of numbers are aligned to the right.
 
-    `right` names further columns to align so, such as sums that are already text. None is
-    shown as nothing. `title` stands above, `note` below; as text, a cell has at most `widest`
-    characters (None: all of them).
+    `right` names further columns to align to the right, such as sums that are already text.
+    None is an empty cell. `title` is above, `note` below; as text, a cell has at most `widest`
+    characters (None: no limit).
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Table(Report):
     ) -> None:
         cells = [tuple(row) for row in rows]
         aligned = _right(columns, cells, frozenset(right))
-        # A list, which has no head, is there to be read to its end.
+        # Lists, which have no head, are not cut.
         text = table_text(columns, cells, aligned, widest if columns else None)
         html = table_html(columns, cells, aligned, title)
         if note:
@@ -119,7 +119,7 @@ def table_text(
 
 
 def _width(text: str) -> int:
-    """Return the columns a text takes in a terminal: two for CJK, none for combining marks."""
+    """Return a text's width in a terminal: two columns for CJK, none for combining marks."""
     if text.isascii():
         return len(text)
     return sum(

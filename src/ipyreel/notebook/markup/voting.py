@@ -1,4 +1,4 @@
-"""A page of its own that asks for votes: two videos in step, blind, and the votes as a file."""
+"""An HTML page that asks for votes: two videos in sync, blind, and the votes as a file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ipyreel.notebook.markup.html import (
 
 HOW = (
     "Which video is better? Use the buttons, or the keys ← and → for the better one, ↓ for a tie, "
-    "Space to play and pause, and U to take a vote back. At the end, save your votes as a file. "
+    "Space to play and pause, and U to remove a vote. At the end, save your votes as a file. "
     "This page sends nothing."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """A video of the page: its SHA-256, the name of its setting, and itself as a data URI."""
+    """A video of the page: its SHA-256, the name of its setting, and its data URI."""
 
     sha256: str
     label: str
@@ -35,7 +35,7 @@ class Film:
 def question(
     pairs: Sequence[tuple[str, str]], *, goal: int, page_id: str, form: str
 ) -> dict[str, str]:
-    """Return what the script reads: the pairs in their order, and how many are asked for."""
+    """Return the script's data: the pairs in their order, and how many votes to ask for."""
     return {"data_sets": json.dumps(pairs), "data_goal": str(goal), "data_id": page_id,
             "data_title": form}  # fmt: skip
 
@@ -56,9 +56,9 @@ def players() -> list[Markup]:
 
 
 def page_html(title: str, stand: Markup, films: Iterable[Film], results: str) -> Iterator[str]:
-    """Give the pieces of the page; `films` is read one at a time, for they are large.
+    """Yield the pieces of the page; `films` is read one at a time, since they are large.
 
-    `results` is HTML on the votes so far. It stands with the settings below a line that says so.
+    `results` is HTML on the votes so far. It is folded together with the settings.
     """
     yield f'{page_head(title)}<body style="{PAGE_STYLE}">'
     yield str(element("h1", title, style="font-size:18px"))

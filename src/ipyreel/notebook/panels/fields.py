@@ -1,4 +1,4 @@
-"""The fields of the form; what they offer follows from provider and model."""
+"""The fields of the form; their choices depend on the provider and model."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     @property
     def row(self) -> Provider:
-        """The provider that is chosen."""
+        """The chosen provider."""
         return self._catalog.provider(self.provider.value)
 
     def follow(self, model: Model | None, defaults: Mapping[str, Any]) -> str:
-        """Offer what the model accepts; returns a sentence on a choice that was removed.
+        """Offer what the model accepts; return a sentence on a choice that was removed.
 
-        `defaults` are the session's: model, size and seconds, None where nothing is set.
+        `defaults` are the session's: model, size and seconds; None if not set.
         """
         row = self.row
         self.model.options = self._catalog.model_names(row)
@@ -119,7 +119,7 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         )
 
     def fill(self, request: VideoRequest, provider: str) -> str:
-        """Write a request into the fields; returns a sentence on what could not be."""
+        """Fill the fields from a request; return a sentence on what could not be filled in."""
         if provider in self._catalog.providers:
             self.provider.value = provider
         self.model.value = request.model or ""
@@ -173,27 +173,27 @@ class Pictures(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         super().__init__((bar(self.upload, self._clear, self._preview),))
 
     def allow(self, bounds: tuple[int, int] | None) -> None:
-        """Offer the upload where the model takes images; (least, most), None: not known."""
+        """Offer the upload if the model takes images; (least, most), None: not known."""
         none = bounds is not None and bounds[1] == 0
         self.upload.disabled = none
         self.upload.tooltip = "This model takes no image" if none else "Images to start from"
         self.upload.description = "No images" if none else "Add images"
 
     def fill(self, images: tuple[Image, ...]) -> str:
-        """Take the images of an older request; those that are files are read again."""
+        """Set the images of an older request; those that are files are read again."""
         found = [_read_again(image) for image in images]
         self._set(tuple(image for image in found if image is not None))
         gone = [old.source for old, new in zip(images, found, strict=True) if new is None]
         return f"The library does not store images; add again: {', '.join(gone)}." if gone else ""
 
     def take(self, uploads: Sequence[Mapping[str, Any]]) -> None:
-        """Add what was uploaded; raises `InvalidRequest` for what is no image."""
+        """Add the uploads; raises `InvalidRequest` for a file that is not an image."""
         if not uploads:
             return
         try:
             new = tuple(_image(item) for item in uploads)
         finally:
-            # Emptied, so that the same file may be chosen again after it was removed.
+            # Emptied, so that a file can be chosen again after it was removed.
             self.upload.value = ()
         self._set((*self.images, *new))
 

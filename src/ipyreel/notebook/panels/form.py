@@ -27,16 +27,16 @@ from ipyreel.sweeps import expand
 from ipyreel.values import Image, VideoRequest
 
 _STAND_IN = "a prompt"
-"""Checked instead of the prompt while it is typed: only whether there is one matters."""
+"""Checked instead of the prompt as it is typed: it only matters whether there is one."""
 
 _NO_PROMPT = "Write a prompt."
 
 
 class Form(Panel):
-    """Fields, an estimate, Submit and Copy as cell; each submitted job's card stands below."""
+    """Fields, an estimate, Submit and Copy as cell, and below them the cards of submitted jobs."""
 
     def __init__(self, screen: Screen, saved_jobs: SavedJobs | None = None) -> None:
-        # Within the gallery it is the gallery that is saved.
+        # Within the gallery, the gallery is saved.
         self._saved_jobs = saved_jobs or screen.saved_jobs(self.renew)
         self._checked: tuple[object, str | None] = (None, None)
         self._busy = False
@@ -123,7 +123,7 @@ class Form(Panel):
                      element("span", line))  # fmt: skip
 
     def _estimate(self, request: VideoRequest) -> str:
-        """Return the line on price and warnings; the prompt's letters do not change it."""
+        """Return the line on price and warnings; the prompt's text does not change it."""
         what = replace(request, prompt=_STAND_IN)
         session = self._screen.session
         key = (what, self.fields.provider.value, self.fields.count.value, session.settings)
@@ -172,7 +172,7 @@ class Form(Panel):
         )
         field.layout.width = "auto"
         field.add_class("ipyreel-code")
-        # By the page, in the click: a kernel cannot write to the clipboard.
+        # The page does it when clicked: a kernel cannot write to the clipboard.
         copies = "navigator.clipboard?.writeText(this.dataset.text).catch(() => {})"
         hook = widgets.HTML(element("style", data_text=text, onload=copies))
         hook.add_class("ipyreel-sheet")
@@ -183,7 +183,7 @@ class Form(Panel):
         )
 
     def _path_of(self, image: Image) -> str:
-        """Return how a cell names an image; an upload is saved beside the videos."""
+        """Return an image's path for a cell; an upload is saved next to the videos."""
         if image.data is None or Path(image.source).is_file():
             return image.source
         name = Path(image.filename)
@@ -225,16 +225,16 @@ def _line(plans: list[Plan]) -> str:
 
 
 def _in_form(text: str) -> str:
-    """Name a field as the form does, where a cell would say `--size`."""
+    """Replace an option such as `--size` by the name of the form's field."""
     return text[2:3].upper() + text[3:] if text.startswith("--") else text
 
 
 def open_form(
     screen: Screen, request: VideoRequest | None = None, provider: str | None = None
 ) -> Form | Notice:
-    """Return the form, empty or filled in; where no widgets are shown, a notice that says so."""
+    """Return the form, empty or filled in; without widgets, a notice that says so."""
     if not screen.host.widgets:
-        # Not an error: a notebook with a form in it runs from top to bottom without a front end.
+        # Not an error: a notebook that contains a form must run without a front end, too.
         return Notice(
             "The form needs a front end with widgets (JupyterLab, Notebook 7, VS Code, Colab).",
             "Use %%video with options instead; %%video? lists them.",

@@ -1,6 +1,6 @@
-"""The gallery: the library as pictures, searched, opened, and used again.
+"""The gallery: shows the library as pictures, to search, open and reuse.
 
-Only the page that is shown is read from the library, and only its posters are made.
+Only the current page is read from the library, and only its posters are made.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ipyreel.notebook.screen import Screen
 from ipyreel.values import Chain, JobSnapshot
 
 PAGE = 12
-"""Videos on a page: three rows of four where there is room."""
+"""Videos on a page: three rows of four if there is room."""
 
 CHAINS: Mapping[Chain, str] = MappingProxyType(
     {
@@ -43,7 +43,7 @@ CHAINS: Mapping[Chain, str] = MappingProxyType(
         "extend": "Continue this video from its end",
     }
 )
-"""What each chain does, as the tooltip says it."""
+"""The tooltip of each chain's button."""
 
 QUESTIONS: Mapping[Chain, str] = MappingProxyType(
     {"remix": "What should change", "edit": "What should change", "extend": "What happens next"}
@@ -98,7 +98,7 @@ class Gallery(Panel):
 
     @guarded
     def act(self, hook: Callable[[], object]) -> None:
-        """Run what a button does under the lock, with its errors shown."""
+        """Run a button's action under the lock, and show its errors."""
         hook()
 
     def load(self) -> None:
@@ -125,7 +125,7 @@ class Gallery(Panel):
         self._follow()
 
     def static_copy(self) -> MimeBundle:
-        """Return what is saved: the page that is shown, what is open, and what was sent."""
+        """Return what is saved: the current page, the opened video, and the jobs sent."""
         head, jobs = super().static_copy(), self.saved_jobs.bundle()
         posters = [(job, self._posters.small(job)) for job in self._jobs]
         page = page_html(posters, own_ratings(self._screen.session, self._jobs))
@@ -153,10 +153,10 @@ class Gallery(Panel):
             if not job.ended and job.id not in self._followed:
                 self._followed.add(job.id)
                 session.listen(job.id, self._heard)
-                self._heard(session.snapshot(job.id))  # what came before the listening
+                self._heard(session.snapshot(job.id))  # for changes before we listened
 
     def _heard(self, job: JobSnapshot) -> None:
-        # Not here: a callback that holds the lock may be waiting for the thread that calls us.
+        # Not here: a callback that holds the lock may wait for the thread that calls us.
         if job.ended:
             self._screen.session.loop.submit(asyncio.to_thread(self.act, self.load))
 
@@ -172,7 +172,7 @@ class Gallery(Panel):
             self._fill(wanting, self._turn)
 
     def _fill(self, wanting: Sequence[tuple[Tile, JobSnapshot]], turn: int) -> None:
-        """Make posters and put them up, until the page is turned."""
+        """Make posters and show them, until the page is turned."""
         for tile, job in wanting:
             poster = self._posters.make(job)
             with self.lock:
@@ -213,7 +213,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return self._does(how.title(), CHAINS[how], lambda: self._ask_prompt(how))
 
     def look_at(self, job: JobSnapshot | None) -> None:
-        """Show a job as it stands now; None closes."""
+        """Show a job in its current state; None closes."""
         self._asked.children = self.below.children = ()
         self._job = job if job is None else self._screen.session.snapshot(job.id)
         if self._job is None:
@@ -225,7 +225,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             can = row is not None and row.can(how) and self._job.status == "completed"
             chain.disabled = not can
             chain.tooltip = CHAINS[how] if can else f"{self._job.provider} cannot {how} this"
-        # Scroll to what was opened: it may be below the edge of the window.
+        # Scroll to the opened video: it may be below the edge of the window.
         shows = "this.closest('.ipyreel-opened').scrollIntoView({block: 'nearest'})"
         hook = widgets.HTML(element("style", data_job=self._job.id, onload=shows))
         hook.add_class("ipyreel-sheet")
@@ -239,7 +239,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return self.shown
 
     def static_html(self) -> list[str]:
-        """Return what is saved of it."""
+        """Return its saved form."""
         shown = self.shown.outputs if self.shown in self.children else ()
         return [one["data"]["text/html"] for one in shown]
 
@@ -314,7 +314,7 @@ def posters_of(screen: Screen) -> Posters:
 
 
 def open_gallery(screen: Screen, text: str = "") -> Gallery | Report:
-    """Return the gallery; where no widgets are shown, a static page of the newest videos."""
+    """Return the gallery; without widgets, a static page of the newest videos."""
     if screen.host.widgets:
         gallery = Gallery(screen)
         if text:

@@ -1,7 +1,7 @@
 """Asks which of two videos is better, blind, until there are enough votes; then shows the result.
 
 Its buttons work everywhere. The keys need anywidget, both here and where JupyterLab runs: the
-page says when they are there, and after some seconds without that, the panel says what to do.
+page reports when they work; if it has not after some seconds, the panel says what to do.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ipyreel.notebook.panels.panel import Panel, bar, button, guarded, hint_html
 from ipyreel.notebook.screen import Screen
 
 PATIENCE = 5.0
-"""Seconds until the keys are taken for missing."""
+"""Seconds until the keys are considered missing."""
 
 KEYS = (
     "Keys, while the focus is in this frame: ← and → for the better video, ↓ for a tie, Space "
-    "plays and pauses, U takes a vote back."
+    "plays and pauses, U removes the last vote."
 )
 NO_PACKAGE = (
     "For keys, pip install 'ipyreel[experiments]' where the kernel and JupyterLab run, and "
@@ -44,7 +44,7 @@ NO_PAGE = (
 
 
 class Judge(Panel):
-    """Two videos in step, a button for each answer, and the result at the end."""
+    """Two videos in sync, a button for each answer, and the result at the end."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Judge(Panel):
         self._turn = 0
         self._stage = widgets.Output(_dom_classes=("ipyreel-stage",))
         self._result, self._hint = widgets.HTML(), widgets.HTML()
-        self._undo = button("Undo", "Take your last vote back", self._take_back)
+        self._undo = button("Undo", "Remove your last vote", self._take_back)
         self._stop = button("", "", self._end)
         self._again = button("", "", self._go_on)
         self._keys = _keys(self._heard)
@@ -82,7 +82,7 @@ class Judge(Panel):
         super().__init__(screen, name=f"judge {jobs.id or 'JOBS'}", wide=True)
         self.add_class("ipyreel-judge")
         head = bar(self.status, self._undo, self._stop, self._again)
-        # Hidden: where anywidget is missing, an error stands in its place.
+        # Hidden: if anywidget is missing, an error is shown in its place.
         keys = () if self._keys is None else (self._keys,)
         hidden = widgets.Box(keys, _dom_classes=("ipyreel-sheet",))
         self.place(self._result, head, self._judging, hidden)
@@ -102,7 +102,7 @@ class Judge(Panel):
         return sum(vote.who == self._who for vote in self._votes())
 
     def _ask(self) -> None:
-        """Show the next pair; the result when there are enough votes or no more pairs."""
+        """Show the next pair, or the result if there are enough votes or no more pairs."""
         votes = self._votes()
         enough = sum(vote.who == self._who for vote in votes) >= self._goal
         pair = None if enough else next_pair(self._labels, votes, self._who, self._rng)
@@ -122,7 +122,7 @@ class Judge(Panel):
         self._turn_to(judging=True, more="")
 
     def _turn_to(self, *, judging: bool, more: str) -> None:
-        """Show the pair or the result; the widgets stay, since new views would miss a key."""
+        """Show the pair or the result; the widgets are kept, since new views would miss a key."""
         self._result.layout.display = "none" if judging else None
         self._judging.layout.display = None if judging else "none"
         set_button(self._stop, "Stop and show the result" if judging else "", "Votes are kept")
@@ -149,7 +149,7 @@ class Judge(Panel):
     def _take_back(self, _button: object) -> None:
         gone = self._opinions.undo(who=self._who, among=self._labels)
         if gone is None:
-            self.say("There is no vote to take back.")
+            self.say("There is no vote to remove.")
         else:
             self._show(Pair(left=gone.left, right=gone.right, balanced=gone.balanced))
 
@@ -168,14 +168,14 @@ class Judge(Panel):
         key = message.get("key")
         if key == "here":
             set_traits(self._hint, value=hint_html(KEYS))
-        elif message.get("turn") == self._turn:  # not meant for the pair before
+        elif message.get("turn") == self._turn:  # not for the previous pair
             if key == "undo":
                 self._take_back(None)
             elif key in {"left", "right", "tie"}:
                 self._cast(key)
 
     async def notice_absence(self, after: float = PATIENCE) -> None:
-        """Say after some seconds what to do about keys that are not there."""
+        """Say after some seconds what to do if the keys are missing."""
         await asyncio.sleep(after)
         if not self._hint.value:
             set_traits(self._hint, value=hint_html(NO_PAGE))
@@ -188,7 +188,7 @@ class Judge(Panel):
     # ---- what is saved -------------------------------------------------------------------
 
     def static_copy(self) -> MimeBundle:
-        """Return the result once it is shown; before, nothing that could sway who judges."""
+        """Return the result once it is shown; before, nothing that could influence votes."""
         html = element("div", repr(self), style="opacity:0.75")
         if self._pair is None:
             result = results_of_list(self._screen.session, self._jobs)
@@ -196,16 +196,16 @@ class Judge(Panel):
         return {"text/html": html, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        """Return a line on how to go on."""
+        """Return a line on how to continue."""
         name = self._jobs.id or "JOBS"
         return (
             f"{self._cast_so_far} votes by {self._who}. %video judge {name} asks for more, "
-            f"%video results {name} shows what they decided."
+            f"%video results {name} shows the results."
         )
 
 
 def open_judge(screen: Screen, jobs: Jobs, *, votes: int, who: str | None) -> Judge | Notice:
-    """Return the panel; where no widgets are shown, a notice that says what to use instead."""
+    """Return the panel; without widgets, a notice that says what to use instead."""
     snapshots = jobs.snapshots
     there = {one.file.sha256 for one in snapshots if one.file and Path(one.file.path).exists()}
     _, known = settings_of(jobs, snapshots)
@@ -225,14 +225,14 @@ def open_judge(screen: Screen, jobs: Jobs, *, votes: int, who: str | None) -> Ju
 
 
 def _keys(heard: Callable[..., None]) -> Any:
-    """Return the widget that hears keys on the page; None without anywidget."""
+    """Return the widget that receives keys on the page; None without anywidget."""
     try:
         import anywidget  # noqa: PLC0415 - an optional extra
     except ImportError:
         return None
 
     class Keys(anywidget.AnyWidget):
-        """Sends keys, each with the turn of the pair that is seen."""
+        """Sends keys, each with the turn of the pair that is visible."""
 
         _esm = static("judge.js")
 

@@ -1,7 +1,7 @@
 """What form and gallery share: the status line, guarded callbacks, and the saved copy.
 
 Callbacks run on whatever thread handles the front end's message, so each runs under one lock;
-an error in one is shown in the status line, since elsewhere it would be lost.
+their errors are shown in the status line, since they would be lost elsewhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ B = TypeVar("B", bound="Panel")
 
 
 def status_html(*parts: object, bad: bool = False) -> Markup:
-    """Return the status line, which screen readers say aloud when it changes."""
+    """Return the status line, which screen readers announce when it changes."""
     name = "ipyreel-status bad" if bad else "ipyreel-status"
     return element("div", *parts, class_=name, role="status", aria_live="polite", dir="auto")
 
@@ -56,19 +56,19 @@ def bar(*children: Any) -> Any:
 
 
 def webp_uri(picture: bytes) -> str:
-    """Return a WebP picture as an address that holds it."""
+    """Return a WebP picture as a data URI."""
     return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
 
 
 def error_text(error: BaseException) -> str:
-    """Return an error in a line; our own errors are sentences already."""
+    """Return an error as one line; our own errors are sentences already."""
     return str(error) if isinstance(error, VideoError) else short_error(error)
 
 
 def guarded(
     method: Callable[Concatenate[B, P], object],
 ) -> Callable[Concatenate[B, P], None]:
-    """Make a method a callback: one at a time, and its errors stand in the status line."""
+    """Make a method a callback: one runs at a time, and errors appear in the status line."""
 
     @functools.wraps(method)
     def call(self: B, /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -92,7 +92,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.retired = False
         self._screen = screen
         self._name = name
-        # `onload`, since a script that is put in by innerHTML does not run.
+        # `onload`, since a script that innerHTML inserts does not run.
         sheet = element("style", Markup(static("panel.css")), onload=static("keys.js"))
         self._sheet = widgets.HTML(sheet)
         self._sheet.add_class("ipyreel-sheet")
@@ -102,16 +102,16 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         screen.open_panels.add(self)
 
     def place(self, *children: Any) -> None:
-        """Put in other children."""
+        """Replace the children."""
         self.children = (*children, self._sheet)
 
     def say(self, *parts: object, bad: bool = False) -> None:
-        """Put a sentence into the status line."""
+        """Show a sentence in the status line."""
         set_traits(self.status, value=status_html(*parts, bad=bad))
 
     @guarded
     def keep_opinion(self, /, job: JobSnapshot, **new: Any) -> None:
-        """Keep the user's new `stars`, `note` or `tags` for a video, and say so."""
+        """Store the user's new `stars`, `note` or `tags` for a video, and say so."""
         change_rating(self._screen.session, job, **new)
         self.say(f"{job.id}: {' and '.join(new)} saved.")
         self.renew()
@@ -124,12 +124,12 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         }
 
     def renew(self) -> None:
-        """Bring what is saved up to date."""
+        """Bring the saved copy up to date."""
         if self.saved is not None:
             self.saved.renew()
 
     def retire(self) -> None:
-        """Take away everything that could be clicked, because the session was closed."""
+        """Remove everything that could be clicked, because the session was closed."""
         with self.lock:
             self.retired = True
             self.say(
@@ -154,17 +154,17 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         if self.saved is None:
             OutputHandle().display(bundle, raw=True)
             return
-        # The copy below has all of it, also where the notebook is not trusted.
+        # The copy below has all of it, also in a notebook that is not trusted.
         OutputHandle().display({**bundle, "text/plain": "", "text/html": ""}, raw=True)
         self.saved.show()
 
     def __repr__(self) -> str:
-        """Return a line on what is missing without a kernel."""
+        """Return a line that says how to open the panel again."""
         return f"The {self._name} needs a running kernel: %video {self._name} opens it."
 
 
 class Choice(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """One field: a list where all values are known, else free text with the known ones offered."""
+    """One field: a list if all values are known, else free text with suggestions."""
 
     def __init__(self, label: str) -> None:
         wide = widgets.Layout(width="auto")
@@ -174,7 +174,7 @@ class Choice(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     @property
     def value(self) -> str:
-        """What was chosen, "" for the default."""
+        """The chosen value, "" for the default."""
         return str(self._shown.value or "").strip()
 
     @value.setter
@@ -189,7 +189,7 @@ class Choice(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return self.children[0]
 
     def offer(self, values: Sequence[str], *, free: bool, default: str) -> str:
-        """Take other values; returns the value that had to go because it is none of them."""
+        """Offer other values; return the chosen value if it was removed as not among them."""
         before = self.value
         shown = self._free if free else self._list
         self._free.options, self._free.placeholder = tuple(values), default
@@ -203,6 +203,6 @@ class Choice(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return "" if keeps else before
 
     def watch(self, callback: Callable[[Any], None]) -> None:
-        """Call back when the value changes."""
+        """Call `callback` when the value changes."""
         for field in (self._list, self._free):
             field.observe(callback, "value")

@@ -1,4 +1,4 @@
-"""Stars, a note and tags under each of some videos, kept in the library as they are changed."""
+"""Stars, a note and tags under each video, stored in the library when they change."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ipyreel.notebook.screen import Screen
 from ipyreel.values import JobSnapshot
 
 MOST = 60
-"""Videos in one panel: each is a player of its own."""
+"""Most videos in one panel: each has a player."""
 
 WIDE = 280
 """Width of a video in CSS pixels."""
 
 
 class Rate(Panel):
-    """The finished videos of a list, each with what the user thinks of it."""
+    """The finished videos of a list, each with the user's rating."""
 
     def __init__(self, screen: Screen, jobs: Jobs, name: str) -> None:
         self._info = replace(jobs.info, width=WIDE)
@@ -54,7 +54,7 @@ class Rate(Panel):
         return widgets.VBox((shown, stars, OpinionFields(known, partial(self.keep_opinion, job))))
 
     def static_copy(self) -> MimeBundle:
-        """Return the ratings as a table; the videos stand where they were made."""
+        """Return the ratings as a table; the videos are saved in the cells that made them."""
         rated = own_ratings(self._screen.session, list(self._jobs.values()))
         rows = [
             (self._info.label(at), stars_text(one.stars), one.note, ", ".join(one.tags), job.id)
@@ -66,12 +66,12 @@ class Rate(Panel):
         return {"text/html": report.html, "text/plain": report.text}
 
     def __repr__(self) -> str:
-        """Return a line on how to go on."""
+        """Return a line on how to continue."""
         return f"%video {self._name} shows the videos with fields for stars, notes and tags."
 
 
 def open_rate(screen: Screen, shown: Job | Jobs) -> Rate | Notice:
-    """Return the panel; where no widgets are shown, a notice that says what to use instead."""
+    """Return the panel; without widgets, a notice that says what to use instead."""
     if isinstance(shown, Job):
         label = one_line(shown.snapshot.request.prompt, 90)
         jobs, name = Jobs(screen, [shown.id], SweepInfo(labels=(label,))), shown.id

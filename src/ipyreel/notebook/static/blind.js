@@ -1,5 +1,5 @@
-// Joined to compare.js where people judge: nothing on the page may tell which video is which, not
-// even the name of a file, which has the prompt in it.
+// Appended to compare.js for judging: nothing on the page may show which video is which, not even
+// the name of a file, which contains the prompt.
 
 function hide(video) {
   const take = async () => {
@@ -10,7 +10,7 @@ function hide(video) {
     if (!reply?.ok) watch.disconnect();
     video.src = reply?.ok ? URL.createObjectURL(await reply.blob()) : src;
   };
-  // JupyterLab puts the address in once it has resolved it; others leave it as it is.
+  // JupyterLab sets the address once it has resolved it; other front ends do not change it.
   const watch = new MutationObserver(take);
   watch.observe(video, {attributes: true, attributeFilter: ['src']});
   video.addEventListener('loadedmetadata', take);
@@ -26,7 +26,7 @@ function begin() {
 
 for (const video of videos) {
   hide(video);
-  // Each is first set to its first frame, and may be ready only after that.
+  // Each video first seeks to its first frame, and may be ready only after that.
   video.addEventListener('canplay', begin);
 }
 // This runs before the output is on the page.

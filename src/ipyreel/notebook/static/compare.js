@@ -1,5 +1,5 @@
 // One bar for several videos: those of its output, or of one row or column of a matrix. It is
-// saved with them, so that it is there without a kernel too; where scripts are not run, each
+// saved with them, so that it also works without a kernel; where scripts are not run, each
 // video has its own controls. In a grid these show only under the pointer and with the focus.
 // Comments and indents are not saved: a line here must not depend on them.
 
@@ -41,7 +41,7 @@ function gather() {
   last = Math.max(0, Math.round(seconds * rate) - 1);
 }
 
-// The middle of a frame: at its edge, rounding may show the one before.
+// The middle of a frame: at its edge, rounding may show the previous one.
 function moment(video) {
   const ends = Math.max(0, (video.duration || 0) - 0.5 / rate);
   return Math.min((frame + 0.5) / rate, ends);
@@ -60,7 +60,7 @@ function step(by) {
   show(frame + by);
 }
 
-// The wall is the clock: a video that stalls is waited for by none and brought back in step.
+// Wall-clock time leads: no video waits for one that stalls, which is brought back in sync.
 function start() {
   began = performance.now() - (frame + 0.5) / rate * 1000;
 }
@@ -96,7 +96,7 @@ function tick() {
   turn = requestAnimationFrame(tick);
 }
 
-// Small differences by speed, large ones by a jump: a jump each time would stutter.
+// Corrects small differences by speed, large ones by a seek: seeking each time would stutter.
 function hold(video, now) {
   if (video.seeking || video.ended || now >= video.duration) return;
   const off = now - video.currentTime;
@@ -156,7 +156,7 @@ function keys(event) {
   act();
 }
 
-// JupyterLab uses arrows and space itself, unless an ancestor says not to.
+// JupyterLab handles arrows and space itself, unless an ancestor opts out.
 home.append(make('div', {
   class: 'ipyreel-compare', role: 'group', 'aria-label': 'All videos together',
   'data-lm-suppress-shortcuts': 'true', onkeydown: keys,

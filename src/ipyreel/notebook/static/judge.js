@@ -11,8 +11,8 @@ function connected(el) {
   });
 }
 
-// The person ran this cell and no other: then the keys are meant for it. After "Run All" they
-// still move from cell to cell.
+// Take the focus only if the user ran this cell alone. After "Run All" the keys still move from
+// cell to cell.
 function wantsKeys(panel) {
   const focus = document.activeElement;
   const cell = panel.closest('.jp-Cell'), active = focus?.closest('.jp-Cell');
@@ -34,7 +34,7 @@ function listen(panel, model) {
     panel.focus({preventScroll: true}); // what has the focus may go with this pair
     model.send({key: what, turn}); // of the pair that was seen
   };
-  // A button that was clicked keeps the focus, and space would press it again.
+  // A clicked button keeps the focus, and space would press it again.
   const click = event => {
     if (event.detail && event.target.closest('button')) panel.focus({preventScroll: true});
   };
@@ -54,7 +54,7 @@ function render({model, el}) {
     panel.tabIndex = 0;
     panel.setAttribute('role', 'group');
     panel.setAttribute('aria-label', 'Which video is better?');
-    // JupyterLab uses the arrows itself, unless an ancestor says not to.
+    // JupyterLab handles the arrows itself, unless an ancestor opts out.
     panel.setAttribute('data-lm-suppress-shortcuts', 'true');
     stop = listen(panel, model);
     if (wantsKeys(panel)) panel.focus({preventScroll: true});

@@ -1,9 +1,9 @@
-// Runs when the style sheet it hangs on is loaded: `this` is that <style>. Widgets have no
-// keydown, so this is the one place where keys are heard.
+// Runs when the style sheet that has it as `onload` is loaded: `this` is that <style>. Widgets
+// have no keydown event, so this is the only place that handles keys.
 const panel = this.closest('.ipyreel-panel');
 if (panel && !panel.dataset.keys) {
   panel.dataset.keys = 'heard';
-  // JupyterLab takes Enter and the arrows for its own while a button or a list has the focus.
+  // JupyterLab handles Enter and the arrows itself while a button or a list has the focus.
   panel.addEventListener('focusin', ({target}) => {
     if (!target.matches('textarea, input')) target.setAttribute('data-lm-suppress-shortcuts', 'true');
   });

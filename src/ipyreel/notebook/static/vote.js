@@ -1,12 +1,12 @@
-// Joined to compare.js and blind.js on a page that asks for votes: shows pair after pair, and offers the votes
-// as a file. Nothing is sent anywhere.
+// Appended to compare.js and blind.js on a page that asks for votes: shows one pair after another,
+// and offers the votes as a file. Nothing is sent anywhere.
 
 const {title, sets, goal: most, id} = home.dataset;
 const pairs = JSON.parse(sets);
 const goal = Math.min(most, pairs.length);
 const KEYS = {ArrowLeft: 'left', ArrowRight: 'right', ArrowDown: 'tie', u: 'undo', U: 'undo', ' ': 'play'};
 
-// A reader who closes the page goes on where they were. Some browsers keep nothing for files.
+// A reader who reopens the page continues where they were. Some browsers store nothing for files.
 const saved = {
   name: `ipyreel-votes-${id}`,
   read() {
@@ -17,7 +17,7 @@ const saved = {
   },
 };
 
-// Everyone begins elsewhere in the same balanced order, so that all pairs are seen.
+// Each reader begins at another place in the same balanced order, so that all pairs are seen.
 const state = {who: '', first: Math.floor(Math.random() * pairs.length), votes: [], ...saved.read()};
 const films = new Map();
 let asked = null;
@@ -99,7 +99,7 @@ document.addEventListener('keydown', event => {
   else vote(what);
 }, true);
 
-// The videos stand below this script.
+// The videos are below this script.
 document.addEventListener('DOMContentLoaded', () => {
   for (const film of document.querySelectorAll('video[data-video]')) films.set(film.dataset.video, film.src);
   home.append(
