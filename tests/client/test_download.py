@@ -461,7 +461,8 @@ def sending(first, piece=b"", pause=0.02):
 
 
 @pytest.mark.parametrize(
-    ("length", "most", "words"), [(10**15, 10**12, "1000000000 MB"), (10**17, 10**18, "free space")]
+    ("length", "most", "words"),
+    [(10**15, 10**12, "at most 1000000 MB"), (10**17, 10**18, "free space")],
 )
 def test_a_file_that_claims_to_be_too_large_is_not_begun(target, length, most, words):
     error, server = download(target, sending(begun(length)), policy=DownloadPolicy(max_bytes=most))

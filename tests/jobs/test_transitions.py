@@ -163,6 +163,11 @@ def test_reopening_goes_on_from_what_is_known(fields, status):
     assert (job.status, job.failure, job.completed_at, job.ended) == (status, None, None, False)
 
 
+def test_a_job_that_a_person_found_at_the_server_counts_as_sent():
+    assert transitions.identified(new_job(), "r", 9.0).sent_at == 9.0
+    assert transitions.identified(new_job(sent_at=2.0), "r", 9.0).sent_at == 2.0
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
