@@ -74,14 +74,21 @@ def card_of(job=JOB, **context) -> Card:
     return Card(view_of(job, **context))
 
 
+def button_of(card: Card):
+    """Return the button that is shown, or None."""
+    shown = [one for one in card._buttons.values() if one.layout.display is None]
+    assert len(shown) < 2
+    return shown[0] if shown else None
+
+
 def state(card: Card) -> dict:
     """Return everything of a card that a person can see."""
-    button = card._button
+    button = button_of(card)
     return {
         "phase": card._phase.value,
         "clock": card._clock.value,
         "body": card._body.value,
-        "button": button.layout.display or (button.description, button.tooltip, button.disabled),
+        "button": button and (button.description, button.tooltip, button.disabled),
         "children": len(card.children),
         "outputs": card._final_view.outputs,
         "text": repr(card),
@@ -186,8 +193,9 @@ def test_the_saved_copy_holds_the_player_from_the_first_moment_until_the_end(scr
     card.update(FAILED)
     assert "<video" not in saved(screen)
     assert "refused" in saved(screen)
-    assert (card._button.description, "paid" in card._button.tooltip) == ("Retry", True)
-    card._button.click()
+    button = button_of(card)
+    assert (button.description, "paid" in button.tooltip) == ("Retry", True)
+    button.click()
     assert card.view.job.id == "v2"
     assert 'src="videos/v2.mp4"' in saved(screen)
     card.update(replace(DONE, id="v2"))
@@ -251,13 +259,32 @@ def test_an_error_of_the_disk_is_told_without_its_path():
 def test_cancel_calls_back_and_waits_for_the_answer():
     calls = []
     card = card_of(cancel=lambda _id: calls.append(1))
-    assert card._button.description == "Cancel"
-    card._button.click()
+    button = button_of(card)
+    assert button.description == "Cancel"
+    button.click()
+    button.click()  # a double click
     assert calls == [1]
-    assert (card._button.description, card._button.disabled) == ("Cancelling…", True)
+    assert (button.description, button.disabled) == ("Cancelling…", True)
     card._context.clock.now += 5
     card.update(WORKING)
-    assert (card._button.description, card._button.disabled) == ("Cancel", False)
+    assert (button.description, button.disabled) == ("Cancel", False)
+
+
+def test_a_click_means_what_its_button_said():
+    sent, cancelled = [], []
+    new = replace(JOB, id="v2")
+    card = card_of(FAILED, retry=lambda name: sent.append(name) or new, cancel=cancelled.append)
+    button = button_of(card)
+    button.click()
+    button.click()  # a double click, whose second half finds the job that was just paid for
+    assert (sent, cancelled, card.view.job.id) == ([FAILED.id], [], "v2")
+    card._context.clock.now += 5
+    card.tick()
+    button = button_of(card)
+    assert button.description == "Cancel"
+    card.update(replace(FAILED, id="v2"))
+    button.click()  # it waited while the kernel was busy, and the job failed meanwhile
+    assert (sent, cancelled) == ([FAILED.id], [])
 
 
 def test_what_goes_wrong_in_a_callback_is_shown():
@@ -265,12 +292,12 @@ def test_what_goes_wrong_in_a_callback_is_shown():
         raise RuntimeError("no <way>")
 
     card = card_of(cancel=broken)
-    card._button.click()
+    button_of(card).click()
     assert "RuntimeError: no &lt;way&gt;" in card._body.value
-    assert not card._button.disabled
+    assert not button_of(card).disabled
     future = Future()
     card = card_of(cancel=lambda _id: future)
-    card._button.click()
+    button_of(card).click()
     future.set_exception(RuntimeError("refused"))
     assert "refused" in card._body.value
 
@@ -278,14 +305,15 @@ def test_what_goes_wrong_in_a_callback_is_shown():
 @pytest.mark.parametrize(
     ("job", "hooks", "shown"),
     [
-        (JOB, {}, "none"),
-        (JOB, {"cancel": list}, None),
-        (replace(JOB, status="unknown"), {"cancel": list}, "none"),
-        (FAILED, {"cancel": list, "retry": list}, None),
+        (JOB, {}, None),
+        (JOB, {"cancel": list}, "Cancel"),
+        (replace(JOB, status="unknown"), {"cancel": list}, None),
+        (FAILED, {"cancel": list, "retry": list}, "Retry"),
     ],
 )
 def test_the_button_is_there_when_it_does_something(job, hooks, shown):
-    assert card_of(job, **hooks)._button.layout.display == shown
+    button = button_of(card_of(job, **hooks))
+    assert (button and button.description) == shown
     assert card_of(replace(FAILED, ready=True), retry=list).ended  # only the download failed
 
 

@@ -139,7 +139,7 @@ def test_a_form_is_saved_with_what_it_made(screen, live, screens):
     (card,) = form.cards.children
     (job,) = screen.session.history()
     screen.session.future(job.id).result(60)
-    card._button.click()  # Retry
+    card._buttons["Retry"].click()
     new = screen.session.history()[0]
     assert new.id != job.id
     screen.session.future(new.id).result(60)

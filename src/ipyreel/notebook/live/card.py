@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
 
 from ipyreel.notebook.live.live_output import (
+    BUTTONS,
     JobsView,
     LiveOutput,
     MimeBundle,
@@ -53,12 +55,13 @@ class Card(LiveOutput):
     def __init__(self, view: JobView) -> None:
         self._phase = widgets.HTML()
         self._clock = widgets.HTML()
-        self._button = widgets.Button()
+        self._buttons = {name: widgets.Button() for name in BUTTONS}
         self._body = widgets.HTML(_dom_classes=("ipyreel-wide",))
         sheet = widgets.HTML(style_sheet("card.css"))
         sheet.layout.display = "none"  # the style sheet still applies
-        self._button.on_click(lambda _button: self._click(self.view.job.id))
-        parts = (self._phase, self._clock, self._button, self._body, sheet)
+        for name, button in self._buttons.items():
+            button.on_click(partial(self._clicked, name))
+        parts = (self._phase, self._clock, *self._buttons.values(), self._body, sheet)
         super().__init__(view, parts, name="ipyreel")
 
     def _paint_parts(self, now: float) -> int:
@@ -73,9 +76,16 @@ class Card(LiveOutput):
         return sum(sent)
 
     def _paint_button(self, job: JobSnapshot) -> bool:
-        busy = self._busy.get(job.id, "")
-        if self.view.can_retry(job):
-            tooltip = f"Send the request to {job.provider} again, as a new job that is paid again"
-            return set_button(self._button, "Retry", tooltip, busy)
-        name = "Cancel" if self.view.can_cancel(job) else ""
-        return set_button(self._button, name, f"Cancel video {job.id}", busy)
+        offered, busy = self.view.offered(job), self._busy.get(job.id, "")
+        tooltips = {
+            "Retry": f"Send the request to {job.provider} again, as a new job that is paid again",
+            "Cancel": f"Cancel video {job.id}",
+        }
+        sent = [
+            set_button(button, name if name == offered else "", tooltips[name], busy)
+            for name, button in self._buttons.items()
+        ]
+        return any(sent)
+
+    def _clicked(self, name: str, _button: object) -> None:
+        self._click(name, self.view.job.id)

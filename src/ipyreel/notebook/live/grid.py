@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import ipywidgets as widgets
 
 from ipyreel.notebook.live.live_output import (
+    BUTTONS,
     CardContext,
     JobsView,
     LiveOutput,
@@ -29,35 +31,47 @@ from ipyreel.values import JobSnapshot
 
 
 class TileButtons(widgets.Box):  # type: ignore[misc] # ipywidgets has no types
-    """One button for each tile; `on_click` is called with the index of the tile."""
+    """The buttons of each tile by name; `on_click` is called with the name and the tile's index."""
 
-    def __init__(self, labels: Sequence[str], on_click: Callable[[int], None]) -> None:
+    def __init__(self, labels: Sequence[str], on_click: Callable[[str, int], None]) -> None:
         layout, style = widgets.Layout(), widgets.ButtonStyle()  # shared by all buttons
         self._labels = labels
-        self.buttons = tuple(
-            widgets.Button(layout=layout, style=style, _dom_classes=_classes(index, hidden=True))
-            for index in range(len(labels))
-        )
-        for index, button in enumerate(self.buttons):
-            button.on_click(partial(self._clicked, on_click, index))
-        super().__init__(self.buttons, _dom_classes=("ipyreel-tile-buttons",))
+        self.buttons = {
+            name: tuple(
+                widgets.Button(
+                    layout=layout, style=style, _dom_classes=_classes(index, hidden=True)
+                )
+                for index in range(len(labels))
+            )
+            for name in BUTTONS
+        }
+        for name, some in self.buttons.items():
+            for index, button in enumerate(some):
+                button.on_click(partial(self._clicked, on_click, name, index))
+        children = tuple(chain.from_iterable(self.buttons.values()))
+        super().__init__(children, _dom_classes=("ipyreel-tile-buttons",))
 
     @staticmethod
-    def _clicked(on_click: Callable[[int], None], index: int, _button: object) -> None:
-        on_click(index)
+    def _clicked(
+        on_click: Callable[[str, int], None], name: str, index: int, _button: object
+    ) -> None:
+        on_click(name, index)
 
     def paint(self, names: Sequence[str], busy: Sequence[str]) -> bool:
-        """Set the buttons' names, "" hides one; `busy` has their texts while they work."""
-        changed = [self._paint(*one) for one in enumerate(zip(names, busy, strict=True))]
+        """Show the buttons with these names, "": none; `busy` has what one says while it works."""
+        changed = [
+            self._paint(button, name if name == names[index] else "", index, busy[index])
+            for name, some in self.buttons.items()
+            for index, button in enumerate(some)
+        ]
         return any(changed)
 
-    def _paint(self, index: int, words: tuple[str, str]) -> bool:
-        name, busy = words
+    def _paint(self, button: Any, name: str, index: int, busy: str) -> bool:
         traits: dict[str, Any] = {"_dom_classes": _classes(index, hidden=not name)}
         if name:
             tooltip = f"{name} {self._labels[index]}"
             traits |= {"description": busy or name, "tooltip": tooltip, "disabled": bool(busy)}
-        return set_traits(self.buttons[index], **traits)
+        return set_traits(button, **traits)
 
 
 def _classes(index: int, *, hidden: bool) -> tuple[str, ...]:
@@ -220,7 +234,7 @@ class Grid(LiveOutput):
                 self._busy.get("", ""),
             ),
             self._buttons.paint(
-                [self._button_name(job) for job in jobs],
+                [self.view.offered(job) for job in jobs],
                 [self._busy.get(job.id, "") for job in jobs],
             ),
             self._paint_tiles(),
@@ -258,15 +272,10 @@ class Grid(LiveOutput):
             known = self._live_tiles[index] = (job, tile)
         return known[1]
 
-    def _button_name(self, job: JobSnapshot) -> str:
-        if self.view.can_retry(job):
-            return "Retry"
-        return "Cancel" if self.view.can_cancel(job) else ""
-
-    def _clicked(self, index: int) -> None:
+    def _clicked(self, name: str, index: int) -> None:
         with self._lock:
             job_id = self.view.jobs[index].id
-        self._click(job_id)
+        self._click(name, job_id)
 
     def _cancel_all(self) -> object:
         return self.view.cancel_all() if self.view.cancel_all is not None else None

@@ -157,9 +157,12 @@ class JobsView:
         """Whether a job has not ended and its state is known."""
         return any(not job.ended and job.status != "unknown" for job in self.jobs)
 
-    def can_cancel(self, job: JobSnapshot) -> bool:
-        """Return whether Cancel is offered for a job."""
-        return self.context.cancel is not None and not job.ended and job.status != "unknown"
+    def offered(self, job: JobSnapshot) -> str:
+        """Return the name of the button that a job needs now, in `BUTTONS`; "": none."""
+        if self.can_retry(job):
+            return "Retry"
+        cancels = self.context.cancel is not None and not job.ended and job.status != "unknown"
+        return "Cancel" if cancels else ""
 
     def can_retry(self, job: JobSnapshot) -> bool:
         """Return whether Retry is offered: not if the video exists and only the download failed."""
@@ -217,6 +220,10 @@ class SavedCopy:
         sheet = style_sheet("saved_copy.css")
         page = element("div", sheet, html, class_="ipyreel-saved", style=SAVED_STYLE)
         return {"text/html": page, "text/plain": bundle["text/plain"]}
+
+
+BUTTONS = ("Retry", "Cancel")
+"""A button keeps its name: a click tells which one it was, and not what that said."""
 
 
 class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
@@ -387,18 +394,25 @@ class LiveOutput(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             if self.ended and self._handle is not None and self.comm is not None:
                 self._close_if_unseen()
 
-    def _click(self, job_id: str) -> None:
-        """Retry or cancel one job."""
+    def _click(self, name: str, job_id: str) -> None:
+        """Retry or cancel one job, if it still needs what the button said when it was clicked.
+
+        The kernel may have been busy: a late click must not pay for a job, nor stop its retry.
+        """
         with self._lock:
             job = next((one for one in self.view.jobs if one.id == job_id), None)
-        retry = job is not None and self.view.can_retry(job)
-        hook = self._context.retry if retry else self._context.cancel
-        word = "Sending…" if retry else "Cancelling…"
-        self._run(job_id, word, lambda: hook(job_id) if hook is not None else None)
+        if job is not None and self.view.offered(job) == name:
+            hook, word = {
+                "Retry": (self._context.retry, "Sending…"),
+                "Cancel": (self._context.cancel, "Cancelling…"),
+            }[name]
+            self._run(job_id, word, lambda: hook(job_id) if hook is not None else None)
 
     def _run(self, key: str, word: str, hook: Callable[[], object]) -> None:
         """Run a button's action and show its error here, since it would be lost elsewhere."""
         with self._lock:
+            if key in self._busy:
+                return
             self._busy[key], self._trouble = word, ""
             self._paint(self._context.clock(), at_once=True)
         try:
