@@ -21,6 +21,7 @@ from ipyreel.errors import (
     SubmissionUnknown,
     VideoError,
     WaitTimeout,
+    WireError,
 )
 from ipyreel.values import Image, VideoJob, VideoRequest
 from tests.client.support.films import PNG, mp4
@@ -48,6 +49,18 @@ def test_one_question_is_one_question():
     job, seen = asking(lambda ours: ours.retrieve("a/b=="), reply(200, {**QUEUED, "id": "other"}))
     assert (job.remote_id, job.status) == ("a/b==", "queued")
     assert [one.target for one in seen] == ["/v1/videos/a%2Fb%3D%3D"]
+
+
+def test_an_answer_about_another_job_is_not_believed():
+    async def ask(ours):
+        assert (await ours.retrieve("video_1")).status == "failed"
+        # The server answered that twice: what comes next on the connection is about the first job.
+        with pytest.raises(WireError, match="about another job"):
+            await ours.retrieve("video_2")
+        return await ours.retrieve("video_1")
+
+    job, _ = asking(ask, reply(200, {**FAILED, "id": "video_1"}))
+    assert job.status == "failed"
 
 
 def test_a_polling_url_is_asked_at_home_only():

@@ -146,6 +146,7 @@ class VideoClient:
             client=http_client,
         )
         self._parts: dict[Path, PartRecord] = {}
+        self._asked: set[str] = set()
 
     def __repr__(self) -> str:
         """Name the provider and its address, never the key."""
@@ -241,7 +242,10 @@ class VideoClient:
             polling_url = polling_url if self._http.is_home(polling_url) else None
         call = retrieve_call(remote_id, polling_url=polling_url)
         reply = await self._send(call, timeout, headers)
-        job = read_job(reply, now=self._clock(), remote_id=remote_id)
+        # A server that sends two answers for one question shifts those to all that follow on the
+        # same connection.
+        self._asked.add(remote_id)
+        job = read_job(reply, now=self._clock(), remote_id=remote_id, others=self._asked)
         if job.status == "in_progress" and job.urls and meaning(job.raw_status) is None:
             # An unknown status with an address: the job is done if the address has a video.
             for url in job.urls:

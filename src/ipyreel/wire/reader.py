@@ -6,6 +6,7 @@ Whatever the bytes are, only `ProviderError` (or a subclass) and `WireError` are
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from decimal import Decimal
 
 from ipyreel.errors import ProviderError, WireError
@@ -61,7 +62,12 @@ _SUCCESS = re.compile(r"succe|complet|finish|done|generated|ready", re.IGNORECAS
 
 
 def read_job(
-    reply: HttpReply, *, now: float, remote_id: str | None = None, creating: bool = False
+    reply: HttpReply,
+    *,
+    now: float,
+    remote_id: str | None = None,
+    creating: bool = False,
+    others: Collection[str] = (),
 ) -> VideoJob:
     """Read the reply to a submission or to a poll.
 
@@ -76,6 +82,8 @@ def read_job(
         another one, xAI none).
     creating
         Whether this is the reply to a submission.
+    others
+        Ids of other jobs: a reply that names one of them was meant for another question.
 
     Raises
     ------
@@ -91,6 +99,8 @@ def read_job(
         if not is_success(reply.status_code):
             raise read_error(reply, now=now, creating=creating)
         raise _unreadable(reply, "The server's reply is not a JSON object.")
+    if answer.remote_id != remote_id and answer.remote_id in others:
+        raise _unreadable(reply, "The server's reply is about another job.")
     logged = creating and not answer.has_own_id and names_error(reply)
     if logged or _refuses(answer, reply.status_code, asked=remote_id is not None):
         raise read_error(reply, now=now, creating=creating)
