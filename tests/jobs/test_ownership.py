@@ -11,6 +11,7 @@ import pytest
 from ipyreel.errors import StoreError, SubmissionUnknown
 from ipyreel.jobs import store as store_module
 from ipyreel.jobs.owners import BEAT, SILENCE, OwnershipLost, SessionClosed, Sighting, Silence
+from ipyreel.jobs.store import JobStore
 from ipyreel.values import VideoPage
 from tests.jobs.fakes import BOUND, ELSEWHERE, PROMPT, START, Gate, elsewhere, video
 
@@ -227,6 +228,28 @@ def test_threads_that_resume_one_unsent_job_send_it_once(make_bench):
             thread.join()
         assert bench.end(job).status == "completed"
     assert len(bench.client.posts) == 20
+
+
+def test_a_job_that_is_just_being_submitted_is_not_resumed_besides(make_bench, monkeypatch):
+    bench, insert = make_bench(), JobStore.insert
+    job = bench.job()
+    gate, others = Gate(), []
+    bench.connect_steps.append(gate)
+
+    def insert_and_let_others_look(store, *jobs, select=None):
+        written = insert(store, *jobs, select=select)
+        others.append(threading.Thread(target=bench.manager.resume, args=written))
+        others[0].start()
+        others[0].join(0.2)  # as long as the other one has for what it must not do
+        return written
+
+    monkeypatch.setattr(JobStore, "insert", insert_and_let_others_look)
+    bench.manager.submit(job)
+    others[0].join()
+    gate.open()
+    assert bench.end(job).status == "completed"
+    assert bench.manager.resumed() == []
+    assert len(bench.client.posts) == 1
 
 
 def test_a_closed_session_sends_nothing_and_leaves_its_jobs(make_bench):

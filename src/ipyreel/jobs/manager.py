@@ -82,9 +82,10 @@ class JobManager:
 
         Jobs above the `limit` wait here and are not sent. `select` is as for `JobStore.insert`.
         """
-        written = self.store.insert(*jobs, select=select)
-        for job in written:
-            self._start(ActiveJob(snapshot=job, store=self.store), limit)
+        # Other threads see a job as soon as it is written: it must not be resumed besides.
+        with self._lock:
+            for job in self.store.insert(*jobs, select=select):
+                self._start(ActiveJob(snapshot=job, store=self.store), limit)
 
     def resume(
         self,
