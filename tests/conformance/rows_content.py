@@ -74,7 +74,7 @@ PASSING = {"json", "not a video", "empty", "cut at 100", "500", "429", "silence"
 
 
 def spoilt():
-    """What is not a whole video is never saved as one; when the video comes, it is saved."""
+    """An incomplete video is never saved as one; a complete one that comes later is saved."""
     row = "content spoilt"
     for name, (do, error, words) in SPOILT.items():
         slow = "first_byte" if "hang" in do else None

@@ -177,7 +177,7 @@ def odd_answers():
     ):
         end = replace(GIVEN_UP, status="queued" if name.startswith("comp") else "in_progress")
         case = Case(row=row, name=f"{name} for ever", rules=(rule("retrieve", job=job),), end=end)
-        # This one names the address of the file: beside an unknown word, that is looked at.
+        # This one names the address of the file: with an unknown status, that is checked.
         names_it = {"aiid"} if name == "unknown word" else set()
         yield from at(names_it, replace(case, end=DONE))
         yield from at(ANY, replace(case, after=DONE, never=("content", "file")))
@@ -208,7 +208,7 @@ def odd_ids():
         # aiid has two ids for a job.
         kinds = EDGES if name == "base64" else ANY
         yield from at(kinds, Case(row=row, name=name, rules=(rule("create", id=word),)))
-        # The list must give back exactly the same id.
+        # The list must return exactly the same id.
         rules = (rule("create", id=word, drop_reply=True),)
         yield from at(LISTING, Case(row=row, name=f"{name} found", rules=rules))
     rules = (rule("retrieve", job={"id": "another", "task_id": "a-third"}),)

@@ -142,7 +142,7 @@ def list_trouble():
     )
     odd = rule("list", job={"progress": "100%"})
     yield from at(LISTING, Case(row=row, name="odd rows", rules=(lost_post, odd)))
-    # A job without a time may be anybody's: the person is asked.
+    # A job without a time may be someone else's: the user must decide.
     timeless = rule("list", job={"created_at": "soon"})
     asked = End(status="unknown", error="SubmissionUnknown", says=("lists possible jobs",))
     rules = (lost_post, timeless)

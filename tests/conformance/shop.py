@@ -54,7 +54,7 @@ class Shop:
     _mark: int = 0
 
     def open(self, *rules) -> None:
-        """Begin a case: no jobs, no requests yet, these faults."""
+        """Start a case: no jobs, no requests yet, these faults."""
         self.demo.faults.clear()
         for record in self.demo.jobs.all():
             self.demo.jobs.remove(record.id)
@@ -102,7 +102,7 @@ def open_shop(folder: Path, kind: str, *, clock: Clock | None = None, port: int 
 
 @dataclass
 class Kernel:
-    """A session like that of a kernel; its sleeping moves the shop's clock."""
+    """A session like that of a kernel; its sleeps advance the shop's clock."""
 
     shop: Shop
     home: Path
@@ -197,7 +197,7 @@ class Kernel:
 
 
 def reopened(home: Path, job_id: str):
-    """Return a job as the library has it, read by a store of its own."""
+    """Return a job as the library has it, read by a separate store."""
     store = JobStore(home / "library.sqlite")
     try:
         return store.get(job_id)
@@ -212,7 +212,7 @@ def finals(home: Path) -> list[Path]:
 
 
 def parts(home: Path) -> list[Path]:
-    """Return what downloads left behind."""
+    """Return the part files that downloads left."""
     found = (home / "videos").rglob("*.part*") if (home / "videos").exists() else ()
     return sorted(found)
 

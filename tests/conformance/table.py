@@ -14,7 +14,7 @@ VENDORS = ("openai", "apigo", "apiyi", "aiid")
 `openai` lists its jobs and serves the file by its content route. `apigo` has no list, leaves
 fields out where others say null, and redirects its content route. `apiyi` has no list, and its
 failed jobs give no reason. `aiid` names the address of the file in the job, counts
-milliseconds, has two ids for a job and errors of its own form.
+milliseconds, has two ids for a job and its own form of errors.
 """
 
 FILES = ("openai", "apigo", "aiid")
@@ -34,7 +34,7 @@ SAID = 'No, said the <b>server</b> in "its own" words.'
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """The result of a case: `says` are words that must be shown to the person."""
+    """The result of a case: `says` are words that must be shown to the user."""
 
     status: str
     error: str | None = None

@@ -32,7 +32,7 @@ def follow(kernel, source, how):
 
 
 def forgetful(kernel):
-    """Let the kernel's provider have no list, so that a lost job cannot be found."""
+    """Remove the list from the kernel's provider, so that a lost job cannot be found."""
     session, name = kernel.session, kernel.shop.kind
     row = replace(session.catalog.provider(name), routes=frozenset(CHAINS.values()))
     rows = {**session.catalog.providers, name: row}

@@ -102,7 +102,7 @@ def test_a_disk_that_fills_right_before_the_post_keeps_it_back(shop, home):
         job = kernel.order(on_submitted=lambda: full.enter_context(full_disk()))
     assert shop.seen("create") == []
     assert "free some space" in told(job)
-    # The job could not be given back either: it is free, since its session ended.
+    # The job could not be released, either: it is free, since its session has ended.
     with Kernel(shop, home) as kernel:
         again, _ = kernel.resume(job.id)
     assert again.status == "completed"
@@ -137,7 +137,7 @@ def test_a_disk_that_fills_while_the_post_is_answered_loses_no_id(shop, home):
 
 
 def block(folder):
-    """Put a file in the place of a folder."""
+    """Replace a folder by a file."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.write_text("no folder")
@@ -194,7 +194,7 @@ def test_a_folder_that_cannot_be_written_any_more(shop, home, close):
 
 
 def order_with(shop, home, make):
-    """Order while `make(target)` puts something in the way."""
+    """Submit while `make(target)` creates an obstacle."""
 
     def on_wait(_seconds):
         if len(kernel.waits) == 1:

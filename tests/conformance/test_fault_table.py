@@ -200,7 +200,7 @@ def _avi():
 def _timeouts(case):
     given = {"create": 30.0, "poll": 30.0, "read": 30.0, "first_byte": 30.0}
     if case.impatient:
-        # What arrives here, or comes in the end, has to be in time on a busy machine, too.
+        # A reply that arrives must not be late on a busy machine.
         ends = any("count" in one for one in case.rules)
         given[case.impatient] = 2.0 if ends or case.impatient == "create" else SHORT
     return Timeouts(**given)

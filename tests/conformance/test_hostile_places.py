@@ -1,4 +1,4 @@
-"""Hostile addresses: a key goes to its own origin only, and no request to the network inside."""
+"""Hostile addresses: a key goes to its own origin only; the internal network is not reached."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""`python -m tests.kill --runs 150 --seed 0`: kill, stop, fork and race kernels; count what came.
+"""`python -m tests.kill --runs 150 --seed 0`: kill, stop, fork and race kernels; count the results.
 
-Seeds by turns play kernels that are killed (`scene`) and processes that are stopped and continued,
+Seeds play in turn kernels that are killed (`scene`) and processes that are stopped and continued,
 forked, race each other, or whose clocks jump (`processes`). Prints a line for each run, then a
-summary; the exit code is 1 when a promise was broken. A single run is played again by `--runs 1
+summary; the exit code is 1 if a promise was broken. A single run is repeated by `--runs 1
 --seed ITS_SEED`.
 """
 
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def line(report: scene.Report | processes.Report) -> str:
-    """Say what became of one run."""
+    """Print the result of one run."""
     if isinstance(report, processes.Report):
         return f"{report.plan.kind}; {report.accepted} accepted, {report.unknown} unknown"
     kills = ", ".join(
@@ -58,7 +58,7 @@ def line(report: scene.Report | processes.Report) -> str:
 def summary(
     reports: list[scene.Report | processes.Report], broken: list[int], seconds: float
 ) -> str:
-    """Sum up: kills by phase, runs by outcome, and what must be none."""
+    """Return a summary: kills by phase, runs by outcome, and the broken promises."""
     killed = [report for report in reports if isinstance(report, scene.Report)]
     others = [report for report in reports if isinstance(report, processes.Report)]
     phases = Counter(phase for report in killed for phase in report.phases)
@@ -74,7 +74,7 @@ def summary(
 
 
 def listed(counts: Counter[str]) -> str:
-    """Say counts in words, the largest first."""
+    """Return counts in words, the largest first."""
     return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 

@@ -1,8 +1,8 @@
-"""Run inside a kernel: have it killed by SIGKILL at one exact step of ipyreel's own code.
+"""Runs inside a kernel: kills it by SIGKILL at one exact step of ipyreel's own code.
 
 `arm(anchor, steps, package)`: once the function `anchor` is entered, calls and returns in
-files of `package` are counted, those of C functions (`os.link`, `execute`) among them; at
-number `steps` the process kills itself. No clock reaches so surely between two system calls.
+files of `package` are counted, including those of C functions (`os.link`, `execute`); at
+number `steps` the process kills itself. A timer could not hit so exactly between two calls.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One run with plain processes: stopped and continued, forked, racing, with clocks that jump.
 
-A seed says which. The processes are scripts on one library; a provider that outlives them counts
-what it accepted. Whatever happens, each job is accepted once at the most, and none is lost.
+The seed chooses. The processes are scripts on one library; a provider that outlives them counts
+the jobs it accepted. In every run, each job is accepted at most once, and none is lost.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KINDS: tuple[Kind, ...] = ("stop", "take", "fork", "threads", "clock")
 
 JOBS = 3
 LIFE = 2.5
-"""Seconds in which a process here makes its jobs, roughly."""
+"""About how many seconds a process needs for its jobs."""
 
 PATIENCE = 120
 
@@ -43,7 +43,7 @@ default_model = "m-1"
 routes = ["list", "delete"]
 """
 FAULTS = ({"step": "create", "do": {"slow": 1500}},)
-"""So that an answer to a POST takes some tenths of a second."""
+"""Makes an answer to a POST take some tenths of a second."""
 
 COMMON = """
 import contextlib, json, os, sys, threading, time, warnings
@@ -93,9 +93,9 @@ wait(ipyreel.in_flight())
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a seed stands for: what happens, and the seconds after which it does.
+    """The plan of a seed: what happens, and after how many seconds.
 
-    `jumps` are pairs of seconds and by how many the clock of a process jumps then.
+    `jumps` are pairs: a time in seconds, and by how many the clock of a process jumps then.
     """
 
     seed: int
@@ -106,7 +106,7 @@ class Plan:
 
     @classmethod
     def draw(cls, seed: int) -> Plan:
-        """Draw a plan; the same seed draws the same one."""
+        """Return a random plan; the same seed returns the same plan."""
         rng = random.Random(seed)  # noqa: S311 - a moment, not a secret
         jumps = [(rng.uniform(0, LIFE), rng.choice((-86400, -60, 60, 86400))) for _ in range(3)]
         kind = rng.choice(KINDS)
@@ -121,7 +121,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What became of a run."""
+    """The result of a run."""
 
     plan: Plan
     accepted: int
@@ -129,7 +129,7 @@ class Report:
 
 
 def run(plan: Plan, folder: Path) -> Report:
-    """Play one run; raises AssertionError where a promise is broken."""
+    """Play one run; raises AssertionError if a promise is broken."""
     (folder / "home").mkdir()
     with running_demo(folder / "server", stub=True, speed=20.0, faults=FAULTS) as demo:
         (folder / "home" / "ipyreel.toml").write_text(SHOP.format(url=demo.url), encoding="utf-8")
@@ -145,7 +145,7 @@ def run(plan: Plan, folder: Path) -> Report:
 
 
 def disturb(plan: Plan, first: subprocess.Popen[str], folder: Path) -> None:
-    """Do to the first process, and beside it, what the plan says."""
+    """Run the plan: act on the first process, and start others."""
     if plan.kind == "fork":
         return
     if plan.kind == "threads":
@@ -162,7 +162,7 @@ def disturb(plan: Plan, first: subprocess.Popen[str], folder: Path) -> None:
 
 @contextlib.contextmanager
 def started(script: str, plan: Plan, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a script as a process that has one library with the others."""
+    """Run a script as a process that shares one library with the others."""
     command = [sys.executable, "-c", COMMON + SCRIPTS[script], json.dumps(plan.jumps)]
     process = subprocess.Popen(
         command,
@@ -196,7 +196,7 @@ def jobs_of(folder: Path) -> list[JobSnapshot]:
 
 
 def look(plan: Plan, demo: LiveDemo, jobs: list[JobSnapshot]) -> Report:
-    """None is sent twice, none is lost: the library knows all that the server has."""
+    """No job is sent twice or lost: the library has all jobs of the server."""
     records = demo.jobs.all()
     prompts = Counter(record.prompt for record in records)
     assert all(count == 1 for count in prompts.values()), f"sent twice: {prompts}"

@@ -1,7 +1,7 @@
-"""One run of the kill test: a seed says when kernels die; what is left is then looked at.
+"""One run of the kill test: a seed says when kernels die; then what is left is checked.
 
-A provider that outlives every kernel counts what it accepted. Kernels are real processes and
-die by SIGKILL: after a time, when something is seen from outside, or at an exact step inside.
+A provider that outlives every kernel counts the jobs it accepted. Kernels are real processes and
+die by SIGKILL: after a time, when something is visible from outside, or at an exact step inside.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ Outcome = Literal["nothing", "sent once", "found", "unknown", "went on", "was do
 
 AIMS: tuple[Aim, ...] = ("submit", "poll", "download", "finish")
 LIFE = 2.6
-"""Seconds a job takes here from the cell to its file, roughly and at least."""
+"""Least seconds, roughly, from the cell to the file of a job here."""
 
 GIVEN_UP = 40.0
-"""Seconds after which a moment has not come: the job was too quick, or was past it."""
+"""Seconds after which a moment was missed: the job was too quick, or past it."""
 
 WIDTHS = {"submit": 0.6, "poll": 1.2, "download": 0.6, "finish": 0.001}
 """Seconds that a phase lasts here after it is first seen from outside, roughly."""
@@ -73,10 +73,10 @@ FAULTS = (
     {"step": "create", "do": {"slow": 1000}},
     {"step": "content", "do": {"slow": 4_000_000}},
 )
-"""So that the answer to a POST takes half a second, and the file nearly one."""
+"""Makes the answer to a POST take half a second, and the file nearly one."""
 
 PAD = 3_000_000
-"""Bytes; more than are gathered before some are written, so that there are parts."""
+"""Bytes of a video; more than are buffered before a write, so that there are parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +104,8 @@ class Kill:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a seed stands for. `lists`: the provider can list its jobs; `named`: the file gets a
-    name of the person's own; the second kill, if any, meets the kernel that resumes.
+    """The plan of a seed. `lists`: the provider can list its jobs; `named`: the user names the
+    file; the second kill, if any, hits the kernel that resumes.
     """
 
     seed: int
@@ -124,7 +124,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What became of a run."""
+    """The result of a run."""
 
     plan: Plan
     phases: tuple[Phase, ...]
@@ -155,7 +155,7 @@ class Stage:
         return Kernel(self.folder / "home", cwd=self.notebook, env=named)
 
     def jobs(self) -> list[JobSnapshot]:
-        """Read the library as a dead kernel left it, from a copy: looking must not mend it."""
+        """Read the library as a dead kernel left it, from a copy: reading must not repair it."""
         home, copy = self.folder / "home" / "ipyreel", self.folder / "copy"
         if not (home / "library.sqlite").exists():
             return []
@@ -173,7 +173,7 @@ class Stage:
         return sorted(self.videos.glob(pattern))
 
     def sees(self, aim: Aim) -> bool:
-        """Tell whether a phase can be seen to have begun, from outside the kernel."""
+        """Return whether it is visible from outside the kernel that a phase has begun."""
         signs: dict[Aim, Callable[[], object]] = {
             "submit": self.demo.posts,
             "poll": lambda: self.demo.log("retrieve"),
@@ -183,19 +183,19 @@ class Stage:
         return bool(signs[aim]())
 
     def is_over(self) -> bool:
-        """Tell whether the last file a job writes is there."""
+        """Return whether the last file that a job writes exists."""
         return bool(self.files("*.json"))
 
 
 def run(plan: Plan, folder: Path) -> Report:
-    """Play one run and look at what is left; raises AssertionError where a promise is broken."""
+    """Play one run and check what is left; raises AssertionError if a promise is broken."""
     with staged(plan, folder) as stage:
         named = " --output videos/mine.mp4" if plan.named else ""
         code = f"%%video --size 64x64{named}\n{PROMPT}"
         for kill in plan.kills:
             perform(stage, code, kill)
             left = look(stage)
-            # What was never sent is sent only where it is named.
+            # A job that was never sent is sent only if it is named.
             code = f"%video resume {left.id}" if left and is_unsent(left) else "%video resume"
         outcome = recover(stage, left)
         return Report(
@@ -205,7 +205,7 @@ def run(plan: Plan, folder: Path) -> Report:
 
 @contextlib.contextmanager
 def staged(plan: Plan, folder: Path) -> Iterator[Stage]:
-    """Start the provider and lay out the notebook's folder."""
+    """Start the provider and prepare the notebook's folder."""
     video = _small_video() + _free_box(random.Random(plan.seed).randbytes(PAD))  # noqa: S311
     shelf = folder / "server" / "demo"
     shelf.mkdir(parents=True)
@@ -220,7 +220,7 @@ def staged(plan: Plan, folder: Path) -> Iterator[Stage]:
 
 
 def perform(stage: Stage, code: str, kill: Kill) -> None:
-    """Let a new kernel run a cell, and kill it when its moment has come."""
+    """Let a new kernel run a cell, and kill it at the planned moment."""
     with stage.kernel() as kernel:
         prepare(kernel)
         if kill.anchor is not None:
@@ -237,7 +237,7 @@ def perform(stage: Stage, code: str, kill: Kill) -> None:
 
 
 def prepare(kernel: Kernel) -> None:
-    """Load the extension; this provider lists a job at once, so nobody need wait for that."""
+    """Load the extension; this provider lists a job at once, so there is no need to wait."""
     for code in (
         "%load_ext ipyreel",
         "from ipyreel.jobs import recover; recover.WAITS = (0.01, 0.1, 0.2)",
@@ -262,7 +262,7 @@ def await_moment(stage: Stage, kill: Kill, process: subprocess.Popen[bytes]) -> 
 
 
 def look(stage: Stage) -> JobSnapshot | None:
-    """Look at what a killed kernel left behind, and note in which phase it died."""
+    """Check what a killed kernel left, and record in which phase it died."""
     jobs = stage.jobs()
     assert len(jobs) <= 1
     job = jobs[0] if jobs else None
@@ -276,7 +276,7 @@ def look(stage: Stage) -> JobSnapshot | None:
 
 
 def phase_of(stage: Stage, job: JobSnapshot | None) -> Phase:
-    """Say where the job stood when its kernel died."""
+    """Return the state of the job when its kernel died."""
     if job is None:
         return "early"
     if job.remote_id is None:
@@ -289,7 +289,7 @@ def phase_of(stage: Stage, job: JobSnapshot | None) -> Phase:
 
 
 def check_files(stage: Stage) -> None:
-    """Whatever bears a final name is whole: videos byte by byte, explanations as JSON."""
+    """Every file with a final name is complete: videos byte by byte, sidecars as JSON."""
     digest = hashlib.sha256(stage.video).hexdigest()
     for path in stage.files("*.mp4"):
         read_container(path)
@@ -330,7 +330,7 @@ def recover(stage: Stage, left: JobSnapshot | None) -> Outcome:
 
 
 def expected(stage: Stage, left: JobSnapshot | None, posts: int) -> Outcome:
-    """Say what has to come of what a kernel left behind."""
+    """Return the expected result for what a kernel left."""
     if left is None:
         return "nothing"
     if left.status == "completed":
@@ -339,12 +339,12 @@ def expected(stage: Stage, left: JobSnapshot | None, posts: int) -> Outcome:
         return "went on"
     if left.sent_at is None:
         return "sent once"
-    # The reply had not come back. Where the provider lists what it accepted, it is found.
+    # The reply had not arrived. If the provider lists its jobs, the job is found.
     return "found" if posts and stage.plan.lists else "unknown"
 
 
 def check_completed(stage: Stage, job: JobSnapshot) -> None:
-    """The one job is the provider's one, its file is there, explained, and nothing else is."""
+    """The only job is the provider's, its file and sidecar exist, and nothing else."""
     assert (job.status, job.failure) == ("completed", None)
     assert stage.demo.job_ids() == [job.remote_id]
     target = Path(job.target)

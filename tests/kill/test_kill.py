@@ -24,7 +24,7 @@ LIVES = {
     "written down, not sent": ([NOT_SENT], True, "sent once"),
     "accepted, found in the list": ([ACCEPTED], True, "found"),
     "accepted, nowhere listed": ([ACCEPTED], False, "unknown"),
-    # Each kernel goes on with what the one before it left.
+    # Each kernel continues what the previous one left.
     "asking, then writing, then moving": ([ASKING, WRITING, MOVING], True, "went on"),
 }
 """Where the kernels of a job die, one after the other -> whether jobs are listed; the outcome."""

@@ -15,7 +15,7 @@ from ipyreel.values import JobSnapshot, VideoRequest
 
 @pytest.fixture
 def job(tmp_path):
-    """A job whose video lies at a name of the person's own, without the job's id in it."""
+    """A job whose video has a name that the user chose, without the job's id in it."""
     target = tmp_path / "mine.mp4"
     render("x", seed=0, width=64, height=64, seconds=0.5, path=target)
     return JobSnapshot(
@@ -30,7 +30,7 @@ def job(tmp_path):
 
 @pytest.fixture
 def memory(tmp_path, job):
-    """What the library remembers of the part of that job: a file of the same bytes."""
+    """The library's record of that job's part: a file with the same bytes."""
     store = JobStore(tmp_path / "library.db")
     store.insert(job)
     memory = JobPart(store, job.id)
@@ -43,7 +43,7 @@ def memory(tmp_path, job):
 
 
 def test_a_video_that_is_its_own_part_is_taken_and_not_written_over(job, memory, tmp_path):
-    # Going on with that part would cut the finished file: they are one.
+    # Continuing that part would truncate the finished file: they are the same file.
     memory.load().path.replace(tmp_path / "mine.mp4")
     os.link(tmp_path / "mine.mp4", memory.load().path)
     assert _already_here(job, memory).path == job.target

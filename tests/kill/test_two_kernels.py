@@ -35,12 +35,12 @@ SUBMIT = """
 import ipyreel
 jobs = [ipyreel.submit(f"{name} {{n}}", size="64x64", seconds=1) for n in range({count})]
 """
-"""As many cells would; each returns as soon as its job is written."""
+"""Submits jobs as cells do; each call returns as soon as its job is written."""
 
 
 @dataclass
 class Gatekeeper:
-    """Stands before the provider and notes by whose key each job was asked about."""
+    """A proxy of the provider that records which kernel's key polled each job."""
 
     app: ASGIApp
     asked: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
@@ -54,13 +54,13 @@ class Gatekeeper:
         await self.app(scope, receive, send)
 
     def by(self, name: str, step: str) -> set[str]:
-        """Return the jobs that this kernel asked about in this way."""
+        """Return the jobs that this kernel requested in this way."""
         return {job_id for who, job_id in list(self.asked[step]) if who == name}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One provider whose time stands still, one notebook folder, one library."""
+    """One provider with a stopped clock, one notebook folder, one library."""
 
     folder: Path
     demo: DemoApp
@@ -93,7 +93,7 @@ def stage(tmp_path) -> Iterator[Stage]:
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    """Wait until something is so; that it never is, is the failure."""
+    """Wait until a condition is true; fail if it never is."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline

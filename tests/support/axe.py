@@ -1,6 +1,6 @@
 """Runs axe-core on parts of a page, and returns the serious accessibility faults.
 
-The package brings `axe.min.js` (MPL-2.0) with it, so that nothing is fetched.
+The package includes `axe.min.js` (MPL-2.0), so nothing is fetched.
 """
 
 from __future__ import annotations

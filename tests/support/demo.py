@@ -4,7 +4,7 @@
         demo.url, demo.home, demo.posts(), demo.log(), demo.faults.add({...})
 
 `stub=True` renders nothing (every job gets the same tiny video) and is quick; without it
-ask for small sizes such as 64x64 where the pixels do not matter.
+request small sizes such as 64x64 if the pixels do not matter.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class LiveDemo:
 
     @property
     def provider(self) -> Provider:
-        """What answers the requests."""
+        """The provider that answers the requests."""
         return self.app.provider
 
     @property
@@ -50,7 +50,7 @@ class LiveDemo:
         return [seen for seen in self.app.log.entries() if step in {None, seen.step}]
 
     def posts(self):
-        """Count the POSTs that made a job."""
+        """Return the number of POSTs that made a job."""
         return sum(seen.accepted for seen in self.log())
 
     def job_ids(self):
@@ -73,9 +73,9 @@ class LiveDemo:
 
 @contextlib.contextmanager
 def running_demo(home, *, faults=(), speed=20.0, port=0, **options):
-    """Serve a demo provider for as long as the block lasts.
+    """Serve a demo provider during the block.
 
-    `home` is a folder (jobs lie in `home/demo`), `faults` rules as in `ipyreel.demo.faults`;
+    `home` is a folder (jobs are in `home/demo`), `faults` rules as in `ipyreel.demo.faults`;
     further options are those of `DemoConfig`: dialect, key, expire, stub, clock, threads.
     """
     table = faults if isinstance(faults, Faults) else Faults(faults)
@@ -87,7 +87,7 @@ def running_demo(home, *, faults=(), speed=20.0, port=0, **options):
 
 @dataclass
 class Clock:
-    """A clock that stands still until a test moves it: `running_demo(..., clock=Clock())`."""
+    """A clock that only a test advances: `running_demo(..., clock=Clock())`."""
 
     now: float = 1_800_000_000.0
 
@@ -95,5 +95,5 @@ class Clock:
         return self.now
 
     def later(self, seconds):
-        """Move the clock on."""
+        """Advance the clock."""
         self.now += seconds

@@ -13,7 +13,7 @@ HEADER = 8
 def padded(source: Path, target: Path, size: int, *, seed: int = 0) -> None:
     """Write the MP4 of `source` to `target`, made `size` bytes long by a box that players skip.
 
-    The bytes inside are noise, so that a piece in the wrong place does not go unnoticed.
+    The bytes inside are noise, so that a piece in the wrong place is detected.
     """
     film = source.read_bytes()
     left = size - len(film) - HEADER

@@ -1,4 +1,4 @@
-"""The environment of a Jupyter process under test: folders of its own, and no keys."""
+"""The environment of a Jupyter process under test: separate folders, and no keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import ipyreel
 
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-"""All that a child process gets of our environment: no key, no proxy, no setting of ours."""
+"""The variables that a child process inherits: no key, no proxy, none of our settings."""
 
 KERNEL_NAME = "python3"
 
@@ -31,7 +31,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     paths = {name: str(folder) for name, folder in folders.items()}
-    # JUPYTER_PATH comes before the kernels of the environment, which may be somebody else's.
+    # JUPYTER_PATH comes before the kernels of the environment, which may belong to another project.
     paths["JUPYTER_PATH"] = str(install_kernelspec(home / "jupyter-path"))
     return {**kept, **paths, "PYTHONPATH": package_folder(), "PYTHONUNBUFFERED": "1", **more}
 

@@ -21,7 +21,7 @@ from typing_extensions import Self
 from tests.support.jupyter import KERNEL_NAME, environment
 
 PATIENCE = 120.0
-"""Seconds until a missing message is a failure."""
+"""Seconds after which a missing message is a failure."""
 
 Message = Mapping[str, Any]
 
@@ -82,10 +82,10 @@ class Kernel:
         self._env = environment(home, **{"IPYREEL_TRUST": str(cwd), **env})
         folder = str(Path(self._env["JUPYTER_PATH"]) / "kernels")
         specs = KernelSpecManager(kernel_dirs=[folder], ensure_native_kernel=False)
-        # In the kernel's own home, not in that of the person who runs the tests.
+        # In the kernel's own home, not in that of the user who runs the tests.
         connection = Path(self._env["JUPYTER_RUNTIME_DIR"]) / f"kernel-{os.urandom(6).hex()}.json"
-        # Sockets in a folder of its own: between choosing a free TCP port and using it, another
-        # process may take it. Their paths may be 107 bytes long, which homes of tests are.
+        # Sockets in a separate folder: between choosing a free TCP port and using it, another
+        # process may take it. Socket paths have at most 107 bytes, and homes of tests are longer.
         self._sockets = tempfile.TemporaryDirectory(prefix="kernel-")
         self._manager = KernelManager(
             kernel_name=KERNEL_NAME, kernel_spec_manager=specs, connection_file=str(connection)
@@ -190,7 +190,7 @@ class Kernel:
         return int(self._manager.provisioner.process.pid)
 
     def is_alive(self) -> bool:
-        """Tell whether the process lives."""
+        """Return whether the process is alive."""
         return bool(self._manager.is_alive())
 
     def interrupt(self) -> None:
@@ -198,11 +198,11 @@ class Kernel:
         self._manager.interrupt_kernel()
 
     def kill(self) -> None:
-        """End the process as a crash does: no handler and no clean-up run."""
+        """Kill the process as in a crash: no handler and no clean-up run."""
         os.kill(self.pid, signal.SIGKILL)
         self._manager.provisioner.process.wait()
 
 
 def is_idle(message: Message) -> bool:
-    """Tell whether this is the last message of a cell."""
+    """Return whether this is the last message of a cell."""
     return message["msg_type"] == "status" and message["content"]["execution_state"] == "idle"

@@ -1,8 +1,8 @@
 """Drives JupyterLab or Notebook 7 in Chromium, step by step.
 
 `LabServer` is the server process with its own folders; `Lab` is one page on it (`Notebook7`
-where the server is one of Notebook 7). Nothing here sleeps: each step waits for the state that
-it needs, and a timeout says what was seen instead.
+for a server of Notebook 7). Nothing here sleeps: each step waits for the state that
+it needs, and a timeout reports what was seen instead.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["LAB", "NOTEBOOK", "Lab", "LabServer", "open_page", "write_notebook"]
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(os.environ.get("IPYREEL_SCREENSHOTS") or ROOT / "screenshots")
 PATIENCE = 120.0
-"""Seconds until a condition that stays false is a failure."""
+"""Seconds after which a condition that is still false is a failure."""
 
 VIEWPORT = {"width": 1280, "height": 1000}
 
@@ -63,13 +63,13 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 
 HARMLESS = (
-    # Parts of JupyterLab ask for files that may be missing, and go on without them.
+    # Parts of JupyterLab request files that may be missing, and work without them.
     re.compile(r"/api/(workspaces|contents|lsp|me|translations)\b"),
     re.compile(r"favicon|/custom/custom\.css|ExperimentalWarning"),
     # Notebook 7 reads the settings of a plugin that it has not loaded yet.
     re.compile(r"Cannot read properties of undefined \(reading 'schema'\)"),
     # It puts HTML into the page before it resolves relative addresses (rendermime:
-    # renderers.ts), so that the browser's first request for a linked video goes astray.
+    # renderers.ts), so that the browser's first request for a linked video fails.
     re.compile(r"404 \(Not Found\) \(https?://[^/]+/(?!files/)[^?]*\.mp4\)"),
 )
 """Console errors of JupyterLab itself."""
@@ -95,7 +95,7 @@ FIND_PANEL = """path => {
 
 
 def find_chromium() -> str | None:
-    """Return a Chromium of the system: Playwright's own build plays no H.264."""
+    """Return a Chromium of the system: Playwright's own build cannot play H.264."""
     named = os.environ.get("IPYREEL_CHROMIUM")
     names = ("chromium", "chromium-browser", "google-chrome")
     return named or next(filter(None, map(shutil.which, names)), None)
@@ -161,7 +161,7 @@ class Server:
         raise AssertionError("a kernel did not become idle")
 
     def begin_to_stop(self) -> None:
-        """Tell the server to end, without waiting for it."""
+        """Ask the server to end, without waiting for it."""
         self._process.terminate()
 
     def stop(self) -> None:
@@ -175,10 +175,10 @@ class Server:
 
 
 class LabServer(Server):
-    """One JupyterLab or Notebook 7: serves `root`, keeps its own things under `home`.
+    """One JupyterLab or Notebook 7: serves `root`, and keeps its own files under `home`.
 
     A second server with another `home` has another signing secret, so that no notebook of the first
-    is trusted. With `kernels=False` it has no kernel to offer.
+    is trusted. With `kernels=False` it offers no kernels.
     """
 
     def __init__(
@@ -241,11 +241,11 @@ class Tab:
         self.page.set_default_timeout(PATIENCE * 1000)
 
     def close(self) -> None:
-        """Close the page; its kernel and server stay."""
+        """Close the page; its kernel and server keep running."""
         self.page.close()
 
     def wait_for(self, script: str, timeout: float = PATIENCE, *, arg: Any = None) -> Any:
-        """Wait until the JavaScript gives something true; return that.
+        """Wait until the JavaScript returns something true; return that.
 
         `script` is an expression, or a function of `arg`. A timeout (seconds) fails with
         a screenshot's path, what the outputs say and what the console said.
@@ -294,7 +294,7 @@ class Lab(Tab):
         self._wait_app()
 
     def close_notebook(self, *, kernels: bool = True) -> None:
-        """Close the notebook without saving and, unless told otherwise, end all kernels."""
+        """Close the notebook without saving and, by default, end all kernels."""
         self.page.evaluate(
             """async kernels => {
                  const app = window.jupyterapp;
@@ -304,7 +304,7 @@ class Lab(Tab):
         )
 
     def reset(self) -> None:
-        """Make the page as good as new, for the next test."""
+        """Reset the page for the next test."""
         self.close_notebook()
         self.page.set_viewport_size(dict(VIEWPORT))  # type: ignore[arg-type]
         self.use_theme("light")
@@ -343,7 +343,7 @@ class Lab(Tab):
     def open(self, path: str, *, kernel: bool = True) -> None:
         """Open a notebook (relative to the server's root) and wait until it can be used.
 
-        Without `kernel` the question for one is answered with none.
+        Without `kernel`, the dialog that asks for one is answered with "no kernel".
         """
         self.path = path
         self._go_to(path)
@@ -384,7 +384,7 @@ class Lab(Tab):
 
     def start_cell(self, index: int) -> None:
         """Send a cell to the kernel and return at once."""
-        # The count goes first: else a cell run before looks done before it has begun.
+        # The count is cleared first: else a cell that ran before looks done before it starts.
         self._panel(
             """panel.content.activeCellIndex = arg; panel.content.deselectAll();
                panel.content.widgets[arg].model.executionCount = null;
@@ -400,11 +400,13 @@ class Lab(Tab):
         for error in (output for output in outputs if output["output_type"] == "error"):
             raise AssertionError("\n".join([error["evalue"], *error["traceback"]]))
         for text in (output["text"] for output in outputs if output.get("name") == "stderr"):
-            assert not text.startswith("UsageError"), text  # shown by IPython as a mere line
+            assert not text.startswith("UsageError"), (
+                text
+            )  # IPython shows it as one line, not as an error
         return outputs
 
     def wait_cell(self, index: int, timeout: float = PATIENCE) -> None:
-        """Wait until a cell that was sent is done, well or badly."""
+        """Wait until a cell that was sent has ended, with or without an error."""
         self.wait_for(
             f"""([path, index]) => {{
               const cell = ({FIND_PANEL})(path).content.widgets[index];
@@ -415,7 +417,7 @@ class Lab(Tab):
         )
 
     def is_running(self, index: int) -> bool:
-        """Tell whether the kernel has, or is about to get, this cell."""
+        """Return whether the kernel has, or is about to get, this cell."""
         state = self._panel("return panel.content.widgets[arg].model.executionState;", index)
         return bool(state == "running")
 
@@ -448,26 +450,26 @@ class Lab(Tab):
         return self.page.locator(".jp-NotebookPanel:visible .jp-Notebook .jp-Cell").nth(index)
 
     def output(self, index: int) -> Locator:
-        """Return a cell's output area; ask it, not the page: the source is there too."""
+        """Return a cell's output area; search it, not the page, which also has the source."""
         return self.cell(index).locator(".jp-Cell-outputArea")
 
     def output_text(self, index: int) -> str:
-        """Return what a person reads below the cell."""
+        """Return the text that is visible below the cell."""
         return self.output(index).inner_text()
 
     def set_source(self, index: int, source: str) -> None:
-        """Replace what stands in a cell."""
+        """Replace the source of a cell."""
         self._panel(
             "panel.content.widgets[arg[0]].model.sharedModel.setSource(arg[1]);", [index, source]
         )
 
     def save(self) -> Any:
-        """Save the notebook; return it as it now lies on the disk."""
+        """Save the notebook; return it as it is on the disk now."""
         self._panel("await panel.context.save();")
         return nbformat.read(self.server.root / self.path, as_version=4)
 
     def is_trusted(self, index: int) -> bool:
-        """Tell whether JupyterLab trusts the outputs of a cell."""
+        """Return whether JupyterLab trusts the outputs of a cell."""
         return bool(self._panel("return panel.content.widgets[arg].model.trusted;", index))
 
     def interrupt(self) -> None:
@@ -475,11 +477,11 @@ class Lab(Tab):
         self._panel("await panel.sessionContext.session.kernel.interrupt();")
 
     def shutdown_kernel(self) -> None:
-        """Stop the kernel; the notebook stays open."""
+        """Stop the kernel; the notebook is still open."""
         self._panel("await panel.sessionContext.shutdown();")
 
     def reload(self) -> None:
-        """Reload the page as a person does; the same notebook is opened again."""
+        """Reload the page as a user does; the same notebook is opened again."""
         self.page.reload()
         self._wait_app()
         self.open(self.path)
@@ -500,25 +502,25 @@ class Lab(Tab):
         return self._picture(f"{self.prefix}{name}", part)
 
     def video(self, index: int, timeout: float = PATIENCE) -> dict[str, Any]:
-        """Wait until the video below a cell can play; return what its element says of itself."""
+        """Wait until the video below a cell can play; return the state of its element."""
         self._wait_video(index, "v => v.readyState >= 2", timeout)
         facts: dict[str, Any] = self._video(index).evaluate(FACTS)
         return facts
 
     def seek(self, index: int, second: float) -> float:
-        """Move the video below a cell to `second`; return where it then stands."""
+        """Seek the video below a cell to `second`; return its new time."""
         landed: float = self._video(index).evaluate(SEEK, second)
         return landed
 
     def play(self, index: int) -> float:
-        """Play the video below a cell until its clock has moved; return the second it reached."""
+        """Play the video below a cell until its time advances; return the second it reached."""
         self._video(index).evaluate("v => { v.muted = true; return v.play(); }")
         self._wait_video(index, "v => v.currentTime > 0", PATIENCE)
         reached: float = self._video(index).evaluate("v => { v.pause(); return v.currentTime; }")
         return reached
 
     def _video(self, index: int) -> Locator:
-        # A live card hides the player that is saved beside it.
+        # A live card hides the player that is saved with it.
         return self.output(index).locator("video:visible").first
 
     def _wait_video(self, index: int, condition: str, timeout: float) -> None:
@@ -533,12 +535,12 @@ class Lab(Tab):
 
 
 class Notebook7(Lab):
-    """The same with Notebook 7: there a page is one notebook, and shows nothing before it."""
+    """The same for Notebook 7: a page is one notebook, and shows nothing before it."""
 
     prefix = "notebook7-"
 
     def _enter(self) -> None:
-        """Nothing: the page is entered with its notebook."""
+        """Do nothing: the page opens with its notebook."""
 
     def _go_to(self, path: str) -> None:
         self.page.goto(f"{self.server.url}/notebooks/{quote(path)}")

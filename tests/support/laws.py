@@ -1,8 +1,8 @@
-"""Checks the architecture rules of CONTRIBUTING.md over syntax trees: `Module` in, offences out.
+"""Checks the architecture rules of CONTRIBUTING.md on syntax trees: yields the violations.
 
-Each law is a generator in `LAWS`. Exceptions stand by name in the tables at the top, with
-their reason. `test_architecture.py` applies every law to every file, and shows for each law
-an example that it refuses and one that it accepts.
+Each law is a generator in `LAWS`. Exceptions are listed by name in the tables at the top, with
+their reason. `test_architecture.py` applies every law to every file, and has for each law an
+example that it refuses and one that it accepts.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ LEVELS = (
     {"doctor"},
     {"notebook"},
 )
-"""The rooms from the bottom up: a room imports from itself and from the rooms below it."""
+"""The packages from the bottom up: each imports only itself and those below it."""
 
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 ASKS_SESSION = {"client", "wire"}
-"""Rooms that `notebook/` never imports, although they are below it: it asks the session."""
+"""Packages below `notebook/` that it never imports: it uses the session instead."""
 
 NOTEBOOK_LEVELS = (
     {"jupyter_server"},
@@ -61,15 +61,15 @@ NOTEBOOK_LEVELS = (
     {"api"},
     {"magics"},
 )
-"""The rooms inside `notebook/`, in the same way. `handles` know the screen by a protocol only."""
+"""The packages inside `notebook/`, likewise. `handles` know the screen only by a protocol."""
 
 NOTEBOOK_LEVEL = {room: level for level, rooms in enumerate(NOTEBOOK_LEVELS) for room in rooms}
 
 DEMO_MAY = {"demo", "values", "errors", "_version"}
-"""What the demo server may import: it is reached by HTTP, and shares no behaviour with us."""
+"""What the demo server may import: it is reached by HTTP, and shares no code with the client."""
 
 DEMO_SEEN = {("connections", "ipyreel.demo.process"), ("doctor", "ipyreel.demo.art.caption")}
-"""What may be imported of the demo server: what starts it, and what knows its fonts."""
+"""What may import which part of the demo: what starts it, and what checks its fonts."""
 
 DOORS = {
     "IPython": ("notebook/",),
@@ -125,7 +125,7 @@ STATE = {
 """(module, name) of module-level state that changes after import, and why."""
 
 HTML = ("notebook/markup/", "demo/")
-"""Where HTML may be written: beside `escape`, and in a server that can send faulty pages."""
+"""Where HTML may be written: next to `escape`, and in a server that sends faulty pages."""
 
 MODULE_LINES = 600
 FUNCTION_LINES = 60
@@ -153,13 +153,13 @@ class Module:
 
     @property
     def name(self) -> str:
-        """The dotted name, as an import says it."""
+        """The dotted name, as in an import."""
         parts = ["ipyreel", *self.path.removesuffix(".py").split("/")]
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     @property
     def room(self) -> str:
-        """The room (top folder or module); "" for the package's own `__init__`."""
+        """The top folder or module; "" for the package's own `__init__`."""
         return "" if self.path == "__init__.py" else self.path.removesuffix(".py").split("/")[0]
 
     @cached_property
@@ -237,7 +237,7 @@ def offences(module: Module, law: str) -> list[str]:
 
 
 def room_of(name: str) -> str | None:
-    """Return the room of a dotted name: None if it is not ours, "" for the package itself."""
+    """Return the top folder or module of a dotted name: None if not ours, "" for the package."""
     head, _, rest = name.partition(".")
     if head != "ipyreel":
         return None
@@ -249,7 +249,7 @@ def room_of(name: str) -> str | None:
 
 
 def arrows(module: Module) -> Found:
-    """A room imports only rooms below it."""
+    """A package imports only packages below it."""
     for line, name in module.imports:
         target = room_of(name)
         if target is not None and module.room and not _may_import(module, target, name):
@@ -266,7 +266,7 @@ def _may_import(module: Module, target: str, name: str) -> bool:
         return target in DEMO_MAY
     if target == "demo":
         return any(here == room and f"{name}.".startswith(f"{part}.") for room, part in DEMO_SEEN)
-    if not target or here not in LEVEL:  # the facade, or a room that no level knows
+    if not target or here not in LEVEL:  # the facade, or a name without a level
         return False
     if here == "notebook" and target in ASKS_SESSION:
         return False
@@ -359,7 +359,7 @@ def _is_model(node: ast.expr) -> bool:
 
 
 def _is_text(node: ast.expr) -> bool:
-    """Tell a non-empty text, or a collection with one, from anything else."""
+    """Return whether a value is a non-empty text, or a collection that contains one."""
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
         return any(map(_is_text, node.elts))
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(node.value)
@@ -382,7 +382,7 @@ def length(function: Function) -> int:
 
 
 def html(module: Module) -> Found:
-    """HTML is made in `notebook/markup/`, beside `escape`."""
+    """HTML is written in `notebook/markup/`, next to `escape`."""
     if module.path.startswith(HTML):
         return
     for string in module.strings():
@@ -447,7 +447,7 @@ def _is_main_guard(node: ast.stmt) -> bool:
 
 
 def cycles(modules: list[Module]) -> list[list[str]]:
-    """Return groups of modules that import each other in a circle (typing imports count)."""
+    """Return groups of modules with circular imports (typing imports count)."""
     arrows_of = _arrows_of(modules)
     reach = {name: _reachable(name, arrows_of) for name in arrows_of}
     knots = {frozenset(m for m in reach[n] if n in reach[m]) for n in reach if n in reach[n]}
@@ -465,7 +465,7 @@ def _arrows_of(modules: list[Module]) -> dict[str, set[str]]:
 
 
 def _targets(module: Module, known: set[str]) -> set[str]:
-    if module.path == "__init__.py":  # loads the rooms on first use only
+    if module.path == "__init__.py":  # loads its packages on first use only
         return set()
     names = (name for _, name in module.imports)
     # `from package import name`: the name may be a module or something inside of it.
@@ -513,7 +513,7 @@ def lines_of_code(module: Module) -> int:
 
 
 def modules_of_one_cell() -> list[str]:
-    """Return the modules that one plain `%%video` cell passes, asked in a new process."""
+    """Return the modules that one plain `%%video` cell uses, measured in a new process."""
     command = [sys.executable, "-m", "tests.support.one_cell"]
     output = subprocess.check_output(command, cwd=ROOT, text=True)
     return output.splitlines()

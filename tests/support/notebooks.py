@@ -11,7 +11,7 @@ from tests.support.jupyter import KERNEL_NAME
 
 
 def write_notebook(path: Path, cells: Sequence[str], *, title: str | None = None) -> Path:
-    """Write an unsigned, hence untrusted, notebook of code cells, with a heading at will."""
+    """Write an unsigned, hence untrusted, notebook of code cells, with an optional heading."""
     code = [nbformat.v4.new_code_cell(source) for source in cells]
     heading = [nbformat.v4.new_markdown_cell(f"# {title}")] if title else []
     notebook = nbformat.v4.new_notebook(cells=[*code, *heading])

@@ -2,8 +2,8 @@
 
 `python -m tests.support.one_cell` prints them, one a line: those in which a function runs on
 the cell's thread while the cell runs, in a front end with live cards. The cell is the second
-of its session, so that what is imported and opened once does not count; it has a number of its
-own, as in a notebook, so that the notebook's place is looked up for it.
+of its session, so that what is imported and opened once does not count; it has its own
+number, as in a notebook, so that the notebook's location is looked up for it.
 """
 
 from __future__ import annotations

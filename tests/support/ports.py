@@ -1,4 +1,4 @@
-"""A port of this machine on which nobody listens."""
+"""A port of this machine without a listener."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import random
 import socket
 
 PORTS = range(20_000, 32_000)
-"""Below those that systems give to whoever asks for any port: no server and no connection of
-another test takes one of these in the meantime."""
+"""Below the ports that systems assign automatically: no server and no connection of another
+test gets one of these in the meantime."""
 
 
 def free_port() -> int:
-    """Return a loopback port on which nobody listens, and nobody will by chance."""
+    """Return a loopback port without a listener, which no other process gets by chance."""
     for port in random.SystemRandom().sample(PORTS, 100):
         with socket.socket() as listener:
             try:
                 listener.bind(("127.0.0.1", port))
-            except OSError:  # somebody is there
+            except OSError:  # it is in use
                 continue
             return port
     raise RuntimeError("no port is free")

@@ -1,7 +1,7 @@
-"""Records the side effects of one statement; run in a process of its own.
+"""Records the side effects of one statement; run in a separate process.
 
 `python quiet.py import|load_ext` prints as JSON: modules newly imported, files opened, sockets
-and processes made, threads left running, and names of environment variables read.
+and processes created, threads left running, and names of environment variables read.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from tests.support.laws import ROOT
 
 
 def project_files(root: Path = ROOT) -> list[Path]:
-    """Return the project's files, without what commands of the README leave behind.
+    """Return the project's files, without the files that commands of the README create.
 
     A copy without `.git` (the source distribution, the tree that `.ci/run` makes) has no index
     to ask, so there the patterns of `.gitignore` decide.

@@ -27,7 +27,7 @@ class VoilaServer(Server):
 
 
 class VoilaPage(Tab):
-    """A visit: one page, one notebook, and a kernel for as long as the page is open."""
+    """A visit: one page, one notebook, and a kernel until the page is closed."""
 
     def __init__(self, server: VoilaServer, browser: Browser) -> None:
         super().__init__(server, browser)
@@ -39,16 +39,16 @@ class VoilaPage(Tab):
         self.page.goto(f"{self.server.url}/voila/render/{quote(path)}?theme={theme}")
 
     def text(self) -> str:
-        """Return what a visitor reads."""
+        """Return the visible text."""
         return self.page.locator("body").inner_text()
 
     def video(self) -> dict[str, Any]:
-        """Wait until the video on the page can play; return what its element says of itself."""
+        """Wait until the video on the page can play; return the state of its element."""
         self.wait_for("() => document.querySelector('video')?.readyState >= 2")
         facts: dict[str, Any] = self.page.locator("video").evaluate(FACTS)
         return facts
 
     def seek(self, second: float) -> float:
-        """Move the video to `second`; return where it then stands."""
+        """Seek the video to `second`; return its new time."""
         landed: float = self.page.locator("video").evaluate(SEEK, second)
         return landed
