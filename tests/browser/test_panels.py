@@ -351,3 +351,7 @@ def test_axe_finds_no_serious_fault_in_any_face(server, lab):
         faults, read = grave_faults(lab.page, ".jp-OutputArea-output")
         assert faults == [], "\n".join(faults)
         assert read > 80  # of the texts, whose contrast it could judge
+    assert "1 star\n2 stars" in rate.inner_text()
+    lab.page.set_viewport_size({"width": 760, "height": 6000})  # less the side bar's 280
+    fields = form.locator(".ipyreel-fields > :visible")
+    assert len({round(one.bounding_box()["x"]) for one in fields.all()}) == 1

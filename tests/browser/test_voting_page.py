@@ -24,6 +24,7 @@ MERGE = """
 import ipyreel, sys
 print([ipyreel.merge_votes(sys.argv[1]) for _ in range(2)])
 print(ipyreel.history().results().data.votes)
+ipyreel.export_html(ipyreel.history(), "all.html")
 """
 
 
@@ -88,3 +89,8 @@ def test_a_colleague_votes_on_a_page_and_sends_a_file(browser, run, tmp_path):
     votes = json.loads(file.read_text(encoding="utf-8"))["votes"]
     assert [vote["winner"] for vote in votes] == ["left", "right", "tie", "tie"]
     assert run(MERGE, file).splitlines() == ["[4, 0]", "4"]
+    page = browser.new_page(viewport={"width": 360, "height": 800})  # a phone
+    page.goto((tmp_path / "study" / "all.html").as_uri())
+    page.get_by_text("4 votes by 1 person").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.close()

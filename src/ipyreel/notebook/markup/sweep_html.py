@@ -383,5 +383,6 @@ def page_html(
     sweep = element(
         "div", *_heading(info, jobs), *_body(info, len(jobs), bar=several), class_="ipyreel-sweep"
     )
-    body = element("body", heading, sweep, Markup(results), style=PAGE_STYLE)
+    table = element("div", Markup(results), style="overflow-x:auto") if results else None
+    body = element("body", heading, sweep, table, style=PAGE_STYLE)
     yield from _filled(info, body, jobs, video_of)
