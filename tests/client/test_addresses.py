@@ -55,6 +55,23 @@ def test_an_address_is_public_or_near_or_nobodys(kind):
     assert not is_public("255.255.255.255")
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "2852039166",
+        "0xa9fea9fe",
+        "0251.0376.0251.0376",
+        "0xA9.254.43518",
+        "169.254.169.254.",
+        "::169.254.169.254",
+        "64:ff9b:1::a9fe:a9fe",
+    ],
+)
+@pytest.mark.parametrize("direct", [True, False], ids=["directly", "behind a proxy"])
+def test_no_spelling_hides_an_address_that_secrets_are_served_at(host, direct):
+    assert admitted(gate({"api.example": PUBLIC}, direct=direct), host) is None
+
+
 def gate(names, home="api.example", *, direct=True):
     async def look_up(host, _port):
         if host not in names:

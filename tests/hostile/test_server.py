@@ -9,6 +9,7 @@ import zlib
 import pytest
 
 from ipyreel.client import Timeouts
+from ipyreel.client.stream import decoder
 from ipyreel.notebook.markup import job_html, job_text
 from tests.conformance.shop import Kernel, Shop, finals, told
 from tests.hostile.conftest import KEYS, found_in, spellings
@@ -75,6 +76,17 @@ def test_a_packed_answer_does_not_fill_the_memory(film, home, bombs, step, encod
     assert peak < MEMORY + len(bomb)
     assert bought.status != "completed"
     assert finals(home) == []
+
+
+def test_what_follows_a_packed_answer_is_not_kept():
+    decode = decoder(["gzip"], "host")
+    assert b"".join(decode(gzip.compress(b"{}"))) == b"{}"
+    tracemalloc.start()
+    try:
+        assert not any(plain for _ in range(200) for plain in decode(bytes(2**16)))
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_every_request_asks_for_answers_that_are_not_packed(film, home):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyreel.errors import WireError
+from ipyreel.errors import VideoError, WireError
 from ipyreel.values import HttpReply
 from ipyreel.wire.reader import read_job
 from ipyreel.wire.refusals import read_error
@@ -20,7 +20,8 @@ from ipyreel.wire.text import KeyMask, clean
     ("told", "shown"),
     [
         ("plain\ttext\nhere", "plain\ttext\nhere"),
-        ("a\x00b\x1b[31mc\x85d\x7f", "ab[31mcd"),
+        ("a\x00b\x1b[31mc\x85d\x7f", "a b [31mc d"),
+        ("a\r\nb\rc", "a\nb c"),
         ("bidi \u202eabc", "bidi \u202eabc"),
         ("<b>stays</b>", "<b>stays</b>"),
         ("see https://h/x.mp4?X-Amz-Signature=abc&b=1 now", "see https://h/x.mp4?… now"),
@@ -80,6 +81,8 @@ WRITTEN = {
     "html": lambda key: html.escape(key) if key.isascii() else "",
     "every letter html": lambda key: "".join(f"&#{byte};" for byte in key.encode()),
     "every letter html in hex": lambda key: "".join(f"&#x{byte:x};" for byte in key.encode()),
+    "html with zeros": lambda key: "".join(f"&#{byte:032};" for byte in key.encode()),
+    "html by name": lambda key: key.replace("+", "&plus;").replace("_", "&lowbar;"),
     "json": lambda key: json.dumps(key, ensure_ascii=False)[1:-1],
     "every letter json": lambda key: "".join(f"\\u{byte:04x}" for byte in key.encode()),
     "every other letter json": lambda key: "".join(
@@ -104,6 +107,24 @@ def test_a_key_is_found_however_a_server_writes_it(key, write):
     middle = key[4:-4]
     assert middle not in shown
     assert base64.b64encode(middle.encode()).decode().strip("=")[2:-3] not in shown
+
+
+UNREADABLE = {
+    "utf-16": lambda key: json.dumps({"error": f"bad {key}"}).encode("utf-16"),
+    "utf-16 without a mark": lambda key: json.dumps({"error": f"bad {key}"}).encode("utf-16-be"),
+    "zero bytes": lambda key: "\0".join(key).encode(),
+    "controls in JSON": lambda key: json.dumps({"error": "\x01".join(key)}).encode(),
+}
+
+
+@pytest.mark.parametrize("status", [200, 401])
+@pytest.mark.parametrize("write", UNREADABLE.values(), ids=UNREADABLE)
+def test_cleaning_a_text_does_not_put_a_key_together(write, status):
+    key = KEYS[1]
+    body = KeyMask(key)(write(key))
+    with pytest.raises(VideoError) as caught:
+        read_job(HttpReply(status_code=status, body=body), now=0, remote_id="v")
+    assert key not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
 
 
 def test_what_is_no_key_stays():

@@ -21,8 +21,11 @@ Resolve = Callable[[str, int], Awaitable[tuple[str, ...]]]
 Origin = tuple[str, str, int]
 """Scheme, host (as DNS spells it) and port of a URL."""
 
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-"""IPv6 addresses that a gateway translates to the IPv4 address in their last 32 bits (RFC 6052)."""
+EMBEDDED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
+"""IPv6 addresses of which a gateway makes the IPv4 address in their last 32 bits.
+
+RFC 6052, 8215 and (old) 4291.
+"""
 
 METADATA = frozenset(
     map(
@@ -50,7 +53,7 @@ def _tunnelled(address: Address) -> tuple[Address, ...]:
     if isinstance(address, ipaddress.IPv4Address):
         return ()
     found = [address.sixtofour, *(address.teredo or ())]
-    if address in NAT64:
+    if any(address in network for network in EMBEDDED):
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return tuple(one for one in found if one is not None)
 

@@ -113,7 +113,8 @@ def decoder(names: list[str], host: str) -> Callable[[bytes], Iterator[bytes]] |
     inflate = zlib.decompressobj(WINDOW_BITS[names[0]])
 
     def decode(piece: bytes) -> Iterator[bytes]:
-        while True:
+        # What follows the end would be kept in memory, and copied with each piece.
+        while not inflate.eof:
             try:
                 plain = inflate.decompress(piece, MAX_PIECE)
             except zlib.error as error:

@@ -50,11 +50,9 @@ def load(body: bytes) -> Json:
 
 
 def _parse(body: bytes) -> Json:
-    try:
-        return json.loads(body, parse_constant=_nothing, parse_float=_finite)
-    except UnicodeDecodeError:
-        text = body.decode("utf-8", "replace")
-        return json.loads(text, parse_constant=_nothing, parse_float=_finite)
+    # As bytes it could be UTF-16, in which no mask finds a key.
+    text = body.decode("utf-8-sig", "replace")
+    return json.loads(text, parse_constant=_nothing, parse_float=_finite)
 
 
 def _nothing(_name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
+from html.entities import html5
 
 MESSAGE_LIMIT = 2_000
 """Most characters of a server's message."""
@@ -41,7 +42,8 @@ def clean(text: str, limit: int = MESSAGE_LIMIT) -> str:
     removed: text is escaped where it is shown.
     """
     text = text[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
-    text = _CONTROLS.sub("", text)
+    # A space, not nothing: what stands between the characters of a key keeps it from being one.
+    text = _CONTROLS.sub(" ", text.replace("\r\n", "\n"))
     for pattern, instead in _HIDDEN:
         text = pattern.sub(instead, text)
     text = text.strip()
@@ -88,16 +90,16 @@ _SHORTEST_KEY = 8
 _MASK = b"***"
 
 
-_NAMED = {34: b"quot", 38: b"amp", 39: b"apos", 60: b"lt", 62: b"gt"}
-"""Byte -> the name of its HTML entity."""
+_NAMED = [(name.encode(), text.encode()) for name, text in html5.items() if text.isascii()]
+"""The names of HTML's entities for single bytes, and what they stand for."""
 
 
 def _ways_to_write(byte: int) -> bytes:
-    same, name = re.escape(bytes([byte])), _NAMED.get(byte)
-    named = b"&%s;?|" % name if name else b""
+    same = re.escape(bytes([byte]))
+    named = b"".join(b"&%s|" % name for name, text in _NAMED if text == bytes([byte]))
     # JSON inside JSON has twice as many backslashes; bounded, so that a search stays linear.
     escaped = b"\\\\{0,4}%s|\\\\{1,4}u00%02x" % (same, byte)
-    return b"(?:%s%s|%%%02x|&#0{0,4}%d;?|&#x0{0,4}%x;?)" % (named, escaped, byte, byte, byte)
+    return b"(?:%s%s|%%%02x|&#0*%d;?|&#x0*%x;?)" % (named, escaped, byte, byte, byte)
 
 
 def _base64_forms(data: bytes) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 from ipyreel.errors import ConfigError
@@ -114,12 +115,17 @@ def strip_query(url: str) -> str:
 def numeric(host: str) -> Address | None:
     """Return the IP address that a host is written as, None for a name.
 
-    An IPv4 address written as IPv6 (`::ffff:127.0.0.1`) is returned as IPv4.
+    An IPv4 address written as IPv6 (`::ffff:127.0.0.1`) is returned as IPv4, and so is one in the
+    old spellings (`2130706433`, `0x7f.1`): whoever connects, a proxy too, reads it as one.
     """
+    bare = host.strip("[]").partition("%")[0]
     try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+        address = ipaddress.ip_address(bare)
     except ValueError:
-        return None
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(bare.rstrip(".")))
+        except (OSError, ValueError):
+            return None
     return getattr(address, "ipv4_mapped", None) or address
 
 
