@@ -139,7 +139,7 @@ def test_another_file_in_between_is_not_glued_on(target):
     assert_whole(file, target, other)
 
 
-OTHER = mp4(bytes(len(FILM) - len(mp4())))[4000 : len(FILM)]
+OTHER = mp4(bytes(len(FILM) - len(mp4(b""))))[4000 : len(FILM)]
 REST = f"bytes 4000-{len(FILM) - 1}/{len(FILM)}"
 ONE = '"one"'
 NOT_OURS = {
@@ -150,6 +150,10 @@ NOT_OURS = {
     "a weak tag": reply(206, OTHER, content_range=REST, etag='W/"one"'),
     "no tag": reply(206, OTHER, content_range=REST),
     "416": reply(416, content_range="bytes */7"),
+    "400": reply(400, {"error": "ranges are not supported"}),
+    "412": reply(412),
+    "304": reply(304),
+    "too much": reply(206, FILM[4000:] + b"more", content_range=REST, etag='"one"'),
 }
 
 

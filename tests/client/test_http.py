@@ -159,6 +159,14 @@ def test_a_get_is_redirected_within_the_origin_with_its_key():
     assert server.seen[1].headers["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("place", ["http://127.0.0.1:99999/x", "//127.0.0.1:65536/x"])
+def test_a_redirect_to_a_port_that_cannot_be_is_an_error_like_any_other(place):
+    error, server = exchange(reply(302, location=place))
+    assert isinstance(error, ProviderError)
+    assert "no such port" in error.message
+    assert len(server.seen) == 1
+
+
 def test_the_key_does_not_cross_to_another_origin():
     async def main():
         async with Server(reply(200, b"film")) as cdn:

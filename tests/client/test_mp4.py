@@ -38,14 +38,14 @@ def test_long_boxes_and_a_last_box_without_a_length(look):
 
 def test_version_1_of_the_header(look):
     header = b"\x01" + bytes(19) + (600).to_bytes(4, "big") + (1500).to_bytes(8, "big")
-    film = FTYP + box(b"moov", box(b"mvhd", header, bytes(80))) + box(b"mdat")
+    film = FTYP + box(b"moov", box(b"mvhd", header, bytes(80))) + box(b"mdat", b"x")
     assert look(film).seconds == 2.5
 
 
 @pytest.mark.parametrize("seconds_field", [0, 2**32 - 1])
 def test_an_unknown_length_is_none(look, seconds_field):
     header = bytes(12) + (1000).to_bytes(4, "big") + seconds_field.to_bytes(4, "big") + bytes(80)
-    film = FTYP + box(b"moov", box(b"mvhd", header)) + box(b"mdat")
+    film = FTYP + box(b"moov", box(b"mvhd", header)) + box(b"mdat", b"x")
     facts = look(film)
     assert (facts.seconds, facts.width, facts.height) == (None, None, None)
 
@@ -59,11 +59,15 @@ def test_an_unknown_length_is_none(look, seconds_field):
         (FTYP, "no pictures"),
         (FTYP + box(b"mdat", b"xyz"), "no moov"),
         (FTYP + box(b"moov", mvhd(1)), "no pictures"),
+        (mp4(b""), "no pictures"),
         (mp4(b"x" * 1000)[:-1], "1 bytes are missing"),
         (FTYP + b"\x00\x00\x00\x04mdat" + bytes(9), "does not fit"),
         (FTYP + b"\x00\x00\x00\x01mdat\x00", "ends inside the header"),
         (mp4()[: len(FTYP) + 20], "does not fit"),
-        (FTYP + box(b"moov", box(b"trak", box(b"free") * 100_000)) + box(b"mdat"), "more than 100"),
+        (
+            FTYP + box(b"mdat", b"x") + box(b"moov", box(b"trak", box(b"free") * 100_000)),
+            "100000 b",
+        ),
     ],
 )
 def test_what_is_not_whole_is_refused(look, tmp_path, data, words):

@@ -22,7 +22,7 @@ Origin = tuple[str, str, int]
 """Scheme, host (as DNS spells it) and port of a URL."""
 
 EMBEDDED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
-"""IPv6 addresses of which a gateway makes the IPv4 address in their last 32 bits.
+"""IPv6 addresses that a gateway translates to the IPv4 address in their last 32 bits.
 
 RFC 6052, 8215 and (old) 4291.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ OnProgress = Callable[[int, int | None], None]
 OK, MULTIPLE_CHOICES = 200, 300
 
 PARTIAL, UNSATISFIABLE = 206, 416
+
+NOT_CONTINUED = frozenset({PARTIAL, 304, 400, 412, UNSATISFIABLE, 501})
+"""Replies to the question for the rest after which the whole file is asked for."""
 
 EXCERPT = 200
 
@@ -98,7 +102,7 @@ class Fetch:
                     return None
                 if self._is_at_end(stream):
                     return None
-                if stream.status_code not in {PARTIAL, UNSATISFIABLE}:
+                if stream.status_code not in NOT_CONTINUED:
                     return await self._start(url, stream)
         # There is nothing to continue, or the server continues with something else.
         async with self.http.stream(url) as stream:
@@ -106,8 +110,10 @@ class Fetch:
 
     def _resume_headers(self, url: str) -> dict[str, str]:
         part, source = self.part, self.part.source
-        if source is None or source.validator is None or not part.size:
+        if source is None or source.validator is None:
             return {}
+        if not 0 < part.size < (source.length or math.inf):
+            return {}  # more bytes than were announced: no rest can make them right
         if source.address != strip_query(url):
             return {}
         return {"Range": f"bytes={part.size}-", "If-Range": source.validator}

@@ -48,6 +48,7 @@ Headers = Mapping[str, str]
 log = logging.getLogger("ipyreel.client")
 
 MAX_REDIRECTS = 5
+LAST_PORT = 65_535
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SLACK = 5.0
 """Seconds that a read may take longer than `timeouts.first_byte`, so that `watched` ends it."""
@@ -285,6 +286,8 @@ class Http:
         if not self._plain_is_fine(url):
             plain = url.scheme == "http"
             raise _refused(url, "it is plain http" if plain else "it is not an http URL")
+        if (url.port or 0) > LAST_PORT:  # httpx takes it, and fails in a way of its own
+            raise _refused(url, "there is no such port")
         timeout = httpx.Timeout(read, connect=min(self.timeouts.connect, read))
         if _origin(url) == _origin(self._home):
             # The server may have closed a reused connection; a POST that is lost on it looks

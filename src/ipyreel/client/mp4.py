@@ -83,9 +83,11 @@ def _read(file: BinaryIO) -> Container:
 
 def _read_mp4(file: BinaryIO, media_type: str) -> Container:
     left = iter(range(MOST_BOXES))
-    boxes = {box.kind: box for box in _boxes(file, 0, os.fstat(file.fileno()).st_size, left)}
+    found = _boxes(file, 0, os.fstat(file.fileno()).st_size, left)
+    # An encoder that failed leaves an mdat box with nothing in it.
+    boxes = {box.kind: box for box in found if box.kind != b"mdat" or box.end > box.start}
     if b"mdat" not in boxes:
-        raise _Broken("it has no pictures (no mdat box)")
+        raise _Broken("it has no pictures (no mdat box, or an empty one)")
     if b"moov" not in boxes:
         raise _Broken("its table of contents is missing (no moov box)")
     width = height = None

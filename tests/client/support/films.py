@@ -21,7 +21,7 @@ def trak(width, height):
 FTYP = box(b"ftyp", b"isom", bytes(4), b"isomiso2avc1mp41")
 
 
-def mp4(payload=b"", *, width=640, height=360, seconds=4.0):
+def mp4(payload=b"pictures", *, width=640, height=360, seconds=4.0):
     """Return a whole MP4 whose pictures are `payload`."""
     moov = box(b"moov", mvhd(seconds), trak(0, 0), trak(width, height))
     return FTYP + moov + box(b"mdat", payload)
