@@ -7,7 +7,6 @@ not wait for a server unless documented.
 from __future__ import annotations
 
 import concurrent.futures
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ipyreel import client as clients
 from ipyreel.catalog import Catalog, KeyRing, Model, Provider
 from ipyreel.catalog.choice import FALLBACK, Chooser, base_url_of, require_base_url, with_offers
-from ipyreel.catalog.keys import TYPED
+from ipyreel.catalog.keys import TYPED, Environment
 from ipyreel.catalog.loader import built_in_names
 from ipyreel.connections import Connections
 from ipyreel.errors import ConfigError, InvalidRequest, StoreError, VideoError
@@ -99,11 +98,12 @@ class Session:
         )
 
     @classmethod
-    def open(cls, *, environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> Session:
+    def open(cls, *, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Session:
         """Read the settings and the catalog; a broken one is kept as `problem`.
 
         `cwd` is the notebook's folder, with its `ipyreel.toml` and `videos/`.
         """
+        environ = Environment() if environ is None else environ
         bare, keys = Settings.without_files(environ, cwd or Path.cwd()), KeyRing(environ)
         trusted = Trust.load(environ, bare.config_dir, built_in_names())
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import os
 import re
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import NoReturn
 
 from ipyreel.catalog.rows import Provider
@@ -63,6 +64,25 @@ class Secret:
         raise TypeError("A key cannot be pickled: it would be readable in the file.")
 
 
+class Environment(Mapping[str, str]):
+    """The environment variables as they are now, with a repr that shows none.
+
+    Tracebacks with variables (`%xmode Verbose`, `pytest --showlocals`) show that of `os.environ`.
+    """
+
+    def __getitem__(self, name: str) -> str:
+        return os.environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+    def __repr__(self) -> str:
+        return "Environment()"
+
+
 def read_key(text: str | None, where: str) -> Secret | None:
     """Return the text found in `where` as a Secret; blank text counts as not set.
 
@@ -75,6 +95,7 @@ def read_key(text: str | None, where: str) -> Secret | None:
     # ASCII, not latin-1: httpx encodes headers as ASCII, and its UnicodeEncodeError would
     # contain the key.
     if not all("!" <= letter <= "~" or letter == " " for letter in text):
+        text = None  # a traceback may show it
         raise ConfigError(
             f"The key in {where} contains a character that is not allowed in an HTTP header.",
             hint="Copy the key again, without quotes or line breaks.",

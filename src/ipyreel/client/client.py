@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from ipyreel.catalog import (
     Secret,
     require_base_url,
 )
-from ipyreel.catalog.keys import read_headers, read_key
+from ipyreel.catalog.keys import Environment, read_headers, read_key
 from ipyreel.client.account import ask_balance, ask_offers
 from ipyreel.client.download import Download
 from ipyreel.client.fetch import OnProgress
@@ -121,6 +120,9 @@ class VideoClient:
         default_headers: Mapping[str, str] = NOTHING,
         http_client: HttpClient | None = None,
     ) -> None:
+        # First of all: the traceback of an error below may show what `key` is.
+        key = read_key(key, "what was given") if isinstance(key, str) else key
+        environ = Environment()
         checks = catalog is not None or isinstance(provider, str)
         catalog = catalog or Catalog.load()
         if isinstance(provider, str):
@@ -130,15 +132,13 @@ class VideoClient:
         self.retry = retry or RetryPolicy()
         self.timeouts = (timeouts or Timeouts()).with_poll(provider.timeout_read)
         self._sleep, self._clock, self._rng = sleep, clock, rng
-        self._keys = KeyRing(os.environ)
-        self.key = read_key(key, "what was given") if isinstance(key, str) else key
-        if self.key is None:
-            self.key = self._keys.find(provider)
+        self._keys = KeyRing(environ)
+        self.key = self._keys.find(provider) if key is None else key
         self._http = Http(
-            base_url or require_base_url(provider, os.environ),
+            base_url or require_base_url(provider, environ),
             key=self.key,
             key_header=provider.key_header,
-            headers=read_headers(provider, os.environ),
+            headers=read_headers(provider, environ),
             allow_plain_http=provider.plain_http,
             transport=transport,
             timeouts=self.timeouts,

@@ -138,9 +138,7 @@ class Http:
 
     def headers_for(self, call: HttpCall, *, masked: bool = False) -> dict[str, str]:
         """Return the headers of a call to the API itself; `masked`: as they may be shown."""
-        kind = {} if call.json is None else {"Content-Type": "application/json"}
-        own = self._own_headers(masked=masked)
-        return {"User-Agent": AGENT, **kind, **call.headers, **own}
+        return {**_headers_of(call), **self._own_headers(masked=masked)}
 
     async def send(self, call: HttpCall, *, timeout: float, limit: int = MAX_REPLY) -> HttpReply:
         """Send one request once and read the whole reply, whatever its status.
@@ -163,13 +161,12 @@ class Http:
             response, url = await self._follow(url, call.headers, read)
         else:
             url = self._moved.get(url, url)
-            response = await self._hop(call.method, url, self.headers_for(call), read, body)
+            headers = _headers_of(call)
+            response = await self._hop(call.method, url, headers, read, body)
             if response.status_code in REDIRECTS:
                 await close(response)
                 following = self._same_request(response, url)
-                response = await self._hop(
-                    call.method, following, self.headers_for(call), read, body
-                )
+                response = await self._hop(call.method, following, headers, read, body)
                 if response.status_code in REDIRECTS:
                     await close(response)
                     raise _refused_redirect(response, self._home, self._mask)
@@ -293,8 +290,8 @@ class Http:
             # The server may have closed a reused connection; a POST that is lost on it looks
             # like one that arrived, so only GETs reuse connections.
             client = self._own_client or self._client(url, reuse=method == "GET")
-            merged = {**headers, **self._own_headers()}
-            request = _build(client, method, url, merged, timeout, body)
+            # No variable holds the key: `%xmode Verbose` shows those of a traceback.
+            request = _build(client, method, url, {**headers, **self._own_headers()}, timeout, body)
             with mapped(url.host):
                 return await client.send(request, stream=True, follow_redirects=False)
         return await self._hop_elsewhere(url, headers, timeout)
@@ -344,6 +341,11 @@ class Http:
             bearer = self._key_header.lower() == "authorization"
             found[self._key_header] = f"Bearer {shown(self._key)}" if bearer else shown(self._key)
         return found
+
+
+def _headers_of(call: HttpCall) -> dict[str, str]:
+    kind = {} if call.json is None else {"Content-Type": "application/json"}
+    return {"User-Agent": AGENT, **kind, **call.headers}
 
 
 def _secret_values(headers: Mapping[str, str]) -> list[str]:
