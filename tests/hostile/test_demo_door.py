@@ -244,8 +244,10 @@ def test_a_body_is_not_read_before_the_key_is_seen(demo):
         b'{"prompt": "x", "images": [' + b'{"image_url": {"url": 1}},' * 1000 + b"0]}",
         b'{"prompt": "x", "input_reference": {"file_id": "file-1"}}',
         b'{"prompt": "x", "input_reference": 7}',
+        # Few bytes each, and in memory thirty times as many.
+        b'{"prompt": "x", "metadata": [' + b"{}," * 300_000 + b"0]}",
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_numbers_and_nesting_out_of_bounds_are_400(demo, body):
     headers = {**RIGHT, "content-type": "application/json"}

@@ -44,6 +44,9 @@ from ipyreel.values import Json
 MAX_BODY = 64 * 2**20
 """Most bytes of a request body."""
 
+MOST_VALUES = 250_000
+"""Values in a JSON body; in memory each takes thirty times its two characters."""
+
 TOO_LARGE = 413
 CHUNK = 64 * 2**10
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
@@ -319,6 +322,8 @@ async def _read_json(request: Request) -> Json:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise Refused(400, f"The JSON body has more than {MOST_VALUES} values.")
     try:
         return json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
