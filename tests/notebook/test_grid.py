@@ -106,6 +106,11 @@ def state(grid: Grid) -> dict:
 # ---- words --------------------------------------------------------------------------------
 
 
+def test_a_strangers_label_stays_on_its_line():
+    info = SweepInfo(labels=("a\x1b[2J\nb\u202ec \ud800",))
+    assert info.label(0) == "a\ufffd[2J b\ufffdc \ufffd"
+
+
 def test_one_line_sums_up():
     jobs = [done(0), job(1), FAILED, WAITING, job(4, status="cancelled"), job(5, status="unknown")]
     told = " · ".join(sweep_text.counts(SweepInfo(labels=("",) * 6), jobs))

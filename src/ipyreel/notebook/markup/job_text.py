@@ -29,7 +29,7 @@ DOWNLOAD_FROM = 95.0
 SLIVER = 3.0
 """The smallest percentage that the bar shows, so that it is visible."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")
 
 
 MADE: Mapping[Chain, str] = MappingProxyType(
@@ -39,7 +39,10 @@ MADE: Mapping[Chain, str] = MappingProxyType(
 
 
 def clean(text: object) -> str:
-    """Return text that is safe to print: control characters and lone surrogates become U+FFFD."""
+    """Return text that is safe to print.
+
+    Control characters, lone surrogates, and what writes a line backwards become U+FFFD.
+    """
     return _CONTROL.sub("\ufffd", str(text).replace("\r\n", "\n"))
 
 

@@ -59,7 +59,7 @@ class SweepInfo:
 
     def label(self, index: int) -> str:
         """Return how a job differs from the others; "video" if nothing differs."""
-        return self.labels[index] or "video"
+        return job_text.one_line(self.labels[index]) or "video"
 
 
 def waits(job: JobSnapshot) -> bool:
