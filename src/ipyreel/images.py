@@ -133,6 +133,8 @@ def _png(picture: Any, mode: str = "RGB") -> bytes:
 
 def _of_path(path: Path) -> Image:
     try:
+        if path.is_fifo():  # to open it would wait for ever
+            raise InvalidRequest(f"The image {path} is a pipe.", hint=f"It can be {ALLOWED}.")
         with path.open("rb") as file:
             # One byte more than allowed shows that the file is too large, whatever it is.
             data = file.read(MAX_IMAGE + 1)

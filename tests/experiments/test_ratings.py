@@ -103,6 +103,7 @@ RATED = {"video": A, "who": "Bo", "stars": 3, "note": "", "tags": [], "at": 1.0}
         ("ratings", {"stars": 1e300}),
         ("ratings", {"note": "x" * 2001}),
         ("ratings", {"note": {"a": 1}}),
+        ("ratings", {"note": "half \ud800"}),
         ("ratings", {"tags": "sea"}),
         ("ratings", {"tags": ["x"] * 51}),
         ("ratings", {"tags": [["x"]]}),

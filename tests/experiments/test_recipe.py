@@ -171,6 +171,8 @@ def test_where_no_cell_does_it_a_file_is_named():
     with pytest.raises(InvalidRequest, match=NO_CELL[:20]) as caught:
         cell_of_jobs(rows, [{"noun": "A"}, {"noun": "B"}], "{noun}")
     assert "to_toml()" in caught.value.hint
+    with pytest.raises(InvalidRequest, match=NO_CELL[:20]):
+        cell_of_jobs([], [], None)  # a folder of nobody's videos
     hostile = "{mood:>99999999999}{mood.__class__}"
     with pytest.raises(InvalidRequest):
         cell_of_jobs(rows, [{"mood": "A"}, {"mood": "B"}], hostile)

@@ -11,6 +11,7 @@ import pytest
 from ipyreel.errors import InvalidRequest
 from ipyreel.experiments.datasets import Entry, read_dataset, write_dataset
 from ipyreel.experiments.ratings import Opinions
+from ipyreel.images import read_image
 from ipyreel.jobs.database import Database
 from ipyreel.values import JobSnapshot, VideoFile, VideoRequest
 
@@ -52,9 +53,12 @@ def spoil(**values):
     return act
 
 
-def replace_video(make):
+VIDEO = "videos/v000001.mp4"
+
+
+def replace(name, make):
     def act(folder):
-        path = folder / "videos" / "v000001.mp4"
+        path = folder / name
         path.unlink()
         make(path)
 
@@ -72,14 +76,17 @@ def replace_video(make):
         (spoil(provider="../x"), "the name of a provider"),
         (spoil(prompt=["a"]), "prompt"),
         (spoil(seconds=1e999), "seconds"),
+        (spoil(template=5), "template"),
         (spoil(seed=True), "seed"),
         (spoil(model=["a"]), "model"),
         (spoil(size="<b>"), "size"),
         (spoil(varied="[" * 100_000), "not as ipyreel writes it"),
         (spoil(created_at="9" * 5000), "not as ipyreel writes it"),
-        (replace_video(lambda path: path.symlink_to("/etc/passwd")), "leads out of the folder"),
-        (replace_video(os.mkfifo), "not a video file"),
-        (replace_video(lambda path: path.write_bytes(b"#!/bin/sh")), "not a whole video"),
+        (replace(VIDEO, lambda path: path.symlink_to("/etc/passwd")), "leads out of the folder"),
+        (replace(VIDEO, os.mkfifo), "not a video file"),
+        (replace("metadata.jsonl", os.mkfifo), "not a file"),
+        (replace("metadata.jsonl", lambda path: path.symlink_to("/dev/zero")), "not a file"),
+        (replace(VIDEO, lambda path: path.write_bytes(b"#!/bin/sh")), "not a whole video"),
         (lambda folder: (folder / "metadata.jsonl").write_text("[1]"), "line 1"),
         (lambda folder: (folder / "metadata.jsonl").unlink(), "No such file"),
     ],
@@ -89,3 +96,14 @@ def test_a_strangers_folder_is_refused(folder, tmp_path, attack, words):
     attack(folder)
     with pytest.raises(InvalidRequest, match=words):
         read(folder)
+
+
+def test_no_pipe_is_waited_for(tmp_path):
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    database = Database(tmp_path / "library.sqlite")
+    with pytest.raises(InvalidRequest, match="not a file"):
+        Opinions(database).merge(pipe)
+    with pytest.raises(InvalidRequest, match="a pipe"):
+        read_image(pipe)
+    database.close()

@@ -239,6 +239,7 @@ def read_dataset(
     folder = folder.expanduser().absolute()
     rows = _read_rows(folder / METADATA)
     try:
+        templates = {_string(row, "template") for row in rows}
         entries = [_entry(folder, row, now, known) for row in rows]
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidRequest(f"{folder / METADATA}: {error} is not as ipyreel writes it.") from None
@@ -248,7 +249,6 @@ def read_dataset(
         raise InvalidRequest(f"{folder}: {error.message}") from error
     if len({entry.job.id for entry in entries}) != len(entries):
         raise InvalidRequest(f"{folder / METADATA} names a video twice.")
-    templates = {_string(row, "template") for row in rows}
     template = templates.pop() if len(templates) == 1 else None
     return template, entries
 

@@ -32,6 +32,7 @@ FORMAT = "ipyreel-votes-1"
 
 _AT_ONCE = 400
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,8 +289,8 @@ def _checked_rating(item: Mapping[str, Json]) -> Rating:
     stars, note, tags = item["stars"], item["note"], item["tags"]
     if stars is not None and (isinstance(stars, bool) or stars not in range(1, 6)):
         raise InvalidRequest("A rating is 1 to 5 stars.")
-    if not isinstance(note, str) or len(note) > LONGEST:
-        raise InvalidRequest(f"A note has at most {LONGEST} characters.")
+    if not isinstance(note, str) or len(note) > LONGEST or _HALF.search(note):
+        raise InvalidRequest(f"A note has at most {LONGEST} characters, all of them whole.")
     if not isinstance(tags, list) or len(tags) > 50:  # noqa: PLR2004 - more are a mistake
         raise InvalidRequest("A rating has at most 50 tags.")
     return Rating(

@@ -131,7 +131,7 @@ def cell_of_jobs(
     prompts, axes = _guess(asked, differs, prompt)
     try:
         text = _checked_cell(asked, prompts, axes)
-    except (InvalidRequest, ValueError, LookupError, AttributeError):
+    except (InvalidRequest, ValueError, LookupError, AttributeError, ZeroDivisionError):
         text = None
     if text is None:
         raise InvalidRequest(NO_CELL, hint="to_toml() writes them as a file for %%video --from.")

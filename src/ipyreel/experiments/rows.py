@@ -67,6 +67,9 @@ def _too_many(number: int) -> InvalidRequest:
 def read_bytes(path: Path, where: str = "") -> bytes:
     """Read a file of data; raises `InvalidRequest`, which begins with `where`."""
     try:
+        if path.exists() and not path.is_file():
+            # Opening a pipe would wait for ever.
+            raise InvalidRequest(f"{where}{path} is not a file.")
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
