@@ -145,6 +145,8 @@ def test_an_unknown_provider_is_answered_with_those_there_are(catalog):
         ('[models.x]\n[[models.x.warnings]]\noption = "size"', 2, "needs a text"),
         ("[models.x]\nprices = 3", 2, "takes a list of tables"),
         ('[models."a b"]\nseconds = [3]', 1, "must not contain spaces"),
+        ('[models."\u202ea"]\nseconds = [3]', 1, "must not contain spaces"),
+        ("".join(f"[models.m{n}]\n" for n in range(1001)), 1, "more than 1000"),
         ("[models.x]\nseconds = 1e999\n", 2, "takes a list"),
         ('[models.x]\nsizes = ["big"]', 2, "takes WIDTHxHEIGHT"),
         ('[models.x]\nended = "soon"', 2, "takes a date"),

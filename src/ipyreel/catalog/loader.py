@@ -24,6 +24,9 @@ from ipyreel.wire.urls import base_url_problem
 
 _T = TypeVar("_T")
 
+MOST_ROWS = 1_000
+"""Rows of one kind in one file: more make each start of a kernel slow."""
+
 MOST_LIKE = 16
 """The longest chain of rows that a model's row may copy from."""
 
@@ -121,9 +124,12 @@ class _Rows:
 
     def _add(self, kind: str, toml: Toml) -> None:
         merged: dict[str, dict[str, Any]] = getattr(self, kind)
-        for name, row in Table(toml.data.get(kind, {}), toml, kind).left.items():
+        rows = Table(toml.data.get(kind, {}), toml, kind).left
+        if len(rows) > MOST_ROWS:
+            raise toml.error(f"{len(rows)} rows, more than {MOST_ROWS}", kind)
+        for name, row in rows.items():
             own = Table(row, toml, kind, name).left
-            if not re.fullmatch(r"[^\s\"']+", name):
+            if not re.fullmatch(r"[^\s\"']+", name) or not name.isprintable():
                 raise toml.error("a name must not contain spaces or quotes", kind, name)
             if toml.trusted or name not in merged:
                 # Otherwise the row keeps its origin, which decides which provider is chosen.
