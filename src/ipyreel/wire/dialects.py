@@ -185,6 +185,8 @@ _ROWS = (
 DIALECTS: Mapping[str, Dialect] = MappingProxyType({row.name: row for row in _ROWS})
 """Every dialect by its name."""
 
+_HAPPYHORSE: Mapping[str, Any] = {"seconds": _DURATION, "size": "size and metadata"}
+
 SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "sora": {"size": "size", "images": "file or text"},
@@ -194,10 +196,11 @@ SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "images": "reference_images",
             "upper": _words("resolution"),
         },
-        "veo": {"seconds": _DURATION, "images": "image"},
+        "veo": {"seconds": _DURATION, "images": "image or images"},
         "omni": {
             "seconds": _DURATION,
-            "images": "image",
+            "images": "image or images",
+            "modes": ("t2v", "r2v"),
             "fixed": MappingProxyType({"n": 1, "response_format": "url"}),
         },
         "seedance": {
@@ -206,17 +209,22 @@ SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "images": "images",
         },
         "happyhorse": {
-            "seconds": _DURATION,
-            "size": "size and metadata",
+            **_HAPPYHORSE,
             "images": "image or images",
             "modes": ("t2v", "i2v", "r2v"),
         },
+        "happyhorse-r2v": {**_HAPPYHORSE, "images": "images", "modes": ("r2v",)},
+        "happyhorse-edit": {**_HAPPYHORSE, "images": "images", "modes": ("video_edit",)},
         "vidu": {
             "seconds": _DURATION,
             "size": "size, ratio and resolution",
             "images": "images",
         },
-        "hailuo": {"seconds": _DURATION, "size": "size and RESOLUTION", "images": "image"},
+        "hailuo": {
+            "seconds": _DURATION,
+            "size": "size and RESOLUTION",
+            "images": "image or images",
+        },
     }
 )
 """What the families of models change in the row of aiid.

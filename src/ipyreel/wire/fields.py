@@ -85,16 +85,14 @@ def _image_and_images(images: Images) -> Fields:
     return {**_image_or_images(images)[0], **_list("images")(images)[0]}, ()
 
 
-def _one_image(images: Images) -> Fields:
-    return {"image": reference(images[0])}, ()
-
-
 def _list(name: str) -> Callable[[Images], Fields]:
     return lambda images: ({name: [reference(image) for image in images]}, ())
 
 
 def _image_or_images(images: Images) -> Fields:
-    return _one_image(images) if len(images) == 1 else _list("images")(images)
+    if len(images) == 1:
+        return {"image": reference(images[0])}, ()
+    return _list("images")(images)
 
 
 def _openrouter(images: Images) -> Fields:
@@ -120,7 +118,6 @@ IMAGE_WAYS: Mapping[str, ImageWay] = MappingProxyType(
         ),
         "files or text": ImageWay(show=_vllm_omni, most=None),
         "image and images": ImageWay(show=_image_and_images, most=None),
-        "image": ImageWay(show=_one_image),
         "image or images": ImageWay(show=_image_or_images, most=None),
         "images": ImageWay(show=_list("images"), most=None),
         "reference_images": ImageWay(show=_list("reference_images"), most=None),
