@@ -187,7 +187,7 @@ def test_resume_goes_on_with_what_an_ended_kernel_left(reel, live):
         pass
     api.close()  # as if the kernel had ended
     hurry()
-    assert f"From an earlier kernel: {job.id}" in said(reel, "")
+    assert f"Not worked on in this kernel: {job.id}" in said(reel, "")
     assert f"{job.id}: resumed." in said(reel, "resume")
     reel.run_cell("%video wait")
     assert api.job(job.id).status == "completed"
@@ -321,6 +321,7 @@ def test_resume_by_the_id_of_the_server_and_from_another_kernel(reel, live, monk
     job = made(reel, "")
     with pytest.raises(SubmissionUnknown):
         job.wait(60)
+    assert f"Not worked on in this kernel: {job.id}" in said(reel, "")  # though it was sent by it
     live.faults.clear()
     (remote_id,) = live.job_ids()
     said(reel, f"resume {job.id} {remote_id}")

@@ -48,7 +48,7 @@ def status(screen: Screen) -> Report:
     ]
     if stranded:
         names = ", ".join(job.id for job in stranded[:8])
-        notes.append(f"From an earlier kernel: {names}. %video resume continues them.")
+        notes.append(f"Not worked on in this kernel: {names}. %video resume continues them.")
     return Table((), lines.items(), note="\n".join(notes))
 
 
@@ -274,7 +274,7 @@ def _in_flight(own: list[JobSnapshot], stranded: list[JobSnapshot]) -> str:
         return "none active"
     parts = [f"{len(own)} active here"]
     if stranded:
-        parts.append(f"{len(stranded)} active elsewhere or left by an ended kernel")
+        parts.append(f"{len(stranded)} not worked on here")
     return ", ".join(parts)
 
 
