@@ -103,7 +103,7 @@ def resume_one(
 
 
 def renamed(store: JobStore, job: JobSnapshot, output: Path) -> JobSnapshot:
-    """Give a job another file name, while this kernel is not working on it."""
+    """Change the file name of a job that this kernel is not working on."""
     moved = replace(job, target=str(output.absolute()))
     if job.file is not None and Path(job.file.path).exists():
         raise InvalidRequest(f"{job.id}: its video already exists: {job.file.path}.")

@@ -26,7 +26,7 @@ def not_there_yet():
             error="JobNotFound",
             says=("The job is completed, but after 60 s", "resume looks again", "%video resume v"),
         )
-        case = Case(row=row, name=f"{status} for ever", rules=everywhere(not_ready=status), end=end)
+        case = Case(row=row, name=f"{status} forever", rules=everywhere(not_ready=status), end=end)
         yield from at(kinds, replace(case, after=DONE, waited=(60, 75)))
     told = everywhere(2, status=409, headers={"retry-after": "9"})
     yield from at(ANY, Case(row=row, name="409 with a wish", rules=told, waits=((9, 9),)))
@@ -80,7 +80,7 @@ def spoilt():
         slow = "first_byte" if "hang" in do else None
         end = End(status="failed", error=error, says=(words, "%video resume v", "downloads it"))
         rules = everywhere(**do)
-        case = Case(row=row, name=f"{name} for ever", rules=rules, end=end, after=DONE)
+        case = Case(row=row, name=f"{name} forever", rules=rules, end=end, after=DONE)
         kinds = EDGES if name in AT_AN_ADDRESS else ANY
         yield from at(kinds, replace(case, impatient=slow))
         if name in PASSING:

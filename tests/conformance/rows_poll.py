@@ -52,7 +52,7 @@ def silent():
     for name, (do, note) in SILENT.items():
         slow = "poll" if "hang" in do else None
         case = Case(
-            row=row, name=f"{name} for ever", rules=(rule("retrieve", **do),), notes=(note,)
+            row=row, name=f"{name} forever", rules=(rule("retrieve", **do),), notes=(note,)
         )
         # Twice as long each time: 4, 8, 16, 32 s, then 60.
         waits = ((60, 60),) if not do.get("headers") else ()
@@ -97,7 +97,7 @@ def _missing(row):
         ("410", said(410)),
         ("task_not_exist", {"status": 400, "body": {"code": "task_not_exist", "message": "gone"}}),
     ):
-        case = Case(row=row, name=f"{name} for ever", rules=(rule("retrieve", **do),), end=end)
+        case = Case(row=row, name=f"{name} forever", rules=(rule("retrieve", **do),), end=end)
         yield from at(ANY, replace(case, after=DONE))
         case = Case(row=row, name=f"{name} at first", rules=(rule("retrieve", count=2, **do),))
         yield from at(ANY, case)
@@ -176,7 +176,7 @@ def odd_answers():
         ("completed_at while queued", {"status": "queued", "completed_at": 1}),
     ):
         end = replace(GIVEN_UP, status="queued" if name.startswith("comp") else "in_progress")
-        case = Case(row=row, name=f"{name} for ever", rules=(rule("retrieve", job=job),), end=end)
+        case = Case(row=row, name=f"{name} forever", rules=(rule("retrieve", job=job),), end=end)
         # This one names the address of the file: with an unknown status, that is checked.
         names_it = {"aiid"} if name == "unknown word" else set()
         yield from at(names_it, replace(case, end=DONE))

@@ -241,7 +241,7 @@ def busy():
     end = End(
         status="failed", error="RateLimited", says=(SAID, "Wait a little"), posts=10, accepted=0
     )
-    case = Case(row=row, name="create for ever", rules=(rule("create", **no),), end=end)
+    case = Case(row=row, name="create forever", rules=(rule("create", **no),), end=end)
     yield from at(ANY, case)
 
 

@@ -233,7 +233,7 @@ def _blunt(do: Mapping[str, Json], reply: Reply) -> Reply:
     headers = dict(do.get("headers", {}))
     body = do.get("body")
     if body is None:
-        message = f"The demo was told to send {do['status']}."
+        message = f"The demo was configured to send {do['status']}."
         body = {"error": {"message": message, "type": "demo_fault", "param": None, "code": None}}
     if isinstance(body, str):
         kind = "text/html" if body.lstrip().startswith("<") else "text/plain"

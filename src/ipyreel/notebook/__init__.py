@@ -1,1 +1,1 @@
-"""What a person sees and types: magics, cards, forms (IPython, ipywidgets)."""
+"""The user interface in notebooks: magics, cards, forms (IPython, ipywidgets)."""

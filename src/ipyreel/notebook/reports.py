@@ -205,7 +205,7 @@ def balance(session: Session, provider: str | None = None) -> Report:
     left = account.balance(session, name)
     if left is None:
         title = session.catalog.provider(name).title
-        raise InvalidRequest(f"{title} has no route that tells what is left.")
+        raise InvalidRequest(f"{title} has no route for the balance.")
     return Notice(f"{name}: {balance_text(left)}.")
 
 

@@ -1,1 +1,1 @@
-"""What a person holds: jobs, lists of jobs, videos."""
+"""The objects that the user works with: jobs, lists of jobs, videos."""
