@@ -31,10 +31,10 @@ SILENT = {
     "reset": ({"reset": True}, "not answering;"),
     "closed": ({"drop_reply": True}, "not answering;"),
     "cut": ({"cut": 20}, "not answering;"),
-    "html": ({"html": True}, "unreadable"),
-    "no json": ({"status": 200, "body": "all is well"}, "unreadable"),
-    "empty": ({"status": 200, "body": ""}, "unreadable"),
-    "list": ({"status": 200, "body": [1, 2]}, "unreadable"),
+    "html": ({"html": True}, "could not be read"),
+    "no json": ({"status": 200, "body": "all is well"}, "could not be read"),
+    "empty": ({"status": 200, "body": ""}, "could not be read"),
+    "list": ({"status": 200, "body": [1, 2]}, "could not be read"),
     "silence": ({"hang": 30}, "not answering;"),
     "hiccup": ({"status": 200, "body": {"error": {"message": SAID}}}, "not answering (200)"),
     "400": (said(400), "not answering (400)"),
@@ -51,9 +51,7 @@ def silent():
     row = "no answer to a question"
     for name, (do, note) in SILENT.items():
         slow = "poll" if "hang" in do else None
-        case = Case(
-            row=row, name=f"{name} forever", rules=(rule("retrieve", **do),), notes=(note,)
-        )
+        case = Case(row=row, name=f"{name} forever", rules=(rule("retrieve", **do),), notes=(note,))
         # Twice as long each time: 4, 8, 16, 32 s, then 60.
         waits = ((60, 60),) if not do.get("headers") else ()
         case = replace(case, end=GIVEN_UP, after=DONE, waits=waits, never=("content", "file"))

@@ -166,7 +166,7 @@ REFUSED = {
 REMEDIES = {
     401: "%video key",
     402: "Top it up",
-    403: "Check its rights",
+    403: "Check its permissions",
     404: "Check the base URL and the name of the model",
     413: "Use a smaller image",
 }
