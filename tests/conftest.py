@@ -46,6 +46,19 @@ def pytest_configure(config):
             os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Have one worker run all browser tests: it starts the browser and the servers once."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - it may be absent
+
+    class OneBrowser(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            folder = "tests/browser"
+            return folder if nodeid.startswith(f"{folder}/") else super()._split_scope(nodeid)
+
+    return OneBrowser(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 class NetworkRefusedError(AssertionError):
     """A test reached for the network beyond this machine."""
 

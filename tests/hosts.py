@@ -52,8 +52,7 @@ HOSTS: dict[str, tuple[str, ...]] = {
         "linked; embedded where the server does not serve the file",
     ),
     "Notebook 7": (
-        *([SEVEN + "test_live"] * 4),
-        SEVEN + "test_early",
+        *([SEVEN + "test_live"] * 5),
         "-",
         "as JupyterLab",
     ),

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 SWEEP = """%%video films -p demo --vary mood=calm,stormy --vary seconds=1,2,3 --seed 1 \
 --size 640x360 -w
 A {mood} sea"""
-VOTES = 20
+VOTES = 8
 KEYS = ("ArrowLeft", "u", *("ArrowLeft", "ArrowRight", "ArrowDown", "ArrowRight") * (VOTES // 4))
 
 TURN = "turn => document.querySelector('.ipyreel-judge [data-turn]')?.dataset.turn === turn"
@@ -44,7 +44,7 @@ def rate_one(lab, cell):
     lab.screenshot("rate-dark", cell=cell)
 
 
-def test_twenty_votes_by_keyboard_survive_the_kernel(server, lab, stranger):
+def test_votes_by_keyboard_survive_the_kernel(server, lab, stranger):
     write_notebook(
         server.root / "judge.ipynb",
         [
@@ -72,8 +72,7 @@ def test_twenty_votes_by_keyboard_survive_the_kernel(server, lab, stranger):
         lab.page.keyboard.press(key)
     lab.wait_for(STATUS, arg="Votes are in the library")
     results = lab.output_text(2).partition("Votes are")[0].strip()
-    assert "20 votes by 1 person." in results
-    assert "5 on pairs that were chosen because they were close" in results
+    assert "8 votes by 1 person." in results
     lab.screenshot("judge-result-light", cell=2)
     assert grave_faults(lab.page, ".ipyreel-judge")[0] == []
     lab.use_theme("dark")

@@ -1,10 +1,10 @@
-"""The tests of JupyterLab, repeated in Notebook 7."""
+"""The journey from a prompt to a video that others see, in Notebook 7."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.browser import test_lab, test_saved_early
+from tests.browser import test_lab
 from tests.support.lab import NOTEBOOK
 
 pytestmark = pytest.mark.browser
@@ -16,4 +16,3 @@ def app():
 
 
 test_live = test_lab.test_the_card_moves_while_a_cell_blocks_and_its_video_is_saved
-test_early = test_saved_early.test_what_was_saved_while_jobs_ran_shows_their_videos

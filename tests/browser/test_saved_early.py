@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.support.lab import LAB, write_notebook
+from tests.support.lab import write_notebook
 
 pytestmark = pytest.mark.browser
 
@@ -45,7 +45,7 @@ def check_videos(page, *cells):
         assert not PROBLEM.search(page.output_text(index))
 
 
-def test_what_was_saved_while_jobs_ran_shows_their_videos(server, shops, open_page, stranger, app):
+def test_what_was_saved_while_jobs_ran_shows_their_videos(server, shops, open_page, stranger):
     write_notebook(server.root / "early.ipynb", [LOAD, VIDEO, SWEEP, WAIT])
     first = open_page(server)
     first.open("early.ipynb")
@@ -69,7 +69,7 @@ def test_what_was_saved_while_jobs_ran_shows_their_videos(server, shops, open_pa
                for one in saved.cells[1].outputs)  # fmt: skip
     first.close_notebook()
 
-    for name in ("early", "never-saved-again") if app is LAB else ("never-saved-again",):
+    for name in ("early", "never-saved-again"):
         first.open(f"{name}.ipynb")
         assert first.is_trusted(1)
         check_videos(first, (1, 1), (2, 2))

@@ -186,7 +186,6 @@ def test_tiles_are_tried_again_and_cancelled_alone_or_together(server, lab, open
     lab.screenshot("sweep-retry-light", cell=1)
     lab.use_theme("dark")
     lab.screenshot("sweep-retry-dark", cell=1)
-    assert grave_faults(lab.page, ".jp-OutputArea-output")[0] == []
 
     # What was saved on the way is there without the kernel, too.
     both = "() => /1 done · 1 failed/.test(document.querySelector('.ipyreel-saved').textContent)"
