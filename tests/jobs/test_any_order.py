@@ -196,6 +196,8 @@ class Kernel:
         await asyncio.sleep(0)
         while not self.turns.is_set():
             await self.turns.wait()
+        # What it slept counts once it looks again, so that two sleeps are not taken for one.
+        self.awake, self.asleep = self.looked, 0.0
 
     async def connect(self, _provider, _base_url):
         await self.turn()
