@@ -38,12 +38,18 @@ def read_image(given: Any) -> Image:
         return given
     if isinstance(given, (bytes, bytearray, memoryview)):
         return image_of_bytes(bytes(given), "bytes")
-    if isinstance(given, str) and urlsplit(given).scheme in {"http", "https"}:
-        name = urlsplit(given).path.rpartition("/")[2] or "image"
-        return Image(source=given, url=given, filename=name)
-    if isinstance(given, (str, Path)):
+    if not isinstance(given, (str, Path)):
+        return _of_object(given)
+    try:
+        parts = urlsplit(str(given))
+        if isinstance(given, str) and parts.scheme in {"http", "https"}:
+            name = parts.path.rpartition("/")[2] or "image"
+            return Image(source=given, url=given, filename=name)
         return _of_path(Path(given).expanduser())
-    return _of_object(given)
+    except InvalidRequest:
+        raise
+    except (ValueError, RuntimeError) as error:  # half of an IPv6 address, NUL, ~nobody
+        raise InvalidRequest(f"The image has no usable name: {error}.") from None
 
 
 def image_of_bytes(data: bytes, source: str) -> Image:

@@ -104,6 +104,14 @@ def test_no_pipe_is_waited_for(tmp_path):
     database = Database(tmp_path / "library.sqlite")
     with pytest.raises(InvalidRequest, match="not a file"):
         Opinions(database).merge(pipe)
-    with pytest.raises(InvalidRequest, match="a pipe"):
+    with pytest.raises(InvalidRequest, match=r"^The image .* is a pipe"):
         read_image(pipe)
     database.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["http://[::1", "https://[zz]/x", "a\0b.png", "~nobody-here/x.png"]
+)
+def test_an_image_of_an_impossible_name_is_one_error(name):
+    with pytest.raises(InvalidRequest, match="no usable name"):
+        read_image(name)
