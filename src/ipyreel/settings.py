@@ -426,10 +426,6 @@ class Settings:
             layers={"default": {"home": (home, source)}} if home else {},
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain data, by name."""
-        return {name: getattr(self, name) for name in READERS}
-
 
 _DEFAULTS: Mapping[str, Any] = {
     item.name: item.default for item in fields(Settings) if item.name in READERS

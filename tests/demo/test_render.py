@@ -45,11 +45,10 @@ def picture_file(kind: str, size: tuple[int, int] = (200, 100)) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "seconds", "fps", "frames"),
-    [(128, 72, 1.0, 24, 24), (64, 64, 1.0, 24, 24), (72, 128, 0.5, 24, 12), (96, 64, 0.5, 30, 15)],
+    ("width", "height", "seconds", "frames"), [(128, 72, 1.0, 24), (72, 128, 0.5, 12)]
 )
-def test_a_film_is_exactly_what_was_asked(tmp_path, width, height, seconds, fps, frames):
-    path = film(tmp_path / "a.mp4", width=width, height=height, seconds=seconds, fps=fps)
+def test_a_film_is_exactly_what_was_asked(tmp_path, width, height, seconds, frames):
+    path = film(tmp_path / "a.mp4", width=width, height=height, seconds=seconds)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
@@ -57,17 +56,13 @@ def test_a_film_is_exactly_what_was_asked(tmp_path, width, height, seconds, fps,
         assert container.duration == round(seconds * 1_000_000)
         assert float(stream.duration * stream.time_base) == seconds
         times = [shown.time for shown in container.decode(stream)]
-    assert times == pytest.approx([index / fps for index in range(frames)])
+    assert times == pytest.approx([index / 24 for index in range(frames)])
 
 
 def test_the_index_stands_before_the_media(tmp_path):
     data = film(tmp_path / "a.mp4").read_bytes()
     assert data[4:8] == b"ftyp"
     assert 0 < data.find(b"moov") < data.find(b"mdat")
-
-
-def test_the_same_request_gives_the_same_bytes(tmp_path):
-    assert digest(film(tmp_path / "a.mp4")) == digest(film(tmp_path / "b.mp4"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 
 from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.session import Session
+from ipyreel.settings import READERS
 from ipyreel.values import VideoRequest
 from tests.hostile.conftest import KEYS, found_in
 from tests.support.demo import running_demo
@@ -52,7 +53,8 @@ def opened():
 def facts(session):
     """Return what decides who answers, where, with which key, at which cost and into which file."""
     rows, choice = dict(session.catalog.providers), session.planner().choice()
-    return rows, session.settings.to_dict(), choice, session.catalog.models
+    settings = [getattr(session.settings, name) for name in READERS]
+    return rows, settings, choice, session.catalog.models
 
 
 def row(*lines, name="new", url=EVIL):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from decimal import Decimal
 from pathlib import Path
 
@@ -176,21 +175,6 @@ def test_an_unknown_setting_is_answered_with_those_there_are():
     text = str(caught.value)
     assert text.startswith("Unknown setting secnds. Did you mean seconds?")
     assert all(name in text for name in READERS)
-
-
-def test_a_setting_is_read_in_every_layer():
-    for name in READERS:
-        assert hasattr(BARE, name)
-    assert set(BARE.to_dict()) == set(READERS)
-
-
-def test_settings_do_not_change():
-    with pytest.raises(FrozenInstanceError):
-        BARE.model = "x"
-    laid = BARE.with_values("use", model="x")
-    with pytest.raises(TypeError):
-        laid.layers["use"] = {}
-    assert BARE.model is None
 
 
 @given(st.integers(1, 99999), st.integers(1, 99999), st.sampled_from("xX×*"), st.booleans())

@@ -212,10 +212,6 @@ class KeyRing:
             raise ConfigError(f"No key was typed for {name}.")
         self._memory[name] = key
 
-    def forget(self, name: str) -> None:
-        """Drop the typed key of the provider `name`, if there is one."""
-        self._memory.pop(name, None)
-
     def require(self, provider: Provider) -> Secret:
         """Return the key of `provider`; raises MissingKey naming the variable to set."""
         key = self.find(provider)

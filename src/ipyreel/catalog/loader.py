@@ -49,7 +49,6 @@ class Catalog:
 
     providers: Mapping[str, Provider]
     models: Mapping[str, Model]
-    default_provider: str | None = None
     offers: Mapping[str, Offered] = field(default_factory=lambda: NO_OFFERS)
 
     @classmethod
@@ -68,14 +67,9 @@ class Catalog:
         rows = _Rows(tomls)
         providers = {name: _provider(rows.table("providers", name)) for name in rows.providers}
         models = {name: _model(rows.table("models", name)) for name in rows.models}
-        default = None
         for toml in tomls:
-            default = _default_provider(toml, providers) or default
-        return cls(
-            providers=MappingProxyType(providers),
-            models=MappingProxyType(models),
-            default_provider=default,
-        )
+            _check_settings(toml, providers)
+        return cls(providers=MappingProxyType(providers), models=MappingProxyType(models))
 
     def provider(self, name: str) -> Provider:
         """Return the provider's row; raises UnknownProvider listing the known ones."""
@@ -172,7 +166,8 @@ def _built_in(name: str) -> Toml:
     return replace(read_toml(Path(__file__).with_name(name)), path=BUILT_IN)
 
 
-def _default_provider(toml: Toml, providers: Mapping[str, Provider]) -> str | None:
+def _check_settings(toml: Toml, providers: Mapping[str, Provider]) -> None:
+    """Refuse a name that no setting has, and a provider that no row has."""
     table = Table(toml.data, toml)
     for key in (*TABLES, *READERS):
         if key != "provider":
@@ -182,7 +177,6 @@ def _default_provider(toml: Toml, providers: Mapping[str, Provider]) -> str | No
     if name is not None and name not in providers:
         hint = did_you_mean(name, providers)
         raise toml.error(f'unknown provider "{name}".{hint}', "provider")
-    return name
 
 
 def _provider(table: Table) -> Provider:

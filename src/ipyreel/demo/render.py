@@ -23,6 +23,7 @@ _FORMATS = {"webp": "WEBP", "jpeg": "JPEG", "png": "PNG"}
 _OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "2", "mbtree": "0"}
 # Frames that are drawn ahead of the encoder: drawing and encoding then overlap.
 _AHEAD = 4
+_FPS = 24
 _BT709 = 1
 _LIMITED = 1
 
@@ -48,14 +49,14 @@ def _frame(planes: Planes) -> VideoFrame:
     return frame
 
 
-def _frames(picture: Picture, count: int, fps: int, after: int = 0) -> Iterator[VideoFrame]:
+def _frames(picture: Picture, count: int, after: int = 0) -> Iterator[VideoFrame]:
     """Yield frames in order, drawn a few frames ahead of the encoder.
 
     Frames that come `after` others do not repeat the last of those.
     """
 
     def drawn(index: int) -> VideoFrame:
-        frame = _frame(picture.at((index + bool(after)) / fps))
+        frame = _frame(picture.at((index + bool(after)) / _FPS))
         frame.pts = after + index
         return frame
 
@@ -119,8 +120,8 @@ def _file_of(frame: VideoFrame, format: str) -> bytes:  # noqa: A002 - as in `st
 class _Clip:
     """A video that comes first, one frame at a time at our rate; `last` is its last picture."""
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: int) -> None:
-        self._path, self._size, self._fps = path, size, fps
+    def __init__(self, path: Path, size: tuple[int, int]) -> None:
+        self._path, self._size = path, size
         self.count = 0
         self.last: bytes | None = None
 
@@ -128,10 +129,10 @@ class _Clip:
         """Yield the decoded, scaled frames; each is repeated to fill its time."""
         with av.open(str(self._path)) as container:
             seconds = float(container.duration or 0) / av.time_base
-            whole = max(1, round(seconds * self._fps))
+            whole = max(1, round(seconds * _FPS))
             shown = None
             for decoded in container.decode(container.streams.video[0]):
-                due = round((decoded.time or 0) * self._fps)
+                due = round((decoded.time or 0) * _FPS)
                 while shown is not None and self.count < min(due, whole):
                     yield self._next(shown)
                 shown = decoded
@@ -143,13 +144,13 @@ class _Clip:
     def _next(self, decoded: VideoFrame) -> VideoFrame:
         width, height = self._size
         frame = decoded.reformat(width, height, "yuv420p")
-        frame.pts, frame.time_base = self.count, Fraction(1, self._fps)
+        frame.pts, frame.time_base = self.count, Fraction(1, _FPS)
         self.count += 1
         return frame
 
 
-def _h264(container: OutputContainer, size: tuple[int, int], fps: int) -> VideoStream:
-    stream = container.add_stream("libx264", rate=fps, options=dict(_OPTIONS))
+def _h264(container: OutputContainer, size: tuple[int, int]) -> VideoStream:
+    stream = container.add_stream("libx264", rate=_FPS, options=dict(_OPTIONS))
     stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
     context = stream.codec_context
     context.colorspace = context.color_primaries = context.color_trc = _BT709
@@ -169,7 +170,6 @@ def render(  # noqa: PLR0913 - all that a video is made of, by name
     image: bytes | None = None,
     clip: Path | None = None,
     captioned: bool = True,
-    fps: int = 24,
 ) -> None:
     """Write the video of ``prompt`` to ``path``: H.264 in MP4, index first, no sound.
 
@@ -181,8 +181,8 @@ def render(  # noqa: PLR0913 - all that a video is made of, by name
         Chooses the layout. The same arguments give the same bytes.
     width, height
         Pixels; even.
-    seconds, fps
-        Length, and frames per second: ``round(seconds * fps)`` frames, at least one.
+    seconds
+        Length, at 24 frames per second; at least one frame.
     path
         The path of the file; an existing file is overwritten.
     image, clip
@@ -203,17 +203,17 @@ def render(  # noqa: PLR0913 - all that a video is made of, by name
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         # Without bitexact the muxer writes its own version into the file.
         container.flags |= Flags.bitexact.value
-        stream, start = _h264(container, size, fps), 0
+        stream, start = _h264(container, size), 0
         if clip is not None:
-            before = _Clip(clip, size, fps)
+            before = _Clip(clip, size)
             for frame in before.frames():
                 container.mux(stream.encode(frame))
             start, image = before.count, before.last
-        left = seconds - start / fps
+        left = seconds - start / _FPS
         picture = Picture(
             prompt, seed=seed, size=size, seconds=left, image=image, captioned=captioned
         )
-        for frame in _frames(picture, max(1, round(left * fps)), fps, after=start):
+        for frame in _frames(picture, max(1, round(left * _FPS)), after=start):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 

@@ -41,14 +41,13 @@ def cell_of(
     provider: str | None,
     images: Sequence[str] = (),
     count: int = 1,
-    vary: Iterable[str] = (),
 ) -> str:
     """Return the cell: its options quoted for a shell parser, the prompt's braces doubled.
 
-    `images` are the paths or URLs of the request's images, `vary` has varied fields as they are
-    typed. Raises `InvalidRequest` for what cannot be written in a cell.
+    `images` are the paths or URLs of the request's images. Raises `InvalidRequest` for what cannot
+    be written in a cell.
     """
-    return _cell(_options(request, provider, images, count), vary, [_literal(request.prompt)])
+    return _cell(_options(request, provider, images, count), (), [_literal(request.prompt)])
 
 
 def _cell(options: Iterable[str], vary: Iterable[str], prompts: Sequence[str]) -> str:
