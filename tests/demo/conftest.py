@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 
 import httpx
@@ -39,6 +41,22 @@ def start(tmp_path, clock):
             return self.context.__exit__(*error)
 
     return Started
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Return a function that gives the module's stub server of a dialect, and its client."""
+    with contextlib.ExitStack() as opened:
+
+        @functools.cache
+        def serve(dialect="demo"):
+            home = tmp_path_factory.mktemp(dialect)
+            context = running_demo(home, dialect=dialect, stub=True, clock=Clock())
+            demo = opened.enter_context(context)
+            http = httpx.Client(base_url=demo.url, trust_env=False, timeout=60)
+            return demo, opened.enter_context(http)
+
+        yield serve
 
 
 @pytest.fixture

@@ -129,14 +129,6 @@ def test_openai_wants_the_length_of_an_extension_said(start, finished):
         assert ask(http, "extensions", **right, seconds="20").json()["seconds"] == "24"
 
 
-@pytest.mark.parametrize("dialect", ["apigo", "apiyi", "aiid"])
-@pytest.mark.parametrize("route", PATHS)
-def test_other_vendors_have_no_such_route(start, dialect, route):
-    with start(dialect=dialect) as (_, http):
-        reply = ask(http, route, prompt="x", video={"id": "v"}, seconds="4")
-        assert reply.status_code == 404
-
-
 def test_faults_hold_there_too(start, finished):
     faults = [{"step": "extensions", "do": {"drop_reply": True}}]
     with start(faults=faults) as (demo, http):

@@ -77,12 +77,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("dialect", "fields", "status", "name", "value"), REFUSED)
-def test_what_is_refused(start, dialect, fields, status, name, value):
-    with start(dialect=dialect) as (demo, http):
-        reply = http.post("/videos", json={"prompt": "x", **fields})
-        assert reply.status_code == status
-        assert error_of(reply)[name].endswith(value.removeprefix("..."))
-        assert demo.posts() == 0
+def test_what_is_refused(shared, dialect, fields, status, name, value):
+    demo, http = shared(dialect)
+    before = demo.posts()
+    reply = http.post("/videos", json={"prompt": "x", **fields})
+    assert reply.status_code == status
+    assert error_of(reply)[name].endswith(value.removeprefix("..."))
+    assert demo.posts() == before
 
 
 TAKEN = [
@@ -102,10 +103,10 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(("dialect", "fields", "job"), TAKEN)
-def test_what_is_taken(start, dialect, fields, job):
-    with start(dialect=dialect) as (_, http):
-        told = http.post("/videos", json={"prompt": "x", **fields}).json()
-        assert told == {**told, **job}
+def test_what_is_taken(shared, dialect, fields, job):
+    _, http = shared(dialect)
+    told = http.post("/videos", json={"prompt": "x", **fields}).json()
+    assert told == {**told, **job}
 
 
 def test_images_come_in_the_vendors_way_and_are_as_large_as_the_video(start, png):
@@ -161,13 +162,15 @@ def test_apiyi_jobs_look_as_on_its_page_and_give_no_reason(start, clock):
 
 
 @pytest.mark.parametrize("dialect", ["apigo", "apiyi", "aiid"])
-def test_gateways_neither_list_nor_delete_nor_remix(start, finished, dialect):
+def test_gateways_neither_list_nor_delete_nor_make_a_video_of_another(start, finished, dialect):
     with start(dialect=dialect) as (_, http):
         job_id = finished(http, model=SORA)
         for reply in (
             http.get("/videos"),
             http.delete(f"/videos/{job_id}"),
             http.post(f"/videos/{job_id}/remix", json={"prompt": "y"}),
+            http.post("/videos/edits", json={"prompt": "y", "video": {"id": job_id}}),
+            http.post("/videos/extensions", json={"prompt": "y", "video": {"id": job_id}}),
         ):
             assert reply.status_code == 404
             if dialect == "apigo":
@@ -202,9 +205,9 @@ def test_aiid_jobs_have_milliseconds_a_task_id_and_an_address(start, clock):
         assert (unknown.status_code, unknown.json()["code"]) == (400, "task_not_exist")
 
 
-def test_aiid_takes_every_model_of_its_page(start):
-    with start(dialect="aiid") as (_, http):
-        assert len(models_of("aiid")) == 33
-        for model in models_of("aiid"):
-            reply = http.post("/videos", data={"prompt": "x", "model": model, "metadata": "{}"})
-            assert reply.status_code == 200
+def test_aiid_takes_every_model_of_its_page(shared):
+    _, http = shared("aiid")
+    assert len(models_of("aiid")) == 33
+    for model in models_of("aiid"):
+        reply = http.post("/videos", data={"prompt": "x", "model": model, "metadata": "{}"})
+        assert reply.status_code == 200

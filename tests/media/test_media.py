@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
 
@@ -27,6 +28,7 @@ def film(tmp_path_factory):
     return path
 
 
+@functools.cache
 def drawn(second):
     data = still(PROMPT, at=second, format="png", **FILM)
     return Image.open(io.BytesIO(data)).convert("RGB")
@@ -37,11 +39,11 @@ def apart(one, other):
     return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean) / 3
 
 
-@pytest.mark.parametrize("index", [0, 1, 11, 24, 30, 47])
+@pytest.mark.parametrize("index", [0, 1, 24, 47])
 def test_the_picture_at_a_moment_is_the_one_that_is_shown_then(film, index):
     for moment in (index / 24, (index + 0.4) / 24):
         found = media.frame(film, moment)
-        near = {i: apart(found, drawn(i / 24)) for i in (0, 11, 24, 30, 47, index)}
+        near = {i: apart(found, drawn(i / 24)) for i in (0, 1, 11, 24, 30, 47)}
         assert min(near, key=near.get) == index
         assert near[index] < 6  # x264 blurs what moves
 

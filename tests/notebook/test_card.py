@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.displaypub import CapturingDisplayPublisher
 from ipywidgets.widgets.widget import _instances
@@ -111,6 +111,7 @@ def snapshots():
     )
 
 
+@settings(max_examples=20)  # each makes widgets, which takes a while
 @given(st.lists(snapshots(), min_size=2, max_size=5))
 def test_a_card_that_was_updated_equals_one_made_new(jobs):
     clock, hooks = Clock(1000.0), {"cancel": list, "retry": list, "typical": 90}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
-from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 from IPython.core.error import UsageError
 
-from ipyreel.catalog.rows import CHAINS, Price
+from ipyreel.catalog.rows import CHAINS
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
@@ -113,53 +111,6 @@ def test_where_there_is_no_such_route_it_says_what_there_is(reel, live, clip):
     assert live.posts() == 1
 
 
-def priced():
-    """Have the lab's model cost half a dollar a second."""
-    session = api.screen().session
-    row = session.catalog.model("demo-1", session.catalog.provider("demo"))
-    prices = (Price(usd_per_second=Decimal("0.5")),)
-    models = {
-        **session.catalog.models,
-        "demo-1": replace(row, prices=prices, providers=(), open_sizes=True),
-    }
-    session.catalog = replace(session.catalog, models=MappingProxyType(models))
-    lab(default_model="demo-1")
-
-
-def test_limits_hold_and_a_dry_run_says_so(reel, live):
-    priced()
-    clip = reel.run_cell("%%video -s 2 --size 64x64\nA blue boat").result
-    clip.wait()
-    line = f"%video extend {clip.id} and on -s 8"
-    with pytest.raises(UsageError, match=r"4\.00 USD; .*\(--max-cost\) leaves 3\.00 USD"):
-        reel.run_cell(f"{line} --max-cost 3")
-    with pytest.raises(InvalidRequest, match=r"1\.00 USD; .*\(--max-cost\) leaves 0\.50"):
-        clip.edit("at night", max_cost=0.5)
-    api.use(budget=4.5)
-    with pytest.raises(UsageError, match=r"4\.00 USD; the budget of .* leaves 3\.50 USD"):
-        reel.run_cell(line)
-    told = repr(reel.run_cell(f"{line} --dry-run --max-cost 3").result)
-    assert "/v1/videos/extensions" in told
-    assert '"seconds": "8"' in told
-    assert "It would be refused: This would cost about 4.00 USD; max_cost of 3.00 USD" in told
-    assert ") leaves 3.50" in repr(reel.run_cell(f"{line} --dry-run").result)
-    assert "refused" not in repr(reel.run_cell(f"{line} --dry-run".replace("-s 8", "-s 4")).result)
-    assert live.posts() == 1
-
-
-def test_a_dry_run_of_a_cell_says_what_a_limit_would_do(reel, live):
-    priced()
-    cell = "%%video -s 2 --size 64x64 --dry-run"
-    told = repr(reel.run_cell(f"{cell} --max-cost 0.5\nA boat").result)
-    assert "It would be refused: This would cost about 1.00 USD; max_cost of 0.50 USD" in told
-    assert told.count("Nothing was sent.") == 1
-    told = repr(reel.run_cell(f"{cell} -n 3 --max-cost 2\nA boat").result)
-    assert "It would be refused: These 3 jobs would cost about 3.00 USD" in told
-    api.use(budget=0.25)
-    assert ") leaves 0.25 USD" in repr(reel.run_cell(f"{cell}\nA boat").result)
-    assert live.posts() == 0
-
-
 def test_a_retry_goes_where_the_video_is(live, clip):
     live.faults.add({"step": "edits", "count": 1, "do": {"status": 400}})
     new = clip.edit("at night")
@@ -171,13 +122,3 @@ def test_a_retry_goes_where_the_video_is(live, clip):
     again = session.again(new.snapshot)
     assert again.base_url == home
     assert session.future(again.id).result(60).status == "completed"
-
-
-def test_a_terminal_sees_its_line_move(clip, capsys):
-    screen = api.screen()
-    screen.host = COUNTED
-    job = clip.remix("now green")
-    job.show()
-    job.wait()
-    assert f"Video {job.id}: Done" in capsys.readouterr().out
-    assert Path(job.path).exists()

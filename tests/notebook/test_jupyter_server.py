@@ -83,7 +83,10 @@ class Running(Server):
 def running(tmp_path):
     (tmp_path / "root" / "sub").mkdir(parents=True)
     (tmp_path / "root" / "sub" / "a.ipynb").write_text("{}")
-    server = Running(tmp_path / "root", tmp_path / "home", base_url="/user/zoe%2Bann/")
+    # No extension of this machine: each takes a while to start, and none is asked for anything.
+    server = Running(
+        tmp_path / "root", tmp_path / "home", base_url="/user/zoe%2Bann/", JUPYTER_NO_CONFIG="1"
+    )
     server.wait_ready().start_kernel()
     yield server
     server.client.stop_channels()

@@ -17,14 +17,13 @@ import ipyreel
 from ipyreel.catalog.rows import Price
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook import api
-from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.panels import gallery
 from ipyreel.notebook.panels.form import open_form
 from ipyreel.notebook.panels.gallery import Gallery
 from ipyreel.session import Session
 from ipyreel.settings import LIMITS, READERS
 from ipyreel.values import VideoRequest
-from tests.notebook.conftest import hurry
+from tests.notebook.conftest import JUPYTER, hurry
 
 PRICE = Decimal("0.1")
 """USD for each second of the lab's model; the entrances below make 2 seconds."""
@@ -190,7 +189,7 @@ def restart():
     api.close()
     hurry()
     price(api.screen().session)
-    api.screen().host = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
+    api.screen().host = JUPYTER
 
 
 @pytest.fixture
@@ -210,21 +209,28 @@ def left_unsent():
     return job.id
 
 
-@pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("limit", LIMITS)
-def test_every_limit_of_every_layer_holds_at_every_entrance(
-    reel, lab, done, limit, layer, monkeypatch
-):
+def test_every_limit_holds_at_every_entrance(reel, lab, done, limit, monkeypatch):
     left = left_unsent()
     for usd in (0.19, 0):
-        layer(limit, usd, reel, monkeypatch)
-        if layer in BEFORE:
-            restart()
+        by_use(limit, usd, reel, monkeypatch)
         before = lab(), len(api.history())
         for name, entrance in ENTRANCES.items():
             said = said_by(entrance, reel, done, left)
             assert "would cost about 0.20 USD" in said, (name, usd, said)
             assert (lab(), len(api.history())) == before, (name, usd)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("limit", LIMITS)
+def test_every_layer_sets_every_limit(reel, lab, limit, layer, monkeypatch):
+    for usd in (0.19, 0):
+        layer(limit, usd, reel, monkeypatch)
+        if layer in BEFORE:
+            restart()
+        for name in ("%%video", "submit"):
+            assert "would cost about 0.20 USD" in said_by(ENTRANCES[name], reel, "", ""), usd
+        assert lab() == 0
 
 
 def test_without_a_limit_or_with_all_taken_back_every_entrance_sends(reel, lab, done, monkeypatch):
@@ -340,17 +346,6 @@ def test_the_smallest_limit_of_all_layers_applies(monkeypatch):
     assert settings.with_values("option", max_cost=0).max_cost == 0
 
 
-def test_a_budget_in_the_folder_of_the_site_holds(tmp_path, monkeypatch):
-    site = tmp_path / "etc" / "ipyreel"
-    site.mkdir(parents=True)
-    (site / "ipyreel.toml").write_text("budget_total = 3\nbudget_day = 1\n", encoding="utf-8")
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(site.parent))
-    monkeypatch.setenv("IPYREEL_BUDGET_TOTAL", "20")
-    settings = Session.open().settings
-    assert (settings.budget_total, settings.budget_day) == (3, 1)
-    assert str(settings.source_of("budget_total")).endswith("ipyreel.toml:1")
-
-
 # ---- what counts ----------------------------------------------------------------------------
 
 
@@ -373,13 +368,6 @@ def test_three_times_ten_cents_are_thirty_cents(lab):
     assert lab() == 3
     assert sum(job.estimate for job in films) == pytest.approx(0.3)
     assert api.screen().session.spent().usd == Decimal("0.3")
-
-
-def test_a_sweep_that_does_not_fit_is_refused_whole(lab):
-    ipyreel.use(budget=0.5)
-    with pytest.raises(InvalidRequest, match=r"These 3 jobs would cost about 0\.60 USD"):
-        ipyreel.sweep("A boat", seconds=2, size="64x64", seed=[1, 2, 3])
-    assert (lab(), len(api.history())) == (0, 0)
 
 
 @pytest.mark.parametrize("reuse", [False, True])
@@ -440,6 +428,26 @@ def test_an_extra_field_that_may_change_the_price_is_refused_by_a_limit(reel, la
     with pytest.raises(UsageError, match=r"would cost about 0\.60 USD; max_cost of 0\.50 USD"):
         reel.run_cell('%%video -s 2 --size 64x64 -x metadata={"duration":6} --max-cost 0.5\nA boat')
     assert lab() == 0
+
+
+def test_a_dry_run_says_what_a_limit_would_do(reel, lab):
+    cell = "%%video -s 2 --size 64x64"
+    told = repr(reel.run_cell(f"{cell} --dry-run --max-cost 0.1\nA boat").result)
+    assert "It would be refused: This would cost about 0.20 USD; max_cost of 0.10 USD" in told
+    assert told.count("Nothing was sent.") == 1
+    told = repr(reel.run_cell(f"{cell} --dry-run -n 3 --max-cost 0.5\nA boat").result)
+    assert "It would be refused: These 3 jobs would cost about 0.60 USD" in told
+    clip = reel.run_cell(f"{cell}\nA boat").result
+    clip.wait()
+    line = f"%video extend {clip.id} and on -s 8 --dry-run"
+    told = repr(reel.run_cell(f"{line} --max-cost 0.5").result)
+    assert "/v1/videos/extensions" in told
+    assert '"seconds": "8"' in told
+    assert "It would be refused: This would cost about 0.80 USD; max_cost of 0.50 USD" in told
+    api.use(budget=0.9)
+    assert "the budget of 0.90 USD (%video use) leaves 0.70 USD" in repr(reel.run_cell(line).result)
+    assert "refused" not in repr(reel.run_cell(line.replace("-s 8", "-s 4")).result)
+    assert lab() == 1
 
 
 def test_a_dry_run_shows_what_would_be_paid_beside_the_jobs_that_are_reused(reel, lab):

@@ -152,16 +152,17 @@ def test_a_form_is_saved_with_what_it_made(screen, live, screens):
     form.close()
 
 
-def test_a_gallery_is_saved_as_the_page_that_is_seen(screen, screens):
+def test_a_gallery_is_saved_as_the_page_that_is_seen(screen, screens, monkeypatch):
+    monkeypatch.setattr("ipyreel.notebook.panels.gallery.PAGE", 3)
     planned = [
-        screen.session.plan(VideoRequest(prompt=f"A <b>boat</b> {n}", seed=n)) for n in range(14)
+        screen.session.plan(VideoRequest(prompt=f"A <b>boat</b> {n}", seed=n)) for n in range(5)
     ]
     for job in screen.session.submit(*planned):
         screen.session.future(job.id).result(60)
     gallery = open_gallery(screen)
     gallery._ipython_display_()
     _, below = screens()
-    assert html(below).count("<figure") == 12
+    assert html(below).count("<figure") == 3
     assert "A &lt;b&gt;boat" in html(below)
     gallery._next.click()
     assert html(below).count("<figure") == 2

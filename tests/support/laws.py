@@ -221,6 +221,7 @@ Found = Iterator[tuple[int, str]]
 Law = Callable[[Module], Found]
 
 
+@cache
 def read_modules() -> list[Module]:
     """Read every module of the package."""
     return [read_module(path, SRC) for path in sorted(SRC.rglob("*.py"))]
