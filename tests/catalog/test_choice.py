@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipyreel.catalog import Catalog, KeyRing, base_url_of, choose_provider, require_base_url
-from ipyreel.errors import ConfigError, UnknownProvider
+from ipyreel.errors import ConfigError
 from ipyreel.settings import Settings
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz-a1b2"
@@ -82,11 +82,6 @@ def test_a_named_provider_without_address_is_spoken_of(choose):
     assert "2026-09-24" in choice.notes[0]
     assert "IPYREEL_BASE_URL" in choose(use="generic").notes[0]
     assert choose(use="demo").notes == ()
-
-
-def test_a_name_that_no_row_has(choose):
-    with pytest.raises(UnknownProvider, match="Did you mean openai"):
-        choose(option="opennai")
 
 
 def test_addresses(catalog):

@@ -41,6 +41,11 @@ def live(tmp_path):
         yield demo
 
 
+def said(shell, line=""):
+    """Return what a line of `%video` shows as text."""
+    return repr(shell.run_cell(f"%video {line}").result)
+
+
 def hurry():
     """Have the session ask a server on this machine as quickly as it allows."""
     session = api.screen().session

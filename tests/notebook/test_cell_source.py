@@ -51,16 +51,6 @@ def test_a_request_survives_the_way_through_a_cell(prompt, model, seconds, size,
     assert options.expand(said.images[0], {}) == "a b.png"
 
 
-def test_a_cell_reads_well():
-    request = VideoRequest(
-        prompt="A {red} boat", seconds=8, size="1280x720", seed=7, extra={"style": "anime", "n": 2}
-    )
-    assert cell_of(request, provider="apiyi", images=["my dog.png"], count=3) == (
-        "%%video -p apiyi -s 8 --size 1280x720 --seed 7 -n 3 -i 'my dog.png'"
-        " -x style=anime -x n=2\nA {{red}} boat"
-    )
-
-
 @pytest.mark.parametrize(
     "request_",
     [

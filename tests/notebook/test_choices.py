@@ -12,6 +12,7 @@ from ipyreel.errors import ConfigError, InvalidRequest
 from ipyreel.notebook import api
 from ipyreel.session import Session
 from ipyreel.values import VideoRequest
+from tests.notebook.conftest import said
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz-a1b2"
 DRY = "%%video --dry-run -s 4\nA boat"
@@ -23,10 +24,6 @@ def plain(shell):
     shell.run_cell("%load_ext ipyreel")
     yield shell
     api.close()
-
-
-def said(shell, line=""):
-    return repr(shell.run_cell(f"%video {line}").result)
 
 
 def goes_to(shell):

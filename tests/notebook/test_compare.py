@@ -10,11 +10,9 @@ from IPython.utils.capture import capture_output
 
 from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook import api
-from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.handles import compare
 from ipyreel.notebook.handles.video import Video
-
-JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
+from tests.notebook.conftest import JUPYTER
 
 
 @pytest.fixture
@@ -57,12 +55,6 @@ def test_the_bar_is_saved_with_the_row_and_knows_the_frames(jobs):
     script = html.partition("<script>")[2].partition("</script>")[0]
     assert "//" not in script
     assert "All videos together" in script
-
-
-def test_where_nothing_can_be_linked_the_row_embeds(jobs, screen):
-    screen.host = FrontEnd(kind="headless", embeds=True)
-    row = api.compare(*jobs)
-    assert row.html().count("data:video/mp4;base64,") == 2
 
 
 def test_files_are_told_apart_by_their_names(jobs, screen):

@@ -98,16 +98,6 @@ def test_what_is_wrong_cannot_be_sent_and_says_why(form, live, field, value, why
     assert live.posts() == 0
 
 
-def test_over_the_budget_nothing_can_be_sent(screen, form, monkeypatch):
-    monkeypatch.setenv("APIYI_API_KEY", "sk-0123456789abcdef")
-    screen.session.use(budget=1.0)
-    form.fields.provider.value = "apiyi"
-    form.fields.prompt.value = "waves"
-    form.fields.seconds.value = "12"
-    assert "the budget" in text(form)
-    assert form._submit.disabled
-
-
 def test_submit_puts_cards_below_and_keeps_the_form(screen, form, live):
     form.fields.prompt.value = "waves"
     form.fields.seed.value = "5"

@@ -84,11 +84,6 @@ def test_headless_links_only_where_the_place_of_the_result_is_known(tmp_path, mo
     assert not frontends.detect(bucket, {}, {}).links
 
 
-def test_kaggle_in_batch_has_nobody_looking():
-    host = frontends.detect(shell(), {"KAGGLE_KERNEL_RUN_TYPE": "Batch"}, {})
-    assert (host.widgets, host.front_end) == (False, False)
-
-
 @pytest.mark.parametrize(
     ("version", "delivers"),
     [("6.31.0", True), ("7.0.0", False), ("7.0.1", False), ("7.1.0", True), ("7.10.0", True)],

@@ -151,11 +151,3 @@ def test_another_loop_than_asyncio_is_told_so():
     with pytest.raises(VideoError, match="needs an asyncio event loop"):
         next(api.history().__await__())
     job.wait(60)
-
-
-def test_awaiting_on_a_loop_that_is_not_asyncios_is_one_sentence(reel, live):  # noqa: ARG001 - it closes the session
-    job = api.submit("A boat")
-    with pytest.raises(VideoError, match="await needs an asyncio event loop"):  # as under trio
-        job.__await__().send(None)
-    job.wait()
-    assert live.posts() == 1

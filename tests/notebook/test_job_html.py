@@ -25,6 +25,7 @@ from ipyreel.notebook.markup.sweep_html import TileVideo
 from ipyreel.notebook.markup.sweep_text import SweepInfo
 from ipyreel.notebook.markup.tables import Notice, Table
 from ipyreel.values import Failure, JobSnapshot, VideoFile, VideoRequest
+from tests.notebook.conftest import COLAB, JUPYTER, TERMINAL
 
 JOB = JobSnapshot(
     id="v7f3a",
@@ -55,9 +56,6 @@ STATES = {
     "cancelled": replace(JOB, status="cancelled", note="Asked apiyi to stop."),
     "unknown": replace(JOB, status="unknown"),
 }
-JUPYTER = FrontEnd(kind="jupyter", widgets=True, links=True, embeds=True)
-COLAB = FrontEnd(kind="colab", widgets=True, embeds=True)
-TERMINAL = FrontEnd(kind="terminal", html=False)
 
 # What JupyterLab 4.6 keeps in somebody else's notebook (packages/apputils/src/sanitizer.ts).
 KEPT_TAGS = {"b", "caption", "details", "div", "figure", "p", "span", "strong", "summary"} | {

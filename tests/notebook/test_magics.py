@@ -78,15 +78,6 @@ def test_a_failed_job_fails_a_waiting_cell(reel, live):
     assert reel.user_ns["clip"].status == "failed"
 
 
-def test_reuse_shows_the_same_video_and_costs_nothing(reel, live):
-    first = reel.run_cell(cell("-s 2 --seed 1 -w")).result
-    again = reel.run_cell(cell("-s 2 --seed 1 -w --reuse")).result
-    other = reel.run_cell(cell("-s 2 --seed 2 -w --reuse")).result
-    assert again.id == first.id
-    assert other.id != first.id
-    assert live.posts() == 2
-
-
 def test_output_is_never_overwritten(reel, live):
     Path("mine.mp4").write_text("precious", encoding="utf-8")
     with pytest.raises(UsageError, match=r"mine\.mp4 exists"):

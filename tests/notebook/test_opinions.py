@@ -16,7 +16,7 @@ from ipyreel import merge_votes
 from ipyreel.errors import InvalidRequest
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
-from tests.notebook.conftest import hurry
+from tests.notebook.conftest import hurry, said
 from tests.support.demo import running_demo
 
 
@@ -52,10 +52,6 @@ def live(studio):
 def films(reel, studio):
     """The sweep of the studio's library, as the variable `films`."""
     return reel.run_cell(f"films = %video show {studio[2]}\nfilms").result
-
-
-def said(reel, line):
-    return repr(reel.run_cell(f"%video {line}").result)
 
 
 def test_votes_decide_and_survive_the_kernel(reel, films, tmp_path):

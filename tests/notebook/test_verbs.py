@@ -14,13 +14,9 @@ from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.markup.tables import Table
 from ipyreel.values import VideoRequest
-from tests.notebook.conftest import hurry
+from tests.notebook.conftest import hurry, said
 
 KEY = "sk-0123456789abcdef-secret"
-
-
-def said(reel, line):
-    return repr(reel.run_cell(f"%video {line}").result)
 
 
 def made(reel, line="-w"):
@@ -47,6 +43,7 @@ def test_use_sets_defaults_and_says_so(reel, live):
     ("line", "word"),
     [
         ("bogus", "bogus"),
+        ("resum", r'no "resum"\. Did you mean resume'),
         ("use nope", "nope"),
         ("use demo colour=red", "colour"),
         ("use demo --loud", "--loud"),
@@ -227,11 +224,6 @@ def test_the_doctor_says_all_of_what_to_do_when_nobody_answers(reel):
     assert "Could not connect to 127.0.0.1" in text
     assert "is the server running? %video use lab base_url=... changes the address" in text
     assert "…" not in text
-
-
-def test_a_verb_that_is_nearly_right_is_guessed(reel):
-    with pytest.raises(UsageError, match=r'no "resum"\. Did you mean resume'):
-        reel.run_cell("%video resum")
 
 
 def test_a_job_is_found_by_the_name_it_has_in_the_notebook(reel, live):

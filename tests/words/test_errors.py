@@ -90,12 +90,5 @@ def test_a_servers_no_keeps_its_words():
     assert error.param == "size"
 
 
-def test_the_second_bases_are_caught_by_their_own_names():
-    with pytest.raises(ValueError, match="bad"):
-        raise errors.InvalidRequest("bad")
-    with pytest.raises(TimeoutError, match="late"):
-        raise errors.WaitTimeout("late")
-
-
 def test_an_unreadable_answer_keeps_its_beginning():
     assert len(errors.WireError("odd", excerpt="x" * 9000).excerpt) == 500

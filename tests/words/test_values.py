@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import typing
 
 import pytest
 from hypothesis import given
@@ -13,10 +12,7 @@ from hypothesis import strategies as st
 
 from ipyreel import values
 from ipyreel.values import (
-    ENDED,
     Image,
-    JobStatus,
-    ServerStatus,
     VideoJob,
     VideoRequest,
 )
@@ -132,8 +128,3 @@ def test_what_must_not_be_printed_is_not_in_a_repr():
     )
     assert "secret" not in repr(job)
     assert "pixels" not in repr(Image(source="a", data=b"pixels"))
-
-
-def test_the_words_of_servers_are_words_of_ours():
-    assert set(typing.get_args(ServerStatus)) <= set(typing.get_args(JobStatus))
-    assert set(typing.get_args(JobStatus)) >= ENDED
