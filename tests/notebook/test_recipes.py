@@ -39,9 +39,9 @@ def test_the_same_is_asked_for_again(reel, live, seas, form):
     assert again.info.prompt == "A {mood} sea"
 
 
-def test_one_job_of_a_file_is_a_job(reel, seas):
+def test_one_job_of_a_file_is_a_list_of_one(reel, seas):
     Path("one.toml").write_text(seas[1:2].to_toml(), encoding="utf-8")
-    assert reel.run_cell("%%video --from one.toml --reuse -w\n#").result.id == seas.ids[1]
+    assert reel.run_cell("%%video --from one.toml --reuse -w\n#").result.ids == seas.ids[1:2]
 
 
 def test_old_prices_are_shown_and_not_used(reel, live, seas):
