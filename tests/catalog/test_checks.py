@@ -54,7 +54,7 @@ REFUSED = [
         *("new-api", "sora-2-pro", 0, {"size": "1920x1080"}),
         "--size 1920x1080: sora-2-pro at new-api takes 720x1280, 1280x720, 1024x1792 or 1792x1024.",
     ),
-    ("generic", None, 0, {"seconds": -1}, "--seconds -1: takes a number above 0."),
+    ("generic", None, 0, {"seconds": 0}, "--seconds 0: takes a number above 0."),
     ("generic", None, 0, {"seconds": float("nan")}, "--seconds nan: takes a number above 0."),
 ]
 
