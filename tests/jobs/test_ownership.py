@@ -112,7 +112,7 @@ def test_who_lost_a_job_that_the_other_found_stops_at_once(make_bench, caplog):
     late.open()
     assert end_of(first, job).remote_id == "r-found"
     assert first.time.waits == [1.0]
-    assert "accepted it as" not in caplog.text
+    assert "accepted the job as" not in caplog.text
     gate.open()
     assert second.end(job).status == "completed"
 
