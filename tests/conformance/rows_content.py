@@ -42,7 +42,7 @@ def not_there_yet():
 SPOILT = {
     "json": ({"json": True}, "DownloadError", "a text instead of a video: upstream error"),
     "html": ({"html": True}, "DownloadError", "a text instead of a video"),
-    "not a video": ({"not_a_video": True}, "DownloadError", "no video"),
+    "not a video": ({"not_a_video": True}, "DownloadError", "not a video"),
     "empty": ({"status": 200, "body": ""}, "DownloadError", "empty file"),
     "too short a length": ({"wrong_length": -10}, "DownloadError", "not a whole video"),
     "cut at 100": ({"cut": 100, "no_range": True}, "DownloadError", "broke off after 100"),
