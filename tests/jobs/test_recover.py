@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ipyreel.errors import ServerBroken, StoreError
-from ipyreel.jobs.recover import FAR, NEAR, PAGES, WAITS, find_accepted
+from ipyreel.jobs.recover import FAR, NEAR, PAGES, WAITS, WRONG_CLOCK, find_accepted
 from ipyreel.values import VideoPage
 from tests.jobs.fakes import PROMPT, START, FakeClient, FakeTime, make_job, video
 
@@ -83,8 +83,10 @@ def test_a_library_that_cannot_be_read_is_no_proof_of_absence(tmp_path):
         ({"created_at": SENT + NEAR[0] - 1}, "maybe"),
         ({"created_at": SENT + NEAR[1]}, "ours"),
         ({"created_at": SENT + NEAR[1] + 1}, "maybe"),
-        ({"created_at": SENT + FAR[0] - 1}, "no"),
-        ({"created_at": SENT + FAR[1] + 1}, "no"),
+        ({"created_at": SENT - 3600}, "maybe"),  # by a clock that is wrong
+        ({"created_at": SENT + WRONG_CLOCK}, "maybe"),
+        ({"created_at": SENT + WRONG_CLOCK + 1}, "no"),
+        ({"created_at": SENT + FAR[1] + 1, "prompt": None}, "no"),
         ({"created_at": None}, "maybe"),
         ({"created_at": None, "prompt": None}, "no"),
         ({"status": "failed"}, "ours"),
@@ -116,7 +118,8 @@ def test_of_two_that_match_none_is_taken(search):
         assert client.log == ["list"] * len(WAITS)
     assert finding.hint.index("r4 (made +4 s") < finding.hint.index("r-20 (made -20 s")
     assert "and 2 more" in finding.hint
-    assert found(search(page(jobs[2], listed("r9", prompt="another")))[0]) == "r4"
+    for other in ({"prompt": "another"}, {"created_at": SENT - 3600}):
+        assert found(search(page(jobs[2], listed("r9", **other)))[0]) == "r4"
 
 
 def test_further_pages_are_read_but_not_for_ever(search):

@@ -25,6 +25,12 @@ NEAR = -60.0, 120.0
 FAR = -120.0, 900.0
 """Within so many seconds it may be ours: a server may block for minutes during the POST."""
 
+WRONG_CLOCK = 15 * 3600.0
+"""Seconds by which a clock may be wrong, ours or the server's: that of a time zone, say.
+
+A job with our prompt that was made within them is shown, so that nobody pays for it again.
+"""
+
 _PENDING = {
     False: "",
     True: " The kernel that was sending it still runs and may still send it: end that kernel"
@@ -81,8 +87,9 @@ async def find_accepted(
             trouble = error
             continue
         # If another job could be it, this one may be someone else's: a class shares one key.
-        if len(found) == 1 and _is_ours(job, found[0]):
-            return Finding(video=found[0])
+        near = [video for video in found if _is_within(FAR, job, video)]
+        if len(near) == 1 and _is_ours(job, near[0]):
+            return Finding(video=near[0])
     if found:
         return Finding(hint=_choice(job, found))
     if trouble is not None:
@@ -118,13 +125,19 @@ def _may_be_ours(job: JobSnapshot, video: VideoJob) -> bool:
         return False
     if video.model and job.request.model and video.model != job.request.model:
         return False
-    seconds = _after_sending(job, video)
-    return video.prompt is not None if seconds is None else FAR[0] <= seconds <= FAR[1]
+    if video.prompt is None:
+        return video.created_at is not None and _is_within(FAR, job, video)
+    return _is_within((-WRONG_CLOCK, WRONG_CLOCK), job, video)
 
 
 def _is_ours(job: JobSnapshot, video: VideoJob) -> bool:
-    seconds = _after_sending(job, video)
-    return _same_prompt(job, video) and seconds is not None and NEAR[0] <= seconds <= NEAR[1]
+    known = video.created_at is not None
+    return known and _same_prompt(job, video) and _is_within(NEAR, job, video)
+
+
+def _is_within(times: tuple[float, float], job: JobSnapshot, video: VideoJob) -> bool:
+    """Whether a job was made in this time around our POST, as far as that is known."""
+    return times[0] <= (_after_sending(job, video) or 0.0) <= times[1]
 
 
 def _same_prompt(job: JobSnapshot, video: VideoJob) -> bool:
