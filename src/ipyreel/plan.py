@@ -26,7 +26,7 @@ from ipyreel.images import fit_image
 from ipyreel.jobs.files import new_id, sidecar_path, target_path
 from ipyreel.jobs.manager import job_price
 from ipyreel.jobs.store import JobStore
-from ipyreel.jobs.transitions import is_unsent
+from ipyreel.jobs.transitions import is_unsent, undelivered
 from ipyreel.settings import Settings
 from ipyreel.values import Chain, Estimate, Image, JobSnapshot, Money, VideoRequest
 from ipyreel.wire.urls import is_loopback, strip_query
@@ -296,7 +296,9 @@ def refuse_existing(output: Path) -> None:
 def equal_jobs(
     plans: Sequence[Plan], store: JobStore, besides: Iterable[str] = ()
 ) -> list[JobSnapshot | None]:
-    """Return for each plan an equal job, finished with its file or active, each job once.
+    """Return for each plan an equal job that needs no second payment, each job once.
+
+    It is finished and has its file, is active, or has a video that can still be downloaded.
 
     `besides` are the ids of jobs that do not count as equal.
     """
@@ -305,8 +307,8 @@ def equal_jobs(
     for plan in plans:
         equal = store.equal(plan.job.request.fingerprint(plan.provider.name))
         free = [job for job in equal if job.id not in taken]
-        finished = (job for job in free if job.ended and Path(job.target).exists())
-        active = (job for job in free if not job.ended)
+        finished = (job for job in free if job.status == "completed" and Path(job.target).exists())
+        active = (job for job in free if not job.ended or undelivered(job))
         job = next(chain(finished, active), None)
         if job is not None:
             taken.add(job.id)
@@ -342,6 +344,8 @@ def reuse_note(
 def _reused_state(job: JobSnapshot, elsewhere: Callable[[str], bool]) -> str:
     if job.status == "completed":
         return "finished"
+    if job.ended:
+        return "ready to be downloaded"
     if elsewhere(job.id):
         return "active in another kernel"
     if is_unsent(job):

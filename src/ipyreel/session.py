@@ -286,7 +286,7 @@ class Session:
         for plan, old in zip(plans, found, strict=True):
             if old is None:
                 self.chooser.sent(plan.provider.name, automatic=plan.automatic)
-            elif not old.ended:
+            elif old.status != "completed":
                 self.manager.resume(old, None if old.sent_at else limit)
         jobs = [old or plan.job for plan, old in zip(plans, found, strict=True)]
         if self.waits_for_answer:

@@ -9,7 +9,7 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.utils.capture import capture_output
 
-from ipyreel.errors import InvalidRequest
+from ipyreel.errors import InvalidRequest, VideoError
 from ipyreel.notebook import api
 from tests.notebook.conftest import hurry
 
@@ -149,3 +149,33 @@ def test_what_a_kernel_left_unsent_is_sent_once(reel, live):
     assert len(found.wait()) == 4
     assert live.posts() == 4
     assert found.ids == seas.ids
+
+
+def test_a_video_that_its_server_has_is_not_paid_again(reel, live):
+    live.faults.add({"step": "retrieve", "do": {"job": {"status": "queued"}}})
+    clip = reel.run_cell("%%video -s 1\nA sea").result
+    videos = Path(clip.snapshot.target).parent
+    videos.rmdir()
+    videos.touch()  # so that its download fails
+    live.faults.clear()
+    with pytest.raises(VideoError, match="cannot be written"):
+        clip.wait()
+    videos.unlink()
+    with capture_output() as shown:
+        again = reel.run_cell("%%video -s 1 --reuse -w\nA sea").result
+    assert "ready to be downloaded" in shown.outputs[0].data["text/plain"]
+    assert (again, again.status, live.posts()) == (clip, "completed", 1)
+
+
+def test_a_rerun_downloads_what_was_cancelled_when_it_was_ready(reel, live):
+    seas = reel.run_cell(SEAS).result
+    store, target = api.screen().session.store, Path(seas[1].snapshot.target)
+    target.unlink()
+    query = "UPDATE jobs SET status = 'cancelled', file = NULL WHERE id = ?"
+    store.database.write(query, (seas[1].id,))
+    api.close()
+    hurry()
+    found = reel.run_cell(f"%video show {seas.id}").result
+    assert found.rerun() is found
+    assert len(found.wait()) == 4
+    assert (live.posts(), target.exists()) == (4, True)

@@ -238,11 +238,12 @@ class JobStore:
         return self._select("WHERE status = 'failed' AND remote_id IS NOT NULL ORDER BY created_at")
 
     def equal(self, fingerprint: str) -> list[JobSnapshot]:
-        """Return the active and the completed jobs with this fingerprint, the newest first.
+        """Return the active, completed and ready jobs with this fingerprint, the newest first.
 
         Jobs from datasets are left out: their data about videos cannot be trusted.
         """
-        good = f"({ACTIVE} OR (status = 'completed' AND sent_at IS NOT NULL))"
+        done = "(status = 'completed' OR (status = 'failed' AND ready))"
+        good = f"({ACTIVE} OR (sent_at IS NOT NULL AND {done}))"
         return self._select(
             f"WHERE fingerprint = ? AND {good} ORDER BY created_at DESC", (fingerprint,)
         )

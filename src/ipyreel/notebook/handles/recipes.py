@@ -72,7 +72,7 @@ def rerun(
     )
     for job in kept:
         gone = job.status == "completed" and not Path(job.target).exists()
-        if job.status != "unknown" and (not job.ended or undelivered(job) or gone):
+        if job.status != "unknown" and (not job.ended or _is_ready(job) or gone):
             session.resume(job.id)  # costs nothing: it was sent
     if not plans:
         return None
@@ -87,8 +87,13 @@ def rerun(
 def _lacks_video(session: Session, job: JobSnapshot) -> bool:
     """Return whether a job must be paid (again) to get its video."""
     if job.ended:
-        return job.status != "completed" and not undelivered(job)
+        return job.status != "completed" and not _is_ready(job)
     return is_unsent(job) and not session.manager.has_owner(job.id)
+
+
+def _is_ready(job: JobSnapshot) -> bool:
+    """Whether a job ended without its video, which its server has: it can be had at no cost."""
+    return undelivered(job) or (job.status == "cancelled" and job.ready)
 
 
 def _plan(session: Session, job: JobSnapshot) -> Plan:
