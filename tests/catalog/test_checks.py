@@ -113,6 +113,8 @@ def test_only_the_default_model_is_filled_in(ask):
         ({"fps": 60, "seed": 3, "num_inference_steps": 50, "audio": False}, {}),
         ({"size": "1792x1024"}, {"size": "1792x1024"}),
         ({"metadata": {"size": "1792x1024"}}, {"size": "1792x1024"}),
+        ({"metadata": '{"seconds": "12"}'}, {"seconds": 12}),
+        ({"negative_prompt": "{seconds: 12}"}, {}),
     ],
 )
 def test_the_estimate_follows_the_extra_fields_that_are_sent(ask, extra, like):
@@ -140,6 +142,8 @@ def test_several_videos_of_one_request_cost_as_many(ask):
         ({"num_frames": 96, "fps": 0}, "fps"),
         ({"size": 5}, "size"),
         ({"quality": "high"}, "quality"),
+        ({"quantity": 4}, "quantity"),
+        ({"options": [[{"tier": "pro"}]]}, "options.tier"),
         ({"a": [{"b": {"maxClips": 2}}]}, "a.b.maxClips"),
         ({"options": {"model": "dearer"}}, "options.model"),
         ({"generate_audio": True}, "generate_audio"),

@@ -13,7 +13,7 @@ from ipyreel.catalog.loader import Catalog
 from ipyreel.catalog.rows import CHAINS, Model, Notice, Price, Provider
 from ipyreel.errors import InvalidRequest
 from ipyreel.values import Chain, Estimate, Json, VideoRequest, to_usd
-from ipyreel.wire.parse import number
+from ipyreel.wire.parse import load, number
 
 _HEIGHTS = {"2k": 1440, "4k": 2160}
 """Height in pixels of resolutions whose name does not contain it."""
@@ -99,7 +99,7 @@ _SPELLINGS: dict[str, str] = {
 
 _PRICED = re.compile(
     r"(?:^|_)(?:seconds?|duration|length|frames?|n|count|batch|samples|videos|outputs|clips|size"
-    r"|width|height|resolution|quality|tier|mode|model|upscale|audio|sound)(?:_|$)"
+    r"|width|height|resolution|quality|quantity|variants|secs|tier|mode|model|upscale|audio|sound)(?:_|$)"
 )
 """Words in the names of other fields that may change the price."""
 
@@ -110,11 +110,12 @@ def _asked(extra: Mapping[str, Json]) -> dict[str, Asked]:
     left: list[tuple[str, Json]] = [("", extra)]
     while left:
         path, value = left.pop()
+        value = _read(value)
         if isinstance(value, Mapping):
             left += [(f"{path}.{name}".lstrip("."), inner) for name, inner in value.items()]
             continue
         if isinstance(value, list):
-            left += [(path, inner) for inner in value if isinstance(inner, Mapping)]
+            left += [(path, inner) for inner in value if isinstance(inner, Mapping | list)]
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", path.rpartition(".")[2]).lower()
         kind = _SPELLINGS.get(name)
         if kind == "model" and "." in path:
@@ -123,6 +124,16 @@ def _asked(extra: Mapping[str, Json]) -> dict[str, Asked]:
         if kind is not None and not (value is None or value is False or value == ""):
             found[kind].append((path, value))
     return found
+
+
+def _read(value: Json) -> Json:
+    """Return what a server reads in a value: in a form, a table and its JSON are the same text."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return load(value.encode(errors="replace"))
+    except ValueError:
+        return value
 
 
 def as_sent(request: VideoRequest) -> VideoRequest:
