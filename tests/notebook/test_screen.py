@@ -15,7 +15,7 @@ from ipyreel.notebook.panels.gallery import open_gallery
 from ipyreel.notebook.screen import Screen
 from ipyreel.session import Session
 from ipyreel.values import VideoRequest
-from tests.notebook.conftest import JUPYTER
+from tests.notebook.conftest import JUPYTER, TERMINAL
 
 STUCK = {"step": "retrieve", "do": {"job": {"status": "in_progress"}}}
 
@@ -177,3 +177,11 @@ def test_jobs_and_videos_are_plain_text_html_for_other_front_ends(screen, live):
     pages = [one._repr_html_() for one in (job, video, api.history())]
     assert all(type(page) is str and "data:video/mp4;base64," in page for page in pages)
     assert type(api.form().html) is str
+
+
+def test_show_puts_a_job_into_a_terminal_whose_line_moves(screen, capsys):
+    screen.host = TERMINAL
+    job = api.submit("A boat")
+    job.show()
+    job.wait()
+    assert f"Video {job.id}: Done" in capsys.readouterr().out
