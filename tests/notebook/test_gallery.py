@@ -162,10 +162,11 @@ def test_what_is_made_of_a_video_is_a_new_job(screen, live, how):
     gallery = Gallery(screen)
     gallery._tiles[0].button.click()
     press(gallery.opened, how.title())
-    field = gallery.opened._asked.children[0]
+    field, known = gallery.opened._asked.children[0].children
     press(gallery.opened, f"Send {how}")
     assert f"{QUESTIONS[how]}? Describe it first." in said(gallery)
-    field.value = "Make it blue"
+    field.value = 'Make it "blue"'
+    assert known.value == '<span data-text="Make it &quot;blue&quot;"></span>'  # for keys.js
     press(gallery.opened, f"Send {how}")
     (card,) = gallery.opened.below.children
     assert card.snapshots[0].request.chain == (how, source.remote_id)

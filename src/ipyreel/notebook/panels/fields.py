@@ -16,7 +16,7 @@ from ipyreel.images import read_image
 from ipyreel.media import thumbnail
 from ipyreel.notebook.markup import job_text
 from ipyreel.notebook.markup.html import element
-from ipyreel.notebook.panels.panel import Choice, bar, button, hint_html, webp_uri
+from ipyreel.notebook.panels.panel import Choice, bar, button, hint_html, typed, webp_uri
 from ipyreel.sweeps import read_field
 from ipyreel.values import NOTHING, Image, Json, VideoRequest
 
@@ -54,11 +54,12 @@ class Fields(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.help = widgets.HTML()
         self.prompt.add_class("ipyreel-sends")
         self.extra.add_class("ipyreel-code")
-        for field in (self.prompt, self.pictures, self.extra, self.help):
+        prompt, extra = typed(self.prompt), typed(self.extra)
+        for field in (prompt, self.pictures, extra, self.help):
             field.add_class("ipyreel-wide")
         in_tab_order = (
-            self.provider, self.model, self.prompt, self.size, self.seconds, self.seed, self.count,
-            self.pictures, self.extra, self.help,
+            self.provider, typed(self.model), prompt, self.size, self.seconds, typed(self.seed),
+            self.count, self.pictures, extra, self.help,
         )  # fmt: skip
         super().__init__(in_tab_order, _dom_classes=("ipyreel-fields",))
         for field in (self.provider, self.model, self.prompt, self.seed, self.count, self.extra):

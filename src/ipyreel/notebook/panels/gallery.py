@@ -22,7 +22,7 @@ from ipyreel.notebook.live.live_output import MimeBundle, output
 from ipyreel.notebook.markup.html import element
 from ipyreel.notebook.markup.tables import Report
 from ipyreel.notebook.panels.form import Form
-from ipyreel.notebook.panels.panel import Panel, bar, button, guarded, hint_html
+from ipyreel.notebook.panels.panel import Panel, bar, button, guarded, hint_html, typed
 from ipyreel.notebook.panels.tiles import (
     Filters,
     OpinionFields,
@@ -260,7 +260,7 @@ class Opened(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         field.add_class("ipyreel-sends")
         send = self._does(f"Send {how}", "Send it as a new job", lambda: self._ask_for(how, field))
         send.add_class("ipyreel-submit")
-        self._asked.children = (field, bar(send))
+        self._asked.children = (typed(field), bar(send))
 
     def _ask_for(self, how: Chain, field: Any) -> None:
         if not field.value.strip():

@@ -163,6 +163,21 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return f"The {self._name} needs a running kernel: %video {self._name} opens it."
 
 
+def typed(field: Any) -> Any:
+    """Return a text field with a hidden copy of the text that the kernel knows.
+
+    ipywidgets holds a text back while an earlier one is being processed, and a click overtakes
+    it. So `keys.js` holds the click until both texts are equal.
+    """
+    known = widgets.HTML(element("span", data_text=field.value), _dom_classes=("ipyreel-sheet",))
+
+    def note(change: Mapping[str, Any]) -> None:
+        known.value = element("span", data_text=change["new"])
+
+    field.observe(note, "value")
+    return widgets.VBox((field, known), _dom_classes=("ipyreel-typed",))
+
+
 class Choice(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     """One field: a list if all values are known, else free text with suggestions."""
 
@@ -170,6 +185,7 @@ class Choice(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         wide = widgets.Layout(width="auto")
         self._list = widgets.Dropdown(description=label, options=[("default", "")], layout=wide)
         self._free = widgets.Combobox(description=label, ensure_option=False, layout=wide)
+        self._typed = typed(self._free)
         super().__init__((self._list,))
 
     @property
@@ -186,7 +202,7 @@ class Choice(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     @property
     def _shown(self) -> Any:
-        return self.children[0]
+        return self._list if self.children[0] is self._list else self._free
 
     def offer(self, values: Sequence[str], *, free: bool, default: str) -> str:
         """Offer other values; return the chosen value if it was removed as not among them."""
@@ -198,8 +214,7 @@ class Choice(widgets.VBox):  # type: ignore[misc] # ipywidgets has no types
             self._list.options = options
         keeps = free or before in values
         shown.value = before if keeps else ""
-        if self._shown is not shown:
-            self.children = (shown,)
+        self.children = (self._typed if free else self._list,)
         return "" if keeps else before
 
     def watch(self, callback: Callable[[Any], None]) -> None:

@@ -14,4 +14,28 @@ if (panel && !panel.dataset.keys) {
     event.stopPropagation();
     if (!event.repeat) panel.querySelector('.ipyreel-submit')?.click();
   }, true);
+  // A click overtakes text that the page has not sent yet: it waits until the kernel knows it.
+  const isLate = ({firstElementChild: field, lastElementChild: copy}) => {
+    const text = field.querySelector('textarea, input').value;
+    // As the kernel writes it: see `clean` in job_text.py.
+    const known = (text.toWellFormed?.() ?? text).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e]/g, '\ufffd');
+    return known !== copy.querySelector('[data-text]')?.dataset.text;
+  };
+  const late = () => [...panel.querySelectorAll('.ipyreel-typed')].some(isLate);
+  let wait;
+  panel.addEventListener('click', event => {
+    const submit = event.target.closest('.ipyreel-submit');
+    const again = event.detail > 1;  // the second click of a double click would buy a second video
+    if (!submit || !(again || late())) return;
+    event.stopImmediatePropagation();
+    if (again) return;
+    clearInterval(wait);
+    wait = setInterval(() => {
+      if (late()) return;
+      clearInterval(wait);
+      submit.click();
+    }, 50);
+  }, true);
+  // What is typed after the click is not what was to be sent.
+  panel.addEventListener('input', () => clearInterval(wait), true);
 }
