@@ -79,7 +79,7 @@ copy_tree() {
     --exclude=__pycache__ --exclude=./dist --exclude=./build --exclude='*.executed.ipynb' \
     --exclude=./notebooks/videos -cf - . | tar -C "$tree" -xf -
   cd "$tree"
-  python3 -m venv "$temp/base"
+  python3 -m venv --without-pip "$temp/base"
   export PATH=$temp/base/bin:$PATH # the README says "python", which a bare Debian does not have
   python --version
 }
