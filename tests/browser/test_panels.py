@@ -94,6 +94,22 @@ def fill_with_keyboard(lab, form):
     assert focused(lab) == "Prompt"
 
 
+BUSY = """import time
+from ipyreel.notebook import api
+(form,) = api.screen().open_panels
+with form.lock:
+    time.sleep(3)"""
+
+
+def submit_while_busy(lab, form, text):
+    """Type and click while the page holds letters back, which the click would overtake."""
+    lab.set_source(0, BUSY)
+    lab.start_cell(0)
+    form.get_by_label("Prompt").fill("")
+    form.get_by_label("Prompt").press_sequentially(text)
+    form.locator("button", has_text="Submit").dblclick()  # buys one video
+
+
 def test_the_form_is_filled_with_the_keyboard_and_what_it_made_is_saved(server, lab, stranger):
     cells = [f"{LOAD}\n%video use demo", "%video form", "%video gallery"]
     write_notebook(server.root / "form.ipynb", cells)
@@ -119,13 +135,7 @@ def test_the_form_is_filled_with_the_keyboard_and_what_it_made_is_saved(server, 
     lab.screenshot("form-done-dark", cell=1)
     lab.use_theme("light")
 
-    # While the form is busy, the page holds letters back, and a click would overtake them.
-    lab.set_source(0, BUSY)
-    lab.start_cell(0)
-    prompt = form.get_by_label("Prompt")
-    prompt.fill("")
-    prompt.press_sequentially("The blue boat, {{slow}}")
-    form.locator("button", has_text="Submit").dblclick()  # buys one video
+    submit_while_busy(lab, form, "The blue boat, {{slow}}")
     lab.wait_for(f"index => ({PLAYS})(index) === 2", arg=1)
     lab.run_cell(2)
     gallery = lab.output(2)
@@ -150,12 +160,6 @@ def test_the_form_is_filled_with_the_keyboard_and_what_it_made_is_saved(server, 
     assert grave_faults(other.page, ".jp-OutputArea-output")[0] == []
     assert other.console_errors == []
 
-
-BUSY = """import time
-from ipyreel.notebook import api
-(form,) = api.screen().open_panels
-with form.lock:
-    time.sleep(3)"""
 
 SIX = """import ipyreel
 prompts = ["A red balloon", "A blue boat", "A green train"]
