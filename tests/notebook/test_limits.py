@@ -91,8 +91,8 @@ def by_gallery(how):
         opened = Gallery(api.screen())
         opened.opened.look_at(api.job(done).snapshot)
         opened.opened._ask_prompt(how)
-        field, bar = opened.opened._asked.children
-        field.value = "at night"
+        asked, bar = opened.opened._asked.children
+        asked.children[0].value = "at night"
         bar.children[0].click()
         return opened.status.value
 
