@@ -249,7 +249,7 @@ def _failure(reason: Reason, reply: HttpReply, *, rest: str | None = None) -> Fa
     elif message is None and reason.code is not None:
         message = f"The provider says: {reason.code}."
     if message is None and rest is not None:
-        message = f"The provider gave no known reason. It sent: {rest}"
+        message = f"The provider gave no reason in a known field. It sent: {rest}"
     return Failure(
         message=message or "The provider gave no reason.",
         code=reason.code,
