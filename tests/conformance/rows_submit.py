@@ -40,6 +40,7 @@ LOST = {
     "504": said(504),
     "524": {"status": 524, "body": "<html><title>A timeout occurred</title></html>"},
     "408": said(408),
+    "499": said(499),
     "no in a 200": said(200),
     "silence": {"hang": 30},
 }

@@ -33,7 +33,10 @@ OnSend = Callable[[bool], None]
 MAX_INLINE = 256 * 2**20
 """The largest reply, in bytes, of a server that sends the video in it."""
 
-SEE_OTHER, REFUSED, TIMED_OUT, TOO_MANY, BROKEN = 303, 400, 408, 429, 500
+SEE_OTHER, REFUSED, TOO_MANY, BROKEN = 303, 400, 429, 500
+
+NO_ANSWER = frozenset({408, 499})
+"""Statuses of a proxy that stopped waiting: a timeout, and nginx's for a client that went away."""
 
 
 def ignore_send(_leaving: bool) -> None:  # noqa: FBT001 - the shape of OnSend
@@ -127,7 +130,7 @@ class Submission:
     def read(self, reply: HttpReply, on_send: OnSend) -> VideoJob:
         """Read the job from the reply to a submission.
 
-        Raises a `ProviderError` for a refusal; `SubmissionUnknown` for 5xx, for 408, and for a
+        Raises a `ProviderError` for a refusal; `SubmissionUnknown` for 5xx, 408 and 499, and for a
         2xx that names no job, since the job may still exist.
         """
         try:
@@ -158,7 +161,7 @@ class Submission:
 def _is_refusal(status_code: int, error: ProviderError) -> bool:
     """Return whether a reply means that no job was made."""
     if REFUSED <= status_code < BROKEN:
-        return status_code != TIMED_OUT
+        return status_code not in NO_ANSWER
     if status_code >= BROKEN:
         # apiyi and new-api send 503 for a model that the key may not use; the error code says so.
         return isinstance(error, RequestRejected)

@@ -235,6 +235,7 @@ _BY_STATUS: Mapping[int, type[ProviderError]] = MappingProxyType(
         404: JobNotFound,
         410: JobNotFound,
         408: ServerBroken,  # the server's timeout: like a 504, it says nothing about the request
+        499: ServerBroken,  # of a proxy whose client, another proxy, stopped waiting
         429: RateLimited,
     }
 )
