@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from ipyreel.catalog.rows import CHAINS
+from ipyreel.errors import SubmissionUnknown
 from ipyreel.notebook import api
 from ipyreel.notebook.frontends import FrontEnd
 from ipyreel.notebook.panels import gallery as gallery_module
@@ -48,6 +49,14 @@ def _all(box):
     yield box
     for child in getattr(box, "children", ()):
         yield from _all(child)
+
+
+def test_a_job_of_unknown_state_is_saved_as_that(screen, live):
+    live.faults.add({"step": "create", "do": {"drop_reply": True}})
+    live.faults.add({"step": "list", "do": {"status": 500}})
+    with pytest.raises(SubmissionUnknown):
+        api.submit("A balloon").wait()
+    assert "Unknown" in Gallery(screen).static_copy()["text/html"]
 
 
 def test_a_job_that_ends_while_it_is_seen_gets_its_picture(screen, live):

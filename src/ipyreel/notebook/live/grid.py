@@ -127,7 +127,7 @@ class SweepView(JobsView):
         lines = {job_id: video.path or video.where for job_id, video in videos.items()}
         if hidden:
             videos = {job_id: replace(one, preload="none") for job_id, one in videos.items()}
-        coming = {job.id: self._coming(job) for job in self.jobs if _is_coming(job)}
+        coming = {job.id: self._coming(job) for job in self.jobs if job_text.is_moving(job)}
         note = ""
         if coming:
             players = all(video.src for video in coming.values())
@@ -168,10 +168,6 @@ class SweepView(JobsView):
             return TileVideo(src=None, where=self._budget.refusal(place))
         tile: TileVideo = video.as_tile()
         return tile
-
-
-def _is_coming(job: JobSnapshot) -> bool:
-    return not job.ended and job.status != "unknown"
 
 
 class Grid(LiveOutput):

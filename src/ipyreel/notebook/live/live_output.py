@@ -155,14 +155,13 @@ class JobsView:
     @property
     def moving(self) -> bool:
         """Whether a job has not ended and its state is known."""
-        return any(not job.ended and job.status != "unknown" for job in self.jobs)
+        return any(map(job_text.is_moving, self.jobs))
 
     def offered(self, job: JobSnapshot) -> str:
         """Return the name of the button that a job needs now, in `BUTTONS`; "": none."""
         if self.can_retry(job):
             return "Retry"
-        cancels = self.context.cancel is not None and not job.ended and job.status != "unknown"
-        return "Cancel" if cancels else ""
+        return "Cancel" if self.context.cancel is not None and job_text.is_moving(job) else ""
 
     def can_retry(self, job: JobSnapshot) -> bool:
         """Return whether Retry is offered: not if the video exists and only the download failed."""

@@ -96,6 +96,11 @@ def price(snapshot: JobSnapshot) -> str:
     return "" if snapshot.status in {"failed", "cancelled"} else money(snapshot.estimate)
 
 
+def is_moving(snapshot: JobSnapshot) -> bool:
+    """Return whether a job has not ended and its state is known."""
+    return not snapshot.ended and snapshot.status != "unknown"
+
+
 def percent(value: float) -> str:
     """Return progress as a whole number, rounded down so that 99.9 is not yet 100."""
     return f"{int(min(100.0, max(0.0, value)))} %"

@@ -262,7 +262,7 @@ def page_html(
         prompt = element("div", job_text.one_line(job.request.prompt, 90), dir="auto")
         # The date and not the age, the end and not the progress: this is saved.
         day = time.strftime("%Y-%m-%d", time.localtime(job.created_at))
-        state = job_text.phase(job) if job.ended else COMING
+        state = COMING if job_text.is_moving(job) else job_text.phase(job)
         line = [state, job_text.maker(job), *job_text.settings(job), day, job.id]
         if job.file is not None and (rating := ratings.get(job.file.sha256)) is not None:
             line += filter(None, ("★" * (rating.stars or 0), rating.note, ", ".join(rating.tags)))
